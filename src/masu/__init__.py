@@ -1,0 +1,58 @@
+"""masu: train, explain and ship anchor-based object detectors on the computer you have.
+
+The names in ``__all__`` are the public interface; nothing else is. They are resolved at first use, so
+that ``import masu`` itself costs nothing and ``masu --help`` opens without loading PyTorch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from masu.data.formats import read_dataset
+    from masu.detectors.build import build, from_torchvision, load, save
+    from masu.errors import InputError
+    from masu.records import Detections, Target
+    from masu.verbs.evaluate import evaluate
+    from masu.verbs.train import TrainSettings, train
+
+__all__ = [
+    "Detections",
+    "InputError",
+    "Target",
+    "TrainSettings",
+    "build",
+    "evaluate",
+    "from_torchvision",
+    "load",
+    "read_dataset",
+    "save",
+    "train",
+]
+
+_HOME = {
+    "Detections": "masu.records",
+    "InputError": "masu.errors",
+    "Target": "masu.records",
+    "TrainSettings": "masu.verbs.train",
+    "build": "masu.detectors.build",
+    "evaluate": "masu.verbs.evaluate",
+    "from_torchvision": "masu.detectors.build",
+    "load": "masu.detectors.build",
+    "read_dataset": "masu.data.formats",
+    "save": "masu.detectors.build",
+    "train": "masu.verbs.train",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'masu' has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

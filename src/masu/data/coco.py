@@ -1,0 +1,203 @@
+"""COCO object annotations: one JSON file, or a folder with one for each split."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from masu.data.coco_files import find, find_image, image_folders, leaves
+from masu.data.dataset import Fault
+from masu.data.reading import (
+    Box,
+    Contents,
+    Marked,
+    Picture,
+    Reader,
+    Source,
+    bad_input,
+    listed,
+)
+
+_FIX = "correct the file or export it again"
+_KINDS = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
+
+
+def read(source: Source, split: str | None) -> Contents:
+    """The images, objects and categories of one split's file, or of all files together.
+
+    ``iscrowd`` objects are ignored ones. Classes are in the order of their category ids; two categories of
+    the same name are one class. An image is looked for in the split's folder, in ``images/<split>/``, in
+    ``images/`` and beside the JSON file.
+
+    Raises:
+        InputError: a file that cannot be parsed or lacks a required key, a file name that leaves the data
+            set's folder, or two files that give one category id two names.
+    """
+    files = source.files if split is None else (source.splits[split],)
+    pages = [_Page(file, source.root) for file in files]
+    categories: dict[int, str] = {}
+    for page in pages:
+        for key, name in page.categories.items():
+            if categories.setdefault(key, name) != name:
+                raise bad_input(
+                    page.file,
+                    f"the name {name!r} for category id {key}",
+                    f"{categories[key]!r} as in the other files",
+                    "read the splits one by one or make their categories equal",
+                )
+    pictures: dict[Path, Picture] = {}
+    faults: list[Fault] = []
+    used: set[int] = set()
+    for page in pages:
+        for picture in page.pictures(faults, used):
+            pictures.setdefault(picture.image, picture)
+    ids: dict[str, int] = {}
+    for key in sorted(categories, key=lambda key: (key not in used, key)):
+        ids.setdefault(categories[key], key)
+    names = tuple(sorted(ids, key=lambda name: ids[name]))
+    return Contents(list(pictures.values()), names, tuple(ids[name] for name in names), faults)
+
+
+READER = Reader("COCO (a JSON file, or a folder with annotations/instances_<split>.json)", find, read)
+
+
+class _Page:
+    """One JSON file, its structure checked."""
+
+    def __init__(self, file: Path, root: Path) -> None:
+        self.file, self.root = file, root
+        content = _load(file)
+        self.images = self._entries(content, "images")
+        self.annotations = self._entries(content, "annotations")
+        self.categories = self._categories(self._entries(content, "categories"))
+
+    def _entries(self, content: dict[str, Any], key: str) -> list[dict[str, Any]]:
+        if key not in content:
+            keys = listed(map(str, content), most=8)
+            raise bad_input(self.file, f"no key {key!r} (its keys: {keys})", f"a list {key!r}", _FIX)
+        value = content[key]
+        if not isinstance(value, list):
+            raise bad_input(f"{self.file}, {key!r}", _kind(value), "a list", _FIX)
+        for number, entry in enumerate(value, start=1):
+            if not isinstance(entry, dict):
+                raise bad_input(f"{self.file}, {key!r}, entry {number}", _kind(entry), "an object", _FIX)
+        return value
+
+    def _required(self, entry: dict[str, Any], key: str, kinds: tuple[type, ...], where: str) -> Any:
+        value = entry.get(key)
+        if key not in entry or not isinstance(value, kinds) or isinstance(value, bool) or value == "":
+            wanted = " or ".join(
+                {int: "a whole number", str: "a text", list: "a list"}[kind] for kind in kinds
+            )
+            found = f"no {key!r}" if key not in entry else f"{key!r} {_shown(value)}"
+            raise bad_input(f"{self.file}, {where}", found, wanted, _FIX)
+        return value
+
+    def _categories(self, entries: list[dict[str, Any]]) -> dict[int, str]:
+        categories: dict[int, str] = {}
+        for number, entry in enumerate(entries, start=1):
+            key = self._required(entry, "id", (int,), f"category {number} of the list")
+            name = str(self._required(entry, "name", (str, int), f"category id {key}"))
+            if key in categories:
+                raise bad_input(f"{self.file}, category id {key}", "it twice", "one entry for each id", _FIX)
+            categories[key] = name
+        return categories
+
+    def pictures(self, faults: list[Fault], used: set[int]) -> Iterator[Picture]:
+        """The images that exist, with their objects; adds to the faults and to the category ids in use."""
+        names: dict[int | str, str] = {}
+        for number, entry in enumerate(self.images, start=1):
+            key = self._required(entry, "id", (int, str), f"image {number} of the list")
+            if key in names:
+                raise bad_input(f"{self.file}, image id {key}", "it twice", "one entry for each id", _FIX)
+            names[key] = self._required(entry, "file_name", (str,), f"image id {key}")
+        objects: dict[int | str, list[Marked]] = {key: [] for key in names}
+        for number, entry in enumerate(self.annotations, start=1):
+            where = f"annotation id {entry['id']}" if "id" in entry else f"annotation {number} of the list"
+            image = self._required(entry, "image_id", (int, str), where)
+            category = self._required(entry, "category_id", (int,), where)
+            box = self._box(entry, where)
+            if image not in objects:
+                faults.append(Fault(self.file, where, f"unknown image id {image}", "skipped"))
+            elif category not in self.categories:
+                faults.append(Fault(self.file, where, f"unknown category id {category}", "skipped"))
+            else:
+                used.add(category)
+                crowd = bool(entry.get("iscrowd", 0))
+                objects[image].append(Marked(where, box, self.categories[category], crowd))
+        folders = image_folders(self.file, self.root)
+        seen: set[Path] = set()
+        for entry in self.images:
+            name = names[entry["id"]]
+            if leaves(name, self.file, self.root):
+                raise bad_input(
+                    f"{self.file}, image id {entry['id']}",
+                    f"the file name {name!r}, which leaves {self.root}",
+                    "a path inside the data set",
+                    "write file names relative to the folder of the images",
+                )
+            path = find_image(name, folders)
+            if path is None:
+                looked = listed(str(folder) for folder in folders)
+                faults.append(
+                    Fault(self.file, f"image {name}", f"no such file, looked in {looked}", "skipped")
+                )
+            elif path in seen:
+                faults.append(
+                    Fault(self.file, f"image id {entry['id']}", f"{name} for a second time", "skipped")
+                )
+            else:
+                seen.add(path)
+                yield Picture(path, self.file, _size(entry), objects[entry["id"]])
+
+    def _box(self, entry: dict[str, Any], where: str) -> Box:
+        values = self._required(entry, "bbox", (list,), where)
+        if len(values) != 4:
+            raise bad_input(
+                f"{self.file}, {where}", f"a bbox of {len(values)} values", "4: x y width height", _FIX
+            )
+        numbers = []
+        for value in values:
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise bad_input(
+                    f"{self.file}, {where}", f"{_shown(value)} in bbox", "a number of pixels", _FIX
+                )
+            try:
+                numbers.append(float(value))
+            except OverflowError:
+                numbers.append(math.inf)
+        x, y, width, height = numbers
+        return x, y, x + width, y + height
+
+
+def _load(file: Path) -> dict[str, Any]:
+    wanted = "COCO annotations"
+    try:
+        content = json.loads(file.read_bytes())
+    except json.JSONDecodeError as error:
+        found = f"broken JSON ({error.msg}: line {error.lineno}, column {error.colno})"
+        raise bad_input(file, found, wanted, _FIX) from None
+    except (ValueError, RecursionError, OSError) as error:
+        raise bad_input(file, f"unusable JSON ({type(error).__name__}: {error})", wanted, _FIX) from None
+    if not isinstance(content, dict):
+        wanted = "a JSON object with images, annotations and categories"
+        raise bad_input(file, _kind(content), wanted, _FIX)
+    return content
+
+
+def _kind(value: object) -> str:
+    return _KINDS.get(type(value), "a number")
+
+
+def _shown(value: object) -> str:
+    return json.dumps(value)
+
+
+def _size(entry: dict[str, Any]) -> tuple[int, int] | None:
+    height, width = entry.get("height"), entry.get("width")
+    if not isinstance(height, int | float) or not isinstance(width, int | float):
+        return None
+    return (int(height), int(width)) if 1 <= height <= 1e7 and 1 <= width <= 1e7 else None

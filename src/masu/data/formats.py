@@ -1,0 +1,88 @@
+"""The front door of the data sets: the format and the splits are detected, never asked for.
+
+To add a format, write a file with a ``READER`` and name it in ``READERS``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from masu.data import coco, voc
+from masu.data.dataset import Dataset, Fault, Sample
+from masu.data.reading import Reader, Source, assemble, bad_input, listed
+
+__all__ = ["READERS", "Dataset", "Fault", "Sample", "read_dataset", "splits"]
+
+READERS: tuple[Reader, ...] = (voc.READER, coco.READER)
+
+
+def read_dataset(
+    path: str | os.PathLike[str], split: str | None = None, names: Sequence[str] | None = None
+) -> Dataset:
+    """Read the annotations of a Pascal VOC folder, or of a COCO file or folder; images stay unopened.
+
+    Boxes come out as xyxy pixels: VOC's four numbers as they stand (nothing is subtracted), COCO's
+    ``x y width height`` as ``x y x+width y+height``. A box without area or outside its image is left out,
+    one that reaches outside is clipped; each is a ``Fault`` in ``Dataset.faults``, as are an image that is
+    missing and an annotation of an unknown image or category.
+
+    Args:
+        path: the folder or, for COCO, also the JSON file.
+        split: one of ``splits(path)``; None reads everything. ``val``, ``valid`` and ``validation`` stand
+            for one another where only one of them exists.
+        names: class names of a model; labels are then indices into them. Default: the names in the data
+            (VOC: all that occur in any split, sorted; COCO: by category id).
+
+    Raises:
+        InputError: nothing at ``path``, no data set of a known format, an absent split, a file that cannot
+            be parsed, no image at all, or an object whose class is not in ``names``.
+    """
+    if names is not None and (isinstance(names, str) or len(set(names)) != len(names)):
+        raise bad_input("names", repr(names), "a sequence of distinct class names", "pass a model's names")
+    reader, source = _find(Path(path))
+    chosen = None if split is None else _chosen(split, source, Path(path))
+    return assemble(reader.read(source, chosen), source, chosen, names)
+
+
+def splits(path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """The splits of the data set at ``path``, train before val before test; empty if it has none.
+
+    Raises:
+        InputError: nothing at ``path``, or no data set of a known format.
+    """
+    return tuple(_find(Path(path))[1].splits)
+
+
+def _find(path: Path) -> tuple[Reader, Source]:
+    wanted = " or ".join(reader.looks for reader in READERS)
+    if not os.path.exists(path):
+        raise bad_input(path, "no such file or folder", wanted, "check the path")
+    for reader in READERS:
+        source = reader.find(path)
+        if source is not None:
+            return reader, source
+    if path.is_dir():
+        inside = listed((child.name for child in sorted(path.iterdir())), most=8)
+        found = f"a folder with no known annotations (it holds: {inside})"
+    else:
+        found = f"a file with the suffix {path.suffix!r}"
+    raise bad_input(path, found, wanted, "point at the folder that holds the annotations")
+
+
+def _chosen(split: str, source: Source, path: Path) -> str:
+    validation = ("val", "valid", "validation")
+    twins = [name for name in validation if name in source.splits]
+    if split in source.splits:
+        return split
+    if split in validation and len(twins) == 1:
+        return twins[0]
+    if not source.splits:
+        raise bad_input(
+            path,
+            f"a data set without splits and the split {split!r} asked for",
+            "no split",
+            "leave the split out to read everything",
+        )
+    raise bad_input(path, f"no split {split!r}", f"one of {listed(source.splits)}", "choose one of these")

@@ -1,0 +1,227 @@
+"""The batches of an epoch, the same for the same seed whatever the number of workers."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as Indexed
+
+from masu.data.dataset import Dataset, Fault
+from masu.data.images import UnreadableImageError, read_image
+from masu.data.reading import bad_input, fit_box
+from masu.data.transforms import Augmentation, augment
+from masu.records import Target
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Images and their targets, ready for a detector.
+
+    Attributes:
+        images: n tensors ``(3, H, W)`` uint8, each of its own size.
+        targets: n targets, boxes in pixels of these images.
+        paths: the n files the images came from.
+        number: position in the epoch, from 0; the ``start`` of what follows is ``number + 1``.
+    """
+
+    images: tuple[Tensor, ...]
+    targets: tuple[Target, ...]
+    paths: tuple[Path, ...]
+    number: int
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def batch_count(dataset: Dataset, batch_size: int) -> int:
+    """The number of batches of an epoch; the last one may be smaller.
+
+    Raises:
+        InputError: ``batch_size`` below 1.
+    """
+    _at_least("batch_size", batch_size, 1)
+    return -(-len(dataset) // batch_size)
+
+
+def epoch_batches(
+    dataset: Dataset,
+    batch_size: int,
+    *,
+    seed: int,
+    epoch: int,
+    augmentation: Augmentation | None = None,
+    start: int = 0,
+    workers: int = 0,
+    on_fault: Callable[[Fault], None] | None = None,
+) -> Iterator[Batch]:
+    """The batches of one epoch in random order.
+
+    The order depends on ``seed`` and ``epoch`` only, an image's augmentation on these and its index in the
+    data set: any number of workers and a start at any batch give the same batches. The global random state
+    is neither read nor changed.
+
+    Args:
+        dataset: what to read.
+        batch_size: images in a batch, at least 1; the last batch has the rest.
+        seed: any integer.
+        epoch: number of the epoch, from 0.
+        augmentation: how to vary the images; None leaves them as they are.
+        start: number of the first batch to give, to go on in the middle of an epoch.
+        workers: processes that read ahead, no more than there are processors; 0 reads in this one.
+        on_fault: called with each image that cannot be read and is skipped, and with each box that had to
+            be cut to its image. Its batch is smaller by that image; a batch left empty is passed over, and
+            ``Batch.number`` counts it nonetheless. Default: an image that cannot be read raises.
+
+    Raises:
+        InputError: an image that cannot be read, if there is no ``on_fault``; a number out of range.
+    """
+    count = batch_count(dataset, batch_size)
+    _at_least("start", start, 0)
+    _at_least("workers", workers, 0)
+    plan = _Plan(dataset, batch_size, seed, epoch, augmentation)
+    for part in _in_order(plan, range(start, count), min(workers, os.cpu_count() or 1)):
+        for fault in part.faults:
+            if on_fault is not None:
+                on_fault(fault)
+            elif fault.action == "skipped" and fault.where == _WHOLE_IMAGE:
+                raise UnreadableImageError(fault.file, fault.found, "replace the file or leave it out")
+        if part.loaded:
+            yield _batch(part)
+
+
+_WHOLE_IMAGE = "image"
+
+
+_Array = np.ndarray[Any, Any]
+
+
+class _Packed(NamedTuple):
+    """A target as arrays: unlike tensors, these pass between processes without shared memory.
+
+    Containers have little of that, and every tensor in it holds a file open.
+    """
+
+    boxes: _Array
+    labels: _Array
+    ignored: _Array
+
+
+class _Loaded(NamedTuple):
+    path: Path
+    image: _Array
+    target: _Packed
+
+
+class _Part(NamedTuple):
+    number: int
+    loaded: list[_Loaded]
+    faults: list[Fault]
+
+
+class _Plan(Indexed[_Part]):
+    """An epoch by batch number: ``plan[number]`` reads that batch."""
+
+    def __init__(
+        self, dataset: Dataset, batch_size: int, seed: int, epoch: int, augmentation: Augmentation | None
+    ) -> None:
+        generator = torch.Generator().manual_seed(_mixed(seed, epoch))
+        order = torch.randperm(len(dataset), generator=generator).tolist()
+        self.batches = [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
+        self.samples = [(sample.image, _packed(sample.target)) for sample in dataset.samples]
+        self.seed, self.epoch, self.augmentation = seed, epoch, augmentation
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, number: int) -> _Part:
+        part = _Part(number, [], [])
+        for index in self.batches[number]:
+            self._load(index, part)
+        return part
+
+    def _load(self, index: int, part: _Part) -> None:
+        path, packed = self.samples[index]
+        try:
+            image = read_image(path)
+        except UnreadableImageError as error:
+            part.faults.append(Fault(path, _WHOLE_IMAGE, error.found, "skipped"))
+            return
+        target = _inside(_unpacked(packed), image, path, part.faults)
+        if self.augmentation is not None:
+            image, target = augment(image, target, self.augmentation, _mixed(self.seed, self.epoch, index))
+        part.loaded.append(_Loaded(path, image.numpy(), _packed(target)))
+
+
+def _in_order(plan: _Plan, numbers: range, workers: int) -> Iterable[_Part]:
+    if workers == 0 or len(numbers) == 0:
+        return (plan[number] for number in numbers)
+    loader: DataLoader[_Part] = DataLoader(
+        plan,
+        batch_size=None,
+        sampler=numbers,
+        num_workers=min(workers, len(numbers)),
+        collate_fn=_as_it_is,
+        generator=torch.Generator(),
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 and later: fork beside threads
+        return iter(loader)
+
+
+def _as_it_is(part: Any) -> Any:
+    return part
+
+
+def _packed(target: Target) -> _Packed:
+    return _Packed(target.boxes.numpy(), target.labels.numpy(), target.ignored.numpy())
+
+
+def _unpacked(packed: _Packed) -> Target:
+    return Target(*(torch.from_numpy(values) for values in packed))
+
+
+def _batch(part: _Part) -> Batch:
+    return Batch(
+        images=tuple(torch.from_numpy(one.image) for one in part.loaded),
+        targets=tuple(_unpacked(one.target) for one in part.loaded),
+        paths=tuple(one.path for one in part.loaded),
+        number=part.number,
+    )
+
+
+def _inside(target: Target, image: Tensor, path: Path, faults: list[Fault]) -> Target:
+    """The target with its boxes cut to the image, whose true size is known only now."""
+    size = (int(image.shape[-2]), int(image.shape[-1]))
+    limit = torch.tensor([size[1], size[0]])
+    if bool((target.boxes[:, :2] >= 0).all() and (target.boxes[:, 2:] <= limit).all()):
+        return target
+    boxes, kept = [], []
+    for number, values in enumerate(target.boxes.tolist()):
+        box, found, action = fit_box((values[0], values[1], values[2], values[3]), size)
+        if found:
+            faults.append(Fault(path, f"object {number + 1} that is left of its annotation", found, action))
+        if box is not None:
+            boxes.append(box)
+            kept.append(number)
+    return Target(boxes, target.labels[kept], target.ignored[kept])  # type: ignore[arg-type]
+
+
+def _mixed(*numbers: int) -> int:
+    """One seed from several, such that neighbouring ones have nothing in common."""
+    digest = hashlib.blake2b(" ".join(map(str, numbers)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
+def _at_least(name: str, value: int, least: int) -> None:
+    if value < least:
+        raise bad_input(name, str(value), f"a whole number from {least}", f"choose {least} or more")

@@ -1,0 +1,195 @@
+"""What every reader of a data set shares: its records, its rules for faulty boxes, its errors.
+
+A reader is one file with a ``READER``: ``find`` says whether a path holds its format, ``read`` parses it
+into ``Contents``, and ``assemble`` turns those into a ``Dataset`` by the same rules for every format.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from masu.data.dataset import Dataset, Fault, Sample
+from masu.errors import InputError
+from masu.records import Target
+
+Box = tuple[float, float, float, float]
+
+USUAL_SPLITS = ("train", "val", "valid", "validation", "trainval", "test")
+
+_FARTHEST = 1e7  # float32 no longer holds single pixels beyond 2**24
+_ROUNDING = 0.1  # pixels by which annotation tools overshoot when they round
+
+
+class Marked(NamedTuple):
+    """One object as a file has it: its place in the file, xyxy box in pixels, class and ignore flag."""
+
+    where: str
+    box: Box
+    name: str
+    ignored: bool
+
+
+class Picture(NamedTuple):
+    """One image as a file has it: its path, the annotation file, (height, width) if known, its objects."""
+
+    image: Path
+    file: Path
+    size: tuple[int, int] | None
+    objects: Sequence[Marked]
+
+
+class Contents(NamedTuple):
+    """All that a reader parsed: pictures, class names with their source ids, and the faults so far."""
+
+    pictures: Sequence[Picture]
+    names: tuple[str, ...]
+    category_ids: tuple[int, ...]
+    faults: Sequence[Fault]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set as it lies on disk, found but not yet read.
+
+    Attributes:
+        root: the folder no file name may leave.
+        splits: the file that defines each split, in the order to list them.
+        files: the annotation files of the whole data set.
+    """
+
+    root: Path
+    splits: Mapping[str, Path]
+    files: tuple[Path, ...]
+
+
+class Reader(NamedTuple):
+    """One format: how it looks (for messages), how to find it, how to read a split of it (None: all)."""
+
+    looks: str
+    find: Callable[[Path], Source | None]
+    read: Callable[[Source, str | None], Contents]
+
+
+def bad_input(thing: object, found: str, wanted: str, fix: str) -> InputError:
+    """An error of one line: ``thing: found …, wanted …; fix``."""
+    found = " ".join(found.split())
+    shown = found if len(found) <= 300 else f"{found[:300]}…"
+    return InputError(" ".join(f"{thing}: found {shown}, wanted {wanted}; {fix}".split()))
+
+
+def listed(words: Iterable[str], most: int = 20) -> str:
+    """The words separated by commas, at most ``most`` of them; ``none`` when there are none."""
+    all_words = list(words)
+    more = [f"… ({len(all_words)} in all)"] if len(all_words) > most else []
+    return ", ".join(all_words[:most] + more) or "none"
+
+
+def split_order(names: Iterable[str]) -> list[str]:
+    """The usual splits first, in the order of work (train, val, …, test), then the others by name."""
+    rank = {name: number for number, name in enumerate(USUAL_SPLITS)}
+    return sorted(names, key=lambda name: (rank.get(name, len(rank)), name))
+
+
+def fit_box(box: Box, size: tuple[int, int] | None) -> tuple[Box | None, str, str]:
+    """The part of a box inside its image, and what was wrong with it.
+
+    Args:
+        box: xyxy in pixels, any numbers.
+        size: height and width of the image; None skips the check against the image.
+
+    Returns:
+        ``(box, found, action)``: the box to use or None; ``found`` and ``action`` as in ``Fault``, empty
+        for a sound box. An overhang of up to 0.1 px is rounding: clipped and not a fault.
+    """
+    shown = "box " + " ".join(f"{value:.7g}" for value in box)
+    if not all(math.isfinite(value) for value in box):
+        return None, f"{shown} is not finite", "skipped"
+    if box[2] <= box[0] or box[3] <= box[1]:
+        return None, f"{shown} has no area", "skipped"
+    fitted, found, action = box, "", ""
+    if size is not None:
+        height, width = size
+        x1, y1, x2, y2 = box
+        fitted = (max(x1, 0.0), max(y1, 0.0), min(x2, float(width)), min(y2, float(height)))
+        if fitted[2] <= fitted[0] or fitted[3] <= fitted[1]:
+            return None, f"{shown} lies outside the image of {width}×{height} pixels", "skipped"
+        if max(abs(a - b) for a, b in zip(box, fitted, strict=True)) > _ROUNDING:
+            found = f"{shown} reaches outside the image of {width}×{height} pixels"
+            action = "clipped to " + " ".join(f"{value:.7g}" for value in fitted)
+    if max(abs(value) for value in fitted) > _FARTHEST:
+        return None, f"{shown} lies beyond any image", "skipped"
+    x1, y1, x2, y2 = struct.unpack("4f", struct.pack("4f", *fitted))
+    if x2 <= x1 or y2 <= y1:
+        return None, f"{shown} has no area", "skipped"
+    return (x1, y1, x2, y2), found, action
+
+
+def assemble(contents: Contents, source: Source, split: str | None, names: Sequence[str] | None) -> Dataset:
+    """The data set of a reader's contents, faulty boxes repaired or left out.
+
+    Raises:
+        InputError: no image at all, or an object whose class is not among the given ``names``.
+    """
+    if not contents.pictures:
+        first = f"; the first fault: {contents.faults[0]}" if contents.faults else ""
+        thing = source.root if split is None else f"{source.root}, split {split!r}"
+        raise bad_input(
+            thing,
+            f"no image with an annotation{first}",
+            "at least one",
+            "check that the images lie where the annotations say and that the list of the split is not empty",
+        )
+    known = contents.names if names is None else tuple(names)
+    faults = list(contents.faults)
+    samples = []
+    for picture in contents.pictures:
+        target, found = _target(picture, known)
+        faults += found
+        samples.append(Sample(picture.image, target))
+    return Dataset(
+        root=source.root,
+        split=split,
+        splits=tuple(source.splits),
+        names=known,
+        category_ids=_ids_of(known, contents),
+        samples=tuple(samples),
+        faults=tuple(faults),
+    )
+
+
+def _target(picture: Picture, names: tuple[str, ...]) -> tuple[Target, list[Fault]]:
+    boxes: list[Box] = []
+    labels: list[int] = []
+    ignored: list[bool] = []
+    faults: list[Fault] = []
+    for item in picture.objects:
+        box, found, action = fit_box(item.box, picture.size)
+        if found:
+            faults.append(Fault(picture.file, item.where, found, action))
+        if box is None:
+            continue
+        if item.name not in names:
+            raise bad_input(
+                f"{picture.file}, {item.where}",
+                f"class {item.name!r}",
+                f"one of the known classes ({listed(names)})",
+                "rename the class in the annotations, or use a model trained with it",
+            )
+        boxes.append(box)
+        labels.append(names.index(item.name))
+        ignored.append(item.ignored)
+    return Target(boxes, labels, ignored), faults  # type: ignore[arg-type]
+
+
+def _ids_of(names: tuple[str, ...], contents: Contents) -> tuple[int, ...]:
+    ids = dict(zip(contents.names, contents.category_ids, strict=True))
+    free = max(ids.values(), default=0) + 1
+    for name in names:
+        if name not in ids:
+            ids[name], free = free, free + 1
+    return tuple(ids[name] for name in names)

@@ -1,0 +1,191 @@
+"""Detectors from names and files: build, save, load."""
+
+from __future__ import annotations
+
+import json
+import os
+import types
+from collections.abc import Sequence
+from dataclasses import asdict, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import safetensors
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+
+import masu
+from masu.detectors.detector import Detector
+from masu.detectors.faster_rcnn import FasterRCNN, FasterRCNNConfig
+from masu.detectors.rpn import RPN, RPNConfig
+from masu.detectors.torchvision_models import from_torchvision, load_torchvision
+from masu.detectors.zoo import ARCHITECTURES, Config
+from masu.errors import InputError
+from masu.nets.backbones import INSTALLED_WEIGHTS, imagenet_weights
+
+__all__ = ["build", "from_torchvision", "load", "load_weights", "make", "save"]
+
+FORMAT = "masu-1"
+"""Marks a model file; a later number means a layout that older versions cannot read."""
+
+Start = Literal["auto", "imagenet", "none"]
+
+
+def build(
+    architecture: str, names: Sequence[str], weights: Start = "auto", image_size: int | None = None
+) -> Detector:
+    """A new detector, ready to be trained.
+
+    Args:
+        architecture: a name that ``masu models`` lists.
+        names: class names, without background; a proposals-only architecture has the one class ``object``.
+        weights: what the backbone starts from. ``"imagenet"``: pretrained weights, normalisation constant,
+            early stages frozen. ``"none"``: random, everything trained. ``"auto"``: ``"imagenet"`` where
+            these weights are installed and need no download, else ``"none"``.
+        image_size: length of the shorter side the network sees; default: the architecture's own.
+
+    Raises:
+        InputError: for an unknown architecture, repeated or missing names, or a download that fails.
+    """
+    if architecture not in ARCHITECTURES:
+        raise InputError(f"architecture: found {architecture!r}, wanted one of {', '.join(ARCHITECTURES)}")
+    if weights not in get_args(Start):
+        raise InputError(f"weights: found {weights!r}, wanted one of {', '.join(get_args(Start))}")
+    config = ARCHITECTURES[architecture]()
+    rpn = config if isinstance(config, RPNConfig) else config.rpn
+    pretrained = weights == "imagenet" or (weights == "auto" and rpn.backbone in INSTALLED_WEIGHTS)
+    if not pretrained:
+        rpn = replace(rpn, frozen_norms=False, trained_from=None)
+    if image_size is not None:
+        longest = image_size * rpn.input.max_size // rpn.input.min_size
+        rpn = replace(rpn, input=replace(rpn.input, min_size=image_size, max_size=longest))
+    config = rpn if isinstance(config, RPNConfig) else replace(config, rpn=rpn)
+    detector = make(config, names)
+    if pretrained:
+        stages = detector.backbone if isinstance(detector, RPN) else detector.rpn.backbone
+        known = stages.state_dict().keys()
+        state = imagenet_weights(rpn.backbone)
+        stages.load_state_dict({name: tensor for name, tensor in state.items() if name in known})
+    return detector
+
+
+def make(config: Config, names: Sequence[str]) -> FasterRCNN | RPN:
+    """The detector of a configuration, with random weights, channels-last in memory."""
+    detector = RPN(config) if isinstance(config, RPNConfig) else FasterRCNN(config, _checked(names))
+    return detector.to(memory_format=torch.channels_last)
+
+
+def _checked(names: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise InputError(f"names: found {names!r}, wanted a list of class names")
+    if not names:
+        raise InputError("names: found none, wanted at least one class name")
+    repeated = sorted({name for name in names if list(names).count(name) > 1})
+    if repeated:
+        raise InputError(f"names: found {repeated[0]!r} more than once, wanted each class name once")
+    return tuple(names)
+
+
+def save(detector: Detector, path: str | os.PathLike[str]) -> None:
+    """Write a detector with its class names and settings to one safetensors file.
+
+    The file appears whole or not at all: it is written beside its place and then renamed.
+    """
+    if not isinstance(detector, FasterRCNN | RPN):
+        raise TypeError(f"detector: found {type(detector).__name__}, wanted a detector of masu")
+    path = Path(path)
+    metadata = {
+        "format": FORMAT,
+        "version": masu.__version__,
+        "type": type(detector).__name__,
+        "names": json.dumps(detector.names),
+        "config": json.dumps(asdict(detector.config)),
+    }
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in detector.state_dict().items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    try:
+        safetensors.torch.save_file(tensors, part, metadata)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def load(path: str | os.PathLike[str]) -> Detector:
+    """A detector from a file that :func:`save` wrote, or ``"torchvision/NAME"`` with its COCO weights.
+
+    Raises:
+        InputError: for a file that is missing or no model of masu, or a download that fails.
+    """
+    if str(path).startswith("torchvision/"):
+        return load_torchvision(str(path).removeprefix("torchvision/"))
+    path = Path(path)
+    metadata, tensors = _read(path)
+    try:
+        config_type = {"FasterRCNN": FasterRCNNConfig, "RPN": RPNConfig}[metadata["type"]]
+        config: Config = _from_dict(config_type, json.loads(metadata["config"]))
+        names = json.loads(metadata["names"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path}: found settings that masu {masu.__version__} does not know ({error}), written by masu "
+            f"{metadata.get('version', 'unknown')}; wanted a file of this version or older; update masu"
+        ) from None
+    detector = make(config, names)
+    _fill(detector, tensors, path)
+    return detector.eval()
+
+
+def load_weights(detector: Detector, path: str | os.PathLike[str]) -> None:
+    """Put the weights of a model file into a detector of the same architecture.
+
+    Raises:
+        InputError: naming the first tensor that differs, where the architecture or the classes are others.
+    """
+    path = Path(path)
+    _, tensors = _read(path)
+    _fill(detector, tensors, path)
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
+    wanted = "wanted a model file that masu wrote (RUN/best.safetensors)"
+    if not path.is_file():
+        raise InputError(f"{path}: found {'a folder' if path.is_dir() else 'no such file'}, {wanted}")
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") == FORMAT:
+                return metadata, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path}: found a file that is no safetensors ({error}), {wanted}") from None
+    raise InputError(f"{path}: found a safetensors file without masu's description, {wanted}")
+
+
+def _fill(detector: Detector, tensors: dict[str, torch.Tensor], path: Path) -> None:
+    own = detector.state_dict()
+    for name in [*own, *tensors]:
+        found = tuple(tensors[name].shape) if name in tensors else "nothing"
+        wanted = tuple(own[name].shape) if name in own else "nothing"
+        if found != wanted:
+            raise InputError(
+                f"{path}: found {found} for {name}, wanted {wanted}; these are weights of another "
+                "architecture or other classes; choose the --model they were trained with"
+            )
+    detector.load_state_dict(tensors)
+
+
+def _from_dict(kind: Any, value: Any) -> Any:
+    """Rebuild a dataclass from JSON; an unknown or missing key is an error."""
+    if is_dataclass(kind) and isinstance(kind, type):
+        hints = get_type_hints(kind)
+        unknown = value.keys() - {field.name for field in fields(kind)}
+        if unknown:
+            raise ValueError(f"unknown setting {sorted(unknown)[0]!r}")
+        return kind(**{name: _from_dict(hints[name], item) for name, item in value.items()})
+    if get_origin(kind) is tuple:
+        kinds = get_args(kind)
+        item_kinds = [kinds[0]] * len(value) if kinds[-1] is Ellipsis else list(kinds)
+        return tuple(_from_dict(k, item) for k, item in zip(item_kinds, value, strict=True))
+    if isinstance(kind, types.UnionType):
+        return value
+    return kind(value)

@@ -1,0 +1,84 @@
+"""What every detector is: ``forward → raw``, ``losses(raw, targets)``, ``detections(raw)``, ``predict(images)``."""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from masu.data.images import read_image
+from masu.detectors.proposals import Raw
+from masu.records import Detections, Target
+
+ImageSource = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any] | Tensor
+"""A file, a Pillow image, an ``(H, W, 3)`` array or a ``(3, H, W)`` tensor."""
+
+
+class Detector(nn.Module):
+    """Base of the detectors.
+
+    Attributes:
+        names: class names; class id ``i`` is ``names[i]``.
+        kind: ``"detector"``, or ``"proposals"`` for boxes without classes.
+    """
+
+    names: tuple[str, ...]
+    kind: ClassVar[Literal["detector", "proposals"]]
+
+    @abstractmethod
+    def forward(self, images: Sequence[Tensor]) -> Raw:
+        """Run the network.
+
+        Args:
+            images: each ``(3, H, W)``, uint8 or float 0..1, of any size.
+        """
+
+    @abstractmethod
+    def losses(
+        self, raw: Raw, targets: Sequence[Target], generator: torch.Generator | None = None
+    ) -> dict[str, Tensor]:
+        """Loss terms of a batch, each a scalar; their sum is what training minimises.
+
+        Args:
+            raw: result of ``forward``.
+            targets: the labelled objects of each image, in pixels of the image as it was given.
+            generator: randomness of the sampling, on the detector's device; default: torch's global one.
+        """
+
+    @abstractmethod
+    def detections(self, raw: Raw) -> list[Detections]:
+        """Final boxes of each image, in pixels of the image as it was given."""
+
+    def predict(
+        self, images: Sequence[ImageSource], threshold: float | None = None, batch_size: int = 1
+    ) -> list[Detections]:
+        """Find objects in images; the detector itself is left as it was.
+
+        Args:
+            images: files, Pillow images, arrays or tensors, mixed as you like.
+            threshold: smallest score returned; default: the model's own, low, as evaluation wants it.
+            batch_size: images that run through the network together.
+
+        Raises:
+            InputError: for a file that is no readable image.
+        """
+        if isinstance(images, str | os.PathLike | Image.Image) or getattr(images, "ndim", 4) == 3:
+            raise TypeError(f"predict: found a single {type(images).__name__}, wanted a list; write [image]")
+        device = next(self.parameters()).device
+        was_training = self.training
+        self.eval()
+        found: list[Detections] = []
+        try:
+            with torch.inference_mode():
+                for start in range(0, len(images), batch_size):
+                    batch = [read_image(image).to(device) for image in images[start : start + batch_size]]
+                    found += self.detections(self(batch))
+        finally:
+            self.train(was_training)
+        return found if threshold is None else [d.above(threshold) for d in found]

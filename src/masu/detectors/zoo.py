@@ -1,0 +1,87 @@
+"""The architectures by name: each a function that returns its configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from masu.detectors.faster_rcnn import FasterRCNNConfig, RoISettings
+from masu.detectors.proposals import ProposalSettings
+from masu.detectors.rpn import RPNConfig
+from masu.ops.images import InputPolicy
+
+Config = FasterRCNNConfig | RPNConfig
+
+DEFAULT = "faster_rcnn_lite0_fpn"
+"""The architecture for a computer without GPU; its ImageNet weights are installed with masu."""
+
+
+def rpn_resnet50_fpn() -> RPNConfig:
+    """RPN on ResNet-50 with FPN (Lin et al. 2017, section 4.1): proposals only."""
+    return RPNConfig(backbone="resnet50", trained_from="layer2", frozen_norms=True)
+
+
+def faster_rcnn_resnet50_fpn() -> FasterRCNNConfig:
+    """Faster R-CNN on ResNet-50 with FPN (Lin et al. 2017), as in torchvision."""
+    return FasterRCNNConfig(rpn=rpn_resnet50_fpn())
+
+
+def faster_rcnn_resnet50_fpn_v2() -> FasterRCNNConfig:
+    """The same with the heads of Li et al. 2021 (ViT detection, section 2.1), as in torchvision."""
+    rpn = RPNConfig(backbone="resnet50", trained_from="layer2", fpn_norm=True, head_depth=2)
+    return FasterRCNNConfig(rpn=rpn, rois=RoISettings(convs=4, hidden=(1024,)))
+
+
+def faster_rcnn_mobilenet_v3_large_fpn() -> FasterRCNNConfig:
+    """Faster R-CNN on MobileNetV3-Large with FPN, as in torchvision."""
+    rpn = RPNConfig(
+        backbone="mobilenet_v3_large",
+        frozen_norms=True,
+        trained_from="7",
+        anchor_sizes=((32.0, 64.0, 128.0, 256.0, 512.0),) * 3,
+        proposals=ProposalSettings(min_score=0.05),
+    )
+    return FasterRCNNConfig(rpn=rpn, rois=RoISettings(strides=(32, 32)))
+
+
+def faster_rcnn_mobilenet_v3_large_320_fpn() -> FasterRCNNConfig:
+    """The same for small images and few proposals, as in torchvision."""
+    config = faster_rcnn_mobilenet_v3_large_fpn()
+    rpn = replace(
+        config.rpn,
+        input=InputPolicy(min_size=320, max_size=640),
+        proposals=ProposalSettings(min_score=0.05, top_per_level=150, kept=150),
+    )
+    return replace(config, rpn=rpn)
+
+
+def faster_rcnn_lite0_fpn() -> FasterRCNNConfig:
+    """Small two-stage detector for a laptop: EfficientNet-Lite0 with a narrow FPN at 320 px."""
+    rpn = RPNConfig(
+        backbone="efficientnet_lite0",
+        frozen_norms=True,
+        norm_eps=1e-3,
+        trained_from="blocks_2",
+        fpn_channels=96,
+        anchor_sizes=((24.0,), (48.0,), (112.0,), (224.0,)),
+        input=InputPolicy(min_size=320, max_size=640, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
+        proposals=ProposalSettings(
+            top_per_level_training=1000, top_per_level=300, kept_training=500, kept=300
+        ),
+    )
+    rois = RoISettings(strides=(8, 16, 32), samples=128, hidden=(256, 256), min_score=0.02)
+    return FasterRCNNConfig(rpn=rpn, rois=rois)
+
+
+ARCHITECTURES: dict[str, Callable[[], Config]] = {
+    function.__name__: function
+    for function in (
+        faster_rcnn_lite0_fpn,
+        faster_rcnn_mobilenet_v3_large_320_fpn,
+        faster_rcnn_mobilenet_v3_large_fpn,
+        faster_rcnn_resnet50_fpn,
+        faster_rcnn_resnet50_fpn_v2,
+        rpn_resnet50_fpn,
+    )
+}
+"""Every architecture by name, smallest first."""

@@ -1,0 +1,1 @@
+"""Weights: features in, logits and deltas out. Networks know no targets."""

@@ -1,0 +1,45 @@
+"""Feature pyramid: backbone maps to maps of one width, coarse meaning added to fine resolution.
+
+Source: Lin et al. 2017 (FPN), section 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class FPN(nn.Module):
+    """Lateral 1×1 and output 3×3 convolutions, and one more level by subsampling the coarsest.
+
+    Args:
+        in_channels: channels of the backbone's maps, finest first.
+        channels: channels of every map returned.
+        norm: batch normalisation after each convolution in place of its bias.
+    """
+
+    def __init__(self, in_channels: Sequence[int], channels: int, norm: bool = False) -> None:
+        super().__init__()
+        self.lateral = nn.ModuleList(_conv(c, channels, 1, norm) for c in in_channels)
+        self.output = nn.ModuleList(_conv(channels, channels, 3, norm) for _ in in_channels)
+
+    def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """``L`` maps ``(N, in_channels[l], H_l, W_l)`` → ``L + 1`` maps ``(N, channels, H_l, W_l)``."""
+        laterals = [layer(x) for layer, x in zip(self.lateral, maps, strict=True)]
+        top = laterals[-1]
+        merged = [top]
+        for x in reversed(laterals[:-1]):
+            top = x + F.interpolate(top, size=x.shape[-2:], mode="nearest")
+            merged.insert(0, top)
+        outputs = [layer(x) for layer, x in zip(self.output, merged, strict=True)]
+        return [*outputs, F.max_pool2d(outputs[-1], kernel_size=1, stride=2)]
+
+
+def _conv(in_channels: int, out_channels: int, kernel: int, norm: bool) -> nn.Sequential:
+    conv = nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2, bias=not norm)
+    nn.init.kaiming_uniform_(conv.weight, a=1)
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+    return nn.Sequential(conv, nn.BatchNorm2d(out_channels)) if norm else nn.Sequential(conv)

@@ -1,0 +1,61 @@
+"""The second stage's network: pooled RoIs to class scores and box deltas.
+
+Only here does the background exist: it is the last of ``K + 1`` logits, so that class ids are columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+
+class BoxHead(nn.Module):
+    """Optional 3×3 convolutions, then fully connected layers (Ren et al. 2015; Li et al. 2021 with convolutions).
+
+    Args:
+        channels: channels of the pooled RoIs.
+        cells: cells per side of the pooled RoIs.
+        convs: number of 3×3 convolutions with batch normalisation, of ``channels`` channels.
+        hidden: widths of the fully connected layers.
+    """
+
+    def __init__(self, channels: int, cells: int, convs: int, hidden: Sequence[int]) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(_conv_norm(channels) for _ in range(convs))
+        widths = [channels * cells * cells, *hidden]
+        self.linears = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:], strict=False))
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """``(R, C, cells, cells)`` → ``(R, hidden[-1])``; rows are read cell by cell, channels innermost."""
+        x = pooled
+        for conv in self.convs:
+            x = conv(x).relu_()
+        x = x.permute(0, 2, 3, 1).flatten(1)  # (R, C, h, w) → (R, h·w·C), a view of channels-last memory
+        for linear in self.linears:
+            x = linear(x).relu_()
+        return x
+
+
+def _conv_norm(channels: int) -> nn.Sequential:
+    conv = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+    nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
+    return nn.Sequential(conv, nn.BatchNorm2d(channels))
+
+
+class BoxPredictor(nn.Module):
+    """Class logits and, for every class, box deltas.
+
+    Args:
+        in_features: width of the head's output.
+        classes: ``K``.
+    """
+
+    def __init__(self, in_features: int, classes: int) -> None:
+        super().__init__()
+        self.scores = nn.Linear(in_features, classes + 1)
+        self.deltas = nn.Linear(in_features, classes * 4)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """``(R, in_features)`` → logits ``(R, K + 1)``, background last, and deltas ``(R, K, 4)``."""
+        return self.scores(x), self.deltas(x).reshape(len(x), -1, 4)

@@ -1,0 +1,51 @@
+"""Batch normalisation with constant statistics."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class FrozenNorm(nn.Module):
+    """Batch normalisation whose statistics, scale and shift are constants.
+
+    The batches of a detector are too small to estimate statistics; a pretrained backbone keeps those of
+    its pretraining (He et al. 2016; torchvision ``FrozenBatchNorm2d``). Tensor names are those of
+    ``nn.BatchNorm2d``, so that state dicts are interchangeable. Buffers, not parameters: no optimizer
+    sees them.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, norm: nn.BatchNorm2d) -> None:
+        super().__init__()
+        self.eps = norm.eps
+        for name in ("weight", "bias", "running_mean", "running_var"):
+            self.register_buffer(name, getattr(norm, name).detach().clone())
+        self.act = getattr(norm, "act", None)  # timm's layers carry their activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise ``(N, C, H, W)``."""
+        x = F.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, training=False, eps=self.eps
+        )
+        return x if self.act is None else self.act(x)
+
+
+def freeze_norms(net: nn.Module) -> None:
+    """Replace every batch normalisation inside ``net`` by its :class:`FrozenNorm`."""
+    for name, child in net.named_children():
+        if isinstance(child, nn.BatchNorm2d):
+            setattr(net, name, FrozenNorm(child))
+        else:
+            freeze_norms(child)
+
+
+def set_norm_eps(net: nn.Module, eps: float) -> None:
+    """Set the epsilon of every normalisation layer inside ``net``."""
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d | FrozenNorm):
+            module.eps = eps

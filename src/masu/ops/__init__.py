@@ -1,0 +1,1 @@
+"""Arithmetic of detection: pure functions on tensors, without state and without ``nn.Module``."""

@@ -1,0 +1,56 @@
+"""Boxes as rectangles: area, overlap, clipping, resizing."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def area(boxes: Tensor) -> Tensor:
+    """Area of each box, ``(..., 4) → (...)``, in square pixels."""
+    return (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
+
+
+def intersection(a: Tensor, b: Tensor) -> Tensor:
+    """Area shared by every pair of boxes, ``(R, 4) × (S, 4) → (R, S)``, in square pixels."""
+    top_left = torch.maximum(a[:, None, :2], b[None, :, :2])
+    bottom_right = torch.minimum(a[:, None, 2:], b[None, :, 2:])
+    sides = (bottom_right - top_left).clamp(min=0)
+    return sides[..., 0] * sides[..., 1]
+
+
+def iou(a: Tensor, b: Tensor) -> Tensor:
+    """Intersection over union of every pair of boxes, ``(R, 4) × (S, 4) → (R, S)`` in 0..1."""
+    shared = intersection(a, b)
+    return shared / (area(a)[:, None] + area(b)[None, :] - shared)
+
+
+def covered(boxes: Tensor, regions: Tensor) -> Tensor:
+    """Largest share of each box that lies in one region, ``(R, 4) × (S, 4) → (R,)``; 0 without regions."""
+    if len(regions) == 0:
+        return boxes.new_zeros(len(boxes))
+    return (intersection(boxes, regions) / area(boxes)[:, None]).amax(dim=1)
+
+
+def clip(boxes: Tensor, sizes: Tensor) -> Tensor:
+    """Boxes cut to their image.
+
+    Args:
+        boxes: ``(..., 4)`` xyxy pixels.
+        sizes: ``(..., 2)`` height and width, broadcast against ``boxes``.
+    """
+    limits = sizes.flip(-1).repeat_interleave(2, dim=-1)  # (h, w) → (w, w, h, h)
+    limits = limits[..., [0, 2, 1, 3]].to(boxes.dtype)  # → (w, h, w, h)
+    return torch.minimum(boxes.clamp(min=0), limits)
+
+
+def resize(boxes: Tensor, old: Tensor, new: Tensor) -> Tensor:
+    """Boxes of an image of size ``old`` in the same image at size ``new``; sizes are ``(h, w)``."""
+    ratio = new.to(torch.float32) / old.to(torch.float32)
+    return boxes * ratio.flip(-1).repeat(2)  # (rh, rw) → (rw, rh, rw, rh)
+
+
+def degenerate(boxes: Tensor, min_size: float) -> Tensor:
+    """True for boxes with a side under ``min_size`` pixels or not a number, ``(..., 4) → (...)``."""
+    sides = boxes[..., 2:] - boxes[..., :2]
+    return ~(sides >= min_size).all(dim=-1)

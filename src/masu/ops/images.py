@@ -1,0 +1,77 @@
+"""Images of any size to one batch the network takes: resize, normalise, pad."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from masu.records import ImageBatch
+
+
+@dataclass(frozen=True)
+class InputPolicy:
+    """How an image is brought to the network, stored with the model.
+
+    Attributes:
+        min_size: wanted length of the shorter side in pixels.
+        max_size: largest length of the longer side in pixels; wins over ``min_size``.
+        mean: per channel, of values 0..1.
+        std: per channel, of values 0..1.
+        divisor: the batch is padded right and below to a multiple of this.
+    """
+
+    min_size: int = 800
+    max_size: int = 1333
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    divisor: int = 32
+
+
+def resized_size(height: int, width: int, policy: InputPolicy) -> tuple[int, int]:
+    """Height and width after resizing with unchanged aspect ratio, cut to whole pixels.
+
+    In the arithmetic of the reference implementation: where ``height * (size / height)`` is not exact, a
+    side comes out one pixel shorter.
+    """
+    scale = min(policy.min_size / min(height, width), policy.max_size / max(height, width))
+    return max(int(height * scale), 1), max(int(width * scale), 1)
+
+
+def batch_images(
+    images: Sequence[Tensor], policy: InputPolicy, dtype: torch.dtype = torch.float32
+) -> ImageBatch:
+    """Resize, normalise and pad images into one channels-last batch.
+
+    Args:
+        images: each ``(C, H, W)``, uint8 0..255 or float 0..1, of any size.
+        policy: the model's input policy.
+        dtype: of the batch, the network's own.
+
+    Raises:
+        ValueError: for an image of another shape or type.
+    """
+    channels = len(policy.mean)
+    for i, image in enumerate(images):
+        if image.ndim != 3 or image.shape[0] != channels or 0 in image.shape:
+            raise ValueError(f"images[{i}]: found shape {tuple(image.shape)}, wanted ({channels}, H, W)")
+        if image.dtype != torch.uint8 and not image.is_floating_point():
+            raise ValueError(f"images[{i}]: found {image.dtype}, wanted uint8 0..255 or float 0..1")
+    device = images[0].device
+    original = [(int(i.shape[1]), int(i.shape[2])) for i in images]
+    sizes = [resized_size(h, w, policy) for h, w in original]
+    height = -(-max(h for h, _ in sizes) // policy.divisor) * policy.divisor
+    width = -(-max(w for _, w in sizes) // policy.divisor) * policy.divisor
+    pixels = torch.zeros((len(images), channels, height, width), dtype=dtype, device=device)
+    pixels = pixels.contiguous(memory_format=torch.channels_last)
+    mean = torch.tensor(policy.mean, dtype=dtype, device=device)[:, None, None]
+    std = torch.tensor(policy.std, dtype=dtype, device=device)[:, None, None]
+    for row, image, (h, w) in zip(pixels, images, sizes, strict=True):
+        values = image.to(dtype)
+        values = values / 255 if image.dtype == torch.uint8 else values
+        resized = F.interpolate(values[None], size=(h, w), mode="bilinear", align_corners=False)[0]
+        torch.div(resized - mean, std, out=row[:, :h, :w])
+    return ImageBatch(pixels, torch.tensor(sizes, device=device), torch.tensor(original, device=device))

@@ -1,0 +1,120 @@
+"""RoIAlign over feature levels (He et al. 2017, section 3; level assignment: Lin et al. 2017, FPN, eq. 1).
+
+Every output cell is a weighted sum of feature rows: 2 × 2 sample points with 4 neighbours each make 16 rows.
+With all levels laid out as one table of channel rows this is one embedding bag, and its gradient is the same
+weighted row sum over the transposed index: deterministic, and parallel in both directions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from masu.ops.geometry import area
+
+SAMPLES = 2
+"""Sample points per cell and axis."""
+
+
+def assign_levels(
+    boxes: Tensor, strides: Sequence[int], canonical_size: int = 224, canonical_level: int = 4
+) -> Tensor:
+    """The feature level each box is pooled from: ``k = ⌊k0 + log2(√(wh) / 224)⌋``, FPN eq. 1.
+
+    Args:
+        boxes: ``(R, 4)`` xyxy in pixels of the network's input.
+        strides: pixels per cell of each level, powers of two, finest first.
+        canonical_size: box side that belongs to ``canonical_level``.
+        canonical_level: level (log2 of the stride) of a box of ``canonical_size``.
+
+    Returns:
+        ``(R,)`` int64 in ``0..len(strides)-1``.
+    """
+    finest, coarsest = strides[0].bit_length() - 1, strides[-1].bit_length() - 1
+    side = area(boxes).clamp(min=0).sqrt()
+    level = torch.floor(canonical_level + torch.log2(side / canonical_size) + 1e-6)
+    return level.clamp(finest, coarsest).to(torch.int64) - finest
+
+
+def _axis(start: Tensor, length: Tensor, cells: int, limit: Tensor) -> tuple[Tensor, Tensor]:
+    """Feature rows (or columns) and their weights along one axis, each ``(R, cells, 2 * SAMPLES)``."""
+    steps = (torch.arange(cells * SAMPLES, device=start.device) + 0.5) / SAMPLES
+    position = start[:, None] + steps * (length / cells)[:, None]
+    limit = limit[:, None].to(position.dtype)
+    inside = (position >= -1) & (position <= limit)
+    position = torch.minimum(torch.nan_to_num(position).clamp(min=0), limit - 1)
+    low = position.floor()
+    high = torch.minimum(low + 1, limit - 1)
+    share = position - low
+    scale = inside / SAMPLES
+    index = torch.stack([low, high], dim=-1).to(torch.int64)
+    weight = torch.stack([(1 - share) * scale, share * scale], dim=-1)
+    return index.reshape(-1, cells, 2 * SAMPLES), weight.reshape(-1, cells, 2 * SAMPLES)
+
+
+class _RowSum(torch.autograd.Function):
+    """``out[c] = Σ_j weight[c, j] · table[index[c, j]]``; weights are constants."""
+
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, index: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(index, weight)
+        ctx.rows = len(table)
+        return F.embedding_bag(index, table, per_sample_weights=weight, mode="sum")
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        index, weight = ctx.saved_tensors
+        source, order = index.flatten().sort(stable=True)
+        cell = order // index.shape[1]
+        bounds = torch.arange(ctx.rows, device=index.device, dtype=source.dtype)
+        offsets = torch.searchsorted(source, bounds)
+        grad = F.embedding_bag(
+            cell, grads[0].contiguous(), offsets, per_sample_weights=weight.flatten()[order], mode="sum"
+        )
+        return grad, None, None
+
+
+def roi_align(
+    features: Sequence[Tensor],
+    boxes: Tensor,
+    image: Tensor,
+    level: Tensor,
+    strides: Sequence[int],
+    output_size: int = 7,
+) -> Tensor:
+    """Pool every box from its feature level into a grid of fixed size, bilinearly, 2 × 2 samples a cell.
+
+    Args:
+        features: one ``(N, C, H_l, W_l)`` per level; channels-last ones are read without a copy.
+        boxes: ``(R, 4)`` xyxy in pixels of the network's input; ``R`` may be 0.
+        image: ``(R,)`` int64, which image of the batch each box lies in.
+        level: ``(R,)`` int64 from :func:`assign_levels`.
+        strides: pixels per cell of each level.
+        output_size: cells per side of the result.
+
+    Returns:
+        ``(R, C, output_size, output_size)``, channels-last in memory. Equal to torchvision's ``roi_align``
+        with ``sampling_ratio=2, aligned=False``.
+    """
+    device, channels, cells = boxes.device, features[0].shape[1], output_size
+    shapes = torch.tensor([f.shape[-2:] for f in features], device=device)  # (L, 2) rows, columns
+    images = features[0].shape[0]
+    bases = F.pad((shapes.prod(dim=1) * images).cumsum(0), (1, 0))[:-1]
+    table = torch.cat([f.permute(0, 2, 3, 1).reshape(-1, channels) for f in features])  # (ΣN·H·W, C)
+
+    scaled = boxes / torch.tensor(strides, device=device, dtype=boxes.dtype)[level][:, None]
+    sides = (scaled[:, 2:] - scaled[:, :2]).clamp(min=1)
+    rows, columns = shapes[level].unbind(1)
+    x, weight_x = _axis(scaled[:, 0], sides[:, 0], cells, columns)
+    y, weight_y = _axis(scaled[:, 1], sides[:, 1], cells, rows)
+    base = (bases[level] + image * rows * columns)[:, None, None]
+    y = base + y * columns[:, None, None]
+    index = y[:, :, None, :, None] + x[:, None, :, None, :]  # (R, 7, 7, 4, 4)
+    weight = weight_y[:, :, None, :, None] * weight_x[:, None, :, None, :]
+    per_cell = (2 * SAMPLES) ** 2
+    pooled: Tensor = _RowSum.apply(table, index.reshape(-1, per_cell), weight.reshape(-1, per_cell))
+    return pooled.reshape(-1, cells, cells, channels).permute(0, 3, 1, 2)

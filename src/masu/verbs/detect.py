@@ -1,0 +1,322 @@
+"""Detect: run a detector over image files and write what it found as JSON, CSV or COCO."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from masu.data.images import find_images, read_image
+from masu.drawing import draw
+from masu.errors import InputError
+from masu.records import Detections
+
+FORMATS = ("json", "csv", "coco")
+"""Result formats that :func:`detect` writes."""
+
+_FILE_NAMES = {"json": "detections.json", "csv": "detections.csv", "coco": "detections.coco.json"}
+
+
+class Detector(Protocol):
+    """What the verbs need of a detector."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Class names; labels index them."""
+
+    @property
+    def kind(self) -> str:
+        """``"detector"`` or ``"proposals"``."""
+
+    def predict(
+        self, images: Sequence[Tensor], threshold: float | None = None, batch_size: int = 1
+    ) -> list[Detections]:
+        """Detections of each image, best score first; threshold None is the model's own low one."""
+
+
+@dataclass(frozen=True)
+class DetectReport:
+    """What :func:`detect` did.
+
+    Attributes:
+        images: number of images predicted.
+        detections: number of detections in them.
+        seconds_per_image: mean time of a prediction, without reading and drawing.
+        text: the results in the wanted format; empty where they were written to ``file``.
+        file: the results file; None without an output folder.
+        pictures: the drawn pictures, in the order of the images.
+        faults: one line for each image that could not be read or drawn.
+    """
+
+    images: int
+    detections: int
+    seconds_per_image: float
+    text: str
+    file: Path | None
+    pictures: tuple[Path, ...]
+    faults: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The attributes as JSON knows them; paths are strings."""
+        return asdict(self) | {
+            "file": None if self.file is None else str(self.file),
+            "pictures": [str(picture) for picture in self.pictures],
+            "faults": list(self.faults),
+        }
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One image and what was found in it.
+
+    Attributes:
+        index: position of the image among the paths given.
+        path: the file.
+        image: ``(3, H, W)`` uint8.
+        detections: boxes in pixels of ``image``.
+        seconds: time of the prediction, shared equally within a batch.
+    """
+
+    index: int
+    path: Path
+    image: Tensor
+    detections: Detections
+    seconds: float
+
+
+def detect(
+    detector: Detector,
+    sources: Sequence[str | Path],
+    *,
+    threshold: float = 0.5,
+    format: str = "json",
+    out: str | Path | None = None,
+    batch_size: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> DetectReport:
+    """Find objects in image files; images that cannot be read are reported and passed over.
+
+    Args:
+        detector: any masu detector.
+        sources: image files and folders of images.
+        threshold: lowest score to report, in 0..1.
+        format: ``"json"`` (a list, one entry per image), ``"csv"`` (one row per detection) or ``"coco"``
+            (a COCO data set: boxes as x y w h, category ids from 1). Boxes elsewhere are x1 y1 x2 y2;
+            all are pixels of the image, rounded to 0.001.
+        out: folder for ``detections.json``, ``.csv`` or ``.coco.json`` and for ``pictures/NAME.jpg``, the
+            images with boxes. An input image is never overwritten: a name in use gets ``-2``, ``-3``, ….
+            Default: write nothing, return the text.
+        batch_size: images per prediction.
+        progress: called with (images done, images in total).
+
+    Raises:
+        InputError: for an unknown format, a threshold or batch size out of range, an output folder that
+            cannot be written, no image among the sources or none that can be read.
+    """
+    if format not in FORMATS:
+        raise InputError(f"format: found {format!r}, wanted one of {', '.join(FORMATS)}")
+    if not 0 <= threshold <= 1:
+        raise InputError(f"threshold: found {threshold}, wanted a score from 0 to 1")
+    paths = find_images(sources)
+    folder = None if out is None else Path(out)
+    pictures = None if folder is None else _PictureFolder(folder / "pictures", paths)
+    faults: list[str] = []
+    records: list[dict[str, Any]] = []
+    seconds = 0.0
+    stream = predictions(
+        detector, paths, faults, threshold=threshold, batch_size=batch_size, progress=progress
+    )
+    for prediction in stream:
+        seconds += prediction.seconds
+        records.append(_record(prediction))
+        if pictures is not None:
+            try:
+                pictures.write(prediction)
+            except (OSError, ValueError) as error:
+                faults.append(f"{prediction.path}: no picture written: {error}")
+    if not records:
+        raise InputError(_none_readable(paths, faults))
+
+    text = _render(records, detector.names, format)
+    file = None
+    if folder is not None:
+        file = folder / _FILE_NAMES[format]
+        try:
+            _replace(file, text.encode())
+        except OSError as error:
+            raise InputError(
+                f"{file}: cannot be written ({error.strerror}); choose another folder"
+            ) from error
+    return DetectReport(
+        images=len(records),
+        detections=sum(len(record["detections"]) for record in records),
+        seconds_per_image=seconds / len(records),
+        text=text if file is None else "",
+        file=file,
+        pictures=() if pictures is None else tuple(pictures.written),
+        faults=tuple(faults),
+    )
+
+
+def predictions(
+    detector: Detector,
+    paths: Sequence[Path],
+    faults: list[str],
+    *,
+    threshold: float | None,
+    batch_size: int,
+    progress: Callable[[int, int], None] | None,
+) -> Iterator[Prediction]:
+    """Read and predict image files, at most ``batch_size`` images in memory.
+
+    Args:
+        detector: any masu detector.
+        paths: image files.
+        faults: receives one line for each file that cannot be read; the others go on.
+        threshold: lowest score; None for the model's own low one.
+        batch_size: images per prediction.
+        progress: called with (files done, files in total) when a batch is finished.
+
+    Raises:
+        InputError: for a batch size below 1.
+    """
+    if batch_size < 1:
+        raise InputError(f"batch_size: found {batch_size}, wanted 1 or more")
+    batch: list[tuple[int, Tensor]] = []
+    for index, path in enumerate(paths):
+        try:
+            batch.append((index, read_image(path)))
+        except InputError as error:
+            faults.append(str(error))
+        last = index + 1 == len(paths)
+        if len(batch) < batch_size and not last:
+            continue
+        images = [image for _, image in batch]
+        start = time.perf_counter()
+        found = detector.predict(images, threshold=threshold, batch_size=batch_size) if images else []
+        seconds = (time.perf_counter() - start) / max(len(images), 1)
+        for (position, image), detections in zip(batch, found, strict=True):
+            yield Prediction(position, paths[position], image, detections, seconds)
+        batch.clear()
+        if progress is not None:
+            progress(index + 1, len(paths))
+
+
+def _none_readable(paths: Sequence[Path], faults: Sequence[str]) -> str:
+    if not paths:
+        return "images: found none, wanted at least one image file"
+    return f"images: none of {len(paths)} can be read; the first: {faults[0]}"
+
+
+def _record(prediction: Prediction) -> dict[str, Any]:
+    height, width = prediction.image.shape[-2:]
+    found = prediction.detections
+    rows = zip(found.boxes.tolist(), found.scores.tolist(), found.labels.tolist(), found.names, strict=True)
+    return {
+        "file": str(prediction.path),
+        "width": width,
+        "height": height,
+        "detections": [
+            {"box": [round(x, 3) for x in box], "score": round(score, 6), "label": label, "name": name}
+            for box, score, label, name in rows
+        ],
+    }
+
+
+def _render(records: list[dict[str, Any]], names: Sequence[str], format: str) -> str:
+    if format == "csv":
+        text = _csv(records)
+    else:
+        text = json.dumps(
+            _coco(records, names) if format == "coco" else records, ensure_ascii=False, indent=1
+        )
+        text += "\n"
+    # a file name that is not UTF-8 holds lone surrogates; \udcXX is what JSON writes for them
+    return text.encode(errors="backslashreplace").decode()
+
+
+def _csv(records: list[dict[str, Any]]) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["file", "x1", "y1", "x2", "y2", "score", "label", "name"])
+    for record in records:
+        for found in record["detections"]:
+            writer.writerow([record["file"], *found["box"], found["score"], found["label"], found["name"]])
+    return buffer.getvalue()
+
+
+def _coco(records: list[dict[str, Any]], names: Sequence[str]) -> dict[str, Any]:
+    annotations: list[dict[str, Any]] = []
+    for image_id, record in enumerate(records, 1):
+        for found in record["detections"]:
+            x1, y1, x2, y2 = found["box"]
+            width, height = round(x2 - x1, 3), round(y2 - y1, 3)
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": image_id,
+                    "category_id": found["label"] + 1,
+                    "bbox": [x1, y1, width, height],
+                    "area": round(width * height, 3),
+                    "iscrowd": 0,
+                    "score": found["score"],
+                }
+            )
+    return {
+        "images": [
+            {"id": i, "file_name": r["file"], "width": r["width"], "height": r["height"]}
+            for i, r in enumerate(records, 1)
+        ],
+        "categories": [{"id": k, "name": name} for k, name in enumerate(names, 1)],
+        "annotations": annotations,
+    }
+
+
+class _PictureFolder:
+    """Writes drawn pictures under names that are free: neither taken in this run nor an input image."""
+
+    def __init__(self, folder: Path, inputs: Sequence[Path]) -> None:
+        self.folder = folder
+        self.written: list[Path] = []
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"{folder}: cannot be made ({error.strerror}); choose another output folder"
+            ) from error
+        # folded: file systems of macOS and Windows do not tell a.jpg from A.JPG
+        self._taken = {str(path.resolve()).casefold() for path in inputs}
+        self._resolved = folder.resolve()
+
+    def write(self, prediction: Prediction) -> None:
+        buffer = io.BytesIO()
+        draw(prediction.image, prediction.detections).save(buffer, format="JPEG", quality=90)
+        file = self.folder / self._free_name(prediction.path.stem)
+        _replace(file, buffer.getvalue())
+        self.written.append(file)
+
+    def _free_name(self, stem: str) -> str:
+        name, count = f"{stem}.jpg", 1
+        while (key := str(self._resolved / name).casefold()) in self._taken:
+            count += 1
+            name = f"{stem}-{count}.jpg"
+        self._taken.add(key)
+        return name
+
+
+def _replace(file: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    temporary = file.with_name(f".masu-{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, file)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,340 @@
+"""Box average precision and proposal recall as COCO defines them, computed by the compiled hotcoco.
+
+Source: Lin et al. 2014 (COCO) and its reference implementation pycocotools, whose figures these equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, TypeAlias
+
+import hotcoco
+import numpy as np
+import numpy.typing as npt
+
+from masu.errors import InputError
+from masu.records import Detections, Target
+
+_Floats: TypeAlias = npt.NDArray[np.float64]
+_Ints: TypeAlias = npt.NDArray[np.int64]
+
+# Positions on the axes of pycocotools' arrays: precision (IoU, recall, class, size, limit) and
+# recall (IoU, class, size, limit).
+_IOU_50, _IOU_75 = 0, 5
+_ALL, _SMALL, _MEDIUM, _LARGE = range(4)
+
+
+@dataclass(frozen=True)
+class ClassMetrics:
+    """Figures of one class, each in 0..1; None where the data has no object of the class.
+
+    Attributes:
+        ap: average precision, mean over IoU 0.50, 0.55 … 0.95.
+        ap50: average precision at IoU 0.50.
+        ar100: recall among the 100 best detections of an image, mean over IoU 0.50 … 0.95.
+        objects: number of labelled objects, without ignored regions.
+    """
+
+    ap: float | None
+    ap50: float | None
+    ar100: float | None
+    objects: int
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """The twelve COCO figures, each in 0..1; None where the data has no object of that kind.
+
+    Small is a box area up to 32², medium 32² to 96², large from 96² square pixels (both ends belong).
+
+    Attributes:
+        ap: average precision, mean over classes and over IoU 0.50, 0.55 … 0.95.
+        ap50: the same at IoU 0.50.
+        ap75: the same at IoU 0.75.
+        ap_small: ``ap`` of small objects.
+        ap_medium: ``ap`` of medium objects.
+        ap_large: ``ap`` of large objects.
+        ar1: recall with the best ``max_detections[0]`` (1) detections per class and image, mean over classes
+            and IoU 0.50 … 0.95.
+        ar10: the same with ``max_detections[1]`` (10).
+        ar100: the same with ``max_detections[2]`` (100), the limit that every other figure uses too.
+        ar_small: ``ar100`` of small objects.
+        ar_medium: ``ar100`` of medium objects.
+        ar_large: ``ar100`` of large objects.
+        per_class: figures of each class, in the order of the class names.
+        images: number of images scored.
+        objects: number of labelled objects in them, without ignored regions.
+        seconds_per_image: mean time of a prediction; None when it was not measured.
+        max_detections: the three limits of detections per class and image.
+        faults: one line for each thing left out of the evaluation.
+    """
+
+    ap: float | None
+    ap50: float | None
+    ap75: float | None
+    ap_small: float | None
+    ap_medium: float | None
+    ap_large: float | None
+    ar1: float | None
+    ar10: float | None
+    ar100: float | None
+    ar_small: float | None
+    ar_medium: float | None
+    ar_large: float | None
+    per_class: dict[str, ClassMetrics]
+    images: int
+    objects: int
+    seconds_per_image: float | None = None
+    max_detections: tuple[int, int, int] = (1, 10, 100)
+    faults: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The attributes as JSON knows them: numbers, strings, lists, None and nested dictionaries."""
+        return _jsonable(asdict(self))
+
+
+@dataclass(frozen=True)
+class ProposalMetrics:
+    """How many objects class-agnostic proposals cover, each figure in 0..1; None without objects.
+
+    Attributes:
+        ar100: recall with the best ``max_detections[0]`` (100) proposals of an image, mean over IoU
+            0.50, 0.55 … 0.95.
+        ar1000: the same with ``max_detections[1]`` (1000).
+        recall50_at_100: recall at IoU 0.50 with the best ``max_detections[0]`` (100) proposals.
+        recall50_at_1000: the same with ``max_detections[1]`` (1000).
+        images: number of images scored.
+        objects: number of labelled objects in them, without ignored regions.
+        seconds_per_image: mean time of a prediction; None when it was not measured.
+        max_detections: the two limits of proposals per image.
+        faults: one line for each thing left out of the evaluation.
+    """
+
+    ar100: float | None
+    ar1000: float | None
+    recall50_at_100: float | None
+    recall50_at_1000: float | None
+    images: int
+    objects: int
+    seconds_per_image: float | None = None
+    max_detections: tuple[int, int] = (100, 1000)
+    faults: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The attributes as JSON knows them: numbers, strings, lists, None and nested dictionaries."""
+        return _jsonable(asdict(self))
+
+
+def coco_metrics(
+    targets: Sequence[Target],
+    detections: Sequence[Detections],
+    names: Sequence[str],
+    max_detections: tuple[int, int, int] = (1, 10, 100),
+) -> Metrics:
+    """Average precision and recall of boxes with classes.
+
+    Args:
+        targets: labelled objects of each image; an ignored one is a COCO crowd region: finding it is
+            neither right nor wrong.
+        detections: what was found in the same images, unfiltered by score.
+        names: class names; labels index them. Classes of the same name are one class.
+        max_detections: three rising limits of detections per class and image, best scores first.
+
+    Returns:
+        The figures; a class, size or data set without objects has None. Equal to pycocotools'
+        ``COCOeval`` on float64 boxes with the box area as object area.
+
+    Raises:
+        InputError: for unequal lengths, a label without a name or limits that do not rise.
+    """
+    _check_limits(max_detections, 3)
+    unique = list(dict.fromkeys(names))
+    position = {name: index for index, name in enumerate(unique)}
+    category_of = np.array([position[name] + 1 for name in names], dtype=np.int64)
+    objects = _Table.of_targets(targets, category_of)
+    found = _Table.of_detections(detections, category_of)
+    precision, recall = _accumulate(len(targets), unique, objects, found, max_detections)
+
+    def ap(size: int = _ALL, iou: slice | int = slice(None)) -> float | None:
+        return _mean(precision[iou, :, :, size, -1])
+
+    def ar(limit: int = -1, size: int = _ALL) -> float | None:
+        return _mean(recall[:, :, size, limit])
+
+    counts = np.bincount(objects.category[~objects.crowd], minlength=len(unique) + 1)[1:]
+    per_class = {
+        name: ClassMetrics(
+            ap=_mean(precision[:, :, k, _ALL, -1]),
+            ap50=_mean(precision[_IOU_50, :, k, _ALL, -1]),
+            ar100=_mean(recall[:, k, _ALL, -1]),
+            objects=int(counts[k]),
+        )
+        for k, name in enumerate(unique)
+    }
+    return Metrics(
+        ap=ap(),
+        ap50=ap(iou=_IOU_50),
+        ap75=ap(iou=_IOU_75),
+        ap_small=ap(_SMALL),
+        ap_medium=ap(_MEDIUM),
+        ap_large=ap(_LARGE),
+        ar1=ar(0),
+        ar10=ar(1),
+        ar100=ar(2),
+        ar_small=ar(size=_SMALL),
+        ar_medium=ar(size=_MEDIUM),
+        ar_large=ar(size=_LARGE),
+        per_class=per_class,
+        images=len(targets),
+        objects=int(counts.sum()),
+        max_detections=max_detections,
+    )
+
+
+def proposal_metrics(
+    targets: Sequence[Target],
+    proposals: Sequence[Detections],
+    max_detections: tuple[int, int] = (100, 1000),
+) -> ProposalMetrics:
+    """Average recall of class-agnostic boxes; all labels are disregarded.
+
+    Args:
+        targets: labelled objects of each image; covering an ignored one is neither right nor wrong.
+        proposals: boxes proposed for the same images, with scores.
+        max_detections: two rising limits of proposals per image, best scores first.
+
+    Returns:
+        The figures, None without objects. Equal to pycocotools' ``COCOeval`` with ``useCats = 0``.
+        Source: Hosang et al. 2015, "What makes for effective detection proposals?", in COCO's form.
+
+    Raises:
+        InputError: for unequal lengths or limits that do not rise.
+    """
+    _check_limits(max_detections, 2)
+    objects = _Table.of_targets(targets, None)
+    found = _Table.of_detections(proposals, None)
+    _, recall = _accumulate(len(targets), ["object"], objects, found, max_detections)
+    few, many = recall[:, 0, _ALL, 0], recall[:, 0, _ALL, 1]
+    return ProposalMetrics(
+        ar100=_mean(few),
+        ar1000=_mean(many),
+        recall50_at_100=_mean(few[_IOU_50]),
+        recall50_at_1000=_mean(many[_IOU_50]),
+        images=len(targets),
+        objects=int((~objects.crowd).sum()),
+        max_detections=max_detections,
+    )
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Boxes of all images, one row each; ids of images and categories count from 1."""
+
+    images: int
+    image: _Ints
+    category: _Ints
+    xywh: _Floats
+    score: _Floats
+    crowd: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of_targets(cls, targets: Sequence[Target], category_of: _Ints | None) -> _Table:
+        return cls._join(
+            [t.boxes.detach().cpu().double().numpy() for t in targets],
+            [t.labels.cpu().numpy() for t in targets],
+            [np.ones(len(t)) for t in targets],
+            [t.ignored.cpu().numpy() for t in targets],
+            category_of,
+            "targets",
+        )
+
+    @classmethod
+    def of_detections(cls, detections: Sequence[Detections], category_of: _Ints | None) -> _Table:
+        return cls._join(
+            [d.boxes.detach().cpu().double().numpy() for d in detections],
+            [d.labels.cpu().numpy() for d in detections],
+            [d.scores.detach().cpu().double().numpy() for d in detections],
+            [np.zeros(len(d), dtype=np.bool_) for d in detections],
+            category_of,
+            "detections",
+        )
+
+    @classmethod
+    def _join(
+        cls,
+        boxes: list[_Floats],
+        labels: list[_Ints],
+        scores: list[_Floats],
+        crowds: list[npt.NDArray[np.bool_]],
+        category_of: _Ints | None,
+        owner: str,
+    ) -> _Table:
+        xyxy = np.concatenate([np.zeros((0, 4)), *boxes])
+        label = np.concatenate([np.zeros(0, dtype=np.int64), *labels])
+        if category_of is None:
+            category = np.ones_like(label)
+        else:
+            wrong = label[(label < 0) | (label >= len(category_of))]
+            if len(wrong):
+                raise InputError(
+                    f"{owner}: found label {wrong[0]}, wanted 0 to {len(category_of) - 1}, "
+                    f"one per class name; give the names that the labels index"
+                )
+            category = category_of[label] if len(label) else label
+        lengths = np.array([len(b) for b in boxes], dtype=np.int64)
+        return cls(
+            images=len(boxes),
+            image=np.repeat(np.arange(1, len(boxes) + 1, dtype=np.int64), lengths),
+            category=category,
+            xywh=np.concatenate([xyxy[:, :2], xyxy[:, 2:] - xyxy[:, :2]], axis=1),
+            score=np.concatenate([np.zeros(0), *scores]),
+            crowd=np.concatenate([np.zeros(0, dtype=np.bool_), *crowds]),
+        )
+
+
+def _accumulate(
+    images: int, names: Sequence[str], objects: _Table, found: _Table, limits: Sequence[int]
+) -> tuple[_Floats, _Floats]:
+    """Precision ``(10, 101, K, 4, limits)`` and recall ``(10, K, 4, limits)``; −1 where undefined."""
+    if objects.images != found.images:
+        raise InputError(
+            f"detections: found results of {found.images} images, wanted {objects.images}, one per target"
+        )
+    if not images or not names:
+        classes = len(names)
+        return np.full((10, 101, classes, 4, len(limits)), -1.0), np.full((10, classes, 4, len(limits)), -1.0)
+    truth = hotcoco.COCO.from_arrays(
+        [{"id": i, "width": 0, "height": 0, "file_name": ""} for i in range(1, images + 1)],
+        [{"id": k, "name": name} for k, name in enumerate(names, 1)],
+        objects.image,
+        objects.category,
+        objects.xywh,
+        ids=np.arange(1, len(objects.image) + 1),
+        area=objects.xywh[:, 2] * objects.xywh[:, 3],
+        iscrowd=objects.crowd.astype(np.int64),
+    )
+    results = truth.load_res(np.column_stack([found.image, found.xywh, found.score, found.category]))
+    evaluation = hotcoco.COCOeval(truth, results, "bbox")
+    evaluation.params.max_dets = list(limits)
+    evaluation.evaluate()
+    evaluation.accumulate()
+    # summarize() would print, and warn about limits other than 1, 10, 100
+    arrays = evaluation.eval
+    assert arrays is not None
+    return np.asarray(arrays["precision"]), np.asarray(arrays["recall"])
+
+
+def _mean(values: _Floats) -> float | None:
+    defined = values[values > -1]
+    # rounded, because COCO's guard against 0/0 makes a perfect precision 1 − 2⁻⁵³
+    return round(float(defined.mean()), 12) if defined.size else None
+
+
+def _check_limits(limits: Sequence[int], count: int) -> None:
+    if len(limits) != count or any(a >= b for a, b in zip((0, *limits), limits, strict=False)):
+        raise InputError(f"max_detections: found {tuple(limits)}, wanted {count} rising numbers from 1")
+
+
+def _jsonable(fields: dict[str, Any]) -> dict[str, Any]:
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in fields.items()}

@@ -1,0 +1,183 @@
+import csv
+import io
+import json
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from masu.errors import InputError
+from masu.records import Detections
+from masu.verbs.detect import detect
+
+NAMES = ("cat", "dog, big")
+
+
+class Stub:
+    """Finds one dog as wide as the image and one weaker cat in images at least 20 pixels wide."""
+
+    names = NAMES
+    kind = "detector"
+
+    def __init__(self):
+        self.batches = []
+
+    def predict(self, images, threshold=None, batch_size=1):
+        self.batches.append(len(images))
+        found = []
+        for image in images:
+            width = image.shape[2]
+            boxes = [[0, 1, width, 11], [0.12345, 0, 5, 5]] if width >= 20 else []
+            scores, labels = [0.9, 0.6][: len(boxes)], [1, 0][: len(boxes)]
+            found.append(Detections(boxes, scores, labels, [NAMES[k] for k in labels]).above(threshold or 0))
+        return found
+
+
+def write(path, width=40, height=30):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((height, width, 3), 90, np.uint8)).save(path)
+    return path
+
+
+def test_json_text(tmp_path):
+    path = write(tmp_path / "é.png")
+    report = detect(Stub(), [path])
+    assert json.loads(report.text) == [
+        {
+            "file": str(path),
+            "width": 40,
+            "height": 30,
+            "detections": [
+                {"box": [0, 1, 40, 11], "score": 0.9, "label": 1, "name": "dog, big"},
+                {"box": [0.123, 0, 5, 5], "score": 0.6, "label": 0, "name": "cat"},
+            ],
+        }
+    ]
+    assert "é" in report.text
+    assert (report.images, report.detections, report.file, report.pictures, report.faults) == (
+        1,
+        2,
+        None,
+        (),
+        (),
+    )
+    assert report.seconds_per_image > 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["é.png"]
+
+
+def test_csv_text_has_one_row_per_detection(tmp_path):
+    paths = [write(tmp_path / "a.png"), write(tmp_path / "b.png", width=10)]
+    rows = list(csv.reader(io.StringIO(detect(Stub(), paths, format="csv", threshold=0.7).text)))
+    assert rows == [
+        ["file", "x1", "y1", "x2", "y2", "score", "label", "name"],
+        [str(paths[0]), "0.0", "1.0", "40.0", "11.0", "0.9", "1", "dog, big"],
+    ]
+
+
+def test_coco_text_is_a_whole_data_set(tmp_path):
+    paths = [write(tmp_path / "a.png", width=10), write(tmp_path / "b.png")]
+    coco = json.loads(detect(Stub(), paths, format="coco", threshold=0.7).text)
+    assert coco["categories"] == [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog, big"}]
+    assert coco["images"][0] == {"id": 1, "file_name": str(paths[0]), "width": 10, "height": 30}
+    common = {"id": 1, "image_id": 2, "category_id": 2, "score": 0.9, "iscrowd": 0}
+    assert coco["annotations"] == [common | {"bbox": [0, 1, 40, 10], "area": 400}]
+
+
+@pytest.mark.parametrize(
+    ("format", "name"),
+    [("json", "detections.json"), ("csv", "detections.csv"), ("coco", "detections.coco.json")],
+)
+def test_out_holds_the_same_text_and_pictures_of_the_image_size(tmp_path, format, name):
+    path = write(tmp_path / "in" / "a.png")
+    report = detect(Stub(), [path], format=format, out=tmp_path / "new" / "out")
+    assert report.file == tmp_path / "new" / "out" / name
+    assert report.text == ""
+    assert report.file.read_text("utf-8") == detect(Stub(), [path], format=format).text
+    assert sorted(p.name for p in report.file.parent.iterdir()) == [name, "pictures"]
+    (picture,) = report.pictures
+    assert picture == tmp_path / "new" / "out" / "pictures" / "a.jpg"
+    with Image.open(picture) as image:
+        assert image.size == (40, 30)
+        assert image.getcolors() is None or len(image.getcolors()) > 1
+
+
+def test_pictures_of_one_name_do_not_meet(tmp_path):
+    paths = [write(tmp_path / folder / name) for folder in "ab" for name in ("x.png", "X.jpg", "x-2.png")]
+    report = detect(Stub(), paths, out=tmp_path / "out")
+    assert [p.name for p in report.pictures] == [
+        "x.jpg",
+        "X-2.jpg",
+        "x-2-2.jpg",
+        "x-3.jpg",
+        "X-4.jpg",
+        "x-2-3.jpg",
+    ]
+    assert len(list((tmp_path / "out" / "pictures").iterdir())) == 6
+
+
+def test_an_input_is_never_overwritten(tmp_path):
+    path = write(tmp_path / "pictures" / "a.jpg")
+    before = path.read_bytes()
+    report = detect(Stub(), [path], out=tmp_path)
+    assert path.read_bytes() == before
+    assert [p.name for p in report.pictures] == ["a-2.jpg"]
+
+
+def test_a_second_run_replaces_its_own_results(tmp_path):
+    path = write(tmp_path / "a.png")
+    for _ in range(2):
+        report = detect(Stub(), [path], out=tmp_path / "out")
+    assert [p.name for p in report.pictures] == ["a.jpg"]
+
+
+def test_bad_images_are_reported_and_the_rest_goes_on(tmp_path):
+    good = [write(tmp_path / "a.png"), write(tmp_path / "c.png")]
+    (tmp_path / "b.png").write_bytes(b"no image")
+    steps = []
+    report = detect(
+        Stub(), [tmp_path], batch_size=2, progress=lambda done, total: steps.append((done, total))
+    )
+    assert [entry["file"] for entry in json.loads(report.text)] == [str(path) for path in good]
+    assert len(report.faults) == 1
+    assert "b.png" in report.faults[0]
+    assert "\n" not in report.faults[0]
+    assert steps[-1] == (3, 3)
+
+
+def test_batches_are_full_and_results_stay_in_order(tmp_path):
+    paths = [write(tmp_path / f"{i}.png", width=20 + i) for i in range(5)]
+    stub = Stub()
+    entries = json.loads(detect(stub, paths, batch_size=2).text)
+    assert stub.batches == [2, 2, 1]
+    assert [entry["detections"][0]["box"][2] for entry in entries] == [20, 21, 22, 23, 24]
+
+
+def test_a_file_name_that_is_not_utf8_can_be_written(tmp_path):
+    name = os.fsdecode(b"a\xff.png")
+    try:
+        path = write(tmp_path / name)
+    except OSError:
+        pytest.skip("this file system wants UTF-8 names")
+    report = detect(Stub(), [path], out=tmp_path / "out")
+    assert json.loads(report.file.read_text("utf-8"))[0]["file"] == str(path)
+
+
+def test_report_as_dict_is_json(tmp_path):
+    report = detect(Stub(), [write(tmp_path / "a.png")], out=tmp_path / "out")
+    assert json.loads(json.dumps(report.as_dict()))["file"].endswith("detections.json")
+
+
+def test_bad_input_is_named(tmp_path):
+    path = write(tmp_path / "a.png")
+    with pytest.raises(InputError, match=r"format: found 'xml', wanted one of json, csv, coco"):
+        detect(Stub(), [path], format="xml")
+    with pytest.raises(InputError, match=r"threshold: found 50"):
+        detect(Stub(), [path], threshold=50)
+    with pytest.raises(InputError, match=r"batch_size: found 0"):
+        detect(Stub(), [path], batch_size=0)
+    with pytest.raises(InputError, match=r"cannot be made"):
+        detect(Stub(), [path], out=path)
+    path.write_bytes(b"no image")
+    with pytest.raises(InputError, match=r"none of 1 can be read; the first: .*a\.png"):
+        detect(Stub(), [path])
