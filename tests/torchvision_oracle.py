@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import skimage.data
 import sklearn.datasets
@@ -9,11 +11,16 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
+from masu.detectors.faster_rcnn import FasterRCNN
+from masu.detectors.proposals import propose
+from masu.detectors.torchvision_models import NAMES, _rename, _reorder, from_torchvision
+from masu.records import Target
+
 CLASSES = 6
 
 
 def photographs() -> list[Tensor]:
-    """Real photographs that scikit-learn and scikit-image ship, ``(3, H, W)`` float 0..1, of several sizes."""
+    """Real photographs of scikit-learn and scikit-image, ``(3, H, W)`` float 0..1, of several sizes."""
     images = [
         *sklearn.datasets.load_sample_images().images,  # 427 × 640
         skimage.data.astronaut(),  # 512 × 512
@@ -77,3 +84,134 @@ def freeze_norms(module: nn.Module) -> None:
             setattr(module, name, frozen)
         else:
             freeze_norms(child)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Largest absolute differences between two answers; ``None`` where their counts differ."""
+
+    pixels: float | None
+    score: float | None
+    rows: int
+    same_labels: bool
+
+
+def compare(pairs: list[tuple[tuple[Tensor, ...], tuple[Tensor, ...]]]) -> Difference:
+    """Compare ``(boxes, scores, labels)`` row by row, in order, over images."""
+    if any(len(a[0]) != len(b[0]) for a, b in pairs):
+        return Difference(None, None, sum(len(a[0]) for a, _ in pairs), False)
+    return Difference(
+        pixels=max(float((a[0] - b[0]).abs().max()) for a, b in pairs),
+        score=max(float((a[1] - b[1]).abs().max()) for a, b in pairs),
+        rows=sum(len(a[0]) for a, _ in pairs),
+        same_labels=all(torch.equal(a[2], b[2]) for a, b in pairs),
+    )
+
+
+@torch.inference_mode()
+def compare_answers(model: nn.Module, detector: FasterRCNN, images: list[Tensor]) -> list[Difference]:
+    """Proposals and detections of both libraries for one batch."""
+    batch, _ = model.transform(list(images))
+    theirs, _ = model.rpn(batch, model.backbone(batch.tensors))
+    raw = detector(images)
+    settings = detector.config.rpn.proposals
+    ours = propose(raw, settings, settings.top_per_level, settings.kept)
+    none = torch.zeros(0)
+    proposals = [
+        ((boxes, boxes[:, 0], none), (ours.boxes[i, :n], ours.boxes[i, :n, 0], none))
+        for i, (boxes, n) in enumerate(zip(theirs, ours.count.tolist(), strict=True))
+    ]
+    detections = [
+        ((a["boxes"], a["scores"], a["labels"] - 1), (b.boxes, b.scores, b.labels))
+        for a, b in zip(model(list(images)), detector.detections(raw), strict=True)
+    ]
+    return [compare(proposals), compare(detections)]
+
+
+def targets(images: list[Tensor], seed: int = 0) -> list[Target]:
+    """Ten made-up objects an image, from 12 px to most of the picture."""
+    generator = torch.Generator().manual_seed(seed)
+    made = []
+    for image in images:
+        size = torch.tensor([image.shape[2], image.shape[1]])
+        share = torch.rand(10, 2, generator=generator) * 0.7 + 0.04
+        corner = torch.rand(10, 2, generator=generator) * (1 - share)
+        boxes = torch.cat([corner * size, (corner + share) * size], dim=1)
+        made.append(Target(boxes, torch.randint(CLASSES, (10,), generator=generator)))
+    return made
+
+
+def compare_training(
+    model: nn.Module, detector: FasterRCNN, images: list[Tensor], labelled: list[Target]
+) -> tuple[dict[str, float], float]:
+    """Losses and gradients of one training step, with the same anchors and RoIs sampled.
+
+    Returns:
+        Relative difference of each loss term, and the largest difference of a gradient entry relative to
+        its tensor's largest.
+    """
+    model.train()
+    detector.train()
+    model.transform.torch_choice = lambda sizes: sizes[0]  # it would draw from the sampler's random numbers
+    torch.manual_seed(1)
+    theirs = model(
+        list(images), [{"boxes": t.boxes.to(images[0].dtype), "labels": t.labels + 1} for t in labelled]
+    )
+    raw = detector(images)
+    torch.manual_seed(1)
+    ours = detector.losses(raw, labelled)
+    same = {
+        "objectness": "loss_objectness",
+        "proposal_boxes": "loss_rpn_box_reg",
+        "classes": "loss_classifier",
+        "boxes": "loss_box_reg",
+    }
+    relative = {a: abs(float(ours[a].detach() / theirs[b].detach()) - 1) for a, b in same.items()}
+    sum(theirs.values()).backward()
+    sum(ours.values()).backward()
+    grads = {n: p.grad for n, p in detector.named_parameters() if p.grad is not None}
+    worst = 0.0
+    for key, parameter in model.named_parameters():
+        if parameter.grad is None:
+            continue
+        wanted = _reorder(key, parameter.grad, detector.config)
+        found = grads.pop(_rename(key))
+        worst = max(worst, float((wanted - found).abs().max() / wanted.abs().max().clamp(min=1e-12)))
+    assert not grads, f"only masu trains {sorted(grads)}"
+    return relative, worst
+
+
+def main() -> None:
+    """Print the table of ``docs/parity.md``: full-size photographs, double and single precision."""
+    heads = ["architecture", "precision", "proposals, px", "detections, px", "scores", "same order"]
+    print("| " + " | ".join([*heads, "losses", "gradients"]) + " |")
+    print("|" + " --- |" * 8)
+    for name in NAMES:
+        for dtype in (torch.float64, torch.float32):
+            model = reference(name, frozen="v2" not in name).to(dtype)
+            detector = from_torchvision(model).to(dtype)
+            images = [image.to(dtype) for image in photographs()]
+            batches = [images[:1], images[3:], images[:3]]
+            answers = [compare_answers(model, detector, batch) for batch in batches]
+            losses, gradients = compare_training(model, detector, images[:2], targets(images[:2]))
+            proposals, detections = ([a[i] for a in answers] for i in (0, 1))
+            ordered = all(d.same_labels and d.pixels is not None and d.pixels < 1 for d in detections)
+            cells = [
+                name,
+                str(dtype).removeprefix("torch."),
+                _worst([p.pixels for p in proposals]),
+                _worst([d.pixels for d in detections]),
+                _worst([d.score for d in detections]),
+                "yes" if ordered else "no",
+                _worst(list(losses.values())),
+                _worst([gradients]),
+            ]
+            print("| " + " | ".join(cells) + " |", flush=True)
+
+
+def _worst(values: list[float | None]) -> str:
+    return "–" if None in values else f"{max(v for v in values if v is not None):.1e}"
+
+
+if __name__ == "__main__":
+    main()

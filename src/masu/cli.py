@@ -1,0 +1,302 @@
+"""The command line: parse, call a verb, print. PyTorch is imported only by the verbs that need it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from masu import __version__
+from masu.errors import InputError
+
+if TYPE_CHECKING:
+    from masu.data.formats import Dataset
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+def main() -> NoReturn:
+    """Run ``masu``; bad input gives one line on stderr and exit code 2."""
+    try:
+        sys.exit(cli.main(prog_name="masu", standalone_mode=False) or 0)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        sys.exit(0)
+    except click.ClickException as error:
+        command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "masu"
+        _fail(f"{error.format_message()} See '{command} --help'.")
+    except click.Abort:
+        _fail("interrupted")
+    except (InputError, OSError) as error:
+        _fail(str(error))
+
+
+def _fail(message: str) -> NoReturn:
+    click.echo(f"masu: error: {' '.join(message.split())}", err=True)
+    sys.exit(2)
+
+
+@click.group(context_settings=CONTEXT)
+@click.version_option(__version__, message="masu %(version)s")
+def cli() -> None:
+    """Train, explain and ship object detectors on the computer you have.
+
+    Start with `masu demo`, or with your own labelled photographs: `masu train PHOTOS`.
+    """
+
+
+@cli.command()
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--val", type=click.Path(path_type=Path), help="Validation data. Default: a split of DATA.")
+@click.option("--split", help="Split to train on. Default: train, where DATA has splits.")
+@click.option("--val-split", help="Split to validate on. Default: val; without one, a fifth is held back.")
+@click.option("--model", "architecture", help="Architecture, see `masu models`. Default: the small one.")
+@click.option(
+    "--weights", default="auto", show_default=True, help="auto, imagenet, none, or a model file of masu."
+)
+@click.option("--epochs", type=int, default=20, show_default=True, help="Passes over the training images.")
+@click.option("--batch-size", type=int, default=2, show_default=True, help="Images per step.")
+@click.option("--image-size", type=int, help="Shorter side in pixels. Default: the architecture's.")
+@click.option("--optimizer", default="sgd", show_default=True, help="sgd or adamw.")
+@click.option("--lr", type=float, help="Largest learning rate. Default: the architecture's.")
+@click.option("--schedule", default="cosine", show_default=True, help="cosine or constant, after a warm-up.")
+@click.option("--flip-vertical", is_flag=True, help="Also flip upside down (cells, aerial pictures).")
+@click.option("--no-flip", is_flag=True, help="Never flip (letters, digits, signs).")
+@click.option("--eval-every", type=int, default=1, show_default=True, help="Epochs between evaluations.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Start of all randomness.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the run. Default: runs/train-N.")
+@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+def train(
+    data: Path,
+    val: Path | None,
+    split: str | None,
+    val_split: str | None,
+    architecture: str | None,
+    weights: str,
+    epochs: int,
+    batch_size: int,
+    image_size: int | None,
+    optimizer: Any,
+    lr: float | None,
+    schedule: Any,
+    flip_vertical: bool,
+    no_flip: bool,
+    eval_every: int,
+    seed: int,
+    out: Path | None,
+    resume: bool,
+    as_json: bool,
+) -> int:
+    """Train a detector on DATA (Pascal VOC folder, COCO folder or COCO JSON file)."""
+    from masu.data.transforms import Augmentation
+    from masu.detectors.zoo import DEFAULT
+    from masu.nets.backbones import INSTALLED_WEIGHTS
+    from masu.terminal import TrainingDisplay
+    from masu.verbs.train import TrainSettings, backbone_of
+    from masu.verbs.train import train as run
+
+    if no_flip and flip_vertical:
+        raise InputError("--flip-vertical: found together with --no-flip, wanted one of them")
+    settings = TrainSettings(
+        architecture=architecture or DEFAULT,
+        weights=weights,
+        image_size=image_size,
+        epochs=epochs,
+        batch_size=batch_size,
+        optimizer=optimizer,
+        learning_rate=lr,
+        schedule=schedule,
+        augmentation=Augmentation(
+            horizontal_flip=0.0 if no_flip else 0.5, vertical_flip=0.5 if flip_vertical else 0.0
+        ),
+        evaluate_every=eval_every,
+        seed=seed,
+    )
+    if weights == "auto" and backbone_of(settings.architecture) not in INSTALLED_WEIGHTS:
+        raise InputError(
+            f"--weights: found no installed weights for {settings.architecture}, wanted a choice: "
+            "--weights imagenet downloads them, --weights none starts from random ones, --weights FILE from a model"
+        )
+    if out is None:
+        if resume:
+            raise InputError("--resume: found no --out, wanted the folder of the run to go on with")
+        out = next(p for i in range(1, 10_000) if not (p := Path(f"runs/train-{i}")).exists())
+    training, validation = _training_data(data, split, val, val_split, seed)
+    _print_faults(training, validation)
+    classes = ", ".join(training.names[:8]) + (" …" if len(training.names) > 8 else "")
+    _note(
+        f"{len(training)} training and {len(validation)} validation images, {len(training.names)} classes: {classes}"
+    )
+    with TrainingDisplay() as display:
+        result = run(training, validation, settings, out, report=display.report, resume=resume)
+    if result.interrupted:
+        _note(
+            f"stopped; {result.last} holds what was learnt. Go on with the same command plus --out {out} --resume"
+        )
+        return 130
+    _note(f"{result.best} after {result.seconds:.0f} s of training")
+    best = max(result.history, key=lambda row: row.get("ap") or row.get("ar100") or -1.0)
+    if as_json:
+        click.echo(json.dumps({"best": str(result.best), "seconds": result.seconds, **best}))
+    return 0
+
+
+def _training_data(
+    data: Path, split: str | None, val: Path | None, val_split: str | None, seed: int
+) -> tuple[Dataset, Dataset]:
+    from masu.data.formats import read_dataset, splits
+
+    known = splits(data)
+    training = read_dataset(data, split or ("train" if "train" in known else None))
+    if val is not None:
+        return training, read_dataset(val, val_split, names=training.names)
+    chosen = val_split or next((name for name in ("val", "valid", "validation") if name in known), None)
+    if chosen is not None:
+        return training, read_dataset(data, chosen, names=training.names)
+    import torch
+
+    if len(training) < 2:
+        raise InputError(
+            f"{data}: found {len(training)} image, wanted at least 2, one of them for validation"
+        )
+    order = torch.randperm(len(training), generator=torch.Generator().manual_seed(seed)).tolist()
+    held = max(len(training) // 5, 1)
+    _note(f"{data}: no validation split, {held} of {len(training)} images are held back for it")
+    return training.take(sorted(order[held:])), training.take(sorted(order[:held]))
+
+
+@cli.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--split", help="Split to evaluate on. Default: test, else val, where DATA has splits.")
+@click.option("--batch-size", type=int, default=1, show_default=True, help="Images at once.")
+@click.option("--json", "as_json", is_flag=True, help="Print all figures as one JSON object.")
+def evaluate(model: Path, data: Path, split: str | None, batch_size: int, as_json: bool) -> int:
+    """COCO AP of MODEL on DATA, over all and per class; average recall for a proposal generator."""
+    from masu.data.formats import read_dataset, splits
+    from masu.detectors.build import load
+    from masu.terminal import counter, print_metrics
+    from masu.verbs.evaluate import evaluate as run
+
+    detector = load(_model_path(model))
+    known = splits(data)
+    chosen = split or next((name for name in ("test", "val", "valid") if name in known), None)
+    names = detector.names if detector.kind == "detector" else None
+    dataset = read_dataset(data, chosen, names=names)
+    _print_faults(dataset)
+    with counter("evaluating") as progress:
+        metrics = run(detector, dataset, batch_size=_positive(batch_size, "--batch-size"), progress=progress)
+    for fault in metrics.faults:
+        _note(fault)
+    if as_json:
+        click.echo(json.dumps(metrics.as_dict()))
+    else:
+        print_metrics(metrics.as_dict())
+    return 0
+
+
+@cli.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("sources", nargs=-1, required=True)
+@click.option("--threshold", type=float, default=0.5, show_default=True, help="Smallest score, 0 to 1.")
+@click.option("--format", "form", default="json", show_default=True, help="json, csv or coco.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for results and drawn pictures.")
+@click.option("--batch-size", type=int, default=1, show_default=True, help="Images at once.")
+def detect(
+    model: Path, sources: tuple[str, ...], threshold: float, form: str, out: Path | None, batch_size: int
+) -> int:
+    """Find objects in SOURCES: image files, folders, globs. Without --out the result goes to stdout."""
+    from masu.detectors.build import load
+    from masu.terminal import counter
+    from masu.verbs.detect import detect as run
+
+    if not 0 <= threshold <= 1:
+        raise InputError(f"--threshold: found {threshold}, wanted a number from 0 to 1")
+    detector = load(_model_path(model))
+    with counter("detecting") as progress:
+        report = run(
+            detector,
+            sources,
+            threshold=threshold,
+            format=form,
+            out=out,
+            batch_size=_positive(batch_size, "--batch-size"),
+            progress=progress,
+        )
+    if out is None:
+        click.echo(report.text, nl=False)
+    else:
+        _note(
+            f"{report.detections} objects in {report.images} images; results in {report.file}, "
+            f"pictures in {out / 'pictures'}"
+        )
+    for fault in report.faults:
+        click.echo(f"masu: error: {fault}", err=True)
+    return 2 if report.faults else 0
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the list as one JSON object.")
+def models(as_json: bool) -> int:
+    """The architectures, with parameters and arithmetic."""
+    from masu.terminal import print_models
+    from masu.verbs.models import describe
+
+    rows = describe()
+    if as_json:
+        click.echo(json.dumps({"models": rows}))
+    else:
+        print_models(rows)
+    return 0
+
+
+@cli.command()
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Folder."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
+def demo(out: Path, as_json: bool) -> int:
+    """The whole job in minutes: make scenes of handwritten digits, train, evaluate, detect, show a page."""
+    from masu.terminal import TrainingDisplay
+    from masu.verbs.demo import demo as run
+
+    with TrainingDisplay() as display:
+        result = run(out, report=display.report)
+    _note(f"AP50 {result.ap50:.3f}, AP {result.ap:.3f} on held-back scenes after {result.seconds:.0f} s")
+    _note(f"open {result.page}")
+    if as_json:
+        click.echo(
+            json.dumps(
+                {"ap50": result.ap50, "ap": result.ap, "seconds": result.seconds, "page": str(result.page)}
+            )
+        )
+    return 0
+
+
+def _model_path(model: Path) -> str:
+    return str(model)
+
+
+def _positive(value: int, name: str) -> int:
+    if value < 1:
+        raise InputError(f"{name}: found {value}, wanted at least 1")
+    return value
+
+
+def _print_faults(*datasets: Dataset) -> None:
+    faults = [fault for dataset in datasets for fault in dataset.faults]
+    for fault in faults[:20]:
+        _note(f"{fault}")
+    if faults:
+        _note(
+            f"{len(faults)} faults in the data were skipped or clipped"
+            + (", 20 shown" if len(faults) > 20 else "")
+        )
+
+
+def _note(message: str) -> None:
+    click.echo(f"masu: {message}", err=True)

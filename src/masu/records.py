@@ -130,7 +130,7 @@ class ImageBatch:
     """Images as the network sees them.
 
     Attributes:
-        pixels: ``(N, C, H, W)`` in the network's dtype, normalised, resized, padded with zeros right and below.
+        pixels: ``(N, C, H, W)`` in the network's dtype: resized, normalised, padded with zeros.
         sizes: ``(N, 2)`` int64 height and width of each image within ``pixels``.
         original_sizes: ``(N, 2)`` int64 height and width of each image as it was given.
     """

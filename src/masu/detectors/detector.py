@@ -1,4 +1,4 @@
-"""What every detector is: ``forward → raw``, ``losses(raw, targets)``, ``detections(raw)``, ``predict(images)``."""
+"""What every detector is: ``forward → raw``, ``losses(raw, targets)``, ``detections(raw)``, ``predict``."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ class FasterRCNN(Detector):
         image = torch.arange(len(counts), device=boxes.device).repeat_interleave(proposals.count)
         logits, deltas = self._second_stage(raw, boxes, image)
         scores = logits.softmax(dim=1)[:, :-1]  # without background
-        per_image = zip(boxes.split(counts), scores.split(counts), deltas.split(counts), strict=True)
+        per_image = zip(*(torch.split(x, counts) for x in (boxes, scores, deltas)), strict=True)
         return [self._final(raw, i, b, s, d) for i, (b, s, d) in enumerate(per_image)]
 
     def _second_stage(self, raw: Raw, boxes: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
@@ -165,7 +165,7 @@ class FasterRCNN(Detector):
         return _SampledRoIs(torch.cat(boxes), torch.cat(images), torch.cat(classes), torch.cat(wanted))
 
     def _final(self, raw: Raw, i: int, boxes: Tensor, scores: Tensor, deltas: Tensor) -> Detections:
-        """The detections of image ``i``: filter by score, decode those, clip, drop small, NMS per class, best."""
+        """Detections of image ``i``: filter by score, decode those, clip, drop small, NMS per class, best."""
         settings = self.config.rois
         row, labels = torch.where(scores > settings.min_score)
         scores = scores[row, labels]

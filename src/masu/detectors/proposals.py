@@ -43,7 +43,7 @@ class Raw:
 
 @dataclass(frozen=True)
 class ProposalSettings:
-    """How anchors are labelled in training and head outputs become proposals (Ren et al. 2015; Lin et al. 2017).
+    """How anchors are labelled in training and head outputs become proposals (Ren et al. 2015).
 
     Attributes:
         match_high: IoU from which an anchor stands for an object.
@@ -139,7 +139,7 @@ def proposal_losses(
 
 
 def propose(raw: Raw, settings: ProposalSettings, top_per_level: int, kept: int) -> Proposals:
-    """Head outputs to proposals: top-k of each level, decode those, clip, drop small, NMS per level, best ``kept``.
+    """Head outputs to proposals: top-k per level, decode, clip, drop small, NMS per level, best ``kept``.
 
     Args:
         raw: the network's outputs; no gradient flows back through them.

@@ -120,8 +120,8 @@ def _recognise(model: nn.Module | Mapping[str, Tensor], state: Mapping[str, Tens
     if isinstance(model, nn.Module):  # settings come from the model, so that either name is right
         return "faster_rcnn_mobilenet_v3_large_fpn"
     raise InputError(
-        "architecture: found a MobileNet state dict, wanted architecture='faster_rcnn_mobilenet_v3_large_fpn' or "
-        "'faster_rcnn_mobilenet_v3_large_320_fpn', whose tensors are alike"
+        "architecture: found a MobileNet state dict, wanted architecture='faster_rcnn_mobilenet_v3_large_fpn' "
+        "or 'faster_rcnn_mobilenet_v3_large_320_fpn', whose tensors are alike"
     )
 
 
@@ -195,7 +195,7 @@ _RENAMES = (
     (r"roi_heads\.box_predictor\.cls_score\.", "predictor.scores."),
     (r"roi_heads\.box_predictor\.bbox_pred\.", "predictor.deltas."),
 )
-"""torchvision's tensor names, today's and those of its older files, and masu's; the first that fits counts."""
+"""torchvision's tensor names, today's and of its older files, and masu's; the first that fits counts."""
 
 
 def _rename(key: str) -> str:

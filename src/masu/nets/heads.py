@@ -6,12 +6,13 @@ Only here does the background exist: it is the last of ``K + 1`` logits, so that
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from torch import Tensor, nn
 
 
 class BoxHead(nn.Module):
-    """Optional 3×3 convolutions, then fully connected layers (Ren et al. 2015; Li et al. 2021 with convolutions).
+    """Optional 3×3 convolutions, then fully connected layers (Ren et al. 2015; with them Li et al. 2021).
 
     Args:
         channels: channels of the pooled RoIs.
@@ -24,7 +25,7 @@ class BoxHead(nn.Module):
         super().__init__()
         self.convs = nn.ModuleList(_conv_norm(channels) for _ in range(convs))
         widths = [channels * cells * cells, *hidden]
-        self.linears = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.linears = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
 
     def forward(self, pooled: Tensor) -> Tensor:
         """``(R, C, cells, cells)`` → ``(R, hidden[-1])``; rows are read cell by cell, channels innermost."""

@@ -1,4 +1,4 @@
-"""The RPN's head: objectness and box deltas for every anchor of every level (Ren et al. 2015, section 3.1)."""
+"""The RPN's head: objectness and box deltas for every anchor of every level (Ren et al. 2015, 3.1)."""
 
 from __future__ import annotations
 

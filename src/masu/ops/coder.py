@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 MAX_LOG_SCALE = math.log(1000 / 16)
-"""Largest ``dw`` and ``dh`` that :func:`decode` follows: beyond it an anchor of 16 px would outgrow 1000 px."""
+"""Largest ``dw`` and ``dh`` that :func:`decode` follows: an anchor of 16 px grows to 1000 px, not beyond."""
 
 Weights = tuple[float, float, float, float]
 

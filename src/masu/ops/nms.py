@@ -52,7 +52,7 @@ def topk_per_level(scores: Tensor, levels: Sequence[int], k: int) -> tuple[Tenso
         ``index (N, S)`` into the columns, level by level and best first within a level, and ``level (S,)``.
     """
     picked, offset = [], 0
-    for scores_of_level in scores.split(list(levels), dim=1):
+    for scores_of_level in torch.split(scores, list(levels), dim=1):
         width = scores_of_level.shape[1]
         picked.append(scores_of_level.topk(min(k, width), dim=1).indices + offset)
         offset += width

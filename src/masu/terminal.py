@@ -1,0 +1,138 @@
+"""What the command line shows: progress on stderr, tables on stdout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+
+class TrainingDisplay:
+    """A bar with loss terms, images per second and time left; one line per finished epoch.
+
+    Use as a context manager and pass ``display.report`` to ``train``.
+    """
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._bar = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[text]}"),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+        )
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> TrainingDisplay:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def report(self, event: dict[str, Any]) -> None:
+        """Show one event of ``masu.train``."""
+        if event["event"] == "fault":
+            self._console.print(f"masu: {event['fault']}", markup=False)
+        elif event["event"] == "step":
+            self._step(event)
+        elif event["event"] == "epoch":
+            self._epoch(event)
+
+    def _step(self, event: dict[str, Any]) -> None:
+        terms = " ".join(f"{name} {event[name]:.3f}" for name in _terms(event))
+        left = _duration(event["seconds_left"])
+        text = f"loss {event['loss']:.3f} ({terms}) {event['images_per_second']:.1f} images/s, {left} left"
+        if self._task is None:
+            self._task = self._bar.add_task("train", epoch="", text="")
+        epoch = f"{event['epoch']}/{event['epochs']}"
+        self._bar.update(self._task, total=event["steps"], completed=event["step"], epoch=epoch, text=text)
+
+    def _epoch(self, event: dict[str, Any]) -> None:
+        parts = [f"epoch {event['epoch']}/{event['epochs']}", f"loss {event['loss']:.3f}"]
+        figures = ("ap", "ap50") if "ap" in event else ("ar100", "ar1000")
+        parts += [f"{name.upper()} {event[name]:.3f}" for name in figures if event.get(name) is not None]
+        parts += [f"{event['images_per_second']:.1f} images/s", f"{_duration(event['seconds'])} of training"]
+        self._console.print("  ".join(parts), markup=False)
+
+
+def _terms(event: dict[str, Any]) -> list[str]:
+    return [name for name in ("objectness", "proposal_boxes", "classes", "boxes") if name in event]
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+@contextmanager
+def counter(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr for ``progress(done, total)`` callbacks; silent where stderr is no terminal."""
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn(what),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    with bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def print_metrics(metrics: dict[str, Any]) -> None:
+    """A table of the figures of ``masu evaluate``."""
+    console = Console(highlight=False)
+    table = Table("figure", "value", title=f"{metrics['images']} images, {metrics['objects']} objects")
+    table.columns[1].justify = "right"
+    for name, value in metrics.items():
+        if name not in ("per_class", "images", "objects", "faults", "max_detections"):
+            table.add_row(name, _figure(value))
+    console.print(table)
+    if metrics.get("per_class"):
+        classes = Table("class", "ap", "ap50", "ar100", "objects")
+        for name, row in metrics["per_class"].items():
+            classes.add_row(
+                _plain(name),
+                _figure(row["ap"]),
+                _figure(row["ap50"]),
+                _figure(row["ar100"]),
+                str(row["objects"]),
+            )
+        console.print(classes)
+
+
+def print_models(rows: Sequence[dict[str, Any]]) -> None:
+    """A table of the rows of ``masu models``."""
+    table = Table("model", "parameters", "GFLOP", "at", "weights")
+    table.columns[0].no_wrap = True
+    for row in rows:
+        table.add_row(
+            row["name"],
+            f"{row['parameters'] / 1e6:.1f} M",
+            f"{row['gflop']:.1f}",
+            f"{row['height']}×{row['width']}",
+            row["imagenet"],
+        )
+    Console(highlight=False).print(table)
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"
+
+
+def _plain(name: str) -> str:
+    return name.replace("[", "\\[")

@@ -1,0 +1,140 @@
+"""Demo: the whole job — data, training, scores, pictures — from what is installed, without a download."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from masu.data.formats import Dataset, Sample, read_dataset
+from masu.data.images import read_image
+from masu.data.transforms import Augmentation
+from masu.detectors.build import load
+from masu.drawing import draw
+from masu.errors import InputError
+from masu.verbs.demo_page import DemoPage, Picture, render_page
+from masu.verbs.demo_scenes import make_scenes
+from masu.verbs.detect import Detector, detect
+from masu.verbs.evaluate import evaluate
+from masu.verbs.metrics import Metrics
+from masu.verbs.train import TrainSettings, train
+
+_SHOWN = 9  # test scenes on the page
+_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What :func:`demo` reached, and where it is.
+
+    Attributes:
+        ap50: average precision at IoU 0.50 on the test scenes.
+        ap: average precision on the test scenes, mean over IoU 0.50 … 0.95.
+        seconds: the whole demo, from making the scenes to the page.
+        page: the HTML page to open.
+        folder: what was made: ``data/``, ``run/`` (the model), ``found/`` (pictures) and the page.
+    """
+
+    ap50: float | None
+    ap: float | None
+    seconds: float
+    page: Path
+    folder: Path
+
+    def as_dict(self) -> dict[str, Any]:
+        """The attributes as JSON knows them; paths are strings."""
+        return asdict(self) | {"page": str(self.page), "folder": str(self.folder)}
+
+
+def demo(
+    out: Path,
+    *,
+    epochs: int = 12,
+    scenes: tuple[int, int, int] = (300, 40, 80),
+    seed: int = 0,
+    report: Callable[[dict[str, Any]], None] | None = None,
+) -> DemoResult:
+    """Make a data set, train the default architecture on it, score it on unseen scenes and write a page.
+
+    Args:
+        out: folder for everything; must not hold an earlier demo.
+        epochs: passes over the training scenes.
+        scenes: number of scenes to train with, to choose the best epoch by, and to test with.
+        seed: start of all randomness, of scenes and training.
+        report: told of each part, ``{"event": "part", "part": "training"}``, and of all that
+            :func:`masu.train` reports.
+
+    Raises:
+        InputError: without scikit-learn, for a folder with an earlier demo or one that cannot be written, and
+            for settings that :func:`make_scenes` or :class:`masu.TrainSettings` refuses.
+        KeyboardInterrupt: when training was stopped by Ctrl-C.
+    """
+    report = report or (lambda _: None)
+    started = time.perf_counter()
+    data_folder, run, found = out / "data", out / "run", out / "found"
+    if run.exists():
+        raise InputError(f"{out}: found an earlier demo, wanted a new folder; choose another one (--out)")
+    # digits are no longer themselves in a mirror
+    augmentation = Augmentation(horizontal_flip=0.0, vertical_flip=0.0)
+    settings = TrainSettings(epochs=epochs, seed=seed, augmentation=augmentation)
+
+    report({"event": "part", "part": "making the scenes"})
+    make_scenes(data_folder, *scenes, seed)
+    data, val, test = (read_dataset(data_folder, split) for split in ("train", "val", "test"))
+
+    report({"event": "part", "part": "training"})
+    trained = train(data, val, settings, run, report=report)
+    if trained.interrupted:
+        raise KeyboardInterrupt
+
+    report({"event": "part", "part": "scoring on the test scenes"})
+    detector = load(trained.best)
+    metrics = evaluate(detector, test)
+    if not isinstance(metrics, Metrics):
+        raise TypeError(f"demo: found {type(metrics).__name__}, wanted the metrics of a detector")
+
+    report({"event": "part", "part": "drawing the test scenes"})
+    detect(detector, [sample.image for sample in test.samples], threshold=_THRESHOLD, out=found)
+    seconds = time.perf_counter() - started
+    page = DemoPage(
+        metrics=metrics,
+        history=trained.history,
+        pictures=_pictures(detector, test.samples[:_SHOWN]),
+        threshold=_THRESHOLD,
+        architecture=settings.architecture,
+        images=(len(data), len(val), len(test)),
+        objects=(_objects(data), _objects(val), _objects(test)),
+        seconds=seconds,
+        training_seconds=trained.seconds,
+        threads=torch.get_num_threads(),
+        model_bytes=trained.best.stat().st_size,
+    )
+    file = out / "index.html"
+    try:
+        file.write_text(render_page(page), encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{file}: cannot be written ({error.strerror}); choose another folder") from error
+    return DemoResult(metrics.ap50, metrics.ap, seconds, file, out)
+
+
+def _objects(data: Dataset) -> int:
+    return sum(len(sample.target) for sample in data.samples)
+
+
+def _pictures(detector: Detector, samples: Sequence[Sample]) -> tuple[Picture, ...]:
+    """The scenes with what is there and what was found, as JPEG with words for who cannot see them."""
+    pictures = []
+    for image, target in samples:
+        found = detector.predict([read_image(image)], threshold=_THRESHOLD)[0]
+        buffer = io.BytesIO()
+        draw(image, found, target).save(buffer, format="JPEG", quality=85)
+        there = [detector.names[label] for label in target.labels.tolist()]
+        pictures.append(
+            Picture(buffer.getvalue(), image.name, tuple(sorted(there)), tuple(sorted(found.names)))
+        )
+    return tuple(pictures)

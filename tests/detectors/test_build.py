@@ -1,0 +1,354 @@
+import json
+import os
+from dataclasses import asdict, replace
+
+import pytest
+import safetensors
+import safetensors.torch
+import torch
+from torch import nn
+
+import masu
+from masu.detectors import build as build_module
+from masu.detectors.build import build, load, load_weights, make, save
+from masu.detectors.faster_rcnn import FasterRCNN, FasterRCNNConfig, RoISettings
+from masu.detectors.rpn import RPN, RPNConfig
+from masu.detectors.zoo import ARCHITECTURES
+from masu.errors import InputError
+from masu.nets.norm import FrozenNorm
+from masu.ops.images import InputPolicy
+
+NAMES = ["red cell", "white cell", "plättchen"]
+WANTED = "wanted a model file that masu wrote (RUN/best.safetensors)"
+LITE = "faster_rcnn_lite0_fpn"
+
+
+@pytest.fixture(scope="module")
+def detector():
+    torch.manual_seed(0)
+    return build(LITE, NAMES, weights="auto", image_size=128).eval()
+
+
+@pytest.fixture(scope="module")
+def saved(detector, tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "deep" / "best.safetensors"
+    save(detector, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def image():
+    return torch.rand(3, 128, 160, generator=torch.Generator().manual_seed(0))
+
+
+def rewritten(saved, folder, **changes):
+    """The saved file with other metadata; None removes an entry."""
+    with safetensors.safe_open(saved, framework="pt") as file:
+        metadata = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    metadata = {k: v for k, v in (metadata | changes).items() if v is not None}
+    path = folder / "changed.safetensors"
+    safetensors.torch.save_file(tensors, path, metadata)
+    return path
+
+
+def config_of(saved):
+    with safetensors.safe_open(saved, framework="pt") as file:
+        return json.loads(file.metadata()["config"])
+
+
+def message_of(function, *arguments):
+    with pytest.raises(InputError) as caught:
+        function(*arguments)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_a_round_trip_gives_equal_predictions(detector, saved, image):
+    loaded = load(saved)
+    assert isinstance(loaded, FasterRCNN)
+    assert not loaded.training
+    assert loaded.names == tuple(NAMES)
+    assert loaded.config == detector.config
+    ours, theirs = detector.predict([image])[0], loaded.predict([image])[0]
+    assert len(ours) > 0
+    assert torch.equal(ours.boxes, theirs.boxes)
+    assert torch.equal(ours.scores, theirs.scores)
+    assert torch.equal(ours.labels, theirs.labels)
+    assert ours.names == theirs.names
+
+
+def test_every_tensor_is_saved_and_the_trained_ones_stay_the_same(detector, saved):
+    loaded = load(saved)
+    assert loaded.state_dict().keys() == detector.state_dict().keys()
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(loaded.state_dict().values(), detector.state_dict().values(), strict=True)
+    )
+    trained = {n for n, p in detector.named_parameters() if p.requires_grad}
+    assert {n for n, p in loaded.named_parameters() if p.requires_grad} == trained
+
+
+def test_the_file_explains_itself(saved):
+    with safetensors.safe_open(saved, framework="pt") as file:
+        metadata = file.metadata()
+    assert metadata["format"] == "masu-1"
+    assert metadata["version"] == masu.__version__
+    assert metadata["type"] == "FasterRCNN"
+    assert json.loads(metadata["names"]) == NAMES
+
+
+def test_a_proposal_generator_round_trips(tmp_path):
+    config = RPNConfig(
+        "efficientnet_lite0", anchor_sizes=((16.0,), (32.0,), (64.0,), (128.0,)), fpn_channels=16
+    )
+    save(make(config, ()), tmp_path / "rpn.safetensors")
+    loaded = load(tmp_path / "rpn.safetensors")
+    assert isinstance(loaded, RPN)
+    assert loaded.config == config
+    assert loaded.names == ("object",)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_configuration_survives_json(name):
+    config = ARCHITECTURES[name]()
+    assert build_module._from_dict(type(config), json.loads(json.dumps(asdict(config)))) == config
+
+
+def test_save_replaces_a_file_and_leaves_nothing_beside_it(detector, tmp_path):
+    path = tmp_path / "best.safetensors"
+    path.write_text("old")
+    save(detector, path)
+    assert os.listdir(tmp_path) == ["best.safetensors"]
+    assert load(str(path)).names == tuple(NAMES)
+
+
+@pytest.mark.parametrize("broken", ["save_file", "replace"])
+def test_a_failed_save_leaves_the_old_file_whole(detector, tmp_path, monkeypatch, broken):
+    def fail(*arguments):
+        raise OSError("disk full")
+
+    path = tmp_path / "best.safetensors"
+    path.write_text("old")
+    monkeypatch.setattr(
+        *{"save_file": (safetensors.torch, "save_file"), "replace": (os, "replace")}[broken], fail
+    )
+    with pytest.raises(OSError, match="disk full"):
+        save(detector, path)
+    assert os.listdir(tmp_path) == ["best.safetensors"]
+    assert path.read_text() == "old"
+
+
+def test_only_detectors_are_saved(tmp_path):
+    with pytest.raises(TypeError, match=r"^detector: found Linear, wanted a detector of masu$"):
+        save(nn.Linear(1, 1), tmp_path / "x")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "function", [load, lambda path: load_weights(None, path)], ids=["load", "load_weights"]
+)
+class TestFilesThatAreNoModels:
+    def test_missing(self, function, tmp_path):
+        path = tmp_path / "none.safetensors"
+        assert message_of(function, path) == f"{path}: found no such file, {WANTED}"
+
+    def test_folder(self, function, tmp_path):
+        assert message_of(function, tmp_path) == f"{tmp_path}: found a folder, {WANTED}"
+
+    @pytest.mark.parametrize("contents", [b"", b"no model", b"no model, but a somewhat longer text"])
+    def test_text(self, function, tmp_path, contents):
+        path = tmp_path / "note.txt"
+        path.write_bytes(contents)
+        message = message_of(function, path)
+        assert message.startswith(f"{path}: found a file that is no safetensors (")
+        assert message.endswith(f"), {WANTED}")
+
+    @pytest.mark.parametrize("share", [0.001, 0.5, 0.999])
+    def test_truncated(self, function, saved, tmp_path, share):
+        path, whole = tmp_path / "cut.safetensors", saved.read_bytes()
+        path.write_bytes(whole[: int(len(whole) * share)])
+        message = message_of(function, path)
+        assert message.startswith(f"{path}: found a file that is no safetensors (")
+        assert message.endswith(f"), {WANTED}")
+
+    @pytest.mark.parametrize("metadata", [None, {"format": "pt"}, {"format": "masu-2"}])
+    def test_another_programs_safetensors(self, function, tmp_path, metadata):
+        path = tmp_path / "other.safetensors"
+        safetensors.torch.save_file({"a": torch.zeros(1)}, path, metadata)
+        assert (
+            message_of(function, path)
+            == f"{path}: found a safetensors file without masu's description, {WANTED}"
+        )
+
+
+def unknown(path, why, version=masu.__version__):
+    return (
+        f"{path}: found settings that masu {masu.__version__} does not know ({why}), "
+        f"written by masu {version}; wanted a file of this version or older; update masu"
+    )
+
+
+def test_an_unknown_setting_is_named(saved, tmp_path):
+    config = config_of(saved)
+    config["rois"]["colour"] = 1
+    path = rewritten(saved, tmp_path, config=json.dumps(config), version="9.9")
+    assert message_of(load, path) == unknown(path, "unknown setting 'colour'", "9.9")
+
+
+def test_an_unknown_kind_of_detector_is_named(saved, tmp_path):
+    path = rewritten(saved, tmp_path, type="Oracle", version=None)
+    assert message_of(load, path) == unknown(path, "'Oracle'", "unknown")
+
+
+@pytest.mark.parametrize("entry", ["type", "names", "config"])
+def test_a_missing_description_is_named(saved, tmp_path, entry):
+    path = rewritten(saved, tmp_path, **{entry: None})
+    assert message_of(load, path) == unknown(path, f"'{entry}'")
+
+
+def test_a_missing_setting_that_has_no_default_is_an_error(saved, tmp_path):
+    config = config_of(saved)
+    del config["rpn"]["backbone"]
+    path = rewritten(saved, tmp_path, config=json.dumps(config))
+    message = message_of(load, path)
+    assert message.startswith(f"{path}: found settings that masu {masu.__version__} does not know (")
+    assert "'backbone'" in message
+
+
+def test_an_unknown_backbone_is_named(saved, tmp_path):
+    config = config_of(saved)
+    config["rpn"]["backbone"] = "abacus"
+    assert "backbone: found 'abacus', wanted one of " in message_of(
+        load, rewritten(saved, tmp_path, config=json.dumps(config))
+    )
+
+
+@pytest.mark.parametrize("config", ["not json", "null", "[]", '{"rpn": null}', "3"])
+def test_settings_of_another_shape_are_an_error(saved, tmp_path, config):
+    path = rewritten(saved, tmp_path, config=config)
+    assert message_of(load, path).startswith(
+        f"{path}: found settings that masu {masu.__version__} does not know ("
+    )
+
+
+@pytest.mark.parametrize("change", [{"anchor_sizes": [[8]]}, {"anchor_sizes": [[8], [16, 32], [64], [128]]}])
+def test_anchor_sizes_that_do_not_fit_are_an_error(saved, tmp_path, change):
+    config = config_of(saved)
+    config["rpn"] |= change
+    assert "anchor_sizes: found" in message_of(load, rewritten(saved, tmp_path, config=json.dumps(config)))
+
+
+def test_other_settings_than_the_weights_are_an_error(saved, tmp_path):
+    path = rewritten(saved, tmp_path, names=json.dumps(["one"]))
+    assert message_of(load, path) == (
+        f"{path}: found (4, 256) for predictor.scores.weight, wanted (2, 256); these are weights of another "
+        "architecture or other classes; choose the --model they were trained with"
+    )
+
+
+def test_load_weights_fills_a_detector_of_the_same_architecture(detector, saved):
+    other = build(LITE, ["a", "b", "c"], image_size=96)
+    load_weights(other, saved)
+    assert other.names == ("a", "b", "c")
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(other.state_dict().values(), detector.state_dict().values(), strict=True)
+    )
+
+
+def test_weights_of_other_classes_are_refused_and_nothing_is_changed(saved):
+    other = build(LITE, ["a"], image_size=128)
+    before = {k: v.clone() for k, v in other.state_dict().items()}
+    assert message_of(load_weights, other, saved) == (
+        f"{saved}: found (4, 256) for predictor.scores.weight, wanted (2, 256); these are weights of another "
+        "architecture or other classes; choose the --model they were trained with"
+    )
+    assert all(torch.equal(before[k], v) for k, v in other.state_dict().items())
+
+
+def test_weights_of_another_architecture_are_refused(saved):
+    config = RPNConfig("efficientnet_lite0", frozen_norms=True, fpn_channels=96, anchor_sizes=((8.0,),) * 4)
+    message = message_of(load_weights, make(config, ()), saved)
+    assert message.startswith(f"{saved}: found nothing for backbone.conv_stem.weight, wanted (32, 3, 3, 3); ")
+
+
+def test_weights_trained_from_nothing_fill_a_frozen_detector(tmp_path):
+    save(build(LITE, ["a"], weights="none"), tmp_path / "none.safetensors")
+    load_weights(build(LITE, ["a"], weights="imagenet"), tmp_path / "none.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("yolo", ["a"]), f"architecture: found 'yolo', wanted one of {', '.join(ARCHITECTURES)}"),
+        ((LITE, ["a"], "coco"), "weights: found 'coco', wanted one of auto, imagenet, none"),
+        ((LITE, []), "names: found none, wanted at least one class name"),
+        ((LITE, ["a", "b", "a"]), "names: found 'a' more than once, wanted each class name once"),
+        ((LITE, "cell"), "names: found 'cell', wanted a list of class names"),
+        ((LITE, [1, 2]), "names: found [1, 2], wanted a list of class names"),
+    ],
+)
+def test_build_refuses_by_name(arguments, message):
+    assert message_of(build, *arguments) == message
+
+
+def test_load_refuses_an_unknown_torchvision_model():
+    message = message_of(load, "torchvision/yolo")
+    assert message.startswith(
+        "torchvision/yolo: found an unknown model, wanted one of fasterrcnn_resnet50_fpn, "
+    )
+
+
+def norms(net):
+    return {type(m) for m in net.modules() if isinstance(m, FrozenNorm | nn.BatchNorm2d)}
+
+
+def test_from_nothing_everything_is_trained():
+    detector = build(LITE, NAMES, weights="none")
+    assert FrozenNorm not in norms(detector)
+    assert all(p.requires_grad for p in detector.parameters())
+    assert not detector.config.rpn.frozen_norms
+
+
+@pytest.mark.parametrize("weights", ["imagenet", "auto"])
+def test_from_imagenet_stem_and_two_stages_are_frozen(weights):
+    backbone = build(LITE, NAMES, weights=weights).rpn.backbone
+    assert norms(backbone) == {FrozenNorm}
+    frozen = {
+        name for name, s in backbone.named_children() if not any(p.requires_grad for p in s.parameters())
+    }
+    assert frozen == {"conv_stem", "bn1", "blocks_0", "blocks_1"}
+    assert all(p.requires_grad for n, p in backbone.named_parameters() if n.split(".")[0] not in frozen)
+
+
+def test_auto_needs_no_download(monkeypatch):
+    monkeypatch.setattr(build_module, "imagenet_weights", lambda name: pytest.fail(f"asked for {name}"))
+    small = RPNConfig("mobilenet_v3_large", frozen_norms=True, trained_from="7", anchor_sizes=((8.0,),) * 3)
+    monkeypatch.setitem(ARCHITECTURES, "small", lambda: small)
+    detector = build("small", [], weights="auto")
+    assert isinstance(detector, RPN)
+    assert FrozenNorm not in norms(detector)
+    assert all(p.requires_grad for p in detector.parameters())
+
+
+def test_the_epsilon_is_the_architectures():
+    for weights in ("none", "imagenet"):
+        backbone = build(LITE, ["a"], weights=weights).rpn.backbone
+        assert {m.eps for m in backbone.modules() if isinstance(m, FrozenNorm | nn.BatchNorm2d)} == {1e-3}
+
+
+def test_image_size_changes_only_the_input_policy():
+    whole, half = ARCHITECTURES[LITE](), build(LITE, ["a"], weights="auto", image_size=160).config
+    assert (half.rpn.input.min_size, half.rpn.input.max_size) == (160, 320)
+    assert replace(half, rpn=replace(half.rpn, input=whole.rpn.input)) == whole
+    assert build(LITE, ["a"]).config == whole
+
+
+def test_an_image_as_small_as_the_size_says(detector, image):
+    assert isinstance(detector.config, FasterRCNNConfig)
+    assert isinstance(detector.config.rois, RoISettings)
+    assert detector.config.rpn.input == InputPolicy(128, 256, (0.5,) * 3, (0.5,) * 3)
+    with torch.inference_mode():
+        assert detector([image]).images.pixels.shape == (1, 3, 128, 160)

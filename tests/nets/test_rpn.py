@@ -1,0 +1,76 @@
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+from torchvision.models.detection.rpn import RPNHead as TorchvisionHead
+from torchvision.models.detection.rpn import concat_box_prediction_layers
+
+from masu.nets.rpn import RPNHead, flatten_levels
+from masu.ops.anchors import cell_anchors, grid_anchors
+
+
+def test_outputs_lie_in_the_order_of_the_anchors():
+    # Each level's output states where its anchor lies; the flattened table must equal the anchors.
+    levels = [((3, 5), (8, 8)), ((2, 3), (16, 16)), ((1, 1), (32, 32))]
+    ratios, maps, anchors = (0.5, 1.0, 2.0), [], []
+    for i, ((rows, columns), stride) in enumerate(levels):
+        cell = cell_anchors((16.0 * 2**i, 20.0 * 2**i), ratios)
+        maps.append(torch.empty(2, len(cell) * 4, rows, columns))
+        for a, anchor in enumerate(cell):
+            for y in range(rows):
+                for x in range(columns):
+                    shift = torch.tensor([x * stride[1], y * stride[0]] * 2)
+                    maps[-1][:, a * 4 : a * 4 + 4, y, x] = anchor + shift
+        anchors.append(grid_anchors(cell, (rows, columns), stride))
+    flat = flatten_levels(maps, 4)
+    wanted = torch.cat(anchors)
+    assert wanted.unique(dim=0).shape == wanted.shape
+    assert_close(flat, wanted.expand(2, -1, -1), rtol=0, atol=0)
+
+
+def test_flatten_levels_by_hand():
+    fine = torch.tensor([[[[0.0, 10], [20, 30]], [[1, 11], [21, 31]]]])  # cell in tens, anchor in ones
+    coarse = torch.tensor([[[[100.0]], [[101.0]]]])
+    assert flatten_levels([fine, coarse], 1)[0, :, 0].tolist() == [0, 1, 10, 11, 20, 21, 30, 31, 100, 101]
+    assert flatten_levels([fine, coarse], 2)[0].tolist() == [[0, 1], [10, 11], [20, 21], [30, 31], [100, 101]]
+
+
+def test_flatten_levels_is_torchvisions():
+    g = torch.Generator().manual_seed(0)
+    scores = [torch.randn(2, 3, s, s + 1, generator=g) for s in (5, 2)]
+    deltas = [torch.randn(2, 12, s, s + 1, generator=g) for s in (5, 2)]
+    wanted_scores, wanted_deltas = concat_box_prediction_layers(scores, deltas)
+    assert torch.equal(flatten_levels(scores, 1).reshape(-1, 1), wanted_scores)
+    assert torch.equal(flatten_levels(deltas, 4).reshape(-1, 4), wanted_deltas)
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_the_head_is_torchvisions(depth):
+    torch.manual_seed(0)
+    ours, theirs = RPNHead(6, 3, depth), TorchvisionHead(6, 3, depth)
+    for p in ours.parameters():
+        nn.init.normal_(p)
+    for a, b in zip(theirs.conv, ours.convs, strict=True):
+        a[0].load_state_dict(b.state_dict())
+    theirs.cls_logits.load_state_dict(ours.objectness.state_dict())
+    theirs.bbox_pred.load_state_dict(ours.deltas.state_dict())
+    features = [torch.randn(2, 6, s, s) for s in (6, 3)]
+    before = [f.clone() for f in features]
+    objectness, deltas = ours(features)
+    wanted_objectness, wanted_deltas = concat_box_prediction_layers(*theirs(features))
+    assert objectness.shape == (2, 135)
+    assert deltas.shape == (2, 135, 4)
+    assert_close(objectness.reshape(-1, 1), wanted_objectness)
+    assert_close(deltas.reshape(-1, 4), wanted_deltas)
+    assert all(torch.equal(a, b) for a, b in zip(features, before, strict=True))
+
+
+def test_no_images():
+    objectness, deltas = RPNHead(6, 3)([torch.zeros(0, 6, 4, 4), torch.zeros(0, 6, 2, 2)])
+    assert (objectness.shape, deltas.shape) == ((0, 60), (0, 60, 4))
+
+
+def test_the_first_weights_are_small_and_the_biases_zero():
+    for layer in (m for m in RPNHead(64, 3).modules() if isinstance(m, nn.Conv2d)):
+        assert layer.weight.std().item() == pytest.approx(0.01, rel=0.2)
+        assert not layer.bias.any()

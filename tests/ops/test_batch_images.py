@@ -1,0 +1,103 @@
+import random
+
+import pytest
+import torch
+from torch.testing import assert_close
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
+
+from masu.ops.images import InputPolicy, batch_images, resized_size
+
+PLAIN = InputPolicy(min_size=8, max_size=16, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), divisor=4)
+
+
+def oracle(policy):
+    return GeneralizedRCNNTransform(
+        policy.min_size,
+        policy.max_size,
+        list(policy.mean),
+        list(policy.std),
+        size_divisible=policy.divisor,
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "wanted"),
+    [
+        ((600, 800), (800, 1066)),  # 800 · (800 / 600) = 1066.67
+        ((800, 600), (1066, 800)),
+        ((400, 1600), (333, 1333)),  # the longer side wins
+        ((800, 800), (800, 800)),
+        ((1, 5000), (1, 1333)),  # never thinner than a pixel
+    ],
+)
+def test_sizes_by_hand(size, wanted):
+    found = resized_size(*size, InputPolicy())
+    assert found[0] == pytest.approx(wanted[0], abs=1)
+    assert found[1] == pytest.approx(wanted[1], abs=1)
+    assert min(found) >= 1
+
+
+@pytest.mark.parametrize("policy", [InputPolicy(96, 160), InputPolicy(32, 33), InputPolicy(40, 60)])
+def test_sizes_are_torchvisions(policy):
+    transform = oracle(policy)
+    choose = random.Random(0)
+    for _ in range(150):
+        height, width = choose.randint(20, 300), choose.randint(20, 300)
+        wanted = transform.resize(torch.zeros(1, height, width))[0].shape[-2:]
+        assert resized_size(height, width, policy) == tuple(wanted), (height, width)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-6)])
+def test_pixels_are_torchvisions(dtype, tolerance):
+    policy = InputPolicy(60, 100)
+    torch.manual_seed(0)
+    images = [torch.rand(3, h, w, dtype=dtype) for h, w in [(40, 50), (120, 90), (30, 200), (60, 60)]]
+    found = batch_images(images, policy, dtype)
+    wanted, _ = oracle(policy)(images)
+    assert found.sizes.tolist() == [list(s) for s in wanted.image_sizes]
+    assert_close(found.pixels, wanted.tensors, rtol=0, atol=tolerance)
+
+
+def test_an_image_of_the_right_size_is_only_normalised_and_padded():
+    image = torch.full((3, 8, 10), 0.75)
+    batch = batch_images([image], InputPolicy(8, 16, (0.5,) * 3, (0.25,) * 3, 4))
+    assert batch.pixels.shape == (1, 3, 8, 12)
+    assert_close(batch.pixels[0, :, :, :10], torch.ones(3, 8, 10))
+    assert not batch.pixels[0, :, :, 10:].any()
+    assert batch.sizes.tolist() == batch.original_sizes.tolist() == [[8, 10]]
+
+
+def test_bytes_and_floats_are_the_same_image():
+    image = torch.randint(0, 256, (3, 20, 30), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    assert_close(batch_images([image], PLAIN).pixels, batch_images([image / 255], PLAIN).pixels)
+
+
+def test_images_of_several_sizes_share_one_padded_batch():
+    batch = batch_images([torch.ones(3, 8, 8), torch.ones(3, 16, 32)], PLAIN)
+    assert batch.pixels.shape == (2, 3, 8, 16)
+    assert batch.sizes.tolist() == [[8, 8], [8, 16]]
+    assert batch.original_sizes.tolist() == [[8, 8], [16, 32]]
+    assert batch.sizes.dtype == batch.original_sizes.dtype == torch.int64
+    assert not batch.pixels[0, :, :, 8:].any()
+    assert_close(batch.pixels[1], torch.ones(3, 8, 16))
+    assert batch.pixels.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_the_batch_has_the_wanted_type_and_the_images_stay_as_they_are():
+    image = torch.full((3, 8, 8), 200, dtype=torch.uint8)
+    assert batch_images([image], PLAIN, torch.float64).pixels.dtype == torch.float64
+    assert (image == 200).all()
+
+
+@pytest.mark.parametrize(
+    "shape", [(8, 8), (1, 8, 8), (4, 8, 8), (8, 8, 3), (2, 3, 8, 8), (3, 0, 8), (3, 8, 0)]
+)
+def test_another_shape_is_refused(shape):
+    with pytest.raises(ValueError, match=r"^images\[1\]: found shape .*, wanted \(3, H, W\)$"):
+        batch_images([torch.zeros(3, 8, 8), torch.zeros(shape)], PLAIN)
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.int8])
+def test_another_type_is_refused(dtype):
+    with pytest.raises(ValueError, match=rf"^images\[0\]: found {dtype}, wanted uint8 0..255 or float 0..1$"):
+        batch_images([torch.zeros(3, 8, 8, dtype=dtype)], PLAIN)

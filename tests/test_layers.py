@@ -1,0 +1,121 @@
+"""The house: which room may import which, and what the front door offers."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import masu
+
+SOURCE = Path(masu.__file__).parent
+ROOMS = {
+    "errors": set(),
+    "records": {"errors"},
+    "ops": {"errors", "records"},
+    "data": {"errors", "records", "ops"},
+    "nets": {"errors", "records", "ops"},
+    "detectors": {"errors", "records", "ops", "data", "nets"},
+    "drawing": {"errors", "records", "ops", "data"},
+    "verbs": {"errors", "records", "ops", "data", "nets", "detectors", "drawing"},
+    "terminal": {"errors", "records", "ops", "data", "nets", "detectors", "drawing", "verbs"},
+    "cli": {"errors", "records", "ops", "data", "nets", "detectors", "drawing", "verbs", "terminal"},
+}
+"""Each room and the rooms above it; within a room files may import each other."""
+
+FILES = sorted(path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py"))
+
+
+def room_of(module):
+    """``masu.ops.nms`` → ``ops``; ``masu`` → the empty string."""
+    return [*module.split("."), ""][1]
+
+
+def imports(tree, package):
+    """Full names of what a syntax tree takes from masu, wherever in the file."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names if alias.name != "masu"]
+        elif isinstance(node, ast.ImportFrom):
+            parts = package.split(".")
+            base = parts[: len(parts) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            names = [f"masu.{a.name}" for a in node.names] if module == "masu" else [module]
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "masu":
+            names = [f"masu.{node.attr}"]  # after a plain "import masu"
+        else:
+            continue
+        yield from (name for name in names if name.split(".")[0] == "masu")
+
+
+def violations(file, text):
+    own = file.removesuffix(".py").split("/")[0]
+    package = ".".join(["masu", *file.split("/")[:-1]])
+    allowed = ROOMS[own] | {own, "__version__"}  # the version is the one name that all may take from the root
+    tree = ast.parse(text)
+    return sorted({f"{file} uses {name}" for name in imports(tree, package) if room_of(name) not in allowed})
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if f != "__init__.py"])
+def test_a_file_imports_only_rooms_above_it(file):
+    assert file.removesuffix(".py").split("/")[0] in ROOMS, "a new room: say in ROOMS what it may import"
+    assert violations(file, (SOURCE / file).read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("ops/nms.py", "from masu.nets.fpn import FPN"),
+        ("ops/nms.py", "def f():\n    import masu.data.images"),
+        ("ops/nms.py", "from masu import nets"),
+        ("ops/nms.py", "from ..nets import fpn"),
+        ("ops/nms.py", "from .. import nets"),
+        ("ops/nms.py", "import masu\nmasu.build()"),
+        ("records.py", "from masu.ops import nms"),
+        ("nets/fpn.py", "from masu.detectors import zoo"),
+        ("verbs/train.py", "from masu.cli import main"),
+        ("verbs/train.py", "from masu import load"),
+    ],
+)
+def test_the_parser_sees_a_wrong_import(file, text):
+    assert len(violations(file, text)) == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("ops/nms.py", "import torch\nfrom masu.records import IGNORE\nfrom .geometry import iou"),
+        ("detectors/build.py", "import masu\nfrom masu.nets.fpn import FPN\nprint(masu.__version__)"),
+        ("cli.py", "from masu import __version__\nfrom masu.verbs.detect import detect"),
+    ],
+)
+def test_the_parser_lets_right_imports_pass(file, text):
+    assert violations(file, text) == []
+
+
+def test_the_public_names_are_sorted_and_each_has_a_home():
+    assert list(masu.__all__) == sorted(masu.__all__)
+    assert len(set(masu.__all__)) == len(masu.__all__)
+    assert masu._HOME.keys() == set(masu.__all__)
+    assert set(dir(masu)) == {*masu.__all__, "__version__"}
+
+
+@pytest.mark.parametrize("name", masu.__all__)
+def test_a_public_name_resolves(name):
+    value = getattr(masu, name)
+    assert value.__name__ == name
+    assert value.__doc__
+
+
+def test_an_unknown_name_lists_the_known_ones():
+    with pytest.raises(AttributeError) as caught:
+        masu.laod  # noqa: B018
+    assert str(caught.value) == f"module 'masu' has no attribute 'laod'; it has {', '.join(masu.__all__)}"
+
+
+def test_importing_masu_loads_nothing_heavy():
+    heavy = ("torch", "torchvision", "timm", "numpy", "PIL")
+    code = f"import sys, masu; print([m for m in {heavy} if m in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert ran.stdout.strip() == "[]"

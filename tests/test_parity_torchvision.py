@@ -1,0 +1,115 @@
+"""masu's Faster R-CNN equals the installed torchvision's: proposals, detections, losses, gradients.
+
+In double precision, where the order of a sum does not decide which of two near-equal scores comes first, so
+that rows can be compared one by one. ``docs/parity.md`` also has single precision at full size.
+"""
+
+import pytest
+import torch
+from torchvision_oracle import (
+    NAMES,
+    compare_answers,
+    compare_training,
+    photographs,
+    reference,
+    targets,
+)
+
+from masu import InputError, from_torchvision
+from masu.records import Target
+
+SIZES = {
+    "fasterrcnn_resnet50_fpn": {"min_size": 160, "max_size": 300},
+    "fasterrcnn_resnet50_fpn_v2": {
+        "min_size": 96,
+        "max_size": 200,
+        "rpn_post_nms_top_n_test": 100,
+        "box_batch_size_per_image": 64,
+    },
+    "fasterrcnn_mobilenet_v3_large_fpn": {"min_size": 400, "max_size": 640},
+    "fasterrcnn_mobilenet_v3_large_320_fpn": {},
+}
+"""Sizes at which double precision takes seconds; ``make parity`` runs the full ones."""
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def pair(request):
+    name = request.param
+    model = reference(name, frozen="v2" not in name, **SIZES[name]).double()
+    return model, from_torchvision(model).double()
+
+
+@pytest.mark.parametrize("chosen", [[3], [0, 2]])
+def test_proposals_and_detections(pair, chosen):
+    images = [photographs()[i].double() for i in chosen]
+    proposals, detections = compare_answers(*pair, images)
+    assert proposals.rows >= 100 * len(images)
+    assert proposals.pixels < 1e-3
+    assert detections.rows >= 50 * len(images)
+    assert detections.same_labels
+    assert detections.pixels < 1e-3
+    assert detections.score < 1e-4
+
+
+def test_losses_and_gradients(pair):
+    images = [image.double() for image in photographs()[:2]]
+    losses, gradients = compare_training(*pair, images, targets(images))
+    pair[0].eval()
+    pair[1].eval()
+    assert max(losses.values()) < 1e-5
+    assert gradients < 1e-4
+
+
+def test_an_image_without_objects_trains_alike():
+    model = reference("fasterrcnn_mobilenet_v3_large_320_fpn").double()
+    images = [image.double() for image in photographs()[:2]]
+    labelled = [targets(images)[0], Target(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))]
+    losses, gradients = compare_training(model, from_torchvision(model).double(), images, labelled)
+    assert max(losses.values()) < 1e-5
+    assert gradients < 1e-4
+
+
+def test_single_precision_finds_the_same_objects():
+    model = reference("fasterrcnn_mobilenet_v3_large_320_fpn")
+    detector = from_torchvision(model)
+    image = photographs()[3]
+    with torch.inference_mode():
+        theirs = model([image])[0]
+    ours = detector.predict([image])[0]
+    assert len(ours) == len(theirs["boxes"])
+    distance = (ours.boxes[:, None] - theirs["boxes"]).abs().amax(dim=-1)
+    distance[ours.labels[:, None] + 1 != theirs["labels"]] = torch.inf
+    distance[(ours.scores[:, None] - theirs["scores"]).abs() > 1e-4] = torch.inf
+    assert distance.amin(dim=0).max() < 1e-2
+    assert distance.amin(dim=1).max() < 1e-2
+
+
+def test_a_state_dict_gives_the_same_detector():
+    model = reference("fasterrcnn_resnet50_fpn", frozen=True)
+    from_dict = from_torchvision(model.state_dict(), names=[f"thing {i}" for i in range(6)])
+    from_model = from_torchvision(model)
+    for (name, a), b in zip(from_dict.state_dict().items(), from_model.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
+    assert from_dict.names == tuple(f"thing {i}" for i in range(6))
+    assert from_model.names == tuple(f"class {i}" for i in range(1, 7))
+
+
+def test_a_mobilenet_state_dict_needs_its_architecture():
+    state = reference("fasterrcnn_mobilenet_v3_large_320_fpn").state_dict()
+    with pytest.raises(InputError, match="architecture: found a MobileNet state dict, wanted architecture="):
+        from_torchvision(state)
+    detector = from_torchvision(state, architecture="faster_rcnn_mobilenet_v3_large_320_fpn")
+    assert detector.config.rpn.proposals.kept == 150
+
+
+def test_wrong_number_of_names():
+    model = reference("fasterrcnn_mobilenet_v3_large_320_fpn")
+    with pytest.raises(InputError, match="names: found 2 names, wanted 6, one per class without background"):
+        from_torchvision(model, names=["a", "b"])
+
+
+def test_another_model_is_refused():
+    with pytest.raises(
+        InputError, match=r"model: found no torchvision Faster R-CNN, wanted one of fasterrcnn_"
+    ):
+        from_torchvision({"conv.weight": torch.zeros(1)})
