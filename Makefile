@@ -7,6 +7,7 @@ BIN = $(VENV)/bin
 .PHONY: demo test lint parity clean
 
 demo: $(VENV)/.installed
+	rm -rf demo
 	$(BIN)/masu demo --out demo
 
 test: $(VENV)/.installed

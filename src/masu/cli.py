@@ -28,8 +28,9 @@ def main() -> NoReturn:
     except click.ClickException as error:
         command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "masu"
         _fail(f"{error.format_message()} See '{command} --help'.")
-    except click.Abort:
-        _fail("interrupted")
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("masu: stopped", err=True)
+        sys.exit(130)
     except (InputError, OSError) as error:
         _fail(str(error))
 
@@ -119,7 +120,8 @@ def train(
     if weights == "auto" and backbone_of(settings.architecture) not in INSTALLED_WEIGHTS:
         raise InputError(
             f"--weights: found no installed weights for {settings.architecture}, wanted a choice: "
-            "--weights imagenet downloads them, --weights none starts from random ones, --weights FILE from a model"
+            "--weights imagenet downloads them, --weights none starts from random ones, "
+            "--weights FILE from a model"
         )
     if out is None:
         if resume:
@@ -129,13 +131,15 @@ def train(
     _print_faults(training, validation)
     classes = ", ".join(training.names[:8]) + (" …" if len(training.names) > 8 else "")
     _note(
-        f"{len(training)} training and {len(validation)} validation images, {len(training.names)} classes: {classes}"
+        f"{len(training)} training and {len(validation)} validation images, "
+        f"{len(training.names)} classes: {classes}"
     )
     with TrainingDisplay() as display:
         result = run(training, validation, settings, out, report=display.report, resume=resume)
     if result.interrupted:
         _note(
-            f"stopped; {result.last} holds what was learnt. Go on with the same command plus --out {out} --resume"
+            f"stopped; {result.last} holds what was learnt. "
+            f"Go on with the same command plus --out {out} --resume"
         )
         return 130
     _note(f"{result.best} after {result.seconds:.0f} s of training")
@@ -264,16 +268,13 @@ def demo(out: Path, as_json: bool) -> int:
     from masu.terminal import TrainingDisplay
     from masu.verbs.demo import demo as run
 
+    _note("handwritten digits on photographs; a few minutes on two processors")
     with TrainingDisplay() as display:
         result = run(out, report=display.report)
     _note(f"AP50 {result.ap50:.3f}, AP {result.ap:.3f} on held-back scenes after {result.seconds:.0f} s")
     _note(f"open {result.page}")
     if as_json:
-        click.echo(
-            json.dumps(
-                {"ap50": result.ap50, "ap": result.ap, "seconds": result.seconds, "page": str(result.page)}
-            )
-        )
+        click.echo(json.dumps(result.as_dict()))
     return 0
 
 

@@ -44,6 +44,8 @@ class TrainingDisplay:
         """Show one event of ``masu.train``."""
         if event["event"] == "fault":
             self._console.print(f"masu: {event['fault']}", markup=False)
+        elif event["event"] == "part":
+            self._console.print(f"{event['part']} …", markup=False)
         elif event["event"] == "step":
             self._step(event)
         elif event["event"] == "epoch":

@@ -50,7 +50,7 @@ def test_no_boxes():
 
 
 @given(*case)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_nms_is_the_blackboards_and_idempotent(count, seed, threshold):
     boxes, scores, _ = scattered(count, seed)
     kept = nms(boxes, scores, threshold)
@@ -59,7 +59,7 @@ def test_nms_is_the_blackboards_and_idempotent(count, seed, threshold):
 
 
 @given(*case)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_batched_nms_is_nms_of_each_group(count, seed, threshold):
     boxes, scores, groups = scattered(count, seed)
     wanted = []

@@ -14,6 +14,7 @@ import safetensors
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
+from torch import nn
 
 import masu
 from masu.detectors.detector import Detector
@@ -52,6 +53,8 @@ def build(
         raise InputError(f"architecture: found {architecture!r}, wanted one of {', '.join(ARCHITECTURES)}")
     if weights not in get_args(Start):
         raise InputError(f"weights: found {weights!r}, wanted one of {', '.join(get_args(Start))}")
+    if image_size is not None and image_size < 32:
+        raise InputError(f"image_size: found {image_size}, wanted at least 32 pixels")
     config = ARCHITECTURES[architecture]()
     rpn = config if isinstance(config, RPNConfig) else config.rpn
     pretrained = weights == "imagenet" or (weights == "auto" and rpn.backbone in INSTALLED_WEIGHTS)
@@ -66,7 +69,7 @@ def build(
         stages = detector.backbone if isinstance(detector, RPN) else detector.rpn.backbone
         known = stages.state_dict().keys()
         state = imagenet_weights(rpn.backbone)
-        stages.load_state_dict({name: tensor for name, tensor in state.items() if name in known})
+        _fill(stages, {name: state[name] for name in state if name in known}, "ImageNet weights")
     return detector
 
 
@@ -125,13 +128,12 @@ def load(path: str | os.PathLike[str]) -> Detector:
     try:
         config_type = {"FasterRCNN": FasterRCNNConfig, "RPN": RPNConfig}[metadata["type"]]
         config: Config = _from_dict(config_type, json.loads(metadata["config"]))
-        names = json.loads(metadata["names"])
-    except (KeyError, TypeError, ValueError) as error:
+        detector = make(config, json.loads(metadata["names"]))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{path}: found settings that masu {masu.__version__} does not know ({error}), written by masu "
             f"{metadata.get('version', 'unknown')}; wanted a file of this version or older; update masu"
         ) from None
-    detector = make(config, names)
     _fill(detector, tensors, path)
     return detector.eval()
 
@@ -161,9 +163,12 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
     raise InputError(f"{path}: found a safetensors file without masu's description, {wanted}")
 
 
-def _fill(detector: Detector, tensors: dict[str, torch.Tensor], path: Path) -> None:
-    own = detector.state_dict()
+def _fill(module: nn.Module, tensors: dict[str, torch.Tensor], path: Path | str) -> None:
+    """Load tensors that must be the module's own, but for the counters of normalisation in training."""
+    own = module.state_dict()
     for name in [*own, *tensors]:
+        if name.endswith("num_batches_tracked"):
+            continue
         found = tuple(tensors[name].shape) if name in tensors else "nothing"
         wanted = tuple(own[name].shape) if name in own else "nothing"
         if found != wanted:
@@ -171,7 +176,7 @@ def _fill(detector: Detector, tensors: dict[str, torch.Tensor], path: Path) -> N
                 f"{path}: found {found} for {name}, wanted {wanted}; these are weights of another "
                 "architecture or other classes; choose the --model they were trained with"
             )
-    detector.load_state_dict(tensors)
+    module.load_state_dict(tensors, strict=False)
 
 
 def _from_dict(kind: Any, value: Any) -> Any:

@@ -120,8 +120,9 @@ def _recognise(model: nn.Module | Mapping[str, Tensor], state: Mapping[str, Tens
     if isinstance(model, nn.Module):  # settings come from the model, so that either name is right
         return "faster_rcnn_mobilenet_v3_large_fpn"
     raise InputError(
-        "architecture: found a MobileNet state dict, wanted architecture='faster_rcnn_mobilenet_v3_large_fpn' "
-        "or 'faster_rcnn_mobilenet_v3_large_320_fpn', whose tensors are alike"
+        "architecture: found a MobileNet state dict, wanted architecture="
+        "'faster_rcnn_mobilenet_v3_large_fpn' or 'faster_rcnn_mobilenet_v3_large_320_fpn', "
+        "whose tensors are alike"
     )
 
 

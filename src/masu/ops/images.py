@@ -52,8 +52,10 @@ def batch_images(
         dtype: of the batch, the network's own.
 
     Raises:
-        ValueError: for an image of another shape or type.
+        ValueError: for no image, or one of another shape or type.
     """
+    if len(images) == 0:
+        raise ValueError("images: found none, wanted at least one")
     channels = len(policy.mean)
     for i, image in enumerate(images):
         if image.ndim != 3 or image.shape[0] != channels or 0 in image.shape:

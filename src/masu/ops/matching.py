@@ -28,7 +28,7 @@ def match(
     """
     index = anchors.new_zeros(len(anchors), dtype=torch.int64)
     label = torch.full_like(index, BACKGROUND)
-    if len(objects) == 0:
+    if len(objects) == 0 or len(anchors) == 0:
         return index, label
     overlap = iou(objects, anchors)  # (M, R)
     best, index = overlap.max(dim=0)

@@ -37,7 +37,7 @@ def assign_levels(
     finest, coarsest = strides[0].bit_length() - 1, strides[-1].bit_length() - 1
     side = area(boxes).clamp(min=0).sqrt()
     level = torch.floor(canonical_level + torch.log2(side / canonical_size) + 1e-6)
-    return level.clamp(finest, coarsest).to(torch.int64) - finest
+    return torch.nan_to_num(level).clamp(finest, coarsest).to(torch.int64) - finest
 
 
 def _axis(start: Tensor, length: Tensor, cells: int, limit: Tensor) -> tuple[Tensor, Tensor]:

@@ -276,7 +276,7 @@ def _check(data: Dataset, out: Path, resume: bool) -> None:
     held = (out / "resume.safetensors").exists() or (out / "last.safetensors").exists()
     if held and not resume:
         raise InputError(
-            f"{out}: found a training that is already there, wanted an empty folder; go on with it (--resume) "
+            f"{out}: found a training that is already there, wanted an empty folder; continue it (--resume) "
             "or choose another one (--out)"
         )
     if resume and not (out / "resume.safetensors").exists():
@@ -302,7 +302,7 @@ def _optimizer(detector: Detector, settings: TrainSettings) -> torch.optim.Optim
 
 
 def _learning_rate(settings: TrainSettings, step: int, total: int) -> float:
-    """Learning rate of a step: linear warm-up, then the schedule (Goyal et al. 2017; Loshchilov & Hutter 2017)."""
+    """Linear warm-up (Goyal et al. 2017), then the schedule (cosine: Loshchilov & Hutter 2017)."""
     peak = settings.learning_rate
     if peak is None:
         of_sgd = LEARNING_RATES[settings.architecture] * settings.batch_size
@@ -321,8 +321,8 @@ def _stop_if_not_finite(losses: dict[str, Tensor], paths: Iterable[Path], epoch:
         return
     kept = out / "last.safetensors"
     raise InputError(
-        f"loss term {term!r}: found {losses[term].item()} in epoch {epoch + 1} on {', '.join(map(str, paths))}, "
-        f"wanted a finite number; lower --lr or look at these images; "
+        f"loss term {term!r}: found {losses[term].item()} in epoch {epoch + 1} on "
+        f"{', '.join(map(str, paths))}, wanted a finite number; lower --lr or look at these images; "
         f"{f'the last good model is {kept}' if kept.exists() else 'no model was written yet'}"
     )
 
@@ -395,8 +395,8 @@ def _read_state(
     changed = [name for name in now if now[name] != earlier.get(name)]
     if changed:
         raise InputError(
-            f"{path}: found {changed[0]} {earlier.get(changed[0])!r} in the run and {now[changed[0]]!r} now, wanted "
-            "the same settings; resume with the options that the run was started with"
+            f"{path}: found {changed[0]} {earlier.get(changed[0])!r} in the run and {now[changed[0]]!r} now, "
+            "wanted the same settings; resume with the options that the run was started with"
         )
     detector.load_state_dict(
         {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
