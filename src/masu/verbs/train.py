@@ -147,7 +147,6 @@ def train(
     report = report or (lambda _: None)
     out = Path(out)
     _check(data, out, resume)
-    out.mkdir(parents=True, exist_ok=True)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     detector = _start(settings, data.names).to(device)
     optimizer = _optimizer(detector, settings)
@@ -155,6 +154,7 @@ def train(
     state = _State()
     if resume:
         state = _read_state(out / "resume.safetensors", detector, optimizer, settings)
+    out.mkdir(parents=True, exist_ok=True)
     _write_text(out / "settings.json", json.dumps(asdict(settings), indent=2) + "\n")
 
     try:

@@ -1,0 +1,34 @@
+"""A tiny labelled data set of real pixels: coins on a dark tray, cut from scikit-image's photograph."""
+
+import json
+
+import pytest
+import skimage.data
+from PIL import Image
+
+COINS = [(28, 19, 66, 58), (84, 22, 118, 57), (141, 17, 182, 58), (190, 15, 236, 61), (245, 12, 292, 60)]
+"""Five coins of the upper row of ``skimage.data.coins()``, xyxy pixels, measured by eye."""
+
+
+@pytest.fixture
+def coins(tmp_path):
+    """A COCO folder with the splits train (4 images) and val (2 images)."""
+    photograph = Image.fromarray(skimage.data.coins()).convert("RGB")
+    folder = tmp_path / "coins"
+    (folder / "annotations").mkdir(parents=True)
+    for split, count in (("train", 4), ("val", 2)):
+        (folder / "images" / split).mkdir(parents=True)
+        images, annotations = [], []
+        for i in range(count):
+            left = 10 * i
+            photograph.crop((left, 0, left + 256, 128)).save(folder / "images" / split / f"{i}.png")
+            images.append({"id": i, "file_name": f"{i}.png", "width": 256, "height": 128})
+            for x1, y1, x2, y2 in COINS:
+                if x1 >= left and x2 <= left + 256:
+                    box = [x1 - left, y1, x2 - x1, y2 - y1]
+                    annotations.append(
+                        {"id": len(annotations), "image_id": i, "category_id": 7, "bbox": box, "iscrowd": 0}
+                    )
+        described = {"images": images, "annotations": annotations, "categories": [{"id": 7, "name": "coin"}]}
+        (folder / "annotations" / f"instances_{split}.json").write_text(json.dumps(described))
+    return folder

@@ -1,0 +1,130 @@
+"""The command line as its user meets it: exit codes, one-line errors, results on stdout."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from masu.cli import cli, main
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    def call(*args):
+        monkeypatch.setattr(sys, "argv", ["masu", *map(str, args)])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        captured = capsys.readouterr()
+        return stopped.value.code, captured.out, captured.err
+
+    return call
+
+
+def test_the_whole_job(run, coins, tmp_path):
+    out = tmp_path / "run"
+    options = ["--epochs", 1, "--image-size", 64, "--out", out]
+    code, text, error = run("train", coins, *options, "--json")
+    assert code == 0, error
+    assert {"best", "seconds", "ap", "ap50", "epoch"} <= json.loads(text).keys()
+    assert "4 training and 2 validation images, 1 classes: coin" in error
+
+    best = out / "best.safetensors"
+    code, text, error = run("evaluate", best, coins, "--split", "val", "--json")
+    assert code == 0, error
+    figures = json.loads(text)
+    assert {"ap", "ap50", "ap75", "ap_small", "ar100", "per_class"} <= figures.keys()
+    assert (figures["images"], figures["objects"]) == (2, 8)
+    assert run("evaluate", best, coins)[0] == 0
+
+    found = tmp_path / "found"
+    code, text, error = run("detect", best, coins / "images" / "val", "--threshold", 0, "--out", found)
+    assert code == 0, error
+    assert len(json.loads((found / "detections.json").read_text())) == 2
+    assert len(list((found / "pictures").iterdir())) == 2
+
+    code, text, error = run("train", coins, *options)
+    assert code == 2
+    assert error.splitlines()[-1].startswith(f"masu: error: {out}: found a training that is already there")
+    assert run("train", coins, *options, "--resume")[0] == 0
+
+
+def test_results_go_to_stdout_and_a_bad_image_to_stderr(run, coins, tmp_path):
+    import masu
+
+    model = tmp_path / "model.safetensors"
+    masu.save(masu.build("faster_rcnn_lite0_fpn", ["coin"], image_size=64), model)
+    bad = tmp_path / "bad.jpg"
+    bad.write_text("no image")
+    code, text, error = run("detect", model, coins / "images" / "val" / "0.png", bad, "--format", "csv")
+    assert code == 2
+    assert text.splitlines()[0] == "file,x1,y1,x2,y2,score,label,name"
+    assert error == (
+        f"masu: error: {bad}: found a file that is no image or of an unknown kind, wanted an image Pillow "
+        "can read; convert it to PNG or JPEG\n"
+    )
+
+
+def test_without_a_validation_split_a_fifth_is_held_back(run, coins, tmp_path):
+    alone = coins / "annotations" / "instances_train.json"
+    code, _, error = run("train", alone, "--epochs", 1, "--image-size", 64, "--out", tmp_path / "run")
+    assert code == 0, error
+    assert "no validation split, 1 of 4 images are held back for it" in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nonsense"], "No such command 'nonsense'. See 'masu --help'."),
+        (["train"], "Missing argument 'DATA'. See 'masu train --help'."),
+        (["train", "x", "--zzz"], "No such option '--zzz'. See 'masu train --help'."),
+        (
+            ["train", "x", "--epochs", "many"],
+            "Invalid value for '--epochs': 'many' is not a valid integer. See 'masu train --help'.",
+        ),
+        (
+            ["train", "x", "--no-flip", "--flip-vertical"],
+            "--flip-vertical: found together with --no-flip, wanted one of them",
+        ),
+        (
+            ["train", "x", "--model", "rpn_resnet50_fpn"],
+            "--weights: found no installed weights for rpn_resnet50_fpn, wanted a choice: --weights imagenet "
+            "downloads them, --weights none starts from random ones, --weights FILE from a model",
+        ),
+        (["train", "x", "--resume"], "--resume: found no --out, wanted the folder of the run to go on with"),
+        (["detect", "m", "a.jpg", "--threshold", "2"], "--threshold: found 2.0, wanted a number from 0 to 1"),
+        (
+            ["evaluate", "m", "d"],
+            "m: found no such file, wanted a model file that masu wrote (RUN/best.safetensors)",
+        ),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(run, arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, text, error = run(*arguments)
+    assert (code, text, error) == (2, "", f"masu: error: {message}\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_models_lists_every_architecture(run):
+    from masu.detectors.zoo import ARCHITECTURES
+
+    code, text, _ = run("models", "--json")
+    rows = {row["name"]: row for row in json.loads(text)["models"]}
+    assert code == 0
+    assert list(rows) == list(ARCHITECTURES)
+    # torchvision: 41,755,286 for 91 outputs; here 10 classes fewer, and no box deltas for background
+    assert rows["faster_rcnn_resnet50_fpn"]["parameters"] == 41_755_286 - 10 * 1025 * 5 - 4 * 1025
+    code, text, _ = run("models")
+    assert all(name in text for name in ARCHITECTURES)
+
+
+@pytest.mark.parametrize("verb", ["", *cli.commands])
+def test_help_opens_without_pytorch(verb):
+    code = (
+        "import sys\nfrom masu.cli import cli\n"
+        f"cli.main({[verb, '--help'] if verb else ['--help']!r}, standalone_mode=False)\n"
+        "assert 'torch' not in sys.modules"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "Usage:" in shown.stdout
