@@ -63,7 +63,8 @@ def test_losses_and_gradients(pair):
 
 
 def test_an_image_without_objects_trains_alike():
-    model = reference("fasterrcnn_mobilenet_v3_large_320_fpn").double()
+    # Frozen, since before trained normalisation some shifts have a gradient of 0, of which rounding is all.
+    model = reference("fasterrcnn_mobilenet_v3_large_320_fpn", frozen=True).double()
     images = [image.double() for image in photographs()[:2]]
     labelled = [targets(images)[0], Target(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))]
     losses, gradients = compare_training(model, from_torchvision(model).double(), images, labelled)
