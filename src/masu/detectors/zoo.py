@@ -86,5 +86,5 @@ ARCHITECTURES: dict[str, Callable[[], Config]] = {
 }
 """Every architecture by name, smallest first."""
 
-LEARNING_RATES = dict.fromkeys(ARCHITECTURES, 0.00125) | {DEFAULT: 0.0075}
+LEARNING_RATES = dict.fromkeys(ARCHITECTURES, 0.00125) | {DEFAULT: 0.004}
 """Largest learning rate of SGD per image of a batch; the reference's 0.02 for 16 images unless measured."""

@@ -24,6 +24,9 @@ from masu.verbs.evaluate import evaluate
 from masu.verbs.metrics import Metrics
 from masu.verbs.train import TrainSettings, train
 
+SCENE_SIZE = 240
+"""Shorter side in pixels at which the network sees a scene: about its own."""
+
 _SHOWN = 9  # test scenes on the page
 _THRESHOLD = 0.5
 
@@ -54,8 +57,8 @@ class DemoResult:
 def demo(
     out: Path,
     *,
-    epochs: int = 12,
-    scenes: tuple[int, int, int] = (300, 40, 80),
+    epochs: int = 6,
+    scenes: tuple[int, int, int] = (240, 30, 60),
     seed: int = 0,
     report: Callable[[dict[str, Any]], None] | None = None,
 ) -> DemoResult:
@@ -81,7 +84,7 @@ def demo(
         raise InputError(f"{out}: found an earlier demo, wanted a new folder; choose another one (--out)")
     # digits are no longer themselves in a mirror
     augmentation = Augmentation(horizontal_flip=0.0, vertical_flip=0.0)
-    settings = TrainSettings(epochs=epochs, seed=seed, augmentation=augmentation)
+    settings = TrainSettings(epochs=epochs, seed=seed, augmentation=augmentation, image_size=SCENE_SIZE)
 
     report({"event": "part", "part": "making the scenes"})
     make_scenes(data_folder, *scenes, seed)
