@@ -186,7 +186,7 @@ def evaluate(model: Path, data: Path, split: str | None, batch_size: int, as_jso
     from masu.terminal import counter, print_metrics
     from masu.verbs.evaluate import evaluate as run
 
-    detector = load(_model_path(model))
+    detector = load(model)
     known = splits(data)
     chosen = split or next((name for name in ("test", "val", "valid") if name in known), None)
     names = detector.names if detector.kind == "detector" else None
@@ -220,7 +220,7 @@ def detect(
 
     if not 0 <= threshold <= 1:
         raise InputError(f"--threshold: found {threshold}, wanted a number from 0 to 1")
-    detector = load(_model_path(model))
+    detector = load(model)
     with counter("detecting") as progress:
         report = run(
             detector,
@@ -276,10 +276,6 @@ def demo(out: Path, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(result.as_dict()))
     return 0
-
-
-def _model_path(model: Path) -> str:
-    return str(model)
 
 
 def _positive(value: int, name: str) -> int:
