@@ -3,8 +3,10 @@ import torch
 from torch.testing import assert_close
 from torchvision.models.detection._utils import Matcher
 
+from masu.ops import matching
+from masu.ops.anchors import cell_anchors, grid_anchors
 from masu.ops.geometry import iou
-from masu.ops.matching import match
+from masu.ops.matching import BLOCK, block_overlaps, dense_overlaps, match
 from masu.records import BACKGROUND, IGNORE, OBJECT
 
 OBJECT_BOX = torch.tensor([[0.0, 0, 10, 10]])
@@ -83,3 +85,68 @@ def test_match_is_torchvisions(restore, seed):
     assert_close(label, torch.where(wanted >= 0, OBJECT, torch.where(wanted == -1, BACKGROUND, IGNORE)))
     assert_close(index[wanted >= 0], wanted[wanted >= 0])
     assert {OBJECT, BACKGROUND, IGNORE} == set(label.tolist())
+
+
+def crowd(count, seed, spread=300.0, dtype=torch.float32):
+    g = torch.Generator().manual_seed(seed)
+    corner = torch.rand(count, 2, generator=g, dtype=dtype) * spread
+    return torch.cat([corner, corner + 1 + torch.rand(count, 2, generator=g, dtype=dtype) * 60], dim=1)
+
+
+def assert_twins(anchors, objects):
+    for name, a, b in zip(
+        ("best", "index", "restored"),
+        block_overlaps(anchors, objects),
+        dense_overlaps(anchors, objects),
+        strict=True,
+    ):
+        assert torch.equal(a, b), name
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    ("anchors", "objects"), [(1, 1), (BLOCK, 3), (BLOCK + 1, 40), (5 * BLOCK - 7, 300), (2000, 2500)]
+)
+def test_blocks_give_what_the_whole_table_gives(anchors, objects, dtype):
+    assert_twins(crowd(anchors, 0, dtype=dtype), crowd(objects, 1, dtype=dtype))
+
+
+def test_blocks_on_a_grid_with_ties():
+    anchors = grid_anchors(cell_anchors((16, 32), (0.5, 1, 2)), (40, 50), (8, 8))
+    objects = (crowd(200, 2, 350) / 8).round() * 8  # corners on the grid: many anchors are equally good
+    assert_twins(anchors, objects)
+
+
+def test_blocks_with_odd_boxes():
+    nan, inf = torch.nan, torch.inf
+    anchors, objects = crowd(3 * BLOCK, 3), crowd(30, 4)
+    odd = [[5, 5, 5, 5], [50, 50, 20, 20], [50, 20, 20, 50], [-900, -900, -800, -800], [0, 0, 1e9, 1e9]]
+    objects[: len(odd)] = torch.tensor(odd)
+    objects[10:12] = objects[12:14]  # twins: the first counts
+    anchors[5], anchors[6], anchors[7] = torch.tensor([[nan] * 4, [0, 0, inf, inf], [0, nan, 9, 9]])
+    anchors[BLOCK : 2 * BLOCK] = nan
+    anchors[2 * BLOCK : 2 * BLOCK + len(odd)] = torch.tensor(odd)
+    assert_twins(anchors, objects)
+
+
+def test_an_anchor_that_is_no_number_is_background_and_spoils_nothing():
+    anchors = torch.tensor([[torch.nan] * 4, [0.0, 0, 10, 9]])
+    index, label = match(anchors, OBJECT_BOX, 0.95, 0.3, restore=True)
+    assert (index.tolist(), label.tolist()) == ([0, 0], [BACKGROUND, OBJECT])
+
+
+def test_ten_thousand_objects_need_little_memory(monkeypatch):
+    anchors = grid_anchors(cell_anchors((32,), (0.5, 1, 2)), (100, 100), (8, 8))
+    objects = crowd(10_000, 5, 760)
+    largest, real = 0, matching.iou
+
+    def watched(a, b):
+        nonlocal largest
+        overlap = real(a, b)
+        largest = max(largest, overlap.numel())
+        return overlap
+
+    monkeypatch.setattr(matching, "iou", watched)
+    _, label = match(anchors, objects, 0.7, 0.3, restore=True)
+    assert (label == OBJECT).sum() > 1000
+    assert largest <= max(matching.CHUNK, BLOCK * len(objects))

@@ -1,10 +1,14 @@
+import sys
+
 import pytest
 import torch
+import torchvision
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from masu.ops.compiled_nms import suppress
 from masu.ops.geometry import iou
-from masu.ops.nms import batched_nms, nms, topk_per_level
+from masu.ops.nms import batched_nms, compiled, nms, topk_per_level
 
 
 def scattered(count, seed):
@@ -25,6 +29,29 @@ def plain_nms(boxes, scores, threshold):
 
 
 case = (st.integers(0, 30), st.integers(0, 1000), st.sampled_from([0.0, 0.3, 0.5, 0.7]))
+
+
+@pytest.fixture(params=["torchvision", "compiled"], autouse=True, scope="module")
+def path(request):
+    """Every test here runs with either suppression."""
+    with pytest.MonkeyPatch.context() as patch:
+        compiled.cache_clear()
+        patch.setattr("masu.ops.nms._pairs_so_far", -(10**18))
+        if request.param == "compiled":
+            assert compiled() is suppress
+        yield request.param
+        compiled.cache_clear()
+
+
+@pytest.fixture
+def unloaded(path, monkeypatch):
+    """As in a fresh process."""
+    compiled.cache_clear()
+    monkeypatch.setattr("masu.ops.nms._pairs_so_far", 0)
+    yield
+    compiled.cache_clear()
+    if path == "compiled":
+        compiled()
 
 
 def test_nms_by_hand():
@@ -88,3 +115,63 @@ def test_topk_of_nothing(images, k):
     index, level = topk_per_level(torch.zeros(images, 4), [3, 1], k)
     assert index.shape == (images, min(3, k) + min(1, k))
     assert len(level) == index.shape[1]
+
+
+def test_the_limit_keeps_the_best():
+    boxes, scores, groups = scattered(60, 1)
+    every = batched_nms(boxes, scores, groups, 0.5)
+    for limit in (0, 1, 7, 1000):
+        assert batched_nms(boxes, scores, groups, 0.5, limit).tolist() == every[:limit].tolist()
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.5, 0.7, 0.95, 1.0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("widest", [1.5, 1e4])
+def test_thousands_of_boxes_of_all_shapes(threshold, dtype, widest):
+    g = torch.Generator().manual_seed(0)
+    centre = torch.randn(3000, 2, generator=g, dtype=torch.float64) * 30
+    sides = 40 * widest ** (torch.rand(3000, 2, generator=g, dtype=torch.float64) - 0.5)
+    boxes = torch.cat([centre - sides / 2, centre + sides / 2], dim=1).to(dtype)
+    scores, groups = torch.randperm(3000, generator=g).to(dtype), torch.randint(-2, 3, (3000,), generator=g)
+    wanted = torchvision.ops.boxes._batched_nms_vanilla(boxes, scores, groups, threshold)
+    assert batched_nms(boxes, scores, groups, threshold).tolist() == wanted.tolist()
+
+
+def test_boxes_just_over_the_threshold_in_every_direction():
+    # Equal boxes pushed apart until their IoU is the threshold: pairs at the edge of what is searched.
+    for side in (0.01, 1.0, 3.0, 1000.0):
+        for threshold in (0.2, 0.5, 0.7):
+            apart = side * (1 - threshold) / (1 + threshold)
+            for part in (0.999, 1.001):
+                for move in ([apart * part, 0], [-apart * part, 0], [0, apart * part], [0, -apart * part]):
+                    first = torch.tensor([7.0, 7, 7 + side, 7 + side])
+                    second = first + torch.tensor(move * 2)
+                    kept = nms(torch.stack([first, second]), torch.tensor([0.9, 0.8]), threshold)
+                    assert len(kept) == (1 if part < 1 else 2), (side, threshold, move)
+            inside = torch.tensor([[0.0, 0, side, side], [0, 0, side, side * threshold * 1.001]])
+            assert len(nms(inside, torch.tensor([0.9, 0.8]), threshold)) == 1
+
+
+def test_odd_boxes_are_kept_and_suppress_nothing():
+    nan, inf = torch.nan, torch.inf
+    odd = [[5.0, 5, 5, 5]] * 2 + [[9, 9, 5, 5]] * 2 + [[0, nan, 9, 9]] * 2 + [[0, 0, inf, 9]] * 2
+    boxes = torch.tensor([*odd, [0, 0, 9, 9], [0, 0, 9, 8]])
+    scores = torch.linspace(1, 0.1, len(boxes))
+    assert nms(boxes, scores, 0.5).tolist() == list(range(len(boxes) - 1))
+
+
+def test_compiled_suppression_loads_only_when_it_has_paid_off(unloaded, monkeypatch):
+    boxes, scores, groups = scattered(30, 0)
+    batched_nms(boxes, scores, groups, 0.5)
+    assert compiled.cache_info().currsize == 0
+    monkeypatch.setattr("masu.ops.nms.LOADING", 1000)
+    batched_nms(boxes, scores, groups, 0.5)
+    assert compiled.cache_info().currsize == 1
+
+
+def test_without_numba_torchvisions_serves(unloaded, monkeypatch):
+    monkeypatch.setitem(sys.modules, "masu.ops.compiled_nms", None)
+    monkeypatch.setattr("masu.ops.nms._pairs_so_far", 10**12)
+    boxes, scores, groups = scattered(30, 0)
+    assert len(batched_nms(boxes, scores, groups, 0.5)) > 0
+    assert compiled() is None

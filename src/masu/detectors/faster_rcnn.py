@@ -171,8 +171,8 @@ class FasterRCNN(Detector):
         scores = scores[row, labels]
         found = clip(decode(deltas[row, labels], boxes[row], settings.box_weights), raw.images.sizes[i])
         usable = torch.where(~degenerate(found, settings.min_size))[0]
-        kept = batched_nms(found[usable], scores[usable], labels[usable], settings.nms_threshold)
-        keep = usable[kept[: settings.max_detections]]
+        threshold, most = settings.nms_threshold, settings.max_detections
+        keep = usable[batched_nms(found[usable], scores[usable], labels[usable], threshold, most)]
         found = resize(found[keep], raw.images.sizes[i], raw.images.original_sizes[i])
         names = tuple(self.names[label] for label in labels[keep].tolist())
         return Detections(found, scores[keep], labels[keep], names)

@@ -160,7 +160,7 @@ def propose(raw: Raw, settings: ProposalSettings, top_per_level: int, kept: int)
     )
     for i in range(len(boxes)):
         rows = torch.where(usable[i])[0]
-        keep = rows[batched_nms(boxes[i, rows], scores[i, rows], level[rows], settings.nms_threshold)][:kept]
+        keep = rows[batched_nms(boxes[i, rows], scores[i, rows], level[rows], settings.nms_threshold, kept)]
         result.boxes[i, : len(keep)] = boxes[i, keep]
         result.scores[i, : len(keep)] = scores[i, keep]
         result.count[i] = len(keep)

@@ -12,17 +12,19 @@ def area(boxes: Tensor) -> Tensor:
 
 
 def intersection(a: Tensor, b: Tensor) -> Tensor:
-    """Area shared by every pair of boxes, ``(R, 4) × (S, 4) → (R, S)``, in square pixels."""
-    top_left = torch.maximum(a[:, None, :2], b[None, :, :2])
-    bottom_right = torch.minimum(a[:, None, 2:], b[None, :, 2:])
-    sides = (bottom_right - top_left).clamp(min=0)
-    return sides[..., 0] * sides[..., 1]
+    """Area shared by every pair of boxes, ``(..., R, 4) × (..., S, 4) → (..., R, S)``, in square pixels."""
+    ax1, ay1, ax2, ay2 = a[..., None, :].unbind(-1)
+    bx1, by1, bx2, by2 = b.movedim(-1, 0).contiguous()[..., None, :]  # a plane per coordinate: fast rows
+    width = torch.minimum(ax2, bx2).sub_(torch.maximum(ax1, bx1)).clamp_(min=0)
+    height = torch.minimum(ay2, by2).sub_(torch.maximum(ay1, by1)).clamp_(min=0)
+    return width.mul_(height)
 
 
 def iou(a: Tensor, b: Tensor) -> Tensor:
-    """Intersection over union of every pair of boxes, ``(R, 4) × (S, 4) → (R, S)`` in 0..1."""
+    """Intersection over union of every pair of boxes, ``(..., R, 4) × (..., S, 4) → (..., R, S)`` in 0..1."""
     shared = intersection(a, b)
-    return shared / (area(a)[:, None] + area(b)[None, :] - shared)
+    union = (area(a)[..., None] + area(b)[..., None, :]).sub_(shared)
+    return shared.div_(union)
 
 
 def covered(boxes: Tensor, regions: Tensor) -> Tensor:

@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torchvision
 from torch import Tensor
 
+LOADING = 10**9
+"""Pairs of boxes that torchvision's suppression compares in about the time numba needs to load."""
 
-def nms(boxes: Tensor, scores: Tensor, threshold: float) -> Tensor:
+_pairs_so_far = 0
+
+
+def nms(boxes: Tensor, scores: Tensor, threshold: float, limit: int | None = None) -> Tensor:
     """Greedy non-maximum suppression.
 
     Args:
         boxes: ``(R, 4)`` xyxy.
-        scores: ``(R,)``.
+        scores: ``(R,)``; of equal scores the earlier row comes first.
         threshold: a box is dropped when its IoU with a kept box of higher score is above this.
+        limit: the most boxes to keep; default: all that survive.
 
     Returns:
         Indices of the kept boxes, best score first.
     """
-    kept: Tensor = torchvision.ops.nms(boxes, scores, threshold)
-    return kept
+    return _greedy(boxes, scores, None, threshold, limit)
 
 
-def batched_nms(boxes: Tensor, scores: Tensor, groups: Tensor, threshold: float) -> Tensor:
+def batched_nms(
+    boxes: Tensor, scores: Tensor, groups: Tensor, threshold: float, limit: int | None = None
+) -> Tensor:
     """:func:`nms` within each group (feature level, class); boxes of different groups never meet.
 
     Args:
@@ -32,12 +41,43 @@ def batched_nms(boxes: Tensor, scores: Tensor, groups: Tensor, threshold: float)
         scores: ``(R,)``.
         groups: ``(R,)`` int64.
         threshold: as in :func:`nms`.
+        limit: the most boxes to keep over all groups; default: all that survive.
 
     Returns:
         Indices of the kept boxes, best score first, over all groups.
     """
-    kept: Tensor = torchvision.ops.batched_nms(boxes, scores, groups, threshold)
-    return kept
+    return _greedy(boxes, scores, groups, threshold, limit)
+
+
+def _greedy(
+    boxes: Tensor, scores: Tensor, groups: Tensor | None, threshold: float, limit: int | None
+) -> Tensor:
+    """Compiled, once a process has compared so many boxes that loading it has paid off; else torchvision's."""
+    global _pairs_so_far
+    _pairs_so_far += len(boxes) ** 2
+    worth_loading = _pairs_so_far > LOADING or compiled.cache_info().currsize
+    if boxes.device.type == "cpu" and threshold >= 0.1 and worth_loading and (suppress := compiled()):
+        order = scores.argsort(descending=True, stable=True)
+        groups = torch.zeros_like(order) if groups is None else groups
+        most = len(boxes) if limit is None else limit
+        found = suppress(boxes.detach().numpy(), groups.numpy(), order.numpy(), threshold, most)
+        return torch.from_numpy(found)
+    kept: Tensor
+    if groups is None:
+        kept = torchvision.ops.nms(boxes, scores, threshold)
+    else:
+        kept = torchvision.ops.batched_nms(boxes, scores, groups, threshold)
+    return kept[:limit]
+
+
+@functools.cache
+def compiled() -> Callable[..., Any] | None:
+    """:func:`masu.ops.compiled_nms.suppress`, or None where numba (``masu[fast]``) is not installed."""
+    try:
+        from masu.ops.compiled_nms import suppress
+    except ImportError:
+        return None
+    return suppress  # type: ignore[no-any-return]
 
 
 def topk_per_level(scores: Tensor, levels: Sequence[int], k: int) -> tuple[Tensor, Tensor]:
