@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint parity clean
+.PHONY: demo test lint parity bench clean
 
 demo: $(VENV)/.installed
 	rm -rf demo
@@ -23,11 +23,15 @@ lint: $(VENV)/.installed
 
 # The table of docs/parity.md.
 parity: $(VENV)/.installed
-	$(BIN)/python tests/torchvision_oracle.py
+	$(BIN)/python -m benchmarks.torchvision_oracle
+
+# The table and the chart of docs/benchmarks.md; on an idle machine.
+bench: $(VENV)/.installed
+	$(BIN)/python -m benchmarks --json docs/benchmarks.json --chart docs/benchmarks.png
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable ".[test]"
+	$(BIN)/pip install --quiet --editable ".[test,bench]"
 	touch $@
 
 clean:

@@ -7,7 +7,8 @@ that rows can be compared one by one. ``docs/parity.md`` also has single precisi
 import pytest
 import torch
 import torchvision
-from torchvision_oracle import (
+
+from benchmarks.torchvision_oracle import (
     NAMES,
     compare_answers,
     compare_training,
@@ -16,7 +17,6 @@ from torchvision_oracle import (
     reference,
     targets,
 )
-
 from masu import InputError, from_torchvision
 from masu.records import Target
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from masu.data.images import read_image
 from masu.detectors.proposals import Raw
+from masu.nets.folding import share_weights
 from masu.records import Detections, Target
 
 ImageSource = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any] | Tensor
@@ -29,6 +30,7 @@ class Detector(nn.Module):
     """
 
     names: tuple[str, ...]
+    _last_folded: tuple[object, Detector] | None = None
     kind: ClassVar[Literal["detector", "proposals"]]
 
     @abstractmethod
@@ -55,6 +57,10 @@ class Detector(nn.Module):
     def detections(self, raw: Raw) -> list[Detections]:
         """Final boxes of each image, in pixels of the image as it was given."""
 
+    @abstractmethod
+    def fold_norms(self) -> None:
+        """Fold normalisation into convolutions, for prediction only: the detector cannot be trained after."""
+
     def predict(
         self, images: Sequence[ImageSource], threshold: float | None = None, batch_size: int = 1
     ) -> list[Detections]:
@@ -71,14 +77,21 @@ class Detector(nn.Module):
         if isinstance(images, str | os.PathLike | Image.Image) or getattr(images, "ndim", 4) == 3:
             raise TypeError(f"predict: found a single {type(images).__name__}, wanted a list; write [image]")
         device = next(self.parameters()).device
-        was_training = self.training
-        self.eval()
+        folded = self._folded()
         found: list[Detections] = []
-        try:
-            with torch.inference_mode():
-                for start in range(0, len(images), batch_size):
-                    batch = [read_image(image).to(device) for image in images[start : start + batch_size]]
-                    found += self.detections(self(batch))
-        finally:
-            self.train(was_training)
+        with torch.inference_mode():
+            for start in range(0, len(images), batch_size):
+                batch = [read_image(image).to(device) for image in images[start : start + batch_size]]
+                found += folded.detections(folded(batch))
         return found if threshold is None else [d.above(threshold) for d in found]
+
+    def _folded(self) -> Detector:
+        """The detector with folded normalisation, made anew when a weight has changed."""
+        tensors = [*self.parameters(), *self.buffers()]
+        state = [(t.data_ptr(), t._version) for t in tensors]
+        if self._last_folded is None or self._last_folded[0] != state:
+            self._last_folded = None
+            folded = share_weights(self).eval()
+            folded.fold_norms()
+            self._last_folded = (state, folded)
+        return self._last_folded[1]

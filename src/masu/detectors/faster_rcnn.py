@@ -15,6 +15,7 @@ from torch import Tensor
 from masu.detectors.detector import Detector
 from masu.detectors.proposals import Raw, label, proposal_losses, propose, targets_at_network_size
 from masu.detectors.rpn import RPN, RPNConfig
+from masu.nets.folding import fold_norms
 from masu.nets.heads import BoxHead, BoxPredictor
 from masu.ops.coder import Weights, decode, encode
 from masu.ops.geometry import clip, degenerate, resize
@@ -130,6 +131,12 @@ class FasterRCNN(Detector):
         scores = logits.softmax(dim=1)[:, :-1]  # without background
         per_image = zip(*(torch.split(x, counts) for x in (boxes, scores, deltas)), strict=True)
         return [self._final(raw, i, b, s, d) for i, (b, s, d) in enumerate(per_image)]
+
+    def fold_norms(self) -> None:
+        """See :meth:`Detector.fold_norms`."""
+        self.rpn.fold_norms()
+        cells, channels = self.config.rois.cells, self.config.rpn.fpn_channels
+        fold_norms(self.box_head, next(self.parameters()).new_zeros((1, channels, cells, cells)))
 
     def _second_stage(self, raw: Raw, boxes: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
         """RoIs ``(R, 4)`` of images ``(R,)`` → logits ``(R, K + 1)`` and deltas ``(R, K, 4)``."""

@@ -15,6 +15,7 @@ from torch import Tensor
 from masu.detectors.detector import Detector
 from masu.detectors.proposals import ProposalSettings, Raw, proposal_losses, propose, targets_at_network_size
 from masu.nets.backbones import BACKBONES
+from masu.nets.folding import fold_norms
 from masu.nets.fpn import FPN
 from masu.nets.norm import freeze_norms, set_norm_eps
 from masu.nets.rpn import RPNHead
@@ -22,6 +23,8 @@ from masu.ops.anchors import cell_anchors, grid_anchors, level_strides
 from masu.ops.geometry import resize
 from masu.ops.images import InputPolicy, batch_images
 from masu.records import Detections, Target
+
+Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,7 @@ class RPN(Detector):
                 f"anchor_sizes: found {len(config.anchor_sizes)} levels, wanted "
                 f"{len(self.backbone.channels) + 1} with {config.backbone}"
             )
+        self._last_anchors: tuple[object, Tensor, tuple[int, ...]] | None = None
         self.cells = [cell_anchors(sizes, config.anchor_ratios) for sizes in config.anchor_sizes]
         self.head = RPNHead(config.fpn_channels, len(self.cells[0]), config.head_depth)
 
@@ -93,20 +97,34 @@ class RPN(Detector):
         batch = batch_images(images, self.config.input, self.head.deltas.weight.dtype)
         features = self.fpn(self.backbone(batch.pixels))
         objectness, deltas = self.head(features)
-        grids = [(f.shape[2], f.shape[3]) for f in features]
-        strides = level_strides((batch.pixels.shape[2], batch.pixels.shape[3]), grids)
-        anchors = [
-            grid_anchors(cell.to(batch.pixels), grid, stride)
-            for cell, grid, stride in zip(self.cells, grids, strides, strict=True)
-        ]
+        grids = tuple((f.shape[2], f.shape[3]) for f in features)
+        size = (batch.pixels.shape[2], batch.pixels.shape[3])
+        anchors, levels = self.anchors(size, grids, batch.pixels)
         return Raw(
             images=batch,
             features=tuple(features),
             objectness=objectness,
             deltas=deltas,
-            anchors=torch.cat(anchors),
-            levels=tuple(len(a) for a in anchors),
+            anchors=anchors,
+            levels=levels,
         )
+
+    def anchors(self, image: Size, grids: tuple[Size, ...], like: Tensor) -> tuple[Tensor, tuple[int, ...]]:
+        """Anchors of all levels ``(R, 4)`` and their number per level; those of the last shape are kept."""
+        key = (image, grids, like.dtype, like.device)
+        if self._last_anchors is None or self._last_anchors[0] != key:
+            levels = [
+                grid_anchors(cell.to(like), grid, stride)
+                for cell, grid, stride in zip(self.cells, grids, level_strides(image, grids), strict=True)
+            ]
+            self._last_anchors = (key, torch.cat(levels), tuple(len(level) for level in levels))
+        return self._last_anchors[1:]
+
+    def fold_norms(self) -> None:
+        """See :meth:`Detector.fold_norms`."""
+        pixels = next(self.parameters()).new_zeros((1, 3, 64, 64))
+        fold_norms(self.backbone, pixels)
+        fold_norms(self.fpn, self.backbone(pixels))
 
     def losses(
         self, raw: Raw, targets: Sequence[Target], generator: torch.Generator | None = None

@@ -15,6 +15,7 @@ import torchvision
 from torch import Tensor, nn
 
 from masu.errors import InputError
+from masu.nets.conv import use_conv3x3
 
 
 class Stages(nn.Sequential):
@@ -61,6 +62,7 @@ class Stages(nn.Sequential):
 def resnet50() -> Stages:
     """ResNet-50 (He et al. 2016), maps of strides 4, 8, 16 and 32."""
     net = torchvision.models.resnet50(weights=None)
+    use_conv3x3(net)
     stages = {name: module for name, module in net.named_children() if name not in ("avgpool", "fc")}
     return Stages(stages, ("layer1", "layer2", "layer3", "layer4"), (256, 512, 1024, 2048), (4, 8, 16, 32))
 

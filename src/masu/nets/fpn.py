@@ -10,6 +10,8 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from masu.nets.conv import Conv3x3
+
 
 class FPN(nn.Module):
     """Lateral 1×1 and output 3×3 convolutions, and one more level by subsampling the coarsest.
@@ -31,14 +33,18 @@ class FPN(nn.Module):
         top = laterals[-1]
         merged = [top]
         for x in reversed(laterals[:-1]):
-            top = x + F.interpolate(top, size=x.shape[-2:], mode="nearest")
+            top = x.add_(F.interpolate(top, size=x.shape[-2:], mode="nearest"))
             merged.insert(0, top)
         outputs = [layer(x) for layer, x in zip(self.output, merged, strict=True)]
         return [*outputs, F.max_pool2d(outputs[-1], kernel_size=1, stride=2)]
 
 
 def _conv(in_channels: int, out_channels: int, kernel: int, norm: bool) -> nn.Sequential:
-    conv = nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2, bias=not norm)
+    conv: nn.Conv2d
+    if kernel == 3:
+        conv = Conv3x3(in_channels, out_channels, bias=not norm)
+    else:
+        conv = nn.Conv2d(in_channels, out_channels, kernel, bias=not norm)
     nn.init.kaiming_uniform_(conv.weight, a=1)
     if conv.bias is not None:
         nn.init.zeros_(conv.bias)

@@ -10,6 +10,8 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from masu.nets.conv import Conv3x3
+
 
 class BoxHead(nn.Module):
     """Optional 3×3 convolutions, then fully connected layers (Ren et al. 2015; with them Li et al. 2021).
@@ -39,7 +41,7 @@ class BoxHead(nn.Module):
 
 
 def _conv_norm(channels: int) -> nn.Sequential:
-    conv = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+    conv = Conv3x3(channels, channels, bias=False)
     nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
     return nn.Sequential(conv, nn.BatchNorm2d(channels))
 

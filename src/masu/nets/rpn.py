@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from masu.nets.conv import Conv3x3
+
 
 class RPNHead(nn.Module):
     """3×3 convolutions shared by all levels, then 1×1 convolutions for objectness and deltas.
@@ -19,7 +21,7 @@ class RPNHead(nn.Module):
 
     def __init__(self, channels: int, anchors: int, depth: int = 1) -> None:
         super().__init__()
-        self.convs = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in range(depth))
+        self.convs = nn.ModuleList(Conv3x3(channels, channels) for _ in range(depth))
         self.objectness = nn.Conv2d(channels, anchors, 1)
         self.deltas = nn.Conv2d(channels, anchors * 4, 1)
         for layer in (*self.convs, self.objectness, self.deltas):

@@ -87,7 +87,7 @@ def block_overlaps(anchors: Tensor, objects: Tensor) -> tuple[Tensor, Tensor, Te
         pairs.append((rows[:, None].expand_as(items).flatten(), items.flatten(), of_pair.flatten()))
     for row, item, of_pair in pairs:
         own = torch.where((of_pair == best_of_object[item]) & (of_pair > 0))[0]
-        for part in own.split(CHUNK // BLOCK):
+        for part in torch.split(own, CHUNK // BLOCK):
             overlap = _overlaps(blocks[row[part]], objects, item[part, None])[:, 0]
             hit, place = torch.where(overlap == of_pair[part, None])
             restored[row[part][hit], place] = True

@@ -52,7 +52,7 @@ def batched_nms(
 def _greedy(
     boxes: Tensor, scores: Tensor, groups: Tensor | None, threshold: float, limit: int | None
 ) -> Tensor:
-    """Compiled, once a process has compared so many boxes that loading it has paid off; else torchvision's."""
+    """Compiled, once a process has compared so many boxes that loading has paid off; else torchvision's."""
     global _pairs_so_far
     _pairs_so_far += len(boxes) ** 2
     worth_loading = _pairs_so_far > LOADING or compiled.cache_info().currsize
@@ -77,7 +77,7 @@ def compiled() -> Callable[..., Any] | None:
         from masu.ops.compiled_nms import suppress
     except ImportError:
         return None
-    return suppress  # type: ignore[no-any-return]
+    return suppress
 
 
 def topk_per_level(scores: Tensor, levels: Sequence[int], k: int) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import skimage.data
@@ -10,10 +12,14 @@ import sklearn.datasets
 import torch
 import torchvision
 from torch import Tensor, nn
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.ops import MultiScaleRoIAlign
 
 from masu.detectors.faster_rcnn import FasterRCNN
 from masu.detectors.proposals import propose
 from masu.detectors.torchvision_models import NAMES, _rename, _reorder, from_torchvision
+from masu.nets.conv import Conv3x3
 from masu.records import Target
 
 CLASSES = 6
@@ -84,6 +90,68 @@ def freeze_norms(module: nn.Module) -> None:
             setattr(module, name, frozen)
         else:
             freeze_norms(child)
+
+
+def train_like_pretrained(model: nn.Module, first: str) -> None:
+    """Take the body's stages before ``first`` out of training, as builders do along with pretrained weights."""
+    for name, stage in model.backbone.body.named_children():
+        if name == first:
+            return
+        stage.requires_grad_(False)
+
+
+def twin(detector: FasterRCNN) -> nn.Module:
+    """torchvision's Faster R-CNN around the backbone and pyramid of a detector, same weights and settings."""
+    rpn, rois = detector.config.rpn, detector.config.rois
+    proposals = rpn.proposals
+    channels = rpn.fpn_channels
+    width, hidden = channels * rois.cells**2, rois.hidden
+    model = torchvision.models.detection.FasterRCNN(
+        _Pyramid(detector),
+        min_size=rpn.input.min_size,
+        max_size=rpn.input.max_size,
+        image_mean=rpn.input.mean,
+        image_std=rpn.input.std,
+        rpn_anchor_generator=AnchorGenerator(rpn.anchor_sizes, (rpn.anchor_ratios,) * len(rpn.anchor_sizes)),
+        rpn_pre_nms_top_n_train=proposals.top_per_level_training,
+        rpn_pre_nms_top_n_test=proposals.top_per_level,
+        rpn_post_nms_top_n_train=proposals.kept_training,
+        rpn_post_nms_top_n_test=proposals.kept,
+        rpn_score_thresh=proposals.min_score,
+        box_roi_pool=MultiScaleRoIAlign([str(i) for i in range(len(rois.strides))], rois.cells, 2),
+        box_head=TwoMLPHead(width, hidden[0]),
+        box_predictor=FastRCNNPredictor(hidden[1], len(detector.names) + 1),
+        box_score_thresh=rois.min_score,
+        box_nms_thresh=rois.nms_threshold,
+        box_detections_per_img=rois.max_detections,
+        box_batch_size_per_image=rois.samples,
+    )
+    own = detector.state_dict()
+    state = {k: v if k.startswith("backbone.") else own[_rename(k)] for k, v in model.state_dict().items()}
+    fc6 = state["roi_heads.box_head.fc6.weight"].reshape(hidden[0], rois.cells, rois.cells, channels)
+    state["roi_heads.box_head.fc6.weight"] = fc6.permute(0, 3, 1, 2).reshape(hidden[0], width)
+    for kind in ("weight", "bias"):
+        scores, deltas = (f"roi_heads.box_predictor.{name}.{kind}" for name in ("cls_score", "bbox_pred"))
+        state[scores] = state[scores].roll(1, dims=0)
+        state[deltas] = torch.cat([torch.zeros_like(state[deltas][:4]), state[deltas]])
+    model.load_state_dict(state)
+    return model.to(memory_format=torch.contiguous_format).train(detector.training)
+
+
+class _Pyramid(nn.Module):
+    """A detector's backbone and FPN with plain convolutions, as torchvision's detectors take them."""
+
+    def __init__(self, detector: FasterRCNN) -> None:
+        super().__init__()
+        self.body = copy.deepcopy(detector.rpn.backbone)
+        self.fpn = copy.deepcopy(detector.rpn.fpn)
+        self.out_channels = detector.config.rpn.fpn_channels
+        for module in self.modules():
+            if isinstance(module, Conv3x3):
+                module.forward = partial(nn.Conv2d.forward, module)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        return {str(i): level for i, level in enumerate(self.fpn(self.body(x)))}
 
 
 @dataclass(frozen=True)

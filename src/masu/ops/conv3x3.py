@@ -1,0 +1,165 @@
+"""3×3 convolution of stride 1 with 2.25 instead of 9 multiplications per output, for wide maps on a CPU.
+
+Source: Lavin & Gray 2016 (Fast Algorithms for Convolutional Neural Networks), F(4×4, 3×3). A tile of 6×6
+inputs becomes 36 numbers per channel, each of which meets its own channels × channels matrix; the products
+become the tile's 4×4 outputs. The three steps are matrix products over chunks of tiles that stay in cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+MIN_CHANNELS = 96
+"""Below it the transforms cost more than the multiplications they save."""
+
+MIN_PIXELS = 900
+"""Below it, over all images of the batch, preparing the weights costs more than it saves."""
+
+CHUNK = 256
+"""Tiles transformed at a time."""
+
+_INPUT = torch.tensor(
+    [
+        [4, 0, -5, 0, 1, 0],
+        [0, -4, -4, 1, 1, 0],
+        [0, 4, -4, -1, 1, 0],
+        [0, -2, -1, 2, 1, 0],
+        [0, 2, -1, -2, 1, 0],
+        [0, 4, 0, -5, 0, 1],
+    ],
+    dtype=torch.float64,
+)
+_WEIGHT = torch.tensor(
+    [[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]], dtype=torch.float64
+).div(24)
+_OUTPUT = torch.tensor(
+    [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]], dtype=torch.float64
+)
+INPUT_2D, WEIGHT_2D, OUTPUT_2D = (torch.kron(m, m) for m in (_INPUT, _WEIGHT, _OUTPUT))
+"""The paper's Bᵀ, G and Aᵀ for tiles written as columns: ``(36, 36)``, ``(36, 9)`` and ``(16, 36)``."""
+
+
+def conv3x3(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``F.conv2d(x, weight, bias, padding=1)``, by whichever of the two ways is faster.
+
+    Args:
+        x: ``(N, C, H, W)``.
+        weight: ``(O, C, 3, 3)``.
+        bias: ``(O,)``.
+
+    Returns:
+        ``(N, O, H, W)``; in single precision within about 1e-5 of the largest value of the direct sum.
+    """
+    if not pays(x, weight):
+        return F.conv2d(x, weight, bias, padding=1)
+    y: Tensor = _Winograd.apply(x, weight, bias)
+    return y.permute(0, 3, 1, 2)
+
+
+def pays(x: Tensor, weight: Tensor) -> bool:
+    """Whether :func:`winograd` is faster than the direct convolution."""
+    images, channels, height, width = x.shape
+    return (
+        x.device.type == "cpu"
+        and x.dtype == weight.dtype
+        and x.dtype in (torch.float32, torch.float64)
+        and min(channels, weight.shape[0]) >= MIN_CHANNELS
+        and images * height * width >= MIN_PIXELS
+    )
+
+
+class _Winograd(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return winograd(x, weight, bias)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        x, weight = ctx.saved_tensors
+        grad = grads[0].permute(0, 3, 1, 2)
+        needs_x, needs_weight, needs_bias = ctx.needs_input_grad
+        return (
+            winograd(grad, weight.flip(2, 3).transpose(0, 1), None).permute(0, 3, 1, 2) if needs_x else None,
+            winograd_weight_gradient(x, grad) if needs_weight else None,
+            grad.sum(dim=(0, 2, 3)) if needs_bias else None,
+        )
+
+
+def winograd(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """``F.conv2d(x, weight, bias, padding=1)``, channels last: ``(N, H, W, O)``."""
+    images, channels, height, width = x.shape
+    out = len(weight)
+    taps = weight.permute(2, 3, 0, 1).reshape(9, out * channels)
+    matrices = (WEIGHT_2D.to(x) @ taps).view(36, out, channels).transpose(1, 2)
+    to_output = OUTPUT_2D.to(x)
+    y = x.new_empty((images, height, width, out))
+    for part, shape, tiles in _transformed_tiles(x):
+        products = torch.bmm(tiles.transpose(0, 1), matrices)  # (36, T, O)
+        outputs = torch.bmm(to_output.expand(len(tiles), 16, 36), products.transpose(0, 1))
+        target = y[part]
+        outputs = _from_tiles(outputs, shape)[:, : target.shape[1], :width]
+        if bias is None:
+            target.copy_(outputs)
+        else:
+            torch.add(outputs, bias, out=target)
+    return y
+
+
+def winograd_weight_gradient(x: Tensor, grad: Tensor) -> Tensor:
+    """Gradient ``(O, C, 3, 3)`` of the weights, from ``x (N, C, H, W)`` and ``grad (N, O, H, W)``."""
+    channels, out = x.shape[1], grad.shape[1]
+    total = x.new_zeros((36, channels, out))
+    from_output = OUTPUT_2D.T.to(x)
+    grad = grad.permute(0, 2, 3, 1)
+    for part, (images, rows, columns), tiles in _transformed_tiles(x):
+        outputs = x.new_zeros((images, rows * 4, columns * 4, out))
+        outputs[:, : grad[part].shape[1], : grad.shape[2]] = grad[part]
+        outputs = outputs.view(images, rows, 4, columns, 4, out).transpose(2, 3).reshape(-1, 16, out)
+        products = torch.bmm(from_output.expand(len(outputs), 36, 16), outputs)  # (T, 36, O)
+        total.baddbmm_(tiles.permute(1, 2, 0), products.transpose(0, 1))
+    taps = WEIGHT_2D.T.to(x) @ total.view(36, -1)
+    return taps.view(3, 3, channels, out).permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last)
+
+
+def _from_tiles(outputs: Tensor, shape: tuple[int, int, int]) -> Tensor:
+    """Tiles ``(T, 16, O)`` to maps ``(images, rows · 4, columns · 4, O)``."""
+    images, rows, columns = shape
+    maps = outputs.view(images, rows, columns, 4, 4, -1).transpose(2, 3)
+    return maps.reshape(images, rows * 4, columns * 4, -1)
+
+
+def _transformed_tiles(x: Tensor) -> Iterator[tuple[tuple[slice, slice], tuple[int, int, int], Tensor]]:
+    """Chunks of the padded input's 6×6 tiles, transformed.
+
+    Yields:
+        which images and output rows, how many images and rows and columns of tiles, and the tiles
+        ``(T, 36, C)``.
+    """
+    images, channels, height, width = x.shape
+    x = x.permute(0, 2, 3, 1)  # a view of channels-last memory
+    columns, all_rows = -(-width // 4), -(-height // 4)
+    most_rows = min(max(CHUNK // columns, 1), all_rows)
+    together = min(max(CHUNK // (columns * all_rows), 1), images)
+    strip = x.new_zeros((together, most_rows * 4 + 2, columns * 4 + 2, channels))
+    across, down, right, _ = strip.stride()
+    to_tile = INPUT_2D.to(x)
+    for image in range(0, images, together):
+        chosen = slice(image, min(image + together, images))
+        count = chosen.stop - image
+        for top in range(0, height, most_rows * 4):
+            rows = min(most_rows, -(-(height - top) // 4))
+            first, last = max(top - 1, 0), min(top + rows * 4 + 1, height)
+            strip[:, : first - top + 1] = 0
+            strip[:count, first - top + 1 : last - top + 1, 1 : width + 1] = x[chosen, first:last]
+            strip[:, last - top + 1 :] = 0
+            patches = strip.as_strided(
+                (count, rows, columns, 6, 6, channels), (across, down * 4, right * 4, down, right, 1)
+            ).reshape(-1, 36, channels)
+            tiles = torch.bmm(to_tile.expand(len(patches), 36, 36), patches)
+            yield (chosen, slice(top, top + rows * 4)), (count, rows, columns), tiles
