@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.testing import assert_close
 
 import masu
 from benchmarks.measure import Case, Pair
@@ -83,7 +82,7 @@ def both(*pairs: Pair) -> Pair:
     return Pair(lambda: [p.masu() for p in pairs], lambda: [p.reference() for p in pairs], check)  # type: ignore[misc]
 
 
-def training(name: str) -> Pair:
+def training(name: str, check: bool = True) -> Pair:
     """One step of SGD on two images of 480 × 640 with ten objects each, as many pixels to the network."""
     nms.compiled()
     model, detector = pretrained_like(name, min_size=480, max_size=640)
@@ -93,11 +92,13 @@ def training(name: str) -> Pair:
     boxes = torch.cat([corner, corner + 20 + torch.rand(2, 10, 2, generator=g) * 80], dim=2)
     labelled = [Target(b, torch.arange(10) % 6) for b in boxes]
     as_theirs = [{"boxes": t.boxes, "labels": t.labels + 1} for t in labelled]
-    losses, _ = compare_training(model, detector, images, labelled)
-    # the second stage's RoIs are drawn from proposals, of which near ties swap in single precision
-    assert_close(torch.tensor(losses["objectness"]), torch.tensor(0.0), rtol=0, atol=1e-3)
-    assert_close(torch.tensor(losses["proposal_boxes"]), torch.tensor(0.0), rtol=0, atol=1e-3)
-    assert_close(torch.tensor(losses["classes"]), torch.tensor(0.0), rtol=0, atol=0.05)
+    if check:
+        losses, _ = compare_training(model, detector, images, labelled)
+        # the second stage's RoIs are drawn from proposals, of which near ties swap in single precision
+        for term, tolerance in (("objectness", 1e-3), ("proposal_boxes", 1e-3), ("classes", 0.05)):
+            assert losses[term] < tolerance, f"{term} differs by {losses[term]:.1e}"
+    model.train()
+    detector.train()
     # a learning rate of 0: every step does the same work
     optimizers = [
         torch.optim.SGD([p for p in m.parameters() if p.requires_grad], lr=0.0, momentum=0.9)
@@ -139,8 +140,10 @@ CASES = [
     Case("infer_batch8_mobilenet", "MobileNet-320", lambda: inference(_mobilenet, 8), 2),
     Case("train_mobilenet", "a step, 2 × 480×640, 10 objects each", lambda: training(MOBILE), 3),
     Case("train_resnet50", "the same, ResNet-50", lambda: training(R50), 1.6),
-    Case("train_memory_mobilenet", "extra peak memory of the step", lambda: training(MOBILE), 1.3, "MB"),
-    Case("train_memory", "the same, ResNet-50", lambda: training(R50), 1.3, "MB"),
+    Case(
+        "train_memory_mobilenet", "extra peak memory of the step", lambda: training(MOBILE, False), 1.3, "MB"
+    ),
+    Case("train_memory", "the same, ResNet-50", lambda: training(R50, False), 1.3, "MB"),
 ]
 
 

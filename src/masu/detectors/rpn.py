@@ -15,7 +15,7 @@ from torch import Tensor
 from masu.detectors.detector import Detector
 from masu.detectors.proposals import ProposalSettings, Raw, proposal_losses, propose, targets_at_network_size
 from masu.nets.backbones import BACKBONES
-from masu.nets.folding import fold_norms
+from masu.nets.folding import fold_norms, join_norms
 from masu.nets.fpn import FPN
 from masu.nets.norm import freeze_norms, set_norm_eps
 from masu.nets.rpn import RPNHead
@@ -80,6 +80,7 @@ class RPN(Detector):
         set_norm_eps(self.backbone, config.norm_eps)
         if config.frozen_norms:
             freeze_norms(self.backbone)
+            join_norms(self.backbone, torch.zeros((1, 3, 64, 64)))
         if config.trained_from is not None:
             self.backbone.freeze_before(config.trained_from)
         self.fpn = FPN(self.backbone.channels, config.fpn_channels, config.fpn_norm)

@@ -15,7 +15,7 @@ import torchvision
 from torch import Tensor, nn
 
 from masu.errors import InputError
-from masu.nets.conv import use_conv3x3
+from masu.nets.conv import use_fast_convs
 
 
 class Stages(nn.Sequential):
@@ -62,7 +62,7 @@ class Stages(nn.Sequential):
 def resnet50() -> Stages:
     """ResNet-50 (He et al. 2016), maps of strides 4, 8, 16 and 32."""
     net = torchvision.models.resnet50(weights=None)
-    use_conv3x3(net)
+    use_fast_convs(net)
     stages = {name: module for name, module in net.named_children() if name not in ("avgpool", "fc")}
     return Stages(stages, ("layer1", "layer2", "layer3", "layer4"), (256, 512, 1024, 2048), (4, 8, 16, 32))
 
@@ -78,6 +78,7 @@ def efficientnet_lite0() -> Stages:
     import timm  # takes a second to import, which the other networks need not pay
 
     net: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    use_fast_convs(net)
     stages: dict[str, nn.Module] = {"conv_stem": net.conv_stem, "bn1": net.bn1}
     stages |= {f"blocks_{name}": block for name, block in net.blocks.named_children()}
     return Stages(stages, ("blocks_2", "blocks_4", "blocks_6"), (40, 112, 320), (8, 16, 32))

@@ -1,8 +1,9 @@
-"""For prediction: constant normalisation taken into the weights of the convolution before it."""
+"""Constant normalisation taken into the weights of the convolution before it: one pass over the maps less."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from itertools import chain
 from typing import TypeVar
 
@@ -19,26 +20,58 @@ def share_weights(net: Net) -> Net:
     return copy.deepcopy(net, {id(t): t for t in chain(net.parameters(), net.buffers())})
 
 
-@torch.no_grad()
-def fold_norms(net: nn.Module, *inputs: Tensor | list[Tensor]) -> None:
-    """Fold every normalisation inside ``net`` that is run directly after a convolution.
+class _Scaled(nn.Conv2d):
+    """A convolution followed by a :class:`FrozenNorm`, computed with scaled weights at every call."""
 
-    Which those are is seen by running the network once. ``net`` then computes what it computed in ``eval()``
-    mode; its folded convolutions have weights of their own, all other tensors are untouched.
+    norm: FrozenNorm
+
+    def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        y: Tensor = super()._conv_forward(x, *_folded(weight, bias, self.norm))
+        return y
+
+
+@torch.no_grad()
+def join_norms(net: nn.Module, *inputs: Tensor | Sequence[Tensor]) -> None:
+    """Let every :class:`FrozenNorm` run directly after a convolution be computed by that convolution.
+
+    For training: the convolution's weights stay what they are, tensor names too. Which norms follow which
+    convolutions is seen by running the network once.
+
+    Args:
+        net: changed in place.
+        inputs: small ones will do.
+    """
+    for norm, conv in _pairs(net, inputs).items():
+        if isinstance(norm, FrozenNorm):
+            norm.joined = True
+            object.__setattr__(conv, "norm", norm)  # a reference, not a child: the norm has its own name
+            conv.__class__ = type(f"Scaled{type(conv).__name__}", (_Scaled, type(conv)), {})
+
+
+@torch.no_grad()
+def fold_norms(net: nn.Module, *inputs: Tensor | Sequence[Tensor]) -> None:
+    """Fold every normalisation inside ``net`` that is run directly after a convolution into its weights.
+
+    For prediction: ``net`` then computes what it computed in ``eval()`` mode. Folded convolutions have
+    weights of their own, all other tensors are untouched.
 
     Args:
         net: changed in place, see :func:`share_weights`.
         inputs: small ones will do.
     """
-    conv_of_norm = _pairs(net.eval(), inputs)
-    for parent in list(net.modules()):
-        for name, norm in list(parent.named_children()):
-            if norm in conv_of_norm:
-                _fold(conv_of_norm[norm], norm)
-                setattr(parent, name, getattr(norm, "act", None) or nn.Identity())
+    for norm, conv in _pairs(net.eval(), inputs).items():
+        if isinstance(conv, _Scaled):
+            conv.__class__ = type(conv).__mro__[2]  # what it was before join_norms
+        weight, bias = _folded(conv.weight, conv.bias, norm)
+        conv.weight = nn.Parameter(weight, requires_grad=False)
+        conv.bias = nn.Parameter(bias, requires_grad=False)
+        for parent in net.modules():
+            for name, child in list(parent.named_children()):
+                if child is norm:
+                    setattr(parent, name, getattr(norm, "act", None) or nn.Identity())
 
 
-def _pairs(net: nn.Module, inputs: tuple[Tensor | list[Tensor], ...]) -> dict[nn.Module, nn.Conv2d]:
+def _pairs(net: nn.Module, inputs: tuple[Tensor | Sequence[Tensor], ...]) -> dict[nn.Module, nn.Conv2d]:
     """Each normalisation that took the output of a convolution, where both ran once."""
     made: dict[int, nn.Conv2d] = {}  # outputs by identity; kept alive below, so that no two are the same
     alive, pairs, runs = [], {}, dict.fromkeys(net.modules(), 0)
@@ -61,12 +94,11 @@ def _pairs(net: nn.Module, inputs: tuple[Tensor | list[Tensor], ...]) -> dict[nn
     return {norm: conv for norm, conv in pairs.items() if runs[norm] == runs[conv] == 1}
 
 
-def _fold(conv: nn.Conv2d, norm: nn.Module) -> None:
+def _folded(weight: Tensor, bias: Tensor | None, norm: nn.Module) -> tuple[Tensor, Tensor]:
+    """Weight and bias of a convolution that also does the normalisation after it."""
     assert isinstance(norm, nn.BatchNorm2d | FrozenNorm)
-    mean, variance = norm.running_mean, norm.running_var
-    assert mean is not None
-    assert variance is not None
-    scale = norm.weight * torch.rsqrt(variance + norm.eps)
-    shift = -mean if conv.bias is None else conv.bias - mean
-    conv.weight = nn.Parameter(conv.weight * scale[:, None, None, None], requires_grad=False)
-    conv.bias = nn.Parameter(norm.bias + shift * scale, requires_grad=False)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+    shift = -norm.running_mean if bias is None else bias - norm.running_mean
+    return weight * scale[:, None, None, None], norm.bias + shift * scale

@@ -25,6 +25,7 @@ class FrozenNorm(nn.Module):
     def __init__(self, norm: nn.BatchNorm2d) -> None:
         super().__init__()
         self.eps = norm.eps
+        self.joined = False  # computed by the convolution before it, see masu.nets.folding.join_norms
         for name in ("weight", "bias", "running_mean", "running_var"):
             self.register_buffer(name, getattr(norm, name).detach().clone())
         self.act = getattr(norm, "act", None)  # timm's layers carry their activation
@@ -35,9 +36,10 @@ class FrozenNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise ``(N, C, H, W)``."""
-        x = F.batch_norm(
-            x, self.running_mean, self.running_var, self.weight, self.bias, training=False, eps=self.eps
-        )
+        if not self.joined:
+            x = F.batch_norm(
+                x, self.running_mean, self.running_var, self.weight, self.bias, training=False, eps=self.eps
+            )
         return x if self.act is None else self.act(x)
 
 
