@@ -93,7 +93,7 @@ def freeze_norms(module: nn.Module) -> None:
 
 
 def train_like_pretrained(model: nn.Module, first: str) -> None:
-    """Take the body's stages before ``first`` out of training, as builders do along with pretrained weights."""
+    """Take the body's stages before ``first`` out of training, as builders do with pretrained weights."""
     for name, stage in model.backbone.body.named_children():
         if name == first:
             return

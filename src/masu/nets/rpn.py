@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from masu.nets.conv import Conv3x3
+from masu.ops.conv3x3 import conv3x3
+
+
+MOST_CELLS = 4096
+"""Cells of a level with a gradient up to which the backward pass visits them one by one."""
 
 
 class RPNHead(nn.Module):
@@ -30,13 +37,67 @@ class RPNHead(nn.Module):
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """``L`` maps ``(N, C, H, W)`` → objectness logits ``(N, ΣH·W·A)`` and deltas ``(N, ΣH·W·A, 4)``."""
-        objectness, deltas = [], []
-        for x in features:
-            for conv in self.convs:
-                x = conv(x).relu_()
-            objectness.append(self.objectness(x))
-            deltas.append(self.deltas(x))
+        per_level = [self._level(x) for x in features]
+        objectness, deltas = zip(*per_level, strict=True)
         return flatten_levels(objectness, 1).squeeze(-1), flatten_levels(deltas, 4)
+
+    def _level(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """One map ``(N, C, H, W)`` → logits ``(N, A, H, W)`` and deltas ``(N, 4A, H, W)``."""
+        if torch.is_grad_enabled() and len(self.convs) == 1:
+            conv = self.convs[0]
+            layers = (conv.weight, conv.bias, self.objectness.weight, self.objectness.bias)
+            found: tuple[Tensor, Tensor] = _SparseGradient.apply(
+                x, *layers, self.deltas.weight, self.deltas.bias
+            )
+            return found
+        for conv in self.convs:
+            x = conv(x).relu_()
+        return self.objectness(x), self.deltas(x)
+
+
+class _SparseGradient(torch.autograd.Function):
+    """The head of depth 1, with a gradient computed only in the cells that the loss looked at.
+
+    The loss samples 256 anchors of an image among hundreds of thousands, so that almost all of the incoming
+    gradient is zero: instead of two dense convolutions the backward pass is a small matrix product over the
+    3×3 patches around those cells. The hidden map need not be kept.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, *layers: Tensor) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(x, *layers)
+        return _dense(x, *layers)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        x, *layers = ctx.saved_tensors
+        touched = (grads[0] != 0).any(dim=1) | (grads[1] != 0).any(dim=1)  # (N, H, W)
+        cells = torch.where(touched)
+        few = len(cells[0]) <= MOST_CELLS
+        with torch.enable_grad():
+            tracked = [tensor.detach().requires_grad_() for tensor in (x, *layers)]
+            outputs = _at_cells(cells, *tracked) if few else _dense(*tracked)
+        wanted = tuple(grad.permute(0, 2, 3, 1)[cells] for grad in grads) if few else grads
+        return torch.autograd.grad(outputs, tracked, wanted)
+
+
+def _dense(x: Tensor, *layers: Tensor) -> tuple[Tensor, Tensor]:
+    weight, bias, objectness, objectness_bias, deltas, deltas_bias = layers
+    hidden = conv3x3(x, weight, bias).relu_()
+    return F.conv2d(hidden, objectness, objectness_bias), F.conv2d(hidden, deltas, deltas_bias)
+
+
+def _at_cells(cells: tuple[Tensor, ...], x: Tensor, *layers: Tensor) -> tuple[Tensor, Tensor]:
+    """:func:`_dense` only at ``cells``, images and rows and columns ``(S,)``: ``(S, A)`` and ``(S, 4A)``."""
+    weight, bias, objectness, objectness_bias, deltas, deltas_bias = layers
+    image, row, column = (index[:, None, None] for index in cells)
+    steps = torch.arange(3, device=x.device)
+    padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))
+    patches = padded[image, row + steps[:, None], column + steps].flatten(1)  # (S, 3·3·C)
+    hidden = F.linear(patches, weight.permute(0, 2, 3, 1).flatten(1), bias).relu()
+    return F.linear(hidden, objectness.flatten(1), objectness_bias), F.linear(
+        hidden, deltas.flatten(1), deltas_bias
+    )
 
 
 def flatten_levels(maps: Sequence[Tensor], values: int) -> Tensor:

@@ -14,8 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-MIN_CHANNELS = 96
+MIN_CHANNELS = 128
 """Below it the transforms cost more than the multiplications they save."""
+
+MIN_CHANNELS_TRAINING = 64
+"""The same with a gradient, whose direct computation is slower than that of the convolution itself."""
 
 MIN_PIXELS = 900
 """Below it, over all images of the batch, preparing the weights costs more than it saves."""
@@ -64,11 +67,12 @@ def conv3x3(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 def pays(x: Tensor, weight: Tensor) -> bool:
     """Whether :func:`winograd` is faster than the direct convolution."""
     images, channels, height, width = x.shape
+    training = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
     return (
         x.device.type == "cpu"
         and x.dtype == weight.dtype
         and x.dtype in (torch.float32, torch.float64)
-        and min(channels, weight.shape[0]) >= MIN_CHANNELS
+        and min(channels, weight.shape[0]) >= (MIN_CHANNELS_TRAINING if training else MIN_CHANNELS)
         and images * height * width >= MIN_PIXELS
     )
 
