@@ -18,7 +18,7 @@ from masu.nets.rpn import flatten_levels
 from masu.ops import nms
 from masu.ops.anchors import cell_anchors, grid_anchors, level_strides
 from masu.ops.matching import match
-from masu.ops.roi_align import assign_levels, roi_align
+from masu.ops.roi_align import assign_levels, empty_levels, roi_align
 from masu.records import BACKGROUND, IGNORE, OBJECT, ImageBatch
 
 IMAGE = (800, 1088)
@@ -35,12 +35,17 @@ def scattered_boxes(count: int, smallest: float, largest: float, seed: int = 0) 
     return torch.cat([corner, corner + sides], dim=1)
 
 
-def _roi_align() -> tuple[list[Tensor], list[Tensor], Pair]:
+def _roi_align(gradient: bool) -> tuple[list[Tensor], list[Tensor], Pair]:
     g = torch.Generator().manual_seed(0)
     maps = [torch.randn(1, 256, IMAGE[0] // s, IMAGE[1] // s, generator=g) for s in STRIDES]
     # each library gets the layout in which its own pyramid leaves the maps
-    own = [m.contiguous(memory_format=torch.channels_last).requires_grad_() for m in maps]
-    theirs = [m.requires_grad_() for m in maps]
+    own = empty_levels(maps[0], [(m.shape[2], m.shape[3]) for m in maps])
+    for level, values in zip(own, maps, strict=True):
+        level.copy_(values)
+    theirs = maps
+    if gradient:
+        own = [m.detach().requires_grad_() for m in own]
+        theirs = [m.requires_grad_() for m in maps]
     named = OrderedDict((str(i), m) for i, m in enumerate(theirs))
     boxes = scattered_boxes(1000, 16, 700)
     image = torch.zeros(len(boxes), dtype=torch.int64)
@@ -54,12 +59,12 @@ def _roi_align() -> tuple[list[Tensor], list[Tensor], Pair]:
 
 
 def roi_align_forward() -> Pair:
-    pair = _roi_align()[2]
+    pair = _roi_align(False)[2]
     return Pair(torch.no_grad()(pair.masu), torch.no_grad()(pair.reference), pair.check)
 
 
 def roi_align_backward() -> Pair:
-    own, theirs, pair = _roi_align()
+    own, theirs, pair = _roi_align(True)
     pooled, wanted = pair.masu(), pair.reference()
     upstream = torch.randn(wanted.shape, generator=torch.Generator().manual_seed(1))
     upstream_own = upstream.contiguous(memory_format=torch.channels_last)

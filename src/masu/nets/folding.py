@@ -26,7 +26,17 @@ class _Scaled(nn.Conv2d):
     norm: FrozenNorm
 
     def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        y: Tensor = super()._conv_forward(x, *_folded(weight, bias, self.norm))
+        scaled, shift = _folded(weight, bias, self.norm)
+        place = scaled.data_ptr()
+
+        def pack(saved: Tensor) -> Tensor | None:
+            return None if saved.data_ptr() == place else saved
+
+        def unpack(saved: Tensor | None) -> Tensor:  # scaled weights are made again, not kept
+            return _folded(weight, bias, self.norm)[0].detach() if saved is None else saved
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
+            y: Tensor = super()._conv_forward(x, scaled, shift)
         return y
 
 

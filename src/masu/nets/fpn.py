@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from masu.nets.conv import Conv3x3
+from masu.ops.conv3x3 import conv3x3
+from masu.ops.roi_align import empty_levels
 
 
 class FPN(nn.Module):
@@ -35,8 +38,19 @@ class FPN(nn.Module):
         for x in reversed(laterals[:-1]):
             top = x.add_(F.interpolate(top, size=x.shape[-2:], mode="nearest"))
             merged.insert(0, top)
-        outputs = [layer(x) for layer, x in zip(self.output, merged, strict=True)]
-        return [*outputs, F.max_pool2d(outputs[-1], kernel_size=1, stride=2)]
+        if torch.is_grad_enabled():
+            outputs = [layer(x) for layer, x in zip(self.output, merged, strict=True)]
+            return [*outputs, outputs[-1][:, :, ::2, ::2]]
+        sizes = [(x.shape[2], x.shape[3]) for x in merged]
+        outputs = empty_levels(top, [*sizes, (-(-sizes[-1][0] // 2), -(-sizes[-1][1] // 2))])
+        for layer, x, output in zip(self.output, merged, outputs, strict=False):
+            conv, *norm = layer.children()
+            if isinstance(conv, nn.Conv2d) and all(isinstance(module, nn.Identity) for module in norm):
+                conv3x3(x, conv.weight, conv.bias, output)
+            else:
+                output.copy_(layer(x))
+        outputs[-1].copy_(outputs[-2][:, :, ::2, ::2])
+        return outputs
 
 
 def _conv(in_channels: int, out_channels: int, kernel: int, norm: bool) -> nn.Sequential:

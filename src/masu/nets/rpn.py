@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from masu.nets.conv import Conv3x3
 from masu.ops.conv3x3 import conv3x3
 
-
 MOST_CELLS = 4096
 """Cells of a level with a gradient up to which the backward pass visits them one by one."""
 

@@ -8,6 +8,7 @@ weighted row sum over the transposed index: deterministic, and parallel in both 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -51,7 +52,7 @@ def _axis(start: Tensor, length: Tensor, cells: int, limit: Tensor) -> tuple[Ten
     high = torch.minimum(low + 1, limit - 1)
     share = position - low
     scale = inside / SAMPLES
-    index = torch.stack([low, high], dim=-1).to(torch.int64)
+    index = torch.stack([low, high], dim=-1).to(torch.int32)
     weight = torch.stack([(1 - share) * scale, share * scale], dim=-1)
     return index.reshape(-1, cells, 2 * SAMPLES), weight.reshape(-1, cells, 2 * SAMPLES)
 
@@ -71,11 +72,44 @@ class _RowSum(torch.autograd.Function):
         source, order = index.flatten().sort(stable=True)
         cell = order // index.shape[1]
         bounds = torch.arange(ctx.rows, device=index.device, dtype=source.dtype)
-        offsets = torch.searchsorted(source, bounds)
+        offsets = torch.searchsorted(source, bounds)  # where the cells of each row begin
         grad = F.embedding_bag(
             cell, grads[0].contiguous(), offsets, per_sample_weights=weight.flatten()[order], mode="sum"
         )
         return grad, None, None
+
+
+def empty_levels(like: Tensor, sizes: Sequence[tuple[int, int]]) -> list[Tensor]:
+    """Feature maps to be filled in, one after the other in memory, as :func:`roi_align` reads them fastest.
+
+    Args:
+        like: ``(N, C, ·, ·)``, whose images, channels, type and device the maps have.
+        sizes: height and width of each level.
+
+    Returns:
+        ``(N, C, H_l, W_l)`` per level, channels-last.
+    """
+    images, channels = like.shape[:2]
+    rows = [images * height * width for height, width in sizes]
+    parts = torch.split(like.new_empty((sum(rows), channels)), rows)
+    return [
+        part.view(images, *size, channels).permute(0, 3, 1, 2)
+        for part, size in zip(parts, sizes, strict=True)
+    ]
+
+
+def _table(features: Sequence[Tensor]) -> Tensor:
+    """All levels as one table of channel rows ``(ΣN·H·W, C)``; a view of what :func:`empty_levels` made."""
+    levels = [f.permute(0, 2, 3, 1).reshape(-1, f.shape[1]) for f in features]
+    first = levels[0]
+    follows = all(
+        a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()
+        and a.storage_offset() + a.numel() == b.storage_offset()
+        for a, b in pairwise(levels)
+    )
+    if follows and not any(f.requires_grad for f in features):
+        return first.as_strided((sum(len(level) for level in levels), first.shape[1]), first.stride())
+    return torch.cat(levels)
 
 
 def roi_align(
@@ -104,15 +138,15 @@ def roi_align(
     shapes = torch.tensor([f.shape[-2:] for f in features], device=device)  # (L, 2) rows, columns
     images = features[0].shape[0]
     bases = F.pad((shapes.prod(dim=1) * images).cumsum(0), (1, 0))[:-1]
-    table = torch.cat([f.permute(0, 2, 3, 1).reshape(-1, channels) for f in features])  # (ΣN·H·W, C)
+    table = _table(features)
 
     scaled = boxes / torch.tensor(strides, device=device, dtype=boxes.dtype)[level][:, None]
     sides = (scaled[:, 2:] - scaled[:, :2]).clamp(min=1)
     rows, columns = shapes[level].unbind(1)
     x, weight_x = _axis(scaled[:, 0], sides[:, 0], cells, columns)
     y, weight_y = _axis(scaled[:, 1], sides[:, 1], cells, rows)
-    base = (bases[level] + image * rows * columns)[:, None, None]
-    y = base + y * columns[:, None, None]
+    base = (bases[level] + image * rows * columns).to(torch.int32)[:, None, None]
+    y = base + y * columns.to(torch.int32)[:, None, None]
     index = y[:, :, None, :, None] + x[:, None, :, None, :]  # (R, 7, 7, 4, 4)
     weight = weight_y[:, :, None, :, None] * weight_x[:, None, :, None, :]
     per_cell = (2 * SAMPLES) ** 2
