@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import copy
+from collections import OrderedDict
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import skimage.data
 import sklearn.datasets
+import timm
 import torch
 import torchvision
 from torch import Tensor, nn
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
-from torchvision.ops import MultiScaleRoIAlign
+from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
+from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from masu.detectors.faster_rcnn import FasterRCNN
 from masu.detectors.proposals import propose
 from masu.detectors.torchvision_models import NAMES, _rename, _reorder, from_torchvision
-from masu.nets.conv import Conv3x3
 from masu.records import Target
 
 CLASSES = 6
@@ -101,13 +101,13 @@ def train_like_pretrained(model: nn.Module, first: str) -> None:
 
 
 def twin(detector: FasterRCNN) -> nn.Module:
-    """torchvision's Faster R-CNN around the backbone and pyramid of a detector, same weights and settings."""
+    """torchvision's Faster R-CNN on timm's Lite0 with the weights and settings of masu's small default."""
     rpn, rois = detector.config.rpn, detector.config.rois
     proposals = rpn.proposals
     channels = rpn.fpn_channels
     width, hidden = channels * rois.cells**2, rois.hidden
     model = torchvision.models.detection.FasterRCNN(
-        _Pyramid(detector),
+        _Pyramid(channels),
         min_size=rpn.input.min_size,
         max_size=rpn.input.max_size,
         image_mean=rpn.input.mean,
@@ -127,31 +127,31 @@ def twin(detector: FasterRCNN) -> nn.Module:
         box_batch_size_per_image=rois.samples,
     )
     own = detector.state_dict()
-    state = {k: v if k.startswith("backbone.") else own[_rename(k)] for k, v in model.state_dict().items()}
+    names = {key: _rename(key).replace("blocks.", "blocks_") for key in model.state_dict()}
+    state = {key: own[name] for key, name in names.items() if name in own}
     fc6 = state["roi_heads.box_head.fc6.weight"].reshape(hidden[0], rois.cells, rois.cells, channels)
     state["roi_heads.box_head.fc6.weight"] = fc6.permute(0, 3, 1, 2).reshape(hidden[0], width)
     for kind in ("weight", "bias"):
         scores, deltas = (f"roi_heads.box_predictor.{name}.{kind}" for name in ("cls_score", "bbox_pred"))
         state[scores] = state[scores].roll(1, dims=0)
         state[deltas] = torch.cat([torch.zeros_like(state[deltas][:4]), state[deltas]])
-    model.load_state_dict(state)
-    return model.to(memory_format=torch.contiguous_format).train(detector.training)
+    missing, _ = model.load_state_dict(state, strict=False)
+    assert all(key.endswith("num_batches_tracked") for key in missing), missing
+    dtype = next(detector.parameters()).dtype
+    return model.to(dtype, memory_format=torch.contiguous_format).train(detector.training)
 
 
 class _Pyramid(nn.Module):
-    """A detector's backbone and FPN with plain convolutions, as torchvision's detectors take them."""
+    """timm's EfficientNet-Lite0 under torchvision's feature pyramid."""
 
-    def __init__(self, detector: FasterRCNN) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.body = copy.deepcopy(detector.rpn.backbone)
-        self.fpn = copy.deepcopy(detector.rpn.fpn)
-        self.out_channels = detector.config.rpn.fpn_channels
-        for module in self.modules():
-            if isinstance(module, Conv3x3):
-                module.forward = partial(nn.Conv2d.forward, module)
+        self.body = timm.create_model("tf_efficientnet_lite0", features_only=True, out_indices=(2, 3, 4))
+        self.fpn = FeaturePyramidNetwork(self.body.feature_info.channels(), channels, LastLevelMaxPool())
+        self.out_channels = channels
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        return {str(i): level for i, level in enumerate(self.fpn(self.body(x)))}
+        return self.fpn(OrderedDict((str(i), level) for i, level in enumerate(self.body(x))))
 
 
 @dataclass(frozen=True)

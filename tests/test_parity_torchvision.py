@@ -7,6 +7,7 @@ that rows can be compared one by one. ``docs/parity.md`` also has single precisi
 import pytest
 import torch
 import torchvision
+from torch.testing import assert_close
 
 from benchmarks.torchvision_oracle import (
     NAMES,
@@ -16,8 +17,9 @@ from benchmarks.torchvision_oracle import (
     photographs,
     reference,
     targets,
+    twin,
 )
-from masu import InputError, from_torchvision
+from masu import InputError, build, from_torchvision
 from masu.records import Target
 
 SIZES = {
@@ -51,6 +53,25 @@ def test_proposals_and_detections(pair, chosen):
     assert detections.same_labels
     assert detections.pixels < 1e-3
     assert detections.score < 1e-4
+
+
+def test_the_small_default_is_torchvisions_around_the_same_pyramid():
+    torch.manual_seed(0)
+    detector = build("faster_rcnn_lite0_fpn", [f"thing {i}" for i in range(4)])
+    with torch.no_grad():  # spread, as after training
+        detector.rpn.head.objectness.weight.mul_(20)
+        detector.rpn.head.deltas.weight.mul_(5)
+        detector.predictor.scores.weight.mul_(5)
+        detector.predictor.deltas.weight.mul_(5)
+    detector = detector.double().eval()
+    images = [image.double() for image in photographs()[1:3]]
+    with torch.no_grad():
+        theirs = twin(detector)(images)
+    for ours, wanted in zip(detector.predict(images, batch_size=2), theirs, strict=True):
+        assert len(ours) >= 50
+        assert torch.equal(ours.labels, wanted["labels"] - 1)
+        assert_close(ours.boxes, wanted["boxes"].float(), rtol=0, atol=1e-3)
+        assert_close(ours.scores, wanted["scores"].float(), rtol=0, atol=1e-5)
 
 
 def test_losses_and_gradients(pair):

@@ -1,3 +1,4 @@
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from torch.testing import assert_close
 from masu.detectors.build import build, make
 from masu.detectors.proposals import ProposalSettings, label, propose, targets_at_network_size
 from masu.detectors.rpn import RPN, RPNConfig
+from masu.nets.norm import FrozenNorm
 from masu.ops.images import InputPolicy, batch_images
 from masu.records import BACKGROUND, IGNORE, OBJECT, Target
 
@@ -179,6 +181,51 @@ def test_predict_changes_no_tensor(named):
     detector.eval()
     assert all(torch.equal(before[k], v) for k, v in detector.state_dict().items())
     assert torch.equal(found[0].boxes, detector.predict(photographs(1))[0].boxes)
+
+
+def test_predict_is_the_network_itself_but_for_rounding(named):
+    _, detector = named
+    detector = copy.deepcopy(detector).double()
+    images = [image.double() for image in photographs(2)]
+    with torch.no_grad():
+        wanted = detector.detections(detector(images))
+    found = detector.predict(images, batch_size=2)
+    for a, b in zip(found, wanted, strict=True):
+        assert len(a) > 0
+        assert_same(a, b, 1e-5)
+
+
+def test_predict_follows_its_weights(named):
+    _, detector = named
+    detector = copy.deepcopy(detector)
+    first = detector.predict(photographs(1))[0]
+    state = {k: v.clone() for k, v in detector.state_dict().items()}
+    rpn = detector if isinstance(detector, RPN) else detector.rpn
+    with torch.no_grad():
+        rpn.backbone.conv_stem.weight.mul_(0.5)  # in place, as optimizers do
+    second = detector.predict(photographs(1))[0]
+    assert not torch.equal(first.boxes[:5], second.boxes[:5])
+    with torch.no_grad():
+        next(m for m in rpn.backbone.modules() if isinstance(m, FrozenNorm)).running_mean.add_(1)
+    assert not torch.equal(second.boxes[:5], detector.predict(photographs(1))[0].boxes[:5])
+    detector.load_state_dict(state)
+    assert_same(detector.predict(photographs(1))[0], first)
+    assert detector._folded() is detector._folded()
+
+
+def test_anchors_follow_the_size_of_the_batch(named):
+    _, detector = named
+    images = [photographs(1)[0], photographs(1, 128, 224)[0]]
+    alone = [make_like(detector).predict([image])[0] for image in images]
+    in_turn = [detector.predict([image])[0] for image in (*images, *images)]
+    for a, b in zip(in_turn, alone * 2, strict=True):
+        assert_same(a, b)
+
+
+def make_like(detector):
+    fresh = make(detector.config, detector.names)
+    fresh.load_state_dict(detector.state_dict())
+    return fresh
 
 
 def assert_same(a, b, tolerance=0.0):

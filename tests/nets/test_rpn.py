@@ -74,3 +74,45 @@ def test_the_first_weights_are_small_and_the_biases_zero():
     for layer in (m for m in RPNHead(64, 3).modules() if isinstance(m, nn.Conv2d)):
         assert layer.weight.std().item() == pytest.approx(0.01, rel=0.2)
         assert not layer.bias.any()
+
+
+@pytest.mark.parametrize("touched", [0, 1, 40, 600])
+@pytest.mark.parametrize("most", [100, 4096])
+def test_the_gradient_of_few_anchors_is_the_dense_one(touched, most, monkeypatch):
+    monkeypatch.setattr("masu.nets.rpn.MOST_CELLS", most)
+    torch.manual_seed(0)
+    head = RPNHead(6, 3).double()
+    for p in head.parameters():
+        nn.init.normal_(p)
+    leaves = [
+        torch.randn(2, 6, *s, dtype=torch.float64, requires_grad=True) for s in ((9, 12), (4, 1), (1, 1))
+    ]
+    wanted = [*leaves, *head.parameters()]
+
+    def dense(x):
+        hidden = head.convs[0](x).relu()
+        return head.objectness(hidden), head.deltas(hidden)
+
+    def loss(per_level):
+        objectness = flatten_levels([o for o, _ in per_level], 1).squeeze(-1)
+        deltas = flatten_levels([d for _, d in per_level], 4)
+        g = torch.Generator().manual_seed(1)
+        rows = torch.randperm(objectness.numel(), generator=g)[:touched]
+        return objectness.flatten()[rows].square().sum() + deltas.reshape(-1, 4)[rows[: touched // 2]].sum()
+
+    objectness, deltas = head(leaves)
+    assert objectness.requires_grad
+    assert deltas.requires_grad
+    ours = torch.autograd.grad(loss([head._level(x) for x in leaves]), wanted)
+    theirs = torch.autograd.grad(loss([dense(x) for x in leaves]), wanted)
+    for a, b in zip(ours, theirs, strict=True):
+        assert_close(a, b, rtol=1e-9, atol=1e-9)
+
+
+def test_gradcheck_of_the_head():
+    torch.manual_seed(0)
+    head = RPNHead(2, 1).double()
+    for p in head.parameters():
+        nn.init.normal_(p)
+    x = torch.randn(1, 2, 3, 4, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(head._level, (x,))

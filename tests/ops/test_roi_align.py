@@ -5,7 +5,7 @@ import torch
 from torch.testing import assert_close
 from torchvision.ops import MultiScaleRoIAlign
 
-from masu.ops.roi_align import assign_levels, roi_align
+from masu.ops.roi_align import assign_levels, empty_levels, roi_align
 
 STRIDES = (4, 8, 16, 32)
 IMAGE = (256, 320)
@@ -156,3 +156,35 @@ def test_coordinates_that_are_no_numbers_do_not_crash(bad, place):
 def test_without_a_gradient_nothing_is_recorded():
     maps = [m.detach() for m in feature_maps(torch.float32)]
     assert not pool(maps, *rois(torch.float32, 5)).requires_grad
+
+
+def test_levels_in_one_table_are_read_without_a_copy(monkeypatch):
+    boxes, image = rois(torch.float64)
+    maps = [m.detach() for m in feature_maps(torch.float64)]
+    wanted = pool(maps, boxes, image)
+    levels = empty_levels(maps[0], [(m.shape[2], m.shape[3]) for m in maps])
+    for level, values in zip(levels, maps, strict=True):
+        assert level.shape == values.shape
+        level.copy_(values)
+    monkeypatch.setattr(torch, "cat", None)  # what would copy them
+    assert torch.equal(pool(levels, boxes, image), wanted)
+    coarse = torch.ones(len(boxes), dtype=torch.int64)
+    from_table = roi_align(levels[1:3], boxes, image, coarse, STRIDES[1:3])
+    assert torch.equal(from_table, roi_align(maps[2:3], boxes, image, 0 * coarse, STRIDES[2:3]))
+
+
+def test_levels_with_a_gradient_or_a_gap_are_copied():
+    boxes, image = rois(torch.float64)
+    maps = feature_maps(torch.float64)
+    wanted = pool(maps, boxes, image).detach()
+    levels = empty_levels(maps[0], [(1, 1), *((m.shape[2], m.shape[3]) for m in maps)])
+    apart = [levels[1], *(m.detach().clone() for m in maps[1:])]
+    apart[0].copy_(maps[0].detach())
+    assert torch.equal(pool(apart, boxes, image), wanted)
+    tracked = [
+        level.copy_(m.detach()).detach().requires_grad_() for level, m in zip(levels[1:], maps, strict=True)
+    ]
+    ours = torch.autograd.grad(pool(tracked, boxes, image).sum(), tracked)
+    theirs = torch.autograd.grad(pool(maps, boxes, image).sum(), maps)
+    for a, b in zip(ours, theirs, strict=True):
+        assert_close(a, b, rtol=0, atol=1e-12)

@@ -30,6 +30,7 @@ class Detector(nn.Module):
     """
 
     names: tuple[str, ...]
+    config: Any
     _last_folded: tuple[object, Detector] | None = None
     kind: ClassVar[Literal["detector", "proposals"]]
 
@@ -86,9 +87,10 @@ class Detector(nn.Module):
         return found if threshold is None else [d.above(threshold) for d in found]
 
     def _folded(self) -> Detector:
-        """The detector with folded normalisation, made anew when a weight has changed."""
-        tensors = [*self.parameters(), *self.buffers()]
-        state = [(t.data_ptr(), t._version) for t in tensors]
+        """The detector with folded normalisation, made anew when a weight or a setting has changed."""
+        weights = [(t.data_ptr(), t._version) for t in (*self.parameters(), *self.buffers())]
+        settings = [(m.config, m.names) for m in self.modules() if isinstance(m, Detector)]
+        state = (weights, settings)
         if self._last_folded is None or self._last_folded[0] != state:
             self._last_folded = None
             folded = share_weights(self).eval()
