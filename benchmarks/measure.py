@@ -70,18 +70,19 @@ def measure(case: Case) -> Row:
         masu = _peak_in_new_process(case.name, "masu")
         reference = _peak_in_new_process(case.name, "reference") if pair.reference else None
     else:
-        if pair.check and pair.reference:
+        checked = pair.check is not None and pair.reference is not None
+        if checked:
             pair.check(pair.masu(), pair.reference())
-        masu, reference = alternate(pair)
+        masu, reference = alternate(pair, warm=checked)
     ratio = None if reference is None else reference / masu
     return Row(case.name, masu, reference, ratio, case.unit)
 
 
-def alternate(pair: Pair, repeats: int = REPEATS) -> tuple[float, float | None]:
-    """Median milliseconds of both ways, one after the other in turn."""
+def alternate(pair: Pair, repeats: int = REPEATS, warm: bool = False) -> tuple[float, float | None]:
+    """Median milliseconds of both ways, one after the other in turn, after one run to warm up."""
     sides = [side for side in (pair.masu, pair.reference) if side is not None]
     times: list[list[float]] = [[] for _ in sides]
-    for i in range(repeats + 1):
+    for i in range(warm, repeats + 1):
         for side, taken in zip(sides, times, strict=True):
             start = time.perf_counter()
             side()

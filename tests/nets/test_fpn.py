@@ -28,15 +28,16 @@ def reference(ours, norm):
     return theirs.eval()
 
 
+@pytest.mark.parametrize("gradient", [False, True])
 @pytest.mark.parametrize("norm", [False, True])
 @pytest.mark.parametrize(
     "sizes", [((20, 24), (10, 12), (5, 6)), ((9, 11), (5, 6), (3, 3)), ((4, 4), (4, 4), (1, 1))]
 )
-def test_it_is_torchvisions(norm, sizes):
+def test_it_is_torchvisions(norm, sizes, gradient):
     torch.manual_seed(0)
     ours = FPN(CHANNELS, 8, norm).eval()
     x = maps(sizes=sizes)
-    with torch.inference_mode():
+    with torch.set_grad_enabled(gradient):
         wanted = reference(ours, norm)(OrderedDict((str(i), m) for i, m in enumerate(x)))
         found = ours(x)
     assert len(found) == len(CHANNELS) + 1

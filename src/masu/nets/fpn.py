@@ -36,7 +36,7 @@ class FPN(nn.Module):
         top = laterals[-1]
         merged = [top]
         for x in reversed(laterals[:-1]):
-            top = x.add_(F.interpolate(top, size=x.shape[-2:], mode="nearest"))
+            top = _add_enlarged(x, top)
             merged.insert(0, top)
         if torch.is_grad_enabled():
             outputs = [layer(x) for layer, x in zip(self.output, merged, strict=True)]
@@ -51,6 +51,16 @@ class FPN(nn.Module):
                 output.copy_(layer(x))
         outputs[-1].copy_(outputs[-2][:, :, ::2, ::2])
         return outputs
+
+
+def _add_enlarged(fine: Tensor, coarse: Tensor) -> Tensor:
+    """``fine`` plus ``coarse`` at its size, each cell repeated; written into ``fine``."""
+    height, width = coarse.shape[2:]
+    if torch.is_grad_enabled() or fine.shape[2:] != (2 * height, 2 * width):
+        return fine.add_(F.interpolate(coarse, size=fine.shape[2:], mode="nearest"))
+    cells = fine.view(*fine.shape[:2], height, 2, width, 2)
+    cells.add_(coarse[:, :, :, None, :, None])
+    return fine
 
 
 def _conv(in_channels: int, out_channels: int, kernel: int, norm: bool) -> nn.Sequential:

@@ -112,8 +112,15 @@ def winograd(x: Tensor, weight: Tensor, bias: Tensor | None, y: Tensor | None = 
     for part, shape, tiles in _transformed_tiles(x):
         products = torch.bmm(tiles.transpose(0, 1), matrices)  # (36, T, O)
         outputs = torch.bmm(to_output.expand(len(tiles), 16, 36), products.transpose(0, 1))
+        outputs = outputs.view(*shape, 4, 4, out)
         target = y[part]
-        outputs = _from_tiles(outputs, shape)[:, : target.shape[1], :width]
+        rows, columns = shape[1:]
+        whole = target.shape[1:3] == (rows * 4, columns * 4)
+        if whole:
+            target = target.view(-1, rows, 4, columns, 4, out).transpose(2, 3)
+        else:
+            outputs = outputs.transpose(2, 3).flatten(3, 4).flatten(1, 2)
+            outputs = outputs[:, : target.shape[1], :width]
         if bias is None:
             target.copy_(outputs)
         else:
@@ -135,13 +142,6 @@ def winograd_weight_gradient(x: Tensor, grad: Tensor) -> Tensor:
         total.baddbmm_(tiles.permute(1, 2, 0), products.transpose(0, 1))
     taps = WEIGHT_2D.T.to(x) @ total.view(36, -1)
     return taps.view(3, 3, channels, out).permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last)
-
-
-def _from_tiles(outputs: Tensor, shape: tuple[int, int, int]) -> Tensor:
-    """Tiles ``(T, 16, O)`` to maps ``(images, rows · 4, columns · 4, O)``."""
-    images, rows, columns = shape
-    maps = outputs.view(images, rows, columns, 4, 4, -1).transpose(2, 3)
-    return maps.reshape(images, rows * 4, columns * 4, -1)
 
 
 def _transformed_tiles(x: Tensor) -> Iterator[tuple[tuple[slice, slice], tuple[int, int, int], Tensor]]:
