@@ -8,17 +8,13 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import safetensors
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from masu.data.formats import Dataset, Fault
@@ -31,6 +27,7 @@ from masu.detectors.zoo import ARCHITECTURES, DEFAULT, LEARNING_RATES
 from masu.errors import InputError
 from masu.ops.losses import first_non_finite
 from masu.verbs.evaluate import evaluate
+from masu.verbs.run_state import RunState, read_state, write_state, write_text
 from masu.verbs.samples import contact_sheet
 
 Report = Callable[[dict[str, Any]], None]
@@ -151,11 +148,11 @@ def train(
     detector = _start(settings, data.names).to(device)
     optimizer = _optimizer(detector, settings)
     steps = batch_count(data, settings.batch_size)
-    state = _State()
+    state = RunState()
     if resume:
-        state = _read_state(out / "resume.safetensors", detector, optimizer, settings)
+        state = read_state(out / "resume.safetensors", detector, optimizer, asdict(settings))
     out.mkdir(parents=True, exist_ok=True)
-    _write_text(out / "settings.json", json.dumps(asdict(settings), indent=2) + "\n")
+    write_text(out / "settings.json", json.dumps(asdict(settings), indent=2) + "\n")
 
     try:
         while state.epoch < settings.epochs:
@@ -198,69 +195,14 @@ def train(
                 state.best = -1.0 if score is None else score
                 save(detector, out / "best.safetensors")
             state.next_epoch()
-            _write_state(out / "resume.safetensors", detector, optimizer, state, settings)
-            _write_text(out / "metrics.jsonl", "".join(json.dumps(r) + "\n" for r in state.history))
+            write_state(out / "resume.safetensors", detector, optimizer, state, asdict(settings))
+            write_text(out / "metrics.jsonl", "".join(json.dumps(r) + "\n" for r in state.history))
             report({"event": "epoch", "epochs": settings.epochs, **row})
     except KeyboardInterrupt:
         save(detector, out / "last.safetensors")
-        _write_state(out / "resume.safetensors", detector, optimizer, state, settings)
+        write_state(out / "resume.safetensors", detector, optimizer, state, asdict(settings))
         return _result(out, state, interrupted=True)
     return _result(out, state, interrupted=False)
-
-
-@dataclass
-class _State:
-    """Where a run is: everything a resumed run needs beside weights and optimizer."""
-
-    epoch: int = 0
-    step: int = 0
-    seconds: float = 0.0
-    best: float = -1.0
-    images: int = 0
-    sums: dict[str, float] = field(default_factory=dict)
-    epoch_seconds: float = 0.0
-    history: list[dict[str, Any]] = field(default_factory=list)
-
-    def add(self, losses: dict[str, Tensor], images: int, number: int, seconds: float) -> None:
-        for name, value in losses.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value.item() * images
-        self.images += images
-        self.step = number + 1
-        self.seconds += seconds
-        self.epoch_seconds += seconds
-
-    def _means(self) -> dict[str, float]:
-        terms = {name: total / self.images for name, total in self.sums.items()}
-        return {"loss": sum(terms.values()), **terms}
-
-    def progress(self, epochs: int, steps: int) -> dict[str, Any]:
-        done = self.epoch * steps + self.step
-        return {
-            "epoch": self.epoch + 1,
-            "epochs": epochs,
-            "step": self.step,
-            **self._means(),
-            "images_per_second": self.images / self.epoch_seconds,
-            "seconds_left": self.seconds / done * (epochs * steps - done),
-        }
-
-    def row(self) -> dict[str, Any]:
-        if self.images == 0:
-            raise InputError(
-                "training images: found none that can be read in a whole epoch, wanted at least one"
-            )
-        return {
-            "epoch": self.epoch + 1,
-            **self._means(),
-            "seconds": self.seconds,
-            "images_per_second": self.images / self.epoch_seconds,
-        }
-
-    def next_epoch(self) -> None:
-        self.epoch += 1
-        self.step = self.images = 0
-        self.epoch_seconds = 0.0
-        self.sums = {}
 
 
 def backbone_of(architecture: str) -> str:
@@ -355,56 +297,7 @@ def _report_fault(report: Report, fault: Fault) -> None:
     report({"event": "fault", "fault": str(fault)})
 
 
-def _result(out: Path, state: _State, interrupted: bool) -> TrainResult:
+def _result(out: Path, state: RunState, interrupted: bool) -> TrainResult:
     return TrainResult(
         out / "best.safetensors", out / "last.safetensors", state.seconds, state.history, interrupted
     )
-
-
-def _write_text(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
-
-
-def _write_state(
-    path: Path, detector: Detector, optimizer: torch.optim.Optimizer, state: _State, settings: TrainSettings
-) -> None:
-    """Weights, optimizer and counters in one file, so that they can never belong to different steps."""
-    tensors = {f"model.{name}": tensor for name, tensor in detector.state_dict().items()}
-    for i, values in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{i}.{name}": v for name, v in values.items() if v is not None}
-    metadata = {"state": json.dumps(asdict(state)), "settings": json.dumps(asdict(settings))}
-    part = path.with_name(path.name + ".part")
-    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    safetensors.torch.save_file(contiguous, part, metadata)
-    os.replace(part, path)
-
-
-def _read_state(
-    path: Path, detector: Detector, optimizer: torch.optim.Optimizer, settings: TrainSettings
-) -> _State:
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            metadata = file.metadata()
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: found a damaged file ({error}), wanted the state of a training") from None
-    earlier = json.loads(metadata["settings"])
-    now = json.loads(json.dumps(asdict(settings)))
-    changed = [name for name in now if now[name] != earlier.get(name)]
-    if changed:
-        raise InputError(
-            f"{path}: found {changed[0]} {earlier.get(changed[0])!r} in the run and {now[changed[0]]!r} now, "
-            "wanted the same settings; resume with the options that the run was started with"
-        )
-    detector.load_state_dict(
-        {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
-    )
-    values: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        if name.startswith("optimizer."):
-            _, i, key = name.split(".", 2)
-            values.setdefault(int(i), {})[key] = tensor
-    optimizer.load_state_dict({"state": values, "param_groups": optimizer.state_dict()["param_groups"]})
-    return _State(**json.loads(metadata["state"]))
