@@ -17,9 +17,11 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHe
 from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
+from masu.detectors.detector import Detector
 from masu.detectors.faster_rcnn import FasterRCNN
 from masu.detectors.proposals import propose
-from masu.detectors.torchvision_models import NAMES, _rename, _reorder, from_torchvision
+from masu.detectors.retinanet import RetinaNet
+from masu.detectors.torchvision_models import NAMES, _rename, _rename_retinanet, _reorder, from_torchvision
 from masu.records import Target
 
 CLASSES = 6
@@ -55,23 +57,42 @@ def reference(name: str, seed: int = 0, frozen: bool = False, **settings: object
         batch, _ = model.transform([images[0], images[3]])
         model.train()
         features = model.backbone(batch.tensors)
-        boxes = [torch.rand(64, 4) * 100 for _ in range(2)]
-        for b in boxes:
-            b[:, 2:] += b[:, :2] + 32
-        heads = model.roi_heads
-        pooled = heads.box_head(heads.box_roi_pool(features, boxes, batch.image_sizes))
-        objectness, proposal_deltas = model.rpn.head(list(features.values()))
-        scores, deltas = heads.box_predictor(pooled)
-        _spread(model.rpn.head.cls_logits, objectness, 5)
-        _spread(model.rpn.head.bbox_pred, proposal_deltas, 1)
-        _spread(heads.box_predictor.cls_score, [scores], 4)
-        _spread(heads.box_predictor.bbox_pred, [deltas], 3)
+        if name.startswith("retinanet"):
+            _spread_retinanet(model.head, list(features.values()))
+        else:
+            _spread_two_stages(model, features, batch.image_sizes)
     for norm in norms:
         norm.momentum = 0.1
-    model.roi_heads.box_roi_pool.scales = None
     if frozen:
         freeze_norms(model.backbone.body)
     return model.to(memory_format=torch.channels_last).eval()
+
+
+def _spread_retinanet(head: nn.Module, features: list[Tensor]) -> None:
+    for tower in (head.classification_head.conv, head.regression_head.conv):
+        for layer in tower.modules():  # from an init of 0.01, four layers deep, nothing would be left
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    logits = [head.classification_head.cls_logits(head.classification_head.conv(x)) for x in features]
+    deltas = [head.regression_head.bbox_reg(head.regression_head.conv(x)) for x in features]
+    _spread(head.classification_head.cls_logits, logits, 7)
+    _spread(head.regression_head.bbox_reg, deltas, 1)
+    head.classification_head.cls_logits.bias.sub_(3)
+
+
+def _spread_two_stages(model: nn.Module, features: dict[str, Tensor], sizes: list[tuple[int, int]]) -> None:
+    boxes = [torch.rand(64, 4) * 100 for _ in range(2)]
+    for b in boxes:
+        b[:, 2:] += b[:, :2] + 32
+    heads = model.roi_heads
+    pooled = heads.box_head(heads.box_roi_pool(features, boxes, sizes))
+    heads.box_roi_pool.scales = None
+    objectness, proposal_deltas = model.rpn.head(list(features.values()))
+    scores, deltas = heads.box_predictor(pooled)
+    _spread(model.rpn.head.cls_logits, objectness, 5)
+    _spread(model.rpn.head.bbox_pred, proposal_deltas, 1)
+    _spread(heads.box_predictor.cls_score, [scores], 4)
+    _spread(heads.box_predictor.bbox_pred, [deltas], 3)
 
 
 def _spread(layer: nn.Conv2d | nn.Linear, outputs: list[Tensor], largest: float) -> None:
@@ -177,6 +198,15 @@ def compare(pairs: list[tuple[tuple[Tensor, ...], tuple[Tensor, ...]]]) -> Diffe
 
 
 @torch.inference_mode()
+def compare_detections(model: nn.Module, detector: Detector, images: list[Tensor]) -> Difference:
+    """Detections of both libraries for one batch."""
+    first = 0 if isinstance(detector, RetinaNet) else 1  # the id of the first class
+    ours = [(d.boxes, d.scores, d.labels + first) for d in detector.predict(images, batch_size=len(images))]
+    theirs = [(d["boxes"], d["scores"], d["labels"]) for d in model(list(images))]
+    return compare(list(zip(ours, theirs, strict=True)))
+
+
+@torch.inference_mode()
 def compare_answers(model: nn.Module, detector: FasterRCNN, images: list[Tensor]) -> list[Difference]:
     """Proposals and detections of both libraries for one batch."""
     batch, _ = model.transform(list(images))
@@ -189,11 +219,7 @@ def compare_answers(model: nn.Module, detector: FasterRCNN, images: list[Tensor]
         ((boxes, boxes[:, 0], none), (ours.boxes[i, :n], ours.boxes[i, :n, 0], none))
         for i, (boxes, n) in enumerate(zip(theirs, ours.count.tolist(), strict=True))
     ]
-    detections = [
-        ((a["boxes"], a["scores"], a["labels"] - 1), (b.boxes, b.scores, b.labels))
-        for a, b in zip(model(list(images)), detector.detections(raw), strict=True)
-    ]
-    return [compare(proposals), compare(detections)]
+    return [compare(proposals), compare_detections(model, detector, images)]
 
 
 def targets(images: list[Tensor], seed: int = 0) -> list[Target]:
@@ -210,7 +236,7 @@ def targets(images: list[Tensor], seed: int = 0) -> list[Target]:
 
 
 def compare_training(
-    model: nn.Module, detector: FasterRCNN, images: list[Tensor], labelled: list[Target]
+    model: nn.Module, detector: Detector, images: list[Tensor], labelled: list[Target]
 ) -> tuple[dict[str, float], float]:
     """Losses and gradients of one training step, with the same anchors and RoIs sampled.
 
@@ -222,8 +248,10 @@ def compare_training(
     detector.train()
     model.transform.torch_choice = lambda sizes: sizes[0]  # it would draw from the sampler's random numbers
     torch.manual_seed(1)
+    one_stage = isinstance(detector, RetinaNet)
+    first = 0 if one_stage else 1  # the id of the first class
     theirs = model(
-        list(images), [{"boxes": t.boxes.to(images[0].dtype), "labels": t.labels + 1} for t in labelled]
+        list(images), [{"boxes": t.boxes.to(images[0].dtype), "labels": t.labels + first} for t in labelled]
     )
     raw = detector(images)
     torch.manual_seed(1)
@@ -234,6 +262,8 @@ def compare_training(
         "classes": "loss_classifier",
         "boxes": "loss_box_reg",
     }
+    if one_stage:
+        same = {"classes": "classification", "boxes": "bbox_regression"}
     relative = {a: abs(float(ours[a].detach() / theirs[b].detach()) - 1) for a, b in same.items()}
     sum(theirs.values()).backward()
     sum(ours.values()).backward()
@@ -242,8 +272,10 @@ def compare_training(
     for key, parameter in model.named_parameters():
         if parameter.grad is None:
             continue
-        wanted = _reorder(key, parameter.grad, detector.config)
-        found = grads.pop(_rename(key))
+        if one_stage:
+            wanted, found = parameter.grad, grads.pop(_rename_retinanet(key))
+        else:
+            wanted, found = _reorder(key, parameter.grad, detector.config), grads.pop(_rename(key))
         worst = max(worst, float((wanted - found).abs().max() / wanted.abs().max().clamp(min=1e-12)))
     assert not grads, f"only masu trains {sorted(grads)}"
     return relative, worst
@@ -260,14 +292,17 @@ def main() -> None:
             detector = from_torchvision(model).to(dtype)
             images = [image.to(dtype) for image in photographs()]
             batches = [images[:1], images[3:], images[:3]]
-            answers = [compare_answers(model, detector, batch) for batch in batches]
+            if isinstance(detector, RetinaNet):
+                answers = [[None, compare_detections(model, detector, batch)] for batch in batches]
+            else:
+                answers = [compare_answers(model, detector, batch) for batch in batches]
             losses, gradients = compare_training(model, detector, images[:2], targets(images[:2]))
             proposals, detections = ([a[i] for a in answers] for i in (0, 1))
             ordered = all(d.same_labels and d.pixels is not None and d.pixels < 1 for d in detections)
             cells = [
                 name,
                 str(dtype).removeprefix("torch."),
-                _worst([p.pixels for p in proposals]),
+                _worst([p and p.pixels for p in proposals]),
                 _worst([d.pixels for d in detections]),
                 _worst([d.score for d in detections]),
                 "yes" if ordered else "no",

@@ -10,8 +10,8 @@ import torchvision
 from torch.testing import assert_close
 
 from benchmarks.torchvision_oracle import (
-    NAMES,
     compare_answers,
+    compare_detections,
     compare_training,
     freeze_norms,
     photographs,
@@ -36,7 +36,53 @@ SIZES = {
 """Sizes at which double precision takes seconds; ``make parity`` runs the full ones."""
 
 
-@pytest.fixture(scope="module", params=NAMES)
+ONE_STAGE = {
+    "retinanet_resnet50_fpn": {"min_size": 128, "max_size": 240},
+    "retinanet_resnet50_fpn_v2": {"min_size": 128, "max_size": 240},
+}
+
+
+@pytest.fixture(scope="module", params=ONE_STAGE)
+def one_stage(request):
+    name = request.param
+    model = reference(name, frozen="v2" not in name, **ONE_STAGE[name]).double()
+    return model, from_torchvision(model).double()
+
+
+@pytest.mark.parametrize("chosen", [[3], [0, 2]])
+def test_one_stage_detections(one_stage, chosen):
+    found = compare_detections(*one_stage, [photographs()[i].double() for i in chosen])
+    assert found.rows >= 50 * len(chosen)
+    assert found.same_labels
+    assert found.pixels < 1e-3
+    assert found.score < 1e-4
+
+
+@pytest.mark.parametrize("empty", [False, True])
+def test_one_stage_losses_and_gradients(one_stage, empty):
+    images = [image.double() for image in photographs()[:2]]
+    labelled = targets(images)
+    if empty:
+        labelled[1] = Target(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
+    for net in one_stage:
+        net.zero_grad()
+    losses, gradients = compare_training(*one_stage, images, labelled)
+    for net in one_stage:
+        net.eval()
+    assert max(losses.values()) < 1e-5
+    assert gradients < 1e-4
+
+
+def test_a_retinanet_state_dict_gives_the_same_detector(one_stage):
+    model, detector = one_stage
+    from_dict = from_torchvision(model.float().state_dict())
+    assert from_dict.names == detector.names == tuple(f"class {i}" for i in range(7))
+    for (name, a), b in zip(from_dict.state_dict().items(), detector.state_dict().values(), strict=True):
+        assert torch.equal(a, b.float()), name
+    model.double()
+
+
+@pytest.fixture(scope="module", params=SIZES)
 def pair(request):
     name = request.param
     model = reference(name, frozen="v2" not in name, **SIZES[name]).double()
@@ -137,6 +183,6 @@ def test_wrong_number_of_names():
 
 def test_another_model_is_refused():
     with pytest.raises(
-        InputError, match=r"model: found no torchvision Faster R-CNN, wanted one of fasterrcnn_"
+        InputError, match=r"model: found no detector of torchvision, wanted one of fasterrcnn_"
     ):
         from_torchvision({"conv.weight": torch.zeros(1)})

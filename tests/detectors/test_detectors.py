@@ -9,6 +9,7 @@ from torch.testing import assert_close
 
 from masu.detectors.build import build, make
 from masu.detectors.proposals import ProposalSettings, label, propose, targets_at_network_size
+from masu.detectors.retinanet import RetinaNetConfig
 from masu.detectors.rpn import RPN, RPNConfig
 from masu.nets.norm import FrozenNorm
 from masu.ops.images import InputPolicy, batch_images
@@ -18,6 +19,7 @@ NAMES = ("disc", "square")
 TERMS = {
     "faster_rcnn": {"objectness", "proposal_boxes", "classes", "boxes"},
     "rpn": {"objectness", "proposal_boxes"},
+    "retinanet": {"classes", "boxes"},
 }
 SMALL_RPN = RPNConfig(
     "efficientnet_lite0",
@@ -26,6 +28,16 @@ SMALL_RPN = RPNConfig(
     anchor_sizes=((16.0, 20.0), (32.0, 40.0), (64.0, 80.0), (128.0, 160.0)),
     input=InputPolicy(128, 256),
     proposals=ProposalSettings(top_per_level=50, kept=20, top_per_level_training=100, kept_training=60),
+)
+SMALL_RETINANET = RetinaNetConfig(
+    "efficientnet_lite0",
+    fpn_channels=16,
+    frozen_norms=True,
+    extra="convolved",
+    anchor_sizes=((16.0, 20.0), (32.0, 40.0), (64.0, 80.0), (128.0, 160.0), (200.0, 240.0)),
+    input=InputPolicy(128, 256),
+    head_depth=1,
+    box_loss="giou",
 )
 OBJECTS = Target([[10, 12, 50, 60], [80, 30, 150, 110]], [0, 1])
 EMPTY = Target([], [])
@@ -42,11 +54,13 @@ def photographs(count, height=128, width=160):
 def detectors():
     torch.manual_seed(0)
     found = {"faster_rcnn": build("faster_rcnn_lite0_fpn", NAMES, image_size=128), "rpn": make(SMALL_RPN, ())}
+    found["retinanet"] = make(SMALL_RETINANET, NAMES)
+    torch.nn.init.normal_(found["retinanet"].head.classes.output.weight, std=0.5)
     torch.nn.init.normal_(found["faster_rcnn"].predictor.scores.weight, std=0.5)  # scores that differ
     return {name: detector.eval() for name, detector in found.items()}
 
 
-@pytest.fixture(params=["faster_rcnn", "rpn"])
+@pytest.fixture(params=["faster_rcnn", "rpn", "retinanet"])
 def named(request, detectors):
     yield request.param, detectors[request.param]
     detectors[request.param].zero_grad(set_to_none=True)
@@ -121,14 +135,14 @@ def test_the_class_of_an_ignored_object_does_not_matter(detectors):
 def test_no_gradient_flows_into_the_proposals(detectors):
     detector = detectors["faster_rcnn"]
     raw = detector(photographs(1))
-    assert raw.objectness.requires_grad
+    assert raw.logits.requires_grad
     assert raw.deltas.requires_grad
     proposals = propose(raw, detector.config.rpn.proposals, 100, 50)
     assert not proposals.boxes.requires_grad
     assert not proposals.scores.requires_grad
     losses = detector.losses(raw, [OBJECTS], generator())
     second_stage = losses["classes"] + losses["boxes"]
-    grads = torch.autograd.grad(second_stage, [raw.objectness, raw.deltas], allow_unused=True)
+    grads = torch.autograd.grad(second_stage, [raw.logits, raw.deltas], allow_unused=True)
     assert grads == (None, None)
 
 
@@ -152,12 +166,12 @@ def test_proposals_are_sorted_inside_and_padded_with_zeros(detectors):
 
 
 def test_one_anchor_for_each_output(named):
-    _, detector = named
+    name, detector = named
     with torch.no_grad():
         raw = detector(photographs(2))
-    assert sum(raw.levels) == len(raw.anchors) == raw.objectness.shape[1] == raw.deltas.shape[1]
-    assert raw.objectness.shape[0] == raw.deltas.shape[0] == 2
-    assert len(raw.levels) == len(raw.features) == 4
+    assert sum(raw.levels) == len(raw.anchors) == raw.logits.shape[1] == raw.deltas.shape[1]
+    assert raw.logits.shape[0] == raw.deltas.shape[0] == 2
+    assert len(raw.levels) == len(raw.features) == (5 if name == "retinanet" else 4)
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -200,7 +214,7 @@ def test_predict_follows_its_weights(named):
     detector = copy.deepcopy(detector)
     first = detector.predict(photographs(1))[0]
     state = {k: v.clone() for k, v in detector.state_dict().items()}
-    rpn = detector if isinstance(detector, RPN) else detector.rpn
+    rpn = getattr(detector, "rpn", detector)
     with torch.no_grad():
         rpn.backbone.conv_stem.weight.mul_(0.5)  # in place, as optimizers do
     second = detector.predict(photographs(1))[0]
@@ -286,7 +300,7 @@ def test_detections_are_sorted_and_inside_the_image(named, size):
     assert found.boxes[:, [1, 3]].max() <= size[0] * (1 + 1e-6)
     assert (found.boxes[:, 2:] > found.boxes[:, :2]).all()
     assert found.names == tuple(detector.names[i] for i in found.labels.tolist())
-    assert len(found) <= (100 if name == "faster_rcnn" else SMALL_RPN.proposals.kept)
+    assert len(found) <= {"faster_rcnn": 100, "rpn": SMALL_RPN.proposals.kept, "retinanet": 300}[name]
 
 
 def test_a_threshold_leaves_the_better_ones(named):

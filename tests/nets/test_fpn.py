@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 from torchvision.ops import FeaturePyramidNetwork
-from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
+from torchvision.ops.feature_pyramid_network import LastLevelMaxPool, LastLevelP6P7
 
 from masu.nets.fpn import FPN
 
@@ -70,3 +70,23 @@ def test_no_images():
 def test_a_missing_level_is_an_error():
     with pytest.raises(ValueError, match="zip"):
         FPN(CHANNELS, 8)(maps()[:2])
+
+
+@pytest.mark.parametrize("extra", ["convolved", "convolved_backbone"])
+@pytest.mark.parametrize("gradient", [False, True])
+def test_convolved_levels_are_torchvisions(extra, gradient):
+    torch.manual_seed(0)
+    ours = FPN(CHANNELS, 8, extra=extra)
+    source = CHANNELS[-1] if extra == "convolved_backbone" else 8
+    theirs = FeaturePyramidNetwork(list(CHANNELS), 8, extra_blocks=LastLevelP6P7(source, 8))
+    for a, b in ((theirs.inner_blocks, ours.lateral), (theirs.layer_blocks, ours.output)):
+        for x, y in zip(a, b, strict=True):
+            x.load_state_dict(y.state_dict())
+    theirs.extra_blocks.p6.load_state_dict(ours.extra[0].state_dict())
+    theirs.extra_blocks.p7.load_state_dict(ours.extra[1].state_dict())
+    x = maps()
+    with torch.set_grad_enabled(gradient):
+        found, wanted = ours(x), theirs(OrderedDict((str(i), m) for i, m in enumerate(x)))
+    assert len(found) == ours.levels == 5
+    for a, b in zip(found, wanted.values(), strict=True):
+        assert_close(a, b)

@@ -4,8 +4,19 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
+from torchvision.ops import generalized_box_iou_loss, sigmoid_focal_loss
 
-from masu.ops.losses import BOX_LOSSES, bce, cross_entropy, first_non_finite, l1, l2, smooth_l1
+from masu.ops.losses import (
+    BOX_LOSSES,
+    bce,
+    cross_entropy,
+    first_non_finite,
+    focal,
+    giou,
+    l1,
+    l2,
+    smooth_l1,
+)
 
 
 def test_smooth_l1_by_hand():
@@ -83,3 +94,54 @@ def test_first_non_finite_names_the_term():
     assert first_non_finite({"a": good, "b": good}) is None
     assert first_non_finite({"a": good, "b": nan, "c": inf}) == "b"
     assert first_non_finite({"a": -inf, "b": nan}) == "a"
+
+
+def test_focal_by_hand():
+    # p = ½ everywhere: object α · ½² · ln 2, background (1 − α) · ½² · ln 2
+    found = focal(torch.zeros(2), torch.tensor([1.0, 0.0]), 2)
+    assert found.item() == pytest.approx((0.25 + 0.75) * 0.25 * math.log(2) / 2)
+
+
+@pytest.mark.parametrize(("alpha", "gamma"), [(0.25, 2.0), (0.5, 0.0), (0.9, 1.5)])
+def test_focal_is_torchvisions(alpha, gamma):
+    g = torch.Generator().manual_seed(0)
+    logits = torch.randn(50, 7, generator=g, dtype=torch.float64).mul(4).requires_grad_()
+    target = (torch.rand(50, 7, generator=g) < 0.1).double()
+    found = focal(logits, target, 3, alpha, gamma)
+    wanted = sigmoid_focal_loss(logits, target, alpha, gamma, reduction="sum") / 3
+    assert_close(found, wanted)
+    for a, b in zip(torch.autograd.grad(found, logits), torch.autograd.grad(wanted, logits), strict=True):
+        assert_close(a, b)
+
+
+def test_focal_of_extreme_logits_is_finite():
+    logits = torch.tensor([1000.0, -1000.0, 1000.0, -1000.0], requires_grad=True)
+    loss = focal(logits, torch.tensor([1.0, 0.0, 0.0, 1.0]), 1)
+    assert loss.item() == pytest.approx(1000)
+    assert torch.isfinite(torch.autograd.grad(loss, logits)[0]).all()
+
+
+def test_giou_by_hand():
+    box = torch.tensor([[0.0, 0, 2, 2]])
+    assert giou(box, box, 1).item() == pytest.approx(0, abs=1e-6)
+    apart = torch.tensor([[2.0, 0, 4, 2]])  # IoU 0, the hull is filled
+    assert giou(box, apart, 1).item() == pytest.approx(1)
+    far = torch.tensor([[6.0, 0, 8, 2]])  # hull 16, union 8
+    assert giou(box, far, 2).item() == pytest.approx(1.5 / 2)
+
+
+def test_giou_is_torchvisions():
+    g = torch.Generator().manual_seed(0)
+    corner = torch.rand(2, 40, 2, generator=g, dtype=torch.float64) * 20
+    boxes = torch.cat([corner, corner + torch.rand(2, 40, 2, generator=g, dtype=torch.float64) * 20], dim=2)
+    boxes[0, 0] = boxes[1, 0] = torch.tensor([3.0, 3, 3, 3])  # no area
+    a, b = boxes[0].requires_grad_(), boxes[1]
+    found, wanted = giou(a, b, 1), generalized_box_iou_loss(a, b, reduction="sum")
+    assert_close(found, wanted)
+    assert_close(torch.autograd.grad(found, a)[0][1:], torch.autograd.grad(wanted, a)[0][1:])
+
+
+def test_giou_of_no_boxes():
+    none = torch.zeros(0, 4, requires_grad=True)
+    giou(none, torch.zeros(0, 4), 1).backward()
+    assert none.grad.shape == (0, 4)

@@ -19,9 +19,10 @@ from torch import nn
 import masu
 from masu.detectors.detector import Detector
 from masu.detectors.faster_rcnn import FasterRCNN, FasterRCNNConfig
+from masu.detectors.retinanet import RetinaNet, RetinaNetConfig
 from masu.detectors.rpn import RPN, RPNConfig
 from masu.detectors.torchvision_models import from_torchvision, load_torchvision
-from masu.detectors.zoo import ARCHITECTURES, Config
+from masu.detectors.zoo import ARCHITECTURES, Config, pyramid_of, with_pyramid
 from masu.errors import InputError
 from masu.nets.backbones import INSTALLED_WEIGHTS, imagenet_weights
 
@@ -29,6 +30,9 @@ __all__ = ["build", "from_torchvision", "load", "load_weights", "make", "save"]
 
 FORMAT = "masu-1"
 """Marks a model file; a later number means a layout that older versions cannot read."""
+
+CONFIGS = {"FasterRCNN": FasterRCNNConfig, "RetinaNet": RetinaNetConfig, "RPN": RPNConfig}
+"""Each kind of detector by the name that model files carry, and its configuration."""
 
 Start = Literal["auto", "imagenet", "none"]
 
@@ -56,26 +60,31 @@ def build(
     if image_size is not None and image_size < 32:
         raise InputError(f"image_size: found {image_size}, wanted at least 32 pixels")
     config = ARCHITECTURES[architecture]()
-    rpn = config if isinstance(config, RPNConfig) else config.rpn
-    pretrained = weights == "imagenet" or (weights == "auto" and rpn.backbone in INSTALLED_WEIGHTS)
+    pyramid = pyramid_of(config)
+    pretrained = weights == "imagenet" or (weights == "auto" and pyramid.backbone in INSTALLED_WEIGHTS)
     if not pretrained:
-        rpn = replace(rpn, frozen_norms=False, trained_from=None)
+        pyramid = replace(pyramid, frozen_norms=False, trained_from=None)
     if image_size is not None:
-        longest = image_size * rpn.input.max_size // rpn.input.min_size
-        rpn = replace(rpn, input=replace(rpn.input, min_size=image_size, max_size=longest))
-    config = rpn if isinstance(config, RPNConfig) else replace(config, rpn=rpn)
-    detector = make(config, names)
+        longest = image_size * pyramid.input.max_size // pyramid.input.min_size
+        pyramid = replace(pyramid, input=replace(pyramid.input, min_size=image_size, max_size=longest))
+    detector = make(with_pyramid(config, pyramid), names)
     if pretrained:
-        stages = detector.backbone if isinstance(detector, RPN) else detector.rpn.backbone
+        stages = (detector.rpn if isinstance(detector, FasterRCNN) else detector).backbone
         known = stages.state_dict().keys()
-        state = imagenet_weights(rpn.backbone)
+        state = imagenet_weights(pyramid.backbone)
         _fill(stages, {name: state[name] for name in state if name in known}, "ImageNet weights")
     return detector
 
 
-def make(config: Config, names: Sequence[str]) -> FasterRCNN | RPN:
+def make(config: Config, names: Sequence[str]) -> FasterRCNN | RetinaNet | RPN:
     """The detector of a configuration, with random weights, channels-last in memory."""
-    detector = RPN(config) if isinstance(config, RPNConfig) else FasterRCNN(config, _checked(names))
+    detector: FasterRCNN | RetinaNet | RPN
+    if isinstance(config, RPNConfig):
+        detector = RPN(config)
+    elif isinstance(config, RetinaNetConfig):
+        detector = RetinaNet(config, _checked(names))
+    else:
+        detector = FasterRCNN(config, _checked(names))
     return detector.to(memory_format=torch.channels_last)
 
 
@@ -95,7 +104,7 @@ def save(detector: Detector, path: str | os.PathLike[str]) -> None:
 
     The file appears whole or not at all: it is written beside its place and then renamed.
     """
-    if not isinstance(detector, FasterRCNN | RPN):
+    if type(detector).__name__ not in CONFIGS:
         raise TypeError(f"detector: found {type(detector).__name__}, wanted a detector of masu")
     path = Path(path)
     metadata = {
@@ -126,8 +135,7 @@ def load(path: str | os.PathLike[str]) -> Detector:
     path = Path(path)
     metadata, tensors = _read(path)
     try:
-        config_type = {"FasterRCNN": FasterRCNNConfig, "RPN": RPNConfig}[metadata["type"]]
-        config: Config = _from_dict(config_type, json.loads(metadata["config"]))
+        config: Config = _from_dict(CONFIGS[metadata["type"]], json.loads(metadata["config"]))
         detector = make(config, json.loads(metadata["names"]))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(
@@ -191,6 +199,10 @@ def _from_dict(kind: Any, value: Any) -> Any:
         kinds = get_args(kind)
         item_kinds = [kinds[0]] * len(value) if kinds[-1] is Ellipsis else list(kinds)
         return tuple(_from_dict(k, item) for k, item in zip(item_kinds, value, strict=True))
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise ValueError(f"unknown choice {value!r}")
+        return value
     if isinstance(kind, types.UnionType):
         return value
     return kind(value)

@@ -12,14 +12,15 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
+from masu.detectors.box_loss import box_loss, check_box_loss
 from masu.detectors.detector import Detector
 from masu.detectors.proposals import Raw, label, proposal_losses, propose, targets_at_network_size
 from masu.detectors.rpn import RPN, RPNConfig
 from masu.nets.folding import fold_norms
 from masu.nets.heads import BoxHead, BoxPredictor
-from masu.ops.coder import Weights, decode, encode
+from masu.ops.coder import Weights, decode
 from masu.ops.geometry import clip, degenerate, resize
-from masu.ops.losses import BOX_LOSSES, cross_entropy
+from masu.ops.losses import cross_entropy
 from masu.ops.nms import batched_nms
 from masu.ops.roi_align import assign_levels, roi_align
 from masu.ops.sampling import sample
@@ -41,7 +42,7 @@ class RoISettings:
         positive_fraction: largest share of objects among them.
         match: IoU from which a RoI stands for an object.
         box_weights: factors of dx, dy, dw, dh.
-        box_loss: name of the loss on box deltas.
+        box_loss: name of the box loss, see ``masu.detectors.box_loss``.
         min_score: smallest score of a detection.
         min_size: shortest side of a detection in pixels of the network's input.
         nms_threshold: IoU above which the weaker of two detections of one class is dropped.
@@ -63,6 +64,9 @@ class RoISettings:
     min_size: float = 1e-2
     nms_threshold: float = 0.5
     max_detections: int = 100
+
+    def __post_init__(self) -> None:
+        check_box_loss(self.box_loss)
 
 
 @dataclass(frozen=True)
@@ -115,8 +119,13 @@ class FasterRCNN(Detector):
         norm = max(len(sampled.boxes), 1)
         positive = torch.where(sampled.classes < len(self.names))[0]
         losses["classes"] = cross_entropy(logits, sampled.classes, norm)
-        losses["boxes"] = BOX_LOSSES[rois.box_loss](
-            deltas[positive, sampled.classes[positive]], sampled.wanted[positive], norm
+        losses["boxes"] = box_loss(
+            rois.box_loss,
+            deltas[positive, sampled.classes[positive]],
+            sampled.matched[positive],
+            sampled.boxes[positive],
+            norm,
+            rois.box_weights,
         )
         return losses
 
@@ -151,7 +160,7 @@ class FasterRCNN(Detector):
         self, proposals: Proposals, targets: Sequence[Target], generator: torch.Generator | None
     ) -> _SampledRoIs:
         settings, background = self.config.rois, len(self.names)
-        boxes, images, classes, wanted = [], [], [], []
+        boxes, images, classes, matched = [], [], [], []
         for i, target in enumerate(targets):
             # Objects join the proposals so that the second stage has positives from the first step on
             # (reference implementation; the proposals of an untrained RPN overlap few objects).
@@ -161,15 +170,13 @@ class FasterRCNN(Detector):
             rows = torch.cat([positive, negative])
             class_of_row = torch.full_like(rows, background)
             class_of_row[: len(positive)] = objects.labels[index[positive]]
-            targets_of_row = candidates.new_zeros((len(rows), 4))
-            targets_of_row[: len(positive)] = encode(
-                objects.boxes[index[positive]], candidates[positive], settings.box_weights
-            )
+            object_of_row = candidates.new_zeros((len(rows), 4))
+            object_of_row[: len(positive)] = objects.boxes[index[positive]]
             boxes.append(candidates[rows])
             images.append(torch.full_like(rows, i))
             classes.append(class_of_row)
-            wanted.append(targets_of_row)
-        return _SampledRoIs(torch.cat(boxes), torch.cat(images), torch.cat(classes), torch.cat(wanted))
+            matched.append(object_of_row)
+        return _SampledRoIs(torch.cat(boxes), torch.cat(images), torch.cat(classes), torch.cat(matched))
 
     def _final(self, raw: Raw, i: int, boxes: Tensor, scores: Tensor, deltas: Tensor) -> Detections:
         """Detections of image ``i``: filter by score, decode those, clip, drop small, NMS per class, best."""
@@ -188,9 +195,9 @@ class FasterRCNN(Detector):
 @dataclass(frozen=True, eq=False)
 class _SampledRoIs:
     """RoIs drawn for the loss: ``boxes (R, 4)``, ``image (R,)``, ``classes (R,)`` with K as background,
-    ``wanted (R, 4)`` regression targets, zeros for background."""
+    ``matched (R, 4)`` objects, zeros for background."""
 
     boxes: Tensor
     image: Tensor
     classes: Tensor
-    wanted: Tensor
+    matched: Tensor

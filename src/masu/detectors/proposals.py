@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from masu.ops.coder import decode, encode
+from masu.detectors.box_loss import box_loss, check_box_loss
+from masu.ops.coder import decode
 from masu.ops.geometry import clip, covered, degenerate, resize
-from masu.ops.losses import BOX_LOSSES, bce
+from masu.ops.losses import bce
 from masu.ops.matching import match
 from masu.ops.nms import batched_nms, topk_per_level
 from masu.ops.sampling import sample
@@ -27,7 +28,8 @@ class Raw:
     Attributes:
         images: the batch as the network saw it.
         features: per level ``(N, C, H_l, W_l)``.
-        objectness: ``(N, R)`` logits, ``R = ΣH_l·W_l·A`` anchors, level by level.
+        logits: of objectness ``(N, R)`` from an RPN, of classes ``(N, R, K)`` from a one-stage detector;
+            ``R = ΣH_l·W_l·A`` anchors, level by level.
         deltas: ``(N, R, 4)`` dx, dy, dw, dh of each anchor.
         anchors: ``(R, 4)`` xyxy in pixels of the network's input, the same for every image.
         levels: anchors per level; they add up to ``R``.
@@ -35,7 +37,7 @@ class Raw:
 
     images: ImageBatch
     features: tuple[Tensor, ...]
-    objectness: Tensor
+    logits: Tensor
     deltas: Tensor
     anchors: Tensor
     levels: tuple[int, ...]
@@ -50,7 +52,7 @@ class ProposalSettings:
         match_low: IoU under which it is background.
         samples: anchors per image in the loss.
         positive_fraction: largest share of objects among them.
-        box_loss: name of the loss on box deltas, see ``masu.ops.losses.BOX_LOSSES``.
+        box_loss: name of the loss on box deltas, see ``masu.detectors.box_loss``.
         top_per_level_training: best anchors of each level that are decoded, in training.
         top_per_level: the same in prediction.
         kept_training: proposals per image after suppression, in training.
@@ -72,6 +74,9 @@ class ProposalSettings:
     nms_threshold: float = 0.7
     min_size: float = 1e-3
     min_score: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_box_loss(self.box_loss)
 
 
 def targets_at_network_size(targets: Sequence[Target], images: ImageBatch) -> list[Target]:
@@ -119,7 +124,7 @@ def proposal_losses(
         settings: thresholds and budgets.
         generator: randomness of the sampling.
     """
-    rows, labels, wanted, positives = [], [], [], []
+    rows, labels, matched, positives = [], [], [], []
     for i, target in enumerate(targets):
         index, label_of_anchor, objects = label(
             raw.anchors, target, settings.match_high, settings.match_low, restore=True
@@ -129,12 +134,18 @@ def proposal_losses(
         rows.append(torch.cat([positive, negative]) + offset)
         labels.append(torch.cat([torch.ones_like(positive), torch.zeros_like(negative)]))
         positives.append(positive + offset)
-        wanted.append(encode(objects.boxes[index[positive]], raw.anchors[positive]))
+        matched.append(objects.boxes[index[positive]].to(raw.anchors))
     row, norm = torch.cat(rows), max(sum(len(r) for r in rows), 1)
-    box_loss = BOX_LOSSES[settings.box_loss]
+    positive = torch.cat(positives)
     return {
-        "objectness": bce(raw.objectness.flatten()[row], torch.cat(labels), norm),
-        "proposal_boxes": box_loss(raw.deltas.reshape(-1, 4)[torch.cat(positives)], torch.cat(wanted), norm),
+        "objectness": bce(raw.logits.flatten()[row], torch.cat(labels), norm),
+        "proposal_boxes": box_loss(
+            settings.box_loss,
+            raw.deltas.reshape(-1, 4)[positive],
+            torch.cat(matched),
+            raw.anchors[positive % len(raw.anchors)],
+            norm,
+        ),
     }
 
 
@@ -147,7 +158,7 @@ def propose(raw: Raw, settings: ProposalSettings, top_per_level: int, kept: int)
         top_per_level: best anchors of each level that are decoded.
         kept: proposals per image, ``P`` of the result.
     """
-    objectness, deltas = raw.objectness.detach(), raw.deltas.detach()
+    objectness, deltas = raw.logits.detach(), raw.deltas.detach()
     index, level = topk_per_level(objectness, raw.levels, top_per_level)  # (N, S), (S,)
     scores = objectness.gather(1, index).sigmoid()
     boxes = decode(deltas.gather(1, index[..., None].expand(-1, -1, 4)), raw.anchors[index])

@@ -1,4 +1,4 @@
-"""torchvision's Faster R-CNN models as detectors of masu: same weights, same answers."""
+"""torchvision's Faster R-CNN and RetinaNet models as detectors of masu: same weights, same answers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import torchvision
 from torch import Tensor, nn
 
 from masu.detectors.faster_rcnn import FasterRCNN, FasterRCNNConfig
-from masu.detectors.zoo import ARCHITECTURES
+from masu.detectors.pyramid import PyramidConfig
+from masu.detectors.retinanet import RetinaNet, RetinaNetConfig
+from masu.detectors.zoo import ARCHITECTURES, Config, pyramid_of, with_pyramid
 from masu.errors import InputError
 
 NAMES = {
@@ -20,11 +22,13 @@ NAMES = {
     "fasterrcnn_resnet50_fpn_v2": "faster_rcnn_resnet50_fpn_v2",
     "fasterrcnn_mobilenet_v3_large_fpn": "faster_rcnn_mobilenet_v3_large_fpn",
     "fasterrcnn_mobilenet_v3_large_320_fpn": "faster_rcnn_mobilenet_v3_large_320_fpn",
+    "retinanet_resnet50_fpn": "retinanet_resnet50_fpn",
+    "retinanet_resnet50_fpn_v2": "retinanet_resnet50_fpn_v2",
 }
 """torchvision's names of the architectures and masu's."""
 
 
-def load_torchvision(name: str) -> FasterRCNN:
+def load_torchvision(name: str) -> FasterRCNN | RetinaNet:
     """A torchvision detector with its COCO weights, downloaded through torchvision's weights API.
 
     Raises:
@@ -40,10 +44,13 @@ def load_torchvision(name: str) -> FasterRCNN:
             f"torchvision/{name}: download from {weights.url} failed ({error}); wanted a network connection"
         ) from None
     model = torchvision.models.get_model(name, weights=None, weights_backbone=None, num_classes=91)
-    if name != "fasterrcnn_resnet50_fpn_v2":
-        _freeze_like_pretrained(model, eps=0.0 if name == "fasterrcnn_resnet50_fpn" else 1e-5)
+    if not name.endswith("v2"):
+        _freeze_like_pretrained(model, eps=0.0 if "resnet50" in name else 1e-5)
     model.load_state_dict(state, strict=False)
-    return from_torchvision(model, coco_names(weights.meta["categories"]), NAMES[name])
+    names = coco_names(weights.meta["categories"])
+    if name.startswith("retinanet"):
+        names = ("unused 0", *names)  # its class ids count from 0, which is no class of the data
+    return from_torchvision(model, names, NAMES[name])
 
 
 def _freeze_like_pretrained(model: nn.Module, eps: float) -> None:
@@ -63,15 +70,16 @@ def from_torchvision(
     model: nn.Module | Mapping[str, Tensor],
     names: Sequence[str] | None = None,
     architecture: str | None = None,
-) -> FasterRCNN:
-    """Take over a torchvision Faster R-CNN: weights, and from a model also its settings.
+) -> FasterRCNN | RetinaNet:
+    """Take over a torchvision Faster R-CNN or RetinaNet: weights, and from a model also its settings.
 
     Args:
-        model: one of torchvision's four ``fasterrcnn_*`` models or its state dict. From a state dict the
-            settings are the architecture's own, with frozen normalisation (epsilon 1e-5) where torchvision's
-            pretrained models have it.
-        names: class names without background, in the order of torchvision's ids 1..K. Default: ``class 1``
-            to ``class K``.
+        model: one of torchvision's ``fasterrcnn_*`` or ``retinanet_*`` models or its state dict. From a state
+            dict the settings are the architecture's own, with frozen normalisation (epsilon 1e-5) where
+            torchvision's pretrained models have it.
+        names: class names without background, in the order of torchvision's ids 1..K; for RetinaNet, whose
+            head has a column for every id, in the order of ids 0..K-1. Default: ``class 1``, ``class 2`` …
+            (RetinaNet: from ``class 0``).
         architecture: masu's name; default: recognised. A state dict does not tell the two MobileNet
             architectures apart, there it is needed.
 
@@ -83,23 +91,33 @@ def from_torchvision(
     if name not in ARCHITECTURES or name not in NAMES.values():
         raise InputError(f"architecture: found {name!r}, wanted one of {', '.join(NAMES.values())}")
     config = ARCHITECTURES[name]()
-    assert isinstance(config, FasterRCNNConfig)
     if isinstance(model, nn.Module):
         config = _settings(model, config)
     elif any(
         key.endswith("bn1.num_batches_tracked") or key == "backbone.body.0.1.num_batches_tracked"
         for key in state
     ):
-        config = replace(config, rpn=replace(config.rpn, frozen_norms=False))
-    classes = len(state["roi_heads.box_predictor.cls_score.bias"]) - 1
+        config = with_pyramid(config, replace(pyramid_of(config), frozen_norms=False))
+    if isinstance(config, FasterRCNNConfig):
+        first, classes = 1, len(state["roi_heads.box_predictor.cls_score.bias"]) - 1
+    else:
+        anchors = len(state["head.regression_head.bbox_reg.bias"]) // 4
+        first, classes = 0, len(state["head.classification_head.cls_logits.bias"]) // anchors
     if names is None:
-        names = [f"class {i}" for i in range(1, classes + 1)]
+        names = [f"class {i}" for i in range(first, first + classes)]
     if len(names) != classes:
         raise InputError(
             f"names: found {len(names)} names, wanted {classes}, one per class without background"
         )
-    detector = FasterRCNN(config, names).to(memory_format=torch.channels_last)
-    converted = {_rename(key): _reorder(key, tensor, config) for key, tensor in state.items()}
+    detector: FasterRCNN | RetinaNet
+    if isinstance(config, FasterRCNNConfig):
+        detector = FasterRCNN(config, names)
+        converted = {_rename(key): _reorder(key, tensor, config) for key, tensor in state.items()}
+    else:
+        assert isinstance(config, RetinaNetConfig)
+        detector = RetinaNet(config, names)
+        converted = {_rename_retinanet(key): tensor for key, tensor in state.items()}
+    detector.to(memory_format=torch.channels_last)
     own = detector.state_dict().keys()
     if converted.keys() != own:
         odd = sorted(converted.keys() ^ own)[0]
@@ -111,12 +129,15 @@ def from_torchvision(
 
 
 def _recognise(model: nn.Module | Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str:
+    if "head.classification_head.cls_logits.weight" in state:
+        second = "head.classification_head.conv.0.1.weight" in state
+        return "retinanet_resnet50_fpn_v2" if second else "retinanet_resnet50_fpn"
     if "roi_heads.box_head.0.0.weight" in state:
         return "faster_rcnn_resnet50_fpn_v2"
     if "backbone.body.layer4.0.conv1.weight" in state:
         return "faster_rcnn_resnet50_fpn"
     if "backbone.body.16.0.weight" not in state:
-        raise InputError(f"model: found no torchvision Faster R-CNN, wanted one of {', '.join(NAMES)}")
+        raise InputError(f"model: found no detector of torchvision, wanted one of {', '.join(NAMES)}")
     if isinstance(model, nn.Module):  # settings come from the model, so that either name is right
         return "faster_rcnn_mobilenet_v3_large_fpn"
     raise InputError(
@@ -126,20 +147,58 @@ def _recognise(model: nn.Module | Mapping[str, Tensor], state: Mapping[str, Tens
     )
 
 
-def _settings(model: Any, config: FasterRCNNConfig) -> FasterRCNNConfig:
+def _settings(model: Any, config: Config) -> Config:
     """The configuration with every setting that the torchvision model carries."""
-    transform, rpn, rois, body = model.transform, model.rpn, model.roi_heads, model.backbone.body
+    two_stages = isinstance(config, FasterRCNNConfig)
+    generator = model.rpn.anchor_generator if two_stages else model.anchor_generator
+    config = with_pyramid(config, _pyramid_settings(model, generator, pyramid_of(config)))
+    if isinstance(config, FasterRCNNConfig):
+        return _two_stage_settings(model, config)
+    assert isinstance(config, RetinaNetConfig)
+    box_loss = model.head.regression_head._loss_type
+    if box_loss not in ("l1", "giou"):
+        raise InputError(
+            f"model: found box loss {box_loss!r}, wanted 'l1' or 'giou', which are alike in masu"
+        )
+    return replace(
+        config,
+        match_high=model.proposal_matcher.high_threshold,
+        match_low=model.proposal_matcher.low_threshold,
+        box_loss=box_loss,
+        min_score=model.score_thresh,
+        top_per_level=model.topk_candidates,
+        min_size=0.0,  # torchvision's RetinaNet returns boxes without area too
+        nms_threshold=model.nms_thresh,
+        max_detections=model.detections_per_img,
+    )
+
+
+def _pyramid_settings(model: Any, generator: Any, config: PyramidConfig) -> PyramidConfig:
+    transform, body = model.transform, model.backbone.body
     norms = [m for m in body.modules() if isinstance(m, nn.BatchNorm2d | torchvision.ops.FrozenBatchNorm2d)]
     trained = [n for n, stage in body.named_children() if any(p.requires_grad for p in stage.parameters())]
     first = next(iter(n for n, stage in body.named_children() if any(True for _ in stage.parameters())))
     policy = replace(
-        config.rpn.input,
+        config.input,
         min_size=int(transform.min_size[-1]),
         max_size=int(transform.max_size),
         mean=tuple(transform.image_mean),
         std=tuple(transform.image_std),
         divisor=int(transform.size_divisible),
     )
+    return replace(
+        config,
+        frozen_norms=isinstance(norms[0], torchvision.ops.FrozenBatchNorm2d),
+        norm_eps=norms[0].eps,
+        trained_from=None if trained[:1] == [first] else (trained or ["none"])[0],
+        anchor_sizes=tuple(tuple(float(s) for s in sizes) for sizes in generator.sizes),
+        anchor_ratios=tuple(generator.aspect_ratios[0]),
+        input=policy,
+    )
+
+
+def _two_stage_settings(model: Any, config: FasterRCNNConfig) -> FasterRCNNConfig:
+    rpn, rois = model.rpn, model.roi_heads
     proposals = replace(
         config.rpn.proposals,
         match_high=rpn.proposal_matcher.high_threshold,
@@ -164,19 +223,7 @@ def _settings(model: Any, config: FasterRCNNConfig) -> FasterRCNNConfig:
         nms_threshold=rois.nms_thresh,
         max_detections=rois.detections_per_img,
     )
-    return FasterRCNNConfig(
-        rpn=replace(
-            config.rpn,
-            frozen_norms=isinstance(norms[0], torchvision.ops.FrozenBatchNorm2d),
-            norm_eps=norms[0].eps,
-            trained_from=None if trained[:1] == [first] else (trained or ["none"])[0],
-            anchor_sizes=tuple(tuple(float(s) for s in sizes) for sizes in rpn.anchor_generator.sizes),
-            anchor_ratios=tuple(rpn.anchor_generator.aspect_ratios[0]),
-            input=policy,
-            proposals=proposals,
-        ),
-        rois=second,
-    )
+    return FasterRCNNConfig(rpn=replace(config.rpn, proposals=proposals), rois=second)
 
 
 _RENAMES = (
@@ -200,11 +247,34 @@ _RENAMES = (
 
 
 def _rename(key: str) -> str:
-    for pattern, replacement in _RENAMES:
+    return _first_that_fits(key, _RENAMES)
+
+
+def _first_that_fits(key: str, renames: Sequence[tuple[str, str]]) -> str:
+    for pattern, replacement in renames:
         renamed, count = re.subn("^" + pattern, replacement, key)
         if count:
             return renamed
     return key
+
+
+_RETINANET_RENAMES = (
+    (r"backbone\.body\.", "backbone."),
+    (r"backbone\.fpn\.inner_blocks\.(\d+)\.(?:0\.)?(weight|bias)$", r"fpn.lateral.\1.0.\2"),
+    (r"backbone\.fpn\.layer_blocks\.(\d+)\.(?:0\.)?(weight|bias)$", r"fpn.output.\1.0.\2"),
+    (r"backbone\.fpn\.extra_blocks\.p6\.", "fpn.extra.0."),
+    (r"backbone\.fpn\.extra_blocks\.p7\.", "fpn.extra.1."),
+    (r"head\.classification_head\.cls_logits\.", "head.classes.output."),
+    (r"head\.regression_head\.bbox_reg\.", "head.boxes.output."),
+    (r"head\.classification_head\.conv\.(\d+)\.(?:0\.)?(weight|bias)$", r"head.classes.convs.\1.\2"),
+    (r"head\.classification_head\.conv\.(\d+)\.1\.", r"head.classes.norms.\1."),
+    (r"head\.regression_head\.conv\.(\d+)\.(?:0\.)?(weight|bias)$", r"head.boxes.convs.\1.\2"),
+    (r"head\.regression_head\.conv\.(\d+)\.1\.", r"head.boxes.norms.\1."),
+)
+
+
+def _rename_retinanet(key: str) -> str:
+    return _first_that_fits(key, _RETINANET_RENAMES)
 
 
 def _reorder(key: str, tensor: Tensor, config: FasterRCNNConfig) -> Tensor:

@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from masu.detectors.faster_rcnn import FasterRCNNConfig, RoISettings
 from masu.detectors.proposals import ProposalSettings
+from masu.detectors.pyramid import PyramidConfig
+from masu.detectors.retinanet import RetinaNetConfig
 from masu.detectors.rpn import RPNConfig
 from masu.ops.images import InputPolicy
 
-Config = FasterRCNNConfig | RPNConfig
+Config = FasterRCNNConfig | RetinaNetConfig | RPNConfig
+
+
+def pyramid_of(config: Config) -> PyramidConfig:
+    """The part of a configuration that says backbone, pyramid and input."""
+    return config.rpn if isinstance(config, FasterRCNNConfig) else config
+
+
+def with_pyramid(config: Config, pyramid: PyramidConfig) -> Config:
+    """The configuration with another backbone, pyramid or input."""
+    changes = {field.name: getattr(pyramid, field.name) for field in fields(PyramidConfig)}
+    if isinstance(config, FasterRCNNConfig):
+        return replace(config, rpn=replace(config.rpn, **changes))
+    return replace(config, **changes)
+
 
 DEFAULT = "faster_rcnn_lite0_fpn"
 """The architecture for a computer without GPU; its ImageNet weights are installed with masu."""
@@ -73,6 +89,37 @@ def faster_rcnn_lite0_fpn() -> FasterRCNNConfig:
     return FasterRCNNConfig(rpn=rpn, rois=rois)
 
 
+_RETINA_SIZES = tuple(
+    tuple(float(int(size * 2 ** (step / 3))) for step in range(3)) for size in (32, 64, 128, 256, 512)
+)
+"""Three anchor sizes a level, an octave in thirds, cut to whole pixels as in torchvision."""
+
+
+def retinanet_resnet50_fpn() -> RetinaNetConfig:
+    """RetinaNet on ResNet-50 with FPN (Lin et al. 2017, focal loss), as in torchvision."""
+    return RetinaNetConfig(
+        backbone="resnet50",
+        trained_from="layer2",
+        frozen_norms=True,
+        from_stride=8,
+        extra="convolved",
+        anchor_sizes=_RETINA_SIZES,
+    )
+
+
+def retinanet_resnet50_fpn_v2() -> RetinaNetConfig:
+    """The same with group normalisation and GIoU (after Zhang et al. 2020, ATSS), as in torchvision."""
+    return RetinaNetConfig(
+        backbone="resnet50",
+        trained_from="layer2",
+        from_stride=8,
+        extra="convolved_backbone",
+        anchor_sizes=_RETINA_SIZES,
+        head_norm=True,
+        box_loss="giou",
+    )
+
+
 ARCHITECTURES: dict[str, Callable[[], Config]] = {
     function.__name__: function
     for function in (
@@ -81,6 +128,8 @@ ARCHITECTURES: dict[str, Callable[[], Config]] = {
         faster_rcnn_mobilenet_v3_large_fpn,
         faster_rcnn_resnet50_fpn,
         faster_rcnn_resnet50_fpn_v2,
+        retinanet_resnet50_fpn,
+        retinanet_resnet50_fpn_v2,
         rpn_resnet50_fpn,
     )
 }

@@ -6,6 +6,7 @@ Tensor names are those of the library the network comes from.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -50,6 +51,13 @@ class Stages(nn.Sequential):
             if name in self.returned:
                 maps.append(x)
         return maps
+
+    def use_from_stride(self, stride: int) -> None:
+        """Return only the maps whose stride is at least ``stride``."""
+        used = [s >= stride for s in self.strides]
+        self.returned = tuple(itertools.compress(self.returned, used))
+        self.channels = tuple(itertools.compress(self.channels, used))
+        self.strides = tuple(itertools.compress(self.strides, used))
 
     def freeze_before(self, first_trained: str) -> None:
         """Take every parameter of the stages before ``first_trained`` out of training."""

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from masu.ops.geometry import area
+
 BoxLoss = Callable[[Tensor, Tensor, float], Tensor]
 
 
@@ -38,6 +40,33 @@ def bce(logits: Tensor, target: Tensor, norm: float) -> Tensor:
 def cross_entropy(logits: Tensor, target: Tensor, norm: float) -> Tensor:
     """Cross-entropy of ``(R, C)`` logits against ``(R,)`` class indices."""
     return F.cross_entropy(logits, target, reduction="sum") / norm
+
+
+def focal(logits: Tensor, target: Tensor, norm: float, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
+    """Binary cross-entropy that plays down what is already right (Lin et al. 2017, eq. 5).
+
+    Args:
+        logits: any shape.
+        target: 0 or 1, of the same shape.
+        norm: the sum is divided by this.
+        alpha: weight of the ones; that of the zeros is ``1 - alpha``.
+        gamma: power of the probability of being wrong.
+    """
+    probability = logits.sigmoid()
+    wrong = probability + target - 2 * probability * target
+    weight = (1 - alpha) + target * (2 * alpha - 1)
+    entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    return (weight * wrong.pow(gamma) * entropy).sum() / norm
+
+
+def giou(prediction: Tensor, target: Tensor, norm: float, eps: float = 1e-7) -> Tensor:
+    """1 − generalised IoU of boxes row by row, ``(R, 4)`` xyxy each (Rezatofighi et al. 2019)."""
+    inner = torch.minimum(prediction[:, 2:], target[:, 2:]) - torch.maximum(prediction[:, :2], target[:, :2])
+    outer = torch.maximum(prediction[:, 2:], target[:, 2:]) - torch.minimum(prediction[:, :2], target[:, :2])
+    shared = inner.clamp(min=0).prod(dim=1)
+    union = area(prediction) + area(target) - shared
+    hull = outer.prod(dim=1)
+    return (1 - shared / (union + eps) + (hull - union) / (hull + eps)).sum() / norm
 
 
 BOX_LOSSES: dict[str, BoxLoss] = {"smooth_l1": smooth_l1, "l1": l1, "l2": l2}

@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from masu.detectors.build import make
 from masu.detectors.faster_rcnn import FasterRCNN
-from masu.detectors.zoo import ARCHITECTURES
+from masu.detectors.zoo import ARCHITECTURES, pyramid_of
 from masu.nets.backbones import INSTALLED_WEIGHTS
 
 CLASSES = 80
@@ -30,13 +30,12 @@ def describe() -> list[dict[str, Any]]:
         config = function()
         with torch.device("meta"):
             detector = make(config, [f"class {i}" for i in range(CLASSES)])
-            rpn = detector.rpn if isinstance(detector, FasterRCNN) else detector
+            pyramid = pyramid_of(detector.config)
             with FlopCounterMode(display=False) as counter, torch.no_grad():
                 raw = detector([torch.empty(3, *PHOTOGRAPH)])
                 if isinstance(detector, FasterRCNN):
-                    rois = detector.config.rois
-                    kept, cells = rpn.config.proposals.kept, rois.cells
-                    pooled = torch.empty(kept, rpn.config.fpn_channels, cells, cells)
+                    kept, cells = detector.config.rpn.proposals.kept, detector.config.rois.cells
+                    pooled = torch.empty(kept, pyramid.fpn_channels, cells, cells)
                     detector.predictor(detector.box_head(pooled))
         rows.append(
             {
@@ -46,7 +45,7 @@ def describe() -> list[dict[str, Any]]:
                 "gflop": counter.get_total_flops() / 1e9,
                 "height": raw.images.pixels.shape[2],
                 "width": raw.images.pixels.shape[3],
-                "imagenet": "installed" if rpn.config.backbone in INSTALLED_WEIGHTS else "download",
+                "imagenet": "installed" if pyramid.backbone in INSTALLED_WEIGHTS else "download",
             }
         )
     return rows

@@ -22,8 +22,8 @@ from masu.data.loader import batch_count, epoch_batches
 from masu.data.transforms import Augmentation
 from masu.detectors.build import build, load_weights, save
 from masu.detectors.detector import Detector
-from masu.detectors.rpn import RPN, RPNConfig
-from masu.detectors.zoo import ARCHITECTURES, DEFAULT, LEARNING_RATES
+from masu.detectors.rpn import RPN
+from masu.detectors.zoo import ARCHITECTURES, DEFAULT, LEARNING_RATES, pyramid_of
 from masu.errors import InputError
 from masu.ops.losses import first_non_finite
 from masu.verbs.evaluate import evaluate
@@ -207,8 +207,7 @@ def train(
 
 def backbone_of(architecture: str) -> str:
     """The backbone's name of an architecture."""
-    config = ARCHITECTURES[architecture]()
-    return config.backbone if isinstance(config, RPNConfig) else config.rpn.backbone
+    return pyramid_of(ARCHITECTURES[architecture]()).backbone
 
 
 def _check(data: Dataset, out: Path, resume: bool) -> None:
