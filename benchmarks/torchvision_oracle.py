@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
 from dataclasses import dataclass
 
@@ -282,11 +283,11 @@ def compare_training(
 
 
 def main() -> None:
-    """Print the table of ``docs/parity.md``: full-size photographs, double and single precision."""
+    """Print the table of ``docs/parity.md``, or rows of it: full size, double and single precision."""
     heads = ["architecture", "precision", "proposals, px", "detections, px", "scores", "same order"]
     print("| " + " | ".join([*heads, "losses", "gradients"]) + " |")
     print("|" + " --- |" * 8)
-    for name in NAMES:
+    for name in sys.argv[1:] or NAMES:
         for dtype in (torch.float64, torch.float32):
             model = reference(name, frozen="v2" not in name).to(dtype)
             detector = from_torchvision(model).to(dtype)
