@@ -116,3 +116,16 @@ def test_gradcheck_of_the_head():
         nn.init.normal_(p)
     x = torch.randn(1, 2, 3, 4, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(head._level, (x,))
+
+
+def test_the_gradient_is_equal_to_the_bit_every_time():
+    torch.manual_seed(0)
+    head, x = RPNHead(64, 3), torch.randn(2, 64, 40, 50)
+    rows = torch.arange(40 * 50 * 3)  # neighbours, whose patches overlap
+    runs = []
+    for _ in range(8):
+        leaf = x.clone().requires_grad_()
+        objectness, deltas = head([leaf])
+        loss = objectness.flatten()[rows].square().sum() + deltas.reshape(-1, 4)[rows].square().sum()
+        runs.append(torch.autograd.grad(loss, [leaf, *head.parameters()]))
+    assert all(torch.equal(a, b) for run in runs[1:] for a, b in zip(run, runs[0], strict=True))

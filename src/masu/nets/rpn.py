@@ -92,7 +92,10 @@ def _at_cells(cells: tuple[Tensor, ...], x: Tensor, *layers: Tensor) -> tuple[Te
     image, row, column = (index[:, None, None] for index in cells)
     steps = torch.arange(3, device=x.device)
     padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))
-    patches = padded[image, row + steps[:, None], column + steps].flatten(1)  # (S, 3·3·C)
+    height, width, channels = padded.shape[1:]
+    place = (image * height + row + steps[:, None]) * width + column + steps  # (S, 3, 3)
+    # an embedding, since the gradient of plain indexing adds in the order in which threads arrive
+    patches = F.embedding(place, padded.view(-1, channels)).flatten(1)  # (S, 3·3·C)
     hidden = F.linear(patches, weight.permute(0, 2, 3, 1).flatten(1), bias).relu()
     return F.linear(hidden, objectness.flatten(1), objectness_bias), F.linear(
         hidden, deltas.flatten(1), deltas_bias
