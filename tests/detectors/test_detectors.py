@@ -227,6 +227,15 @@ def test_predict_follows_its_weights(named):
     assert detector._folded() is detector._folded()
 
 
+def test_a_detector_made_in_inference_mode_predicts(named):
+    _, detector = named
+    wanted = detector.predict(photographs(1))[0]
+    with torch.inference_mode():
+        own = make_like(detector)
+        assert_same(own.predict(photographs(1))[0], wanted)
+    assert_same(own.predict(photographs(1))[0], wanted)
+
+
 def test_anchors_follow_the_size_of_the_batch(named):
     _, detector = named
     images = [photographs(1)[0], photographs(1, 128, 224)[0]]

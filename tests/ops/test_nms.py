@@ -169,6 +169,17 @@ def test_compiled_suppression_loads_only_when_it_has_paid_off(unloaded, monkeypa
     assert compiled.cache_info().currsize == 1
 
 
+def test_without_a_folder_for_compiled_code_torchvisions_serves(unloaded, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise RuntimeError("cannot cache function 'suppress': no locator available")
+
+    monkeypatch.setattr("numba.njit", refuse)
+    monkeypatch.delitem(sys.modules, "masu.ops.compiled_nms")
+    monkeypatch.setattr("masu.ops.nms._pairs_so_far", 10**12)
+    assert len(batched_nms(*scattered(30, 0), 0.5)) > 0
+    assert compiled() is None
+
+
 def test_without_numba_torchvisions_serves(unloaded, monkeypatch):
     monkeypatch.setitem(sys.modules, "masu.ops.compiled_nms", None)
     monkeypatch.setattr("masu.ops.nms._pairs_so_far", 10**12)

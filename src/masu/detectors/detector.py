@@ -88,7 +88,9 @@ class Detector(nn.Module):
 
     def _folded(self) -> Detector:
         """The detector with folded normalisation, made anew when a weight or a setting has changed."""
-        weights = [(t.data_ptr(), t._version) for t in (*self.parameters(), *self.buffers())]
+        # a tensor made in inference mode does not count its changes: then nothing is kept
+        tensors = (*self.parameters(), *self.buffers())
+        weights = [(t.data_ptr(), object() if t.is_inference() else t._version) for t in tensors]
         settings = [(m.config, m.names) for m in self.modules() if isinstance(m, Detector)]
         state = (weights, settings)
         if self._last_folded is None or self._last_folded[0] != state:

@@ -72,10 +72,13 @@ def _greedy(
 
 @functools.cache
 def compiled() -> Callable[..., Any] | None:
-    """:func:`masu.ops.compiled_nms.suppress`, or None where numba (``masu[fast]``) is not installed."""
+    """:func:`masu.ops.compiled_nms.suppress`, or None where numba (``masu[fast]``) cannot serve.
+
+    That is where it is not installed, or (RuntimeError) finds no folder that it may keep compiled code in.
+    """
     try:
         from masu.ops.compiled_nms import suppress
-    except ImportError:
+    except (ImportError, RuntimeError):
         return None
     return suppress
 
