@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import statistics
 import subprocess
@@ -128,9 +129,10 @@ def describe_machine() -> str:
 
     import masu
 
-    model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    cpuinfo = Path("/proc/cpuinfo")
+    model = re.search(r"model name\s*: (.*)", cpuinfo.read_text() if cpuinfo.exists() else "")
     return (
         f"masu {masu.__version__}, torch {torch.__version__}, torchvision {torchvision.__version__}; "
-        f"{torch.get_num_threads()} threads on {os.cpu_count()} cores of {model[1] if model else 'unknown'}, "
+        f"{torch.get_num_threads()} threads on {os.cpu_count()} cores of {model[1] if model else platform.machine()}, "
         f"{torch.backends.cpu.get_cpu_capability()}"
     )
