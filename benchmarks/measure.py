@@ -131,8 +131,9 @@ def describe_machine() -> str:
 
     cpuinfo = Path("/proc/cpuinfo")
     model = re.search(r"model name\s*: (.*)", cpuinfo.read_text() if cpuinfo.exists() else "")
+    processor = model[1] if model else platform.machine()
     return (
         f"masu {masu.__version__}, torch {torch.__version__}, torchvision {torchvision.__version__}; "
-        f"{torch.get_num_threads()} threads on {os.cpu_count()} cores of {model[1] if model else platform.machine()}, "
+        f"{torch.get_num_threads()} threads on {os.cpu_count()} cores of {processor}, "
         f"{torch.backends.cpu.get_cpu_capability()}"
     )
