@@ -95,7 +95,7 @@ def train(
     """Train a detector on DATA (Pascal VOC folder, COCO folder or COCO JSON file)."""
     from masu.data.transforms import Augmentation
     from masu.detectors.zoo import DEFAULT
-    from masu.nets.backbones import INSTALLED_WEIGHTS
+    from masu.nets.imagenet import installed
     from masu.terminal import TrainingDisplay
     from masu.verbs.train import TrainSettings, backbone_of
     from masu.verbs.train import train as run
@@ -117,7 +117,7 @@ def train(
         evaluate_every=eval_every,
         seed=seed,
     )
-    if weights == "auto" and backbone_of(settings.architecture) not in INSTALLED_WEIGHTS:
+    if weights == "auto" and not installed(backbone_of(settings.architecture)):
         raise InputError(
             f"--weights: found no installed weights for {settings.architecture}, wanted a choice: "
             "--weights imagenet downloads them, --weights none starts from random ones, "

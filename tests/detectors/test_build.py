@@ -324,8 +324,8 @@ def test_from_imagenet_stem_and_two_stages_are_frozen(weights):
 
 
 def test_auto_needs_no_download(monkeypatch):
-    monkeypatch.setattr(build_module, "imagenet_weights", lambda name: pytest.fail(f"asked for {name}"))
-    small = RPNConfig("mobilenet_v3_large", frozen_norms=True, trained_from="7", anchor_sizes=((8.0,),) * 3)
+    monkeypatch.setattr(build_module, "fill_imagenet", lambda *args: pytest.fail(f"asked for {args[1]}"))
+    small = RPNConfig("mobilenet_v3_large", frozen_norms=True, frozen_stride=8, anchor_sizes=((8.0,),) * 3)
     monkeypatch.setitem(ARCHITECTURES, "small", lambda: small)
     detector = build("small", [], weights="auto")
     assert isinstance(detector, RPN)

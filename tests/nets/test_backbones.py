@@ -1,26 +1,22 @@
-from pathlib import Path
+import copy
 
-import numpy as np
 import pytest
-import skimage
-import skimage.data
-import sklearn.datasets
 import timm
 import torch
 import torch.nn.functional as F
 import torchvision
-from PIL import Image
 from torch import nn
 from torch.testing import assert_close
 
 from masu.errors import InputError
-from masu.nets import backbones
-from masu.nets.backbones import BACKBONES, Stages, imagenet_weights, lite0_to_timm
+from masu.nets.backbones import BACKBONES, Stages, WholeNet, adapt_channels, backbone, timm_stages
 
 STATED = {
     "resnet50": ((256, 512, 1024, 2048), (4, 8, 16, 32)),
     "mobilenet_v3_large": ((160, 960), (32, 32)),
     "efficientnet_lite0": ((40, 112, 320), (8, 16, 32)),
+    "efficientnet_lite1": ((40, 112, 320), (8, 16, 32)),
+    "efficientnet_lite2": ((48, 120, 352), (8, 16, 32)),
 }
 
 
@@ -28,11 +24,6 @@ STATED = {
 def nets():
     torch.manual_seed(0)
     return {name: function().eval() for name, function in BACKBONES.items()}
-
-
-@pytest.fixture(scope="module")
-def file_contents():
-    return backbones._lite0_file_contents()
 
 
 @pytest.mark.parametrize("name", STATED)
@@ -72,19 +63,101 @@ def test_resnet50_is_torchvisions(nets):
         assert_close(a, b)
 
 
-def test_lite0_is_timms(file_contents):
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"])
+def test_lite_is_timms(nets, name):
     oracle = timm.create_model(
-        "tf_efficientnet_lite0", pretrained=False, features_only=True, out_indices=(2, 3, 4)
+        f"tf_{name}", pretrained=False, features_only=True, out_indices=(2, 3, 4)
     ).eval()
-    ours = BACKBONES["efficientnet_lite0"]().eval()
-    ours.load_state_dict(imagenet_weights("efficientnet_lite0"))
-    ours, oracle = ours.double(), oracle.double()
+    ours, oracle = copy.deepcopy(nets[name]).double(), oracle.double()
     oracle.load_state_dict({k.replace("blocks_", "blocks."): v for k, v in ours.state_dict().items()})
     for size in ((64, 96), (65, 97), (66, 127)):  # SAME padding differs between even and odd sides
         image = torch.rand(1, 3, *size, dtype=torch.float64)
         with torch.inference_mode():
             for a, b in zip(ours(image), oracle(image), strict=True):
                 assert_close(a, b, rtol=0, atol=1e-9)
+
+
+KINDS = {
+    "resnet10t": Stages,  # its modules one after the other
+    "mobilenetv3_small_050": Stages,  # blocks within a module
+    "hrnet_w18_small": WholeNet,  # branches
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_feature_extractor_of_timm_gives_its_maps(name):
+    torch.manual_seed(0)
+    oracle = timm.create_model(name, pretrained=False, features_only=True).eval()
+    torch.manual_seed(0)
+    ours = timm_stages(name).eval()
+    assert type(ours) is KINDS[name]
+    assert ours.strides == (2, 4, 8, 16, 32)
+    image = torch.rand(2, 3, 64, 96)
+    with torch.inference_mode():
+        for a, b in zip(ours(image), oracle(image), strict=True):
+            assert_close(a, b)
+        wanted = oracle(image)[2:]
+        ours.use_from_stride(8)
+        for a, b in zip(ours(image), wanted, strict=True):
+            assert_close(a, b)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_network_of_timm_can_be_trained(name):
+    net = timm_stages(name).train()
+    net.freeze_to_stride(0)
+    sum(m.square().mean() for m in net(torch.rand(2, 3, 64, 64))).backward()
+    assert all(p.grad is not None for p in net.parameters() if p.requires_grad)
+
+
+def test_a_network_that_is_no_sequence_is_frozen_whole_or_not_at_all():
+    net = WholeNet(timm.create_model("resnet10t", features_only=True), (8, 8, 8, 8, 8), (2, 4, 8, 16, 32))
+    with pytest.raises(InputError, match="frozen stride: found 4, wanted 0 or at least 32, since"):
+        net.freeze_to_stride(4)
+    assert all(p.requires_grad for p in net.parameters())
+    net.freeze_to_stride(32)
+    assert not any(p.requires_grad for p in net.parameters())
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("resnet", ""),
+        ("timm/nonsense", " (Unknown model (nonsense))"),
+        ("timm/vit_tiny_patch16_224", " (Input height (64) doesn't match model (224).)"),
+    ],
+)
+def test_what_is_no_backbone_is_refused(name, why):
+    with pytest.raises(InputError) as caught:
+        backbone(name)
+    assert str(caught.value) == (
+        f"backbone: found {name!r}{why}, wanted one of {', '.join(BACKBONES)}, or timm/NAME with a feature "
+        "extractor of timm for images of any size, such as timm/mobilenetv4_conv_small"
+    )
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4, 13])
+@pytest.mark.parametrize("name", ["resnet50", "efficientnet_lite0", "timm/resnet10t"])
+def test_other_channels(name, channels):
+    net = backbone(name, channels).eval()
+    assert net.in_channels == channels
+    with torch.inference_mode():
+        assert len(net(torch.zeros(1, channels, 64, 64))) == len(net.strides)
+
+
+def test_a_grey_picture_seen_with_one_channel_is_the_same_as_in_colour():
+    weight, grey = torch.randn(4, 3, 3, 3), torch.rand(1, 1, 9, 9)
+    assert_close(F.conv2d(grey, adapt_channels(weight, 1)), F.conv2d(grey.expand(-1, 3, -1, -1), weight))
+    assert_close(
+        F.conv2d(grey.expand(-1, 6, -1, -1), adapt_channels(weight, 6)),
+        F.conv2d(grey.expand(-1, 3, -1, -1), weight),
+    )
+    assert adapt_channels(torch.tensor([[1.0, 2.0, 3.0]])[..., None, None], 4).flatten().tolist() == [
+        0.75,
+        1.5,
+        2.25,
+        0.75,
+    ]
 
 
 class Add(nn.Module):
@@ -101,111 +174,23 @@ def test_stages_return_the_named_outputs_in_order():
     assert [m.item() for m in net(torch.tensor(0.0))] == [1, 111]
 
 
-@pytest.mark.parametrize(("first", "frozen"), [("a", ""), ("b", "a"), ("c", "ab"), ("none", "abc")])
-def test_freeze_before_takes_the_earlier_stages_out_of_training(first, frozen):
-    net = Stages({"a": Add(1), "b": Add(10), "c": Add(100)}, ("c",), (1,), (1,))
-    net.freeze_before(first)
-    assert "".join(n for n, stage in net.named_children() if not stage.step.requires_grad) == frozen
+class Halve(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 1, stride=2)
 
-
-def photograph(name):
-    match name:
-        case "cat":
-            return skimage.data.chelsea()
-        case "coffee":
-            return skimage.data.coffee()
-        case "flower":
-            return sklearn.datasets.load_sample_image("flower.jpg")
-        case "moped":
-            return np.asarray(Image.open(Path(skimage.__file__).parent / "data" / "motorcycle_left.png"))
-
-
-@pytest.fixture(scope="module")
-def classifier(file_contents):
-    net = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
-    renamed = lite0_to_timm(file_contents)
-    net.load_state_dict({k.replace("blocks_", "blocks."): v for k, v in renamed.items()})
-    return net
+    def forward(self, x):
+        return self.conv(x)
 
 
 @pytest.mark.parametrize(
-    ("name", "classes"), [("cat", {281, 282, 285}), ("coffee", {967}), ("flower", {985}), ("moped", {665})]
+    ("stride", "frozen"), [(0, ""), (1, ""), (2, "a"), (4, "abn"), (7, "abn"), (8, "abnc"), (32, "abnc")]
 )
-def test_the_renamed_weights_recognise_photographs(classifier, name, classes):
-    image = Image.fromarray(np.array(photograph(name))).convert("RGB")
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    image = image.crop((left, top, left + side, top + side)).resize((224, 224), Image.Resampling.BICUBIC)
-    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None] / 255  # (H, W, C) → (1, C, H, W)
-    with torch.inference_mode():
-        scores = F.softmax(classifier((pixels - 0.5) / 0.5), dim=1)[0]
-    assert scores.argmax().item() in classes
-
-
-def test_renaming_keeps_every_tensor(file_contents):
-    renamed = lite0_to_timm(file_contents)
-    assert len(renamed) == len(file_contents) == 296
-    assert {id(t) for t in renamed.values()} == {id(t) for t in file_contents.values()}
-
-
-@pytest.mark.parametrize(
-    ("theirs", "ours"),
-    [
-        ("_conv_stem.weight", "conv_stem.weight"),
-        ("_bn0.running_mean", "bn1.running_mean"),
-        ("_blocks.0._depthwise_conv.weight", "blocks_0.0.conv_dw.weight"),
-        ("_blocks.0._bn1.bias", "blocks_0.0.bn1.bias"),
-        ("_blocks.0._project_conv.weight", "blocks_0.0.conv_pw.weight"),
-        ("_blocks.0._bn2.weight", "blocks_0.0.bn2.weight"),
-        ("_blocks.1._expand_conv.weight", "blocks_1.0.conv_pw.weight"),
-        ("_blocks.2._bn1.weight", "blocks_1.1.bn2.weight"),
-        ("_blocks.15._project_conv.weight", "blocks_6.0.conv_pwl.weight"),
-        ("_conv_head.weight", "conv_head.weight"),
-        ("_bn1.weight", "bn2.weight"),
-        ("_fc.bias", "classifier.bias"),
-    ],
-)
-def test_renaming_by_hand(theirs, ours):
-    assert list(lite0_to_timm({theirs: torch.zeros(1)})) == [ours]
-
-
-def test_imagenet_weights_fill_every_tensor_of_lite0():
-    net, state = BACKBONES["efficientnet_lite0"](), imagenet_weights("efficientnet_lite0")
-    assert state.keys() == net.state_dict().keys()
-    for name, tensor in net.state_dict().items():
-        assert tensor.shape == state[name].shape, name
-        assert torch.isfinite(state[name]).all(), name
-
-
-class Unreachable:
-    url = "https://example.org/weights.pth"
-
-    def get_state_dict(self, progress, check_hash):
-        raise OSError("no network")
-
-
-def test_a_failed_download_says_what_else_there_is(monkeypatch):
-    monkeypatch.setattr(
-        torchvision.models, "get_model_weights", lambda name: {"IMAGENET1K_V1": Unreachable()}
+def test_stages_up_to_a_stride_are_taken_out_of_training(stride, frozen):
+    net = Stages(
+        {"a": Halve(), "b": Halve(), "n": nn.BatchNorm2d(3), "c": Halve()}, ("b", "c"), (3, 3), (4, 8)
     )
-    with pytest.raises(InputError) as caught:
-        imagenet_weights("resnet50")
-    assert str(caught.value) == (
-        "ImageNet weights of resnet50: download from https://example.org/weights.pth failed (no network); "
-        "wanted a network connection. Start from a file (--weights FILE), from nothing (--weights none), or "
-        "choose faster_rcnn_lite0_fpn, whose weights are installed"
-    )
-
-
-@pytest.mark.parametrize("name", ["resnet50", "mobilenet_v3_large"])
-def test_torchvisions_weights_fill_every_tensor(monkeypatch, nets, name):
-    model = torchvision.models.get_model(name, weights=None)
-
-    class Downloaded:
-        def get_state_dict(self, progress, check_hash):
-            return model.state_dict()
-
-    monkeypatch.setattr(torchvision.models, "get_model_weights", lambda name: {"IMAGENET1K_V1": Downloaded()})
-    state, own = imagenet_weights(name), nets[name].state_dict()
-    assert state.keys() == own.keys()
-    assert all(state[k].shape == own[k].shape for k in own)
+    net.freeze_to_stride(stride)
+    assert "".join(
+        n for n, s in net.named_children() if not any(p.requires_grad for p in s.parameters())
+    ) == (frozen)

@@ -16,6 +16,7 @@ from PIL import Image
 
 from masu.data.formats import read_dataset
 from masu.errors import InputError
+from masu.ops.images import InputPolicy
 from masu.records import Detections
 from masu.verbs import demo as demo_module
 from masu.verbs.demo import demo
@@ -302,6 +303,7 @@ class _Seer:
 
     names = NAMES
     kind = "detector"
+    input = InputPolicy()
 
     def predict(self, images: Any, threshold: float | None = None, batch_size: int = 1) -> list[Detections]:
         box, score, label = torch.tensor([[5.0, 5, 40, 60]]), torch.tensor([0.9]), torch.tensor([7])

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from masu.errors import InputError
+from masu.ops.images import InputPolicy
 from masu.records import Detections
 from masu.verbs.detect import detect
 
@@ -19,6 +20,7 @@ class Stub:
 
     names = NAMES
     kind = "detector"
+    input = InputPolicy()
 
     def __init__(self):
         self.batches = []

@@ -3,6 +3,7 @@ import pytest
 from PIL import Image
 
 from masu.errors import InputError
+from masu.ops.images import InputPolicy
 from masu.records import Detections, Target
 from masu.verbs.evaluate import evaluate
 from masu.verbs.metrics import Metrics, ProposalMetrics
@@ -28,6 +29,8 @@ class Data:
 
 class Stub:
     """Finds the corner object; the class is given for each image by its width."""
+
+    input = InputPolicy()
 
     def __init__(self, names, answers, kind="detector"):
         self.names, self.answers, self.kind = names, answers, kind

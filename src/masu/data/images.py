@@ -34,12 +34,12 @@ IMAGE_SUFFIXES = frozenset(
         ".ppm",
         ".pgm",
         ".jp2",
+        ".npy",
     )
 )
 """Suffixes, lower case, by which images are found in folders; a file named outright may have any."""
 
-# Pillow's decoders raise these for damaged files, besides the OSError that they document.
-_DECODER_ERRORS = (
+DECODER_ERRORS = (
     OSError,
     ValueError,
     SyntaxError,
@@ -53,6 +53,7 @@ _DECODER_ERRORS = (
     struct.error,
     zlib.error,
 )
+"""What decoders raise for damaged files, besides the OSError that Pillow documents."""
 
 
 class UnreadableImageError(InputError):
@@ -62,8 +63,8 @@ class UnreadableImageError(InputError):
         found: what is wrong with it, without the path.
     """
 
-    def __init__(self, path: object, found: str, fix: str) -> None:
-        super().__init__(str(bad_input(path, found, "an image Pillow can read", fix)))
+    def __init__(self, path: object, found: str, fix: str, wanted: str = "an image Pillow can read") -> None:
+        super().__init__(str(bad_input(path, found, wanted, fix)))
         self.found = " ".join(found.split())
 
 
@@ -147,7 +148,7 @@ def _read_picture(image: Image.Image) -> Tensor:
         return _decode(image, "image")
     except InputError:
         raise
-    except _DECODER_ERRORS as error:  # Pillow opens lazily: the damage may show only now
+    except DECODER_ERRORS as error:  # Pillow opens lazily: the damage may show only now
         thing = getattr(image, "filename", "") or "image"
         found = f"a damaged image ({type(error).__name__}: {error})"
         raise UnreadableImageError(thing, found, "replace the file or leave it out") from None
@@ -172,7 +173,7 @@ def _read_file(path: Path) -> Tensor:
         raise UnreadableImageError(path, f"too large an image ({error})", "cut it into tiles") from None
     except InputError:
         raise
-    except _DECODER_ERRORS as error:
+    except DECODER_ERRORS as error:
         found = f"a damaged image ({type(error).__name__}: {error})"
         raise UnreadableImageError(path, found, "replace the file or leave it out") from None
 

@@ -16,8 +16,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as Indexed
 
+from masu.data.bands import read_pixels
 from masu.data.dataset import Dataset, Fault
-from masu.data.images import UnreadableImageError, read_image
+from masu.data.images import UnreadableImageError
 from masu.data.reading import bad_input, fit_box
 from masu.data.transforms import Augmentation, augment
 from masu.records import Target
@@ -28,7 +29,7 @@ class Batch:
     """Images and their targets, ready for a detector.
 
     Attributes:
-        images: n tensors ``(3, H, W)`` uint8, each of its own size.
+        images: n tensors ``(3, H, W)`` uint8 (or ``channels``, see there), each of its own size.
         targets: n targets, boxes in pixels of these images.
         paths: the n files the images came from.
         number: position in the epoch, from 0; the ``start`` of what follows is ``number + 1``.
@@ -60,6 +61,7 @@ def epoch_batches(
     seed: int,
     epoch: int,
     augmentation: Augmentation | None = None,
+    channels: int | None = None,
     start: int = 0,
     workers: int = 0,
     on_fault: Callable[[Fault], None] | None = None,
@@ -76,6 +78,7 @@ def epoch_batches(
         seed: any integer.
         epoch: number of the epoch, from 0.
         augmentation: how to vary the images; None leaves them as they are.
+        channels: of the images, None for RGB; see :func:`masu.data.bands.read_pixels`.
         start: number of the first batch to give, to go on in the middle of an epoch.
         workers: processes that read ahead, no more than there are processors; 0 reads in this one.
         on_fault: called with each image that cannot be read and is skipped, and with each box that had to
@@ -88,7 +91,7 @@ def epoch_batches(
     count = batch_count(dataset, batch_size)
     _at_least("start", start, 0)
     _at_least("workers", workers, 0)
-    plan = _Plan(dataset, batch_size, seed, epoch, augmentation)
+    plan = _Plan(dataset, batch_size, seed, epoch, augmentation, channels)
     for part in _in_order(plan, range(start, count), min(workers, os.cpu_count() or 1)):
         for fault in part.faults:
             if on_fault is not None:
@@ -132,13 +135,19 @@ class _Plan(Indexed[_Part]):
     """An epoch by batch number: ``plan[number]`` reads that batch."""
 
     def __init__(
-        self, dataset: Dataset, batch_size: int, seed: int, epoch: int, augmentation: Augmentation | None
+        self,
+        dataset: Dataset,
+        batch_size: int,
+        seed: int,
+        epoch: int,
+        augmentation: Augmentation | None,
+        channels: int | None,
     ) -> None:
         generator = torch.Generator().manual_seed(_mixed(seed, epoch))
         order = torch.randperm(len(dataset), generator=generator).tolist()
         self.batches = [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
         self.samples = [(sample.image, _packed(sample.target)) for sample in dataset.samples]
-        self.seed, self.epoch, self.augmentation = seed, epoch, augmentation
+        self.seed, self.epoch, self.augmentation, self.channels = seed, epoch, augmentation, channels
 
     def __len__(self) -> int:
         return len(self.batches)
@@ -152,13 +161,14 @@ class _Plan(Indexed[_Part]):
     def _load(self, index: int, part: _Part) -> None:
         path, packed = self.samples[index]
         try:
-            image = read_image(path)
+            image = read_pixels(path, self.channels)
         except UnreadableImageError as error:
             part.faults.append(Fault(path, _WHOLE_IMAGE, error.found, "skipped"))
             return
         target = _inside(_unpacked(packed), image, path, part.faults)
         if self.augmentation is not None:
-            image, target = augment(image, target, self.augmentation, _mixed(self.seed, self.epoch, index))
+            draw = _mixed(self.seed, self.epoch, index)
+            image, target = augment(image, target, self.augmentation, draw, bands=self.channels is not None)
         part.loaded.append(_Loaded(path, image.numpy(), _packed(target)))
 
 

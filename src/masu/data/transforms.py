@@ -68,7 +68,9 @@ class Augmentation:
         object.__setattr__(self, "scale", scale)
 
 
-def augment(image: Tensor, target: Target, augmentation: Augmentation, seed: int) -> tuple[Tensor, Target]:
+def augment(
+    image: Tensor, target: Target, augmentation: Augmentation, seed: int, bands: bool = False
+) -> tuple[Tensor, Target]:
     """A varied copy of an image and its boxes, the same for the same seed.
 
     Boxes are clipped to a crop; a labelled object of which less than 30 % of the area stays visible is left
@@ -76,10 +78,12 @@ def augment(image: Tensor, target: Target, augmentation: Augmentation, seed: int
     is not made. The global random state is neither read nor changed.
 
     Args:
-        image: ``(3, H, W)`` uint8, or float 0–1, on the CPU.
+        image: ``(3, H, W)`` uint8, or float 0–1, on the CPU; with ``bands`` ``(C, H, W)`` and floats of any
+            range.
         target: its objects, xyxy in pixels of ``image``.
         augmentation: what to vary, and how much.
         seed: any integer from 0 below 2**63.
+        bands: the channels are no colours: all become brighter and steeper together.
 
     Returns:
         The image, same dtype but perhaps another size, and its target.
@@ -91,7 +95,7 @@ def augment(image: Tensor, target: Target, augmentation: Augmentation, seed: int
     smallest, largest = augmentation.scale
     # Colour and flips first: zooming out makes the image larger.
     if recolour < augmentation.photometric:
-        image = _recoloured(image, colour)
+        image = _steeper(image, colour) if bands else _recoloured(image, colour)
     picture = tv_tensors.Image(image)
     if flip_x < augmentation.horizontal_flip:
         boxes = F.horizontal_flip(_boxes(picture, target))
@@ -184,3 +188,14 @@ def _recoloured(image: Tensor, draws: list[float]) -> Tensor:
     if image.dtype == torch.uint8:
         return torch.from_numpy(changed.round(out=changed).clip(0, 255, out=changed).astype(np.uint8))
     return torch.from_numpy(changed.clip(0, 1, out=changed)).to(image.dtype)
+
+
+def _steeper(image: Tensor, draws: list[float]) -> Tensor:
+    """Brightness and contrast about each channel's mean, without limits for floats."""
+    lighter, steeper = 1 + _BRIGHTNESS * (2 * draws[0] - 1), 1 + _CONTRAST * (2 * draws[1] - 1)
+    values = image.numpy().astype(np.float32)  # (C, H, W)
+    mean = values[:, ::4, ::4].mean((1, 2), dtype=np.float64).astype(np.float32)[:, None, None]
+    changed = lighter * (mean + steeper * (values - mean))
+    if image.dtype == torch.uint8:
+        return torch.from_numpy(changed.round().clip(0, 255).astype(np.uint8))
+    return torch.from_numpy(changed).to(image.dtype)

@@ -19,12 +19,13 @@ from torch import nn
 import masu
 from masu.detectors.detector import Detector
 from masu.detectors.faster_rcnn import FasterRCNN, FasterRCNNConfig
+from masu.detectors.pyramid import PyramidDetector
 from masu.detectors.retinanet import RetinaNet, RetinaNetConfig
 from masu.detectors.rpn import RPN, RPNConfig
 from masu.detectors.torchvision_models import from_torchvision, load_torchvision
 from masu.detectors.zoo import ARCHITECTURES, Config, pyramid_of, with_pyramid
 from masu.errors import InputError
-from masu.nets.backbones import INSTALLED_WEIGHTS, imagenet_weights
+from masu.nets.imagenet import fill_imagenet, installed
 
 __all__ = ["build", "from_torchvision", "load", "load_weights", "make", "save"]
 
@@ -38,42 +39,56 @@ Start = Literal["auto", "imagenet", "none"]
 
 
 def build(
-    architecture: str, names: Sequence[str], weights: Start = "auto", image_size: int | None = None
+    architecture: str | Config, names: Sequence[str], weights: Start = "auto", image_size: int | None = None
 ) -> Detector:
     """A new detector, ready to be trained.
 
     Args:
-        architecture: a name that ``masu models`` lists.
+        architecture: a name that ``masu models`` lists, or a configuration.
         names: class names, without background; a proposals-only architecture has the one class ``object``.
-        weights: what the backbone starts from. ``"imagenet"``: pretrained weights, normalisation constant,
-            early stages frozen. ``"none"``: random, everything trained. ``"auto"``: ``"imagenet"`` where
-            these weights are installed and need no download, else ``"none"``.
+        weights: what the backbone starts from. ``"imagenet"``: pretrained weights, with the normalisation and
+            the early stages that the configuration holds constant. ``"none"``: random, everything trained.
+            ``"auto"``: ``"imagenet"`` where these weights are installed and need no download, else
+            ``"none"``.
         image_size: length of the shorter side the network sees; default: the architecture's own.
 
     Raises:
         InputError: for an unknown architecture, repeated or missing names, or a download that fails.
     """
-    if architecture not in ARCHITECTURES:
-        raise InputError(f"architecture: found {architecture!r}, wanted one of {', '.join(ARCHITECTURES)}")
+    config = configuration(architecture) if isinstance(architecture, str) else architecture
     if weights not in get_args(Start):
         raise InputError(f"weights: found {weights!r}, wanted one of {', '.join(get_args(Start))}")
     if image_size is not None and image_size < 32:
         raise InputError(f"image_size: found {image_size}, wanted at least 32 pixels")
-    config = ARCHITECTURES[architecture]()
     pyramid = pyramid_of(config)
-    pretrained = weights == "imagenet" or (weights == "auto" and pyramid.backbone in INSTALLED_WEIGHTS)
+    pretrained = weights == "imagenet" or (weights == "auto" and installed(pyramid.backbone))
     if not pretrained:
-        pyramid = replace(pyramid, frozen_norms=False, trained_from=None)
+        pyramid = replace(pyramid, frozen_norms=False, frozen_stride=0, frozen_depthwise=False)
     if image_size is not None:
         longest = image_size * pyramid.input.max_size // pyramid.input.min_size
         pyramid = replace(pyramid, input=replace(pyramid.input, min_size=image_size, max_size=longest))
     detector = make(with_pyramid(config, pyramid), names)
     if pretrained:
-        stages = (detector.rpn if isinstance(detector, FasterRCNN) else detector).backbone
-        known = stages.state_dict().keys()
-        state = imagenet_weights(pyramid.backbone)
-        _fill(stages, {name: state[name] for name in state if name in known}, "ImageNet weights")
+        fill_imagenet(pyramid_detector(detector).backbone, pyramid.backbone)
     return detector
+
+
+def configuration(architecture: str) -> Config:
+    """The configuration of an architecture by its name.
+
+    Raises:
+        InputError: for an unknown name.
+    """
+    if architecture not in ARCHITECTURES:
+        raise InputError(f"architecture: found {architecture!r}, wanted one of {', '.join(ARCHITECTURES)}")
+    return ARCHITECTURES[architecture]()
+
+
+def pyramid_detector(detector: Detector) -> PyramidDetector:
+    """The part of a detector that holds backbone, pyramid and anchors."""
+    part = detector.rpn if isinstance(detector, FasterRCNN) else detector
+    assert isinstance(part, PyramidDetector)
+    return part
 
 
 def make(config: Config, names: Sequence[str]) -> FasterRCNN | RetinaNet | RPN:

@@ -12,9 +12,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from masu.data.images import read_image
+from masu.data.bands import read_pixels
 from masu.detectors.proposals import Raw
 from masu.nets.folding import share_weights
+from masu.ops.images import InputPolicy
 from masu.records import Detections, Target
 
 ImageSource = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any] | Tensor
@@ -33,6 +34,11 @@ class Detector(nn.Module):
     config: Any
     _last_folded: tuple[object, Detector] | None = None
     kind: ClassVar[Literal["detector", "proposals"]]
+
+    @property
+    @abstractmethod
+    def input(self) -> InputPolicy:
+        """How images are brought to the network."""
 
     @abstractmethod
     def forward(self, images: Sequence[Tensor]) -> Raw:
@@ -82,7 +88,10 @@ class Detector(nn.Module):
         found: list[Detections] = []
         with torch.inference_mode():
             for start in range(0, len(images), batch_size):
-                batch = [read_image(image).to(device) for image in images[start : start + batch_size]]
+                batch = [
+                    read_pixels(image, self.input.channels).to(device)
+                    for image in images[start : start + batch_size]
+                ]
                 found += folded.detections(folded(batch))
         return found if threshold is None else [d.above(threshold) for d in found]
 

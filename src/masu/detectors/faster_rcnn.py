@@ -20,6 +20,7 @@ from masu.nets.folding import fold_norms
 from masu.nets.heads import BoxHead, BoxPredictor
 from masu.ops.coder import Weights, decode
 from masu.ops.geometry import clip, degenerate, resize
+from masu.ops.images import InputPolicy
 from masu.ops.losses import cross_entropy
 from masu.ops.nms import batched_nms
 from masu.ops.roi_align import assign_levels, roi_align
@@ -100,6 +101,12 @@ class FasterRCNN(Detector):
         rois = config.rois
         self.box_head = BoxHead(config.rpn.fpn_channels, rois.cells, rois.convs, rois.hidden)
         self.predictor = BoxPredictor(rois.hidden[-1], len(self.names))
+
+    @property
+    def input(self) -> InputPolicy:
+        """See :attr:`Detector.input`."""
+        policy: InputPolicy = self.config.rpn.input
+        return policy
 
     def forward(self, images: Sequence[Tensor]) -> Raw:
         """Steps 1 to 3: features, RPN head, anchors."""

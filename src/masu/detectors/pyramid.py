@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from masu.detectors.detector import Detector
-from masu.nets.backbones import BACKBONES
+from masu.nets.backbones import PROBE, backbone
+from masu.nets.conv import freeze_depthwise
 from masu.nets.folding import fold_norms, join_norms
 from masu.nets.fpn import FPN, Extra
 from masu.nets.norm import freeze_norms, set_norm_eps
@@ -25,10 +26,12 @@ class PyramidConfig:
     """Backbone, pyramid and anchors; stored in the model file.
 
     Attributes:
-        backbone: a name of ``masu.nets.backbones.BACKBONES``.
+        backbone: see :func:`masu.nets.backbones.backbone`.
         frozen_norms: keep the backbone's normalisation constant, as one does with pretrained weights.
-        norm_eps: epsilon of the backbone's normalisation.
-        trained_from: first backbone stage that is trained; None trains all.
+        norm_eps: epsilon of the backbone's normalisation; None: its own.
+        frozen_stride: backbone stages whose maps have at most this stride stay as they are; 0 trains all.
+        frozen_depthwise: depthwise filters of the backbone stay as they are. Their gradient costs a sixth of
+            a training step.
         from_stride: backbone maps of smaller stride are not used.
         fpn_channels: channels of every pyramid level.
         fpn_norm: batch normalisation in the pyramid.
@@ -40,8 +43,9 @@ class PyramidConfig:
 
     backbone: str
     frozen_norms: bool = False
-    norm_eps: float = 1e-5
-    trained_from: str | None = None
+    norm_eps: float | None = None
+    frozen_stride: int = 0
+    frozen_depthwise: bool = False
     from_stride: int = 1
     fpn_channels: int = 256
     fpn_norm: bool = False
@@ -51,8 +55,6 @@ class PyramidConfig:
     input: InputPolicy = field(default_factory=InputPolicy)
 
     def __post_init__(self) -> None:
-        if self.backbone not in BACKBONES:
-            raise ValueError(f"backbone: found {self.backbone!r}, wanted one of {', '.join(BACKBONES)}")
         if len({len(sizes) for sizes in self.anchor_sizes}) != 1:
             raise ValueError(
                 f"anchor_sizes: found {[len(s) for s in self.anchor_sizes]} sizes per level, "
@@ -68,14 +70,17 @@ class PyramidDetector(Detector):
     def __init__(self, config: PyramidConfig) -> None:
         super().__init__()
         self.config = config
-        self.backbone = BACKBONES[config.backbone]()
+        channels = len(config.input.mean)
+        self.backbone = backbone(config.backbone, channels)
         self.backbone.use_from_stride(config.from_stride)
-        set_norm_eps(self.backbone, config.norm_eps)
+        if config.norm_eps is not None:
+            set_norm_eps(self.backbone, config.norm_eps)
         if config.frozen_norms:
             freeze_norms(self.backbone)
-            join_norms(self.backbone, torch.zeros((1, 3, 64, 64)))
-        if config.trained_from is not None:
-            self.backbone.freeze_before(config.trained_from)
+            join_norms(self.backbone, torch.zeros((1, channels, PROBE, PROBE)))
+        self.backbone.freeze_to_stride(config.frozen_stride)
+        if config.frozen_depthwise:
+            freeze_depthwise(self.backbone)
         self.fpn = FPN(self.backbone.channels, config.fpn_channels, config.fpn_norm, config.extra)
         if len(config.anchor_sizes) != self.fpn.levels:
             raise ValueError(
@@ -84,6 +89,11 @@ class PyramidDetector(Detector):
             )
         self._last_anchors: tuple[object, Tensor, tuple[int, ...]] | None = None
         self.cells = [cell_anchors(sizes, config.anchor_ratios) for sizes in config.anchor_sizes]
+
+    @property
+    def input(self) -> InputPolicy:
+        """See :attr:`Detector.input`."""
+        return self.config.input
 
     def features(self, images: Sequence[Tensor]) -> tuple[ImageBatch, list[Tensor]]:
         """Steps 1 and 2: the batch as the network sees it, and its levels ``(N, C, H_l, W_l)``."""
@@ -108,6 +118,6 @@ class PyramidDetector(Detector):
 
     def fold_norms(self) -> None:
         """See :meth:`Detector.fold_norms`."""
-        pixels = next(self.parameters()).new_zeros((1, 3, 64, 64))
+        pixels = next(self.parameters()).new_zeros((1, self.backbone.in_channels, PROBE, PROBE))
         fold_norms(self.backbone, pixels)
         fold_norms(self.fpn, self.backbone(pixels))

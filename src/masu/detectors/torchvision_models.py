@@ -16,6 +16,7 @@ from masu.detectors.pyramid import PyramidConfig
 from masu.detectors.retinanet import RetinaNet, RetinaNetConfig
 from masu.detectors.zoo import ARCHITECTURES, Config, pyramid_of, with_pyramid
 from masu.errors import InputError
+from masu.nets.backbones import PROBE
 
 NAMES = {
     "fasterrcnn_resnet50_fpn": "faster_rcnn_resnet50_fpn",
@@ -176,8 +177,6 @@ def _settings(model: Any, config: Config) -> Config:
 def _pyramid_settings(model: Any, generator: Any, config: PyramidConfig) -> PyramidConfig:
     transform, body = model.transform, model.backbone.body
     norms = [m for m in body.modules() if isinstance(m, nn.BatchNorm2d | torchvision.ops.FrozenBatchNorm2d)]
-    trained = [n for n, stage in body.named_children() if any(p.requires_grad for p in stage.parameters())]
-    first = next(iter(n for n, stage in body.named_children() if any(True for _ in stage.parameters())))
     policy = replace(
         config.input,
         min_size=int(transform.min_size[-1]),
@@ -190,11 +189,26 @@ def _pyramid_settings(model: Any, generator: Any, config: PyramidConfig) -> Pyra
         config,
         frozen_norms=isinstance(norms[0], torchvision.ops.FrozenBatchNorm2d),
         norm_eps=norms[0].eps,
-        trained_from=None if trained[:1] == [first] else (trained or ["none"])[0],
+        frozen_stride=_frozen_stride(body),
         anchor_sizes=tuple(tuple(float(s) for s in sizes) for sizes in generator.sizes),
         anchor_ratios=tuple(generator.aspect_ratios[0]),
         input=policy,
     )
+
+
+def _frozen_stride(body: nn.Module) -> int:
+    """The stride up to which a torchvision backbone takes no part in training.
+
+    One setting has no counterpart: of MobileNet's stages of stride 32 torchvision can freeze the first only.
+    """
+    x, strides = torch.zeros((1, 3, PROBE, PROBE)), [0]
+    with torch.no_grad():
+        for stage in body.eval().children():
+            x = stage(x)
+            if any(p.requires_grad for p in stage.parameters()):
+                return max(s for s in strides if s < PROBE // x.shape[-1])
+            strides.append(PROBE // x.shape[-1])
+    return strides[-1]
 
 
 def _two_stage_settings(model: Any, config: FasterRCNNConfig) -> FasterRCNNConfig:

@@ -10,6 +10,7 @@ from masu.detectors.proposals import ProposalSettings
 from masu.detectors.pyramid import PyramidConfig
 from masu.detectors.retinanet import RetinaNetConfig
 from masu.detectors.rpn import RPNConfig
+from masu.nets.imagenet import pretraining_pixels
 from masu.ops.images import InputPolicy
 
 Config = FasterRCNNConfig | RetinaNetConfig | RPNConfig
@@ -28,13 +29,23 @@ def with_pyramid(config: Config, pyramid: PyramidConfig) -> Config:
     return replace(config, **changes)
 
 
+def with_backbone(config: Config, backbone: str) -> Config:
+    """The configuration on another backbone, with the pixel statistics that one was pretrained with."""
+    pyramid = pyramid_of(config)
+    mean, std = pretraining_pixels(backbone)
+    changed = replace(
+        pyramid, backbone=backbone, norm_eps=None, input=replace(pyramid.input, mean=mean, std=std)
+    )
+    return with_pyramid(config, changed)
+
+
 DEFAULT = "faster_rcnn_lite0_fpn"
 """The architecture for a computer without GPU; its ImageNet weights are installed with masu."""
 
 
 def rpn_resnet50_fpn() -> RPNConfig:
     """RPN on ResNet-50 with FPN (Lin et al. 2017, section 4.1): proposals only."""
-    return RPNConfig(backbone="resnet50", trained_from="layer2", frozen_norms=True)
+    return RPNConfig(backbone="resnet50", frozen_stride=4, frozen_norms=True, from_stride=4)
 
 
 def faster_rcnn_resnet50_fpn() -> FasterRCNNConfig:
@@ -44,7 +55,7 @@ def faster_rcnn_resnet50_fpn() -> FasterRCNNConfig:
 
 def faster_rcnn_resnet50_fpn_v2() -> FasterRCNNConfig:
     """The same with the heads of Li et al. 2021 (ViT detection, section 2.1), as in torchvision."""
-    rpn = RPNConfig(backbone="resnet50", trained_from="layer2", fpn_norm=True, head_depth=2)
+    rpn = RPNConfig(backbone="resnet50", frozen_stride=4, from_stride=4, fpn_norm=True, head_depth=2)
     return FasterRCNNConfig(rpn=rpn, rois=RoISettings(convs=4, hidden=(1024,)))
 
 
@@ -53,7 +64,7 @@ def faster_rcnn_mobilenet_v3_large_fpn() -> FasterRCNNConfig:
     rpn = RPNConfig(
         backbone="mobilenet_v3_large",
         frozen_norms=True,
-        trained_from="7",
+        frozen_stride=8,
         anchor_sizes=((32.0, 64.0, 128.0, 256.0, 512.0),) * 3,
         proposals=ProposalSettings(min_score=0.05),
     )
@@ -76,8 +87,8 @@ def faster_rcnn_lite0_fpn() -> FasterRCNNConfig:
     rpn = RPNConfig(
         backbone="efficientnet_lite0",
         frozen_norms=True,
-        norm_eps=1e-3,
-        trained_from="blocks_2",
+        from_stride=8,
+        frozen_stride=4,
         fpn_channels=96,
         anchor_sizes=((24.0,), (48.0,), (112.0,), (224.0,)),
         input=InputPolicy(min_size=320, max_size=640, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
@@ -99,7 +110,7 @@ def retinanet_resnet50_fpn() -> RetinaNetConfig:
     """RetinaNet on ResNet-50 with FPN (Lin et al. 2017, focal loss), as in torchvision."""
     return RetinaNetConfig(
         backbone="resnet50",
-        trained_from="layer2",
+        frozen_stride=4,
         frozen_norms=True,
         from_stride=8,
         extra="convolved",
@@ -111,7 +122,7 @@ def retinanet_resnet50_fpn_v2() -> RetinaNetConfig:
     """The same with group normalisation and GIoU (after Zhang et al. 2020, ATSS), as in torchvision."""
     return RetinaNetConfig(
         backbone="resnet50",
-        trained_from="layer2",
+        frozen_stride=4,
         from_stride=8,
         extra="convolved_backbone",
         anchor_sizes=_RETINA_SIZES,

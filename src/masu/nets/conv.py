@@ -55,3 +55,10 @@ def use_fast_convs(net: nn.Module) -> None:
 def _is_plain_3x3(conv: nn.Conv2d) -> bool:
     settings = (conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups, conv.padding_mode)
     return settings == ((3, 3), (1, 1), (1, 1), (1, 1), 1, "zeros")
+
+
+def freeze_depthwise(net: nn.Module) -> None:
+    """Take the filters of every depthwise convolution inside ``net`` out of training."""
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1:
+            module.weight.requires_grad_(False)

@@ -22,6 +22,7 @@ class InputPolicy:
         mean: per channel, of values 0..1.
         std: per channel, of values 0..1.
         divisor: the batch is padded right and below to a multiple of this.
+        channels: None for RGB photographs; else images of so many channels, their values as they are.
     """
 
     min_size: int = 800
@@ -29,6 +30,15 @@ class InputPolicy:
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
     divisor: int = 32
+    channels: int | None = None
+
+    def __post_init__(self) -> None:
+        wanted = 3 if self.channels is None else self.channels
+        if not len(self.mean) == len(self.std) == wanted:
+            raise ValueError(
+                f"mean and std: found {len(self.mean)} and {len(self.std)} numbers, wanted {wanted} of each, "
+                "one per channel"
+            )
 
 
 def resized_size(height: int, width: int, policy: InputPolicy) -> tuple[int, int]:
@@ -47,7 +57,7 @@ def batch_images(
     """Resize, normalise and pad images into one channels-last batch.
 
     Args:
-        images: each ``(C, H, W)``, uint8 0..255 or float 0..1, of any size.
+        images: each ``(C, H, W)``, uint8 0..255 (taken as 0..1) or float, of any size.
         policy: the model's input policy.
         dtype: of the batch, the network's own.
 

@@ -14,9 +14,11 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from masu.data.images import find_images, read_image
+from masu.data.bands import displayable, read_pixels
+from masu.data.images import find_images
 from masu.drawing import draw
 from masu.errors import InputError
+from masu.ops.images import InputPolicy
 from masu.records import Detections
 
 FORMATS = ("json", "csv", "coco")
@@ -27,6 +29,10 @@ _FILE_NAMES = {"json": "detections.json", "csv": "detections.csv", "coco": "dete
 
 class Detector(Protocol):
     """What the verbs need of a detector."""
+
+    @property
+    def input(self) -> InputPolicy:
+        """How images are brought to the network."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -193,7 +199,7 @@ def predictions(
     batch: list[tuple[int, Tensor]] = []
     for index, path in enumerate(paths):
         try:
-            batch.append((index, read_image(path)))
+            batch.append((index, read_pixels(path, detector.input.channels)))
         except InputError as error:
             faults.append(str(error))
         last = index + 1 == len(paths)
@@ -298,7 +304,7 @@ class _PictureFolder:
 
     def write(self, prediction: Prediction) -> None:
         buffer = io.BytesIO()
-        draw(prediction.image, prediction.detections).save(buffer, format="JPEG", quality=90)
+        draw(displayable(prediction.image), prediction.detections).save(buffer, format="JPEG", quality=90)
         file = self.folder / self._free_name(prediction.path.stem)
         _replace(file, buffer.getvalue())
         self.written.append(file)

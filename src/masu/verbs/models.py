@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from masu.detectors.build import make
 from masu.detectors.faster_rcnn import FasterRCNN
 from masu.detectors.zoo import ARCHITECTURES, pyramid_of
-from masu.nets.backbones import INSTALLED_WEIGHTS
+from masu.nets.imagenet import installed
 
 CLASSES = 80
 PHOTOGRAPH = (480, 640)
@@ -45,7 +45,7 @@ def describe() -> list[dict[str, Any]]:
                 "gflop": counter.get_total_flops() / 1e9,
                 "height": raw.images.pixels.shape[2],
                 "width": raw.images.pixels.shape[3],
-                "imagenet": "installed" if pyramid.backbone in INSTALLED_WEIGHTS else "download",
+                "imagenet": "installed" if installed(pyramid.backbone) else "download",
             }
         )
     return rows

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from PIL import Image
 
+from masu.data.bands import displayable, read_pixels
 from masu.data.formats import Sample
-from masu.data.images import UnreadableImageError, read_image
+from masu.data.images import UnreadableImageError
 from masu.detectors.detector import Detector
 from masu.drawing import draw
 
@@ -29,10 +30,10 @@ def contact_sheet(detector: Detector, samples: Sequence[Sample], threshold: floa
     pictures = []
     for sample in samples:
         try:
-            image = read_image(sample.image)
+            image = read_pixels(sample.image, detector.input.channels)
         except UnreadableImageError:
             continue
-        picture = draw(image, detector.predict([image], threshold=threshold)[0], sample.target)
+        picture = draw(displayable(image), detector.predict([image], threshold=threshold)[0], sample.target)
         pictures.append(picture.resize((max(picture.width * HEIGHT // picture.height, 1), HEIGHT)))
     if not pictures:
         return None

@@ -1,0 +1,157 @@
+"""Images that are no RGB photographs: any number of channels, any depth, values kept as they are.
+
+One path for files (PNG, TIFF, NPY and what Pillow reads), arrays and tensors, used wherever a detector
+was trained with ``channels``. Pillow reads colour PNG of 16 bits as 8 bits; TIFF and NPY keep all of them.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from masu.data.dataset import Dataset
+from masu.data.images import DECODER_ERRORS, UnreadableImageError, read_image
+
+MOST_MEASURED = 200
+"""Images, evenly spread over a data set, from which mean and deviation are measured."""
+
+
+def read_pixels(
+    image: str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any] | Tensor, channels: int | None = None
+) -> Tensor:
+    """An image as the detector wants it.
+
+    Args:
+        image: a path, a Pillow image, an array ``(H, W)`` or ``(H, W, C)`` (a file may also hold
+            ``(C, H, W)``), or a tensor ``(C, H, W)``.
+        channels: None: an RGB photograph, see :func:`masu.data.images.read_image`. A number: an image of so
+            many channels, its values as they are.
+
+    Returns:
+        ``(3, H, W)`` as of ``read_image``, or ``(channels, H, W)``: uint8, float32 0..1 from uint16, or
+        float32 of any range from every other type. The orientation of a file is applied.
+
+    Raises:
+        InputError: a file that cannot be read, values that are not finite, or another number of channels.
+    """
+    if channels is None:
+        return read_image(image)
+    if isinstance(image, Tensor):
+        thing, array = "image tensor", image.detach().cpu().numpy().transpose(1, 2, 0)
+    elif isinstance(image, np.ndarray):
+        thing, array = "image array", image
+    elif isinstance(image, Image.Image):
+        thing, array = "image", np.asarray(ImageOps.exif_transpose(image))
+    else:
+        thing, array = str(image), _read(Path(image), channels)
+    return _planes(array, channels, thing)
+
+
+def displayable(image: Tensor) -> Tensor:
+    """A picture of an image with any channels: ``(C, H, W)`` → ``(3, H, W)`` uint8.
+
+    One or two channels are shown grey, of more the first three; floats are stretched from their smallest to
+    their largest value unless they lie in 0..1.
+    """
+    shown = image[:3] if len(image) >= 3 else image[:1].expand(3, -1, -1)
+    if shown.dtype == torch.uint8:
+        return shown
+    low, high = (float(v) for v in shown.aminmax())
+    if low < 0 or high > 1:
+        shown = (shown - low) / max(high - low, 1e-12)
+    return (shown * 255).round().to(torch.uint8)
+
+
+def pixel_statistics(data: Dataset, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel over the pixels of a data set, uint8 counted as 0..1.
+
+    At most ``MOST_MEASURED`` images are read; unreadable ones are left out. A channel that never changes has
+    deviation 1.
+
+    Raises:
+        InputError: where no image can be read; the first one's fault.
+    """
+    count, total, squares = 0, np.zeros(channels), np.zeros(channels)
+    first_fault: UnreadableImageError | None = None
+    for index in range(0, len(data), -(-len(data) // MOST_MEASURED)):
+        try:
+            image = read_pixels(data[index].image, channels)
+        except UnreadableImageError as error:
+            first_fault = first_fault or error
+            continue
+        values = image.numpy().reshape(channels, -1).astype(np.float64)
+        values = values / 255 if image.dtype == torch.uint8 else values
+        count += values.shape[1]
+        total += values.sum(1)
+        squares += (values**2).sum(1)
+    if count == 0:
+        assert first_fault is not None
+        raise first_fault
+    mean = total / count
+    deviation = [math.sqrt(max(v, 0.0)) or 1.0 for v in squares / count - mean**2]
+    return tuple(mean.tolist()), tuple(deviation)
+
+
+def _read(path: Path, channels: int) -> np.ndarray[Any, Any]:
+    try:
+        if path.suffix.lower() == ".npy":
+            return _channels_last(np.load(path, allow_pickle=False), channels)
+        if path.suffix.lower() in (".tif", ".tiff"):
+            import tifffile
+
+            with tifffile.TiffFile(path) as file:
+                orientation = file.pages.first.tags.get("Orientation")
+                array = _channels_last(file.asarray(), channels)
+            return _upright(array, orientation.value if orientation is not None else 1)
+        with Image.open(path) as picture:
+            return np.array(ImageOps.exif_transpose(picture))
+    except FileNotFoundError:
+        raise UnreadableImageError(path, "no such file", "check the path") from None
+    except DECODER_ERRORS as error:
+        found = f"a damaged image ({type(error).__name__}: {error})"
+        raise UnreadableImageError(path, found, "replace the file or leave it out") from None
+
+
+def _channels_last(array: np.ndarray[Any, Any], channels: int) -> np.ndarray[Any, Any]:
+    array = array.squeeze() if array.ndim > 3 else array
+    if array.ndim == 3 and array.shape[-1] != channels and array.shape[0] == channels:
+        return array.transpose(1, 2, 0)
+    return array
+
+
+def _upright(array: np.ndarray[Any, Any], orientation: int) -> np.ndarray[Any, Any]:
+    """Undo the orientation 1..8 of TIFF and EXIF: mirrored, then turned."""
+    if orientation in (2, 4, 5, 7):
+        array = array[:, ::-1]
+    turns = {3: 2, 4: 2, 5: 1, 6: 3, 7: 3, 8: 1}.get(orientation, 0)
+    return np.rot90(array, turns)
+
+
+def _planes(array: np.ndarray[Any, Any], channels: int, thing: str) -> Tensor:
+    if array.ndim == 2:
+        array = array[..., None]
+    if array.ndim != 3 or array.shape[2] != channels or 0 in array.shape:
+        raise UnreadableImageError(
+            thing,
+            f"shape {array.shape}",
+            f"leave it out, or train with --channels {array.shape[2] if array.ndim == 3 else 1}",
+            f"an image of {channels} channels (H, W, {channels})",
+        )
+    if array.dtype == np.uint16:
+        array = array.astype(np.float32) / 65535
+    elif array.dtype == np.bool_:
+        array = array.astype(np.uint8) * 255
+    elif array.dtype != np.uint8:
+        array = array.astype(np.float32)
+        if not np.isfinite(array).all():
+            raise UnreadableImageError(
+                thing, "values that are not finite", "replace them", "finite numbers in every channel"
+            )
+    return torch.from_numpy(np.array(array.transpose(2, 0, 1), order="C"))
