@@ -88,7 +88,7 @@ def test_without_a_validation_split_a_fifth_is_held_back(run, coins, tmp_path):
         ),
         (
             ["train", "x", "--model", "rpn_resnet50_fpn"],
-            "--weights: found no installed weights for rpn_resnet50_fpn, wanted a choice: --weights imagenet "
+            "--weights: found no installed weights for resnet50, wanted a choice: --weights imagenet "
             "downloads them, --weights none starts from random ones, --weights FILE from a model",
         ),
         (["train", "x", "--resume"], "--resume: found no --out, wanted the folder of the run to go on with"),

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from masu.errors import InputError
     from masu.records import Detections, Target
     from masu.verbs.evaluate import evaluate
-    from masu.verbs.train import TrainSettings, train
+    from masu.verbs.recipe import TrainSettings
+    from masu.verbs.train import train
 
 __all__ = [
     "Detections",
@@ -37,7 +38,7 @@ _HOME = {
     "Detections": "masu.records",
     "InputError": "masu.errors",
     "Target": "masu.records",
-    "TrainSettings": "masu.verbs.train",
+    "TrainSettings": "masu.verbs.recipe",
     "build": "masu.detectors.build",
     "evaluate": "masu.verbs.evaluate",
     "from_torchvision": "masu.detectors.build",

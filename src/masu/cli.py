@@ -55,15 +55,27 @@ def cli() -> None:
 @click.option("--split", help="Split to train on. Default: train, where DATA has splits.")
 @click.option("--val-split", help="Split to validate on. Default: val; without one, a fifth is held back.")
 @click.option("--model", "architecture", help="Architecture, see `masu models`. Default: the small one.")
+@click.option("--backbone", help="Another backbone: efficientnet_lite2, timm/NAME … Default: the model's.")
 @click.option(
-    "--weights", default="auto", show_default=True, help="auto, imagenet, none, or a model file of masu."
+    "--weights",
+    default="auto",
+    show_default=True,
+    help="auto, imagenet, none, a model file (its classes may be others) or torchvision/NAME.",
 )
-@click.option("--epochs", type=int, default=20, show_default=True, help="Passes over the training images.")
+@click.option("--frozen-stride", type=int, help="Keep backbone stages up to this stride; 0 trains all.")
+@click.option("--frozen-norms/--trained-norms", default=None, help="Keep or train normalisation.")
+@click.option("--channels", type=int, help="Images of so many channels, as they are. Default: RGB.")
+@click.option("--anchors", default="model", show_default=True, help="model, or auto: fitted to the data.")
+@click.option("--box-loss", help="smooth_l1, l1, l2 or giou. Default: the architecture's.")
+@click.option("--epochs", type=int, help="Passes over the training images. Default: 20, or --time-budget.")
+@click.option("--time-budget", help="Training time such as 90s, 10m, 1h; the schedule is fitted to it.")
+@click.option("--accumulate", type=int, default=1, show_default=True, help="Parts of a batch, saves memory.")
+@click.option("--patience", type=int, help="Stop after so many evaluations without a better AP.")
 @click.option("--batch-size", type=int, default=2, show_default=True, help="Images per step.")
 @click.option("--image-size", type=int, help="Shorter side in pixels. Default: the architecture's.")
-@click.option("--optimizer", default="sgd", show_default=True, help="sgd or adamw.")
+@click.option("--optimizer", help="sgd or adamw. Default: the architecture's.")
 @click.option("--lr", type=float, help="Largest learning rate. Default: the architecture's.")
-@click.option("--schedule", default="cosine", show_default=True, help="cosine or constant, after a warm-up.")
+@click.option("--schedule", default="cosine", show_default=True, help="cosine, one-cycle or constant.")
 @click.option("--flip-vertical", is_flag=True, help="Also flip upside down (cells, aerial pictures).")
 @click.option("--no-flip", is_flag=True, help="Never flip (letters, digits, signs).")
 @click.option("--eval-every", type=int, default=1, show_default=True, help="Epochs between evaluations.")
@@ -77,8 +89,17 @@ def train(
     split: str | None,
     val_split: str | None,
     architecture: str | None,
+    backbone: str | None,
     weights: str,
-    epochs: int,
+    frozen_stride: int | None,
+    frozen_norms: bool | None,
+    channels: int | None,
+    anchors: Any,
+    box_loss: str | None,
+    epochs: int | None,
+    time_budget: str | None,
+    accumulate: int,
+    patience: int | None,
     batch_size: int,
     image_size: int | None,
     optimizer: Any,
@@ -97,16 +118,26 @@ def train(
     from masu.detectors.zoo import DEFAULT
     from masu.nets.imagenet import installed
     from masu.terminal import TrainingDisplay
-    from masu.verbs.train import TrainSettings, backbone_of
+    from masu.verbs.recipe import TrainSettings
+    from masu.verbs.start import backbone_of
     from masu.verbs.train import train as run
 
     if no_flip and flip_vertical:
         raise InputError("--flip-vertical: found together with --no-flip, wanted one of them")
     settings = TrainSettings(
         architecture=architecture or DEFAULT,
+        backbone=backbone,
         weights=weights,
+        frozen_stride=frozen_stride,
+        frozen_norms=frozen_norms,
+        channels=channels,
+        anchors=anchors,
+        box_loss=box_loss,
         image_size=image_size,
         epochs=epochs,
+        time_budget=None if time_budget is None else _seconds(time_budget),
+        accumulate=accumulate,
+        patience=patience,
         batch_size=batch_size,
         optimizer=optimizer,
         learning_rate=lr,
@@ -117,9 +148,9 @@ def train(
         evaluate_every=eval_every,
         seed=seed,
     )
-    if weights == "auto" and not installed(backbone_of(settings.architecture)):
+    if weights == "auto" and not installed(backbone_of(settings)):
         raise InputError(
-            f"--weights: found no installed weights for {settings.architecture}, wanted a choice: "
+            f"--weights: found no installed weights for {backbone_of(settings)}, wanted a choice: "
             "--weights imagenet downloads them, --weights none starts from random ones, "
             "--weights FILE from a model"
         )
@@ -276,6 +307,15 @@ def demo(out: Path, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(result.as_dict()))
     return 0
+
+
+def _seconds(text: str) -> float:
+    """``90``, ``90s``, ``10m`` or ``1.5h`` in seconds."""
+    number, unit = (text[:-1], text[-1]) if text[-1:].isalpha() else (text, "s")
+    try:
+        return float(number) * {"s": 1, "m": 60, "h": 3600}[unit.lower()]
+    except (ValueError, KeyError):
+        raise InputError(f"--time-budget: found {text!r}, wanted a time such as 90s, 10m or 1h") from None
 
 
 def _positive(value: int, name: str) -> int:

@@ -44,6 +44,8 @@ class TrainingDisplay:
         """Show one event of ``masu.train``."""
         if event["event"] == "fault":
             self._console.print(f"masu: {event['fault']}", markup=False)
+        elif event["event"] == "start":
+            self._console.print(f"masu: {event['said']}", markup=False)
         elif event["event"] == "part":
             self._console.print(f"{event['part']} …", markup=False)
         elif event["event"] == "step":
@@ -57,15 +59,19 @@ class TrainingDisplay:
         text = f"loss {event['loss']:.3f} ({terms}) {event['images_per_second']:.1f} images/s, {left} left"
         if self._task is None:
             self._task = self._bar.add_task("train", epoch="", text="")
-        epoch = f"{event['epoch']}/{event['epochs']}"
+        epoch = _epoch_of(event)
         self._bar.update(self._task, total=event["steps"], completed=event["step"], epoch=epoch, text=text)
 
     def _epoch(self, event: dict[str, Any]) -> None:
-        parts = [f"epoch {event['epoch']}/{event['epochs']}", f"loss {event['loss']:.3f}"]
+        parts = [f"epoch {_epoch_of(event)}", f"loss {event['loss']:.3f}"]
         figures = ("ap", "ap50") if "ap" in event else ("ar100", "ar1000")
         parts += [f"{name.upper()} {event[name]:.3f}" for name in figures if event.get(name) is not None]
         parts += [f"{event['images_per_second']:.1f} images/s", f"{_duration(event['seconds'])} of training"]
         self._console.print("  ".join(parts), markup=False)
+
+
+def _epoch_of(event: dict[str, Any]) -> str:
+    return f"{event['epoch']}" if event["epochs"] is None else f"{event['epoch']}/{event['epochs']}"
 
 
 def _terms(event: dict[str, Any]) -> list[str]:

@@ -10,10 +10,10 @@ from torch import nn
 
 import masu
 from masu.detectors import build as build_module
-from masu.detectors.build import build, load, load_weights, make, save
+from masu.detectors.build import build, load, make, save, warm_start
 from masu.detectors.faster_rcnn import FasterRCNN, FasterRCNNConfig, RoISettings
 from masu.detectors.rpn import RPN, RPNConfig
-from masu.detectors.zoo import ARCHITECTURES
+from masu.detectors.zoo import ARCHITECTURES, with_backbone
 from masu.errors import InputError
 from masu.nets.norm import FrozenNorm
 from masu.ops.images import InputPolicy
@@ -146,9 +146,7 @@ def test_only_detectors_are_saved(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize(
-    "function", [load, lambda path: load_weights(None, path)], ids=["load", "load_weights"]
-)
+@pytest.mark.parametrize("function", [load])
 class TestFilesThatAreNoModels:
     def test_missing(self, function, tmp_path):
         path = tmp_path / "none.safetensors"
@@ -248,35 +246,80 @@ def test_other_settings_than_the_weights_are_an_error(saved, tmp_path):
     )
 
 
-def test_load_weights_fills_a_detector_of_the_same_architecture(detector, saved):
-    other = build(LITE, ["a", "b", "c"], image_size=96)
-    load_weights(other, saved)
-    assert other.names == ("a", "b", "c")
-    assert all(
-        torch.equal(a, b)
-        for a, b in zip(other.state_dict().values(), detector.state_dict().values(), strict=True)
+def test_a_warm_start_with_the_same_classes_takes_over_everything(detector):
+    other = build(LITE, NAMES, image_size=96)
+    taken = warm_start(other, detector)
+    assert (taken.reset, taken.classes, taken.new_classes) == ((), tuple(NAMES), ())
+    for (name, a), b in zip(other.state_dict().items(), detector.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
+
+
+@pytest.mark.parametrize("architecture", [LITE, "retinanet_lite0_fpn"])
+def test_classes_are_taken_over_by_name(architecture):
+    """Other order, one class gone and two new ones: every score and box of a kept class stays."""
+    old = build(architecture, ["cat", "dog", "cow"], weights="none")
+    new = build(architecture, ["hen", "cow", "cat", "ant"], weights="none")
+    with torch.no_grad():
+        for p in old.parameters():
+            p.add_(torch.randn_like(p) * 0.01)
+    hen = new_rows(new, 0)
+    taken = warm_start(new, old)
+    assert (taken.classes, taken.new_classes) == (("cow", "cat"), ("hen", "ant"))
+    assert str(taken) == f"{taken.kept} tensors kept; classes kept: cow, cat; new classes: hen, ant"
+    assert all(torch.equal(a, b) for a, b in zip(hen, new_rows(new, 0), strict=True))
+    for mine, theirs in ((1, 2), (2, 0)):
+        for a, b in zip(new_rows(new, mine), new_rows(old, theirs), strict=True):
+            assert torch.equal(a, b)
+    if architecture == LITE:
+        assert torch.equal(new.predictor.scores.weight[-1], old.predictor.scores.weight[-1])
+    by_class = ("predictor.", "head.classes.output.")
+    for name, tensor in new.state_dict().items():
+        if not name.startswith(by_class):
+            assert torch.equal(tensor, old.state_dict()[name]), name
+
+
+def new_rows(detector, label):
+    """The weights that only one class has, by hand."""
+    classes = len(detector.names)
+    if isinstance(detector, FasterRCNN):
+        scores, deltas = detector.predictor.scores, detector.predictor.deltas
+        box = slice(4 * label, 4 * label + 4)
+        return [
+            t.clone()
+            for t in (scores.weight[label], scores.bias[label], deltas.weight[box], deltas.bias[box])
+        ]
+    output = detector.head.classes.output
+    return [output.weight[label::classes].clone(), output.bias[label::classes].clone()]
+
+
+def test_a_warm_start_with_other_anchors_starts_their_layers_anew(detector):
+    config = detector.config
+    other = make(replace(config, rpn=replace(config.rpn, anchor_ratios=(0.5, 1.0))), detector.names)
+    taken = warm_start(other, detector)
+    assert taken.reset == tuple(f"rpn.head.{n}.{leaf}" for n in ("objectness", "deltas") for leaf in LEAVES)
+    assert taken.classes == detector.names
+    assert str(taken).endswith(
+        "; started anew: rpn.head.objectness.weight, rpn.head.objectness.bias, rpn.head.deltas.weight, "
+        "rpn.head.deltas.bias"
     )
 
 
-def test_weights_of_other_classes_are_refused_and_nothing_is_changed(saved):
-    other = build(LITE, ["a"], image_size=128)
-    before = {k: v.clone() for k, v in other.state_dict().items()}
-    assert message_of(load_weights, other, saved) == (
-        f"{saved}: found (4, 256) for predictor.scores.weight, wanted (2, 256); these are weights of another "
-        "architecture or other classes; choose the --model they were trained with"
+LEAVES = ("weight", "bias")
+
+
+def test_a_warm_start_from_another_backbone_is_refused(detector):
+    other = make(with_backbone(detector.config, "timm/resnet10t"), ("a",))
+    with pytest.raises(InputError) as caught:
+        warm_start(other, detector)
+    assert str(caught.value) == (
+        "weights: found a model on efficientnet_lite0, wanted one on timm/resnet10t; choose the --model and "
+        "--backbone it was trained with"
     )
-    assert all(torch.equal(before[k], v) for k, v in other.state_dict().items())
 
 
-def test_weights_of_another_architecture_are_refused(saved):
-    config = RPNConfig("efficientnet_lite0", frozen_norms=True, fpn_channels=96, anchor_sizes=((8.0,),) * 4)
-    message = message_of(load_weights, make(config, ()), saved)
-    assert message.startswith(f"{saved}: found nothing for backbone.conv_stem.weight, wanted (32, 3, 3, 3); ")
-
-
-def test_weights_trained_from_nothing_fill_a_frozen_detector(tmp_path):
-    save(build(LITE, ["a"], weights="none"), tmp_path / "none.safetensors")
-    load_weights(build(LITE, ["a"], weights="imagenet"), tmp_path / "none.safetensors")
+def test_weights_trained_from_nothing_fill_a_frozen_detector():
+    taken = warm_start(build(LITE, ["a"], weights="imagenet"), build(LITE, ["a"], weights="none"))
+    assert taken.reset == ()
 
 
 @pytest.mark.parametrize(

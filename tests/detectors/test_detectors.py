@@ -11,6 +11,7 @@ from masu.detectors.build import build, make
 from masu.detectors.proposals import ProposalSettings, label, propose, targets_at_network_size
 from masu.detectors.retinanet import RetinaNetConfig
 from masu.detectors.rpn import RPN, RPNConfig
+from masu.errors import InputError
 from masu.nets.norm import FrozenNorm
 from masu.ops.images import InputPolicy, batch_images
 from masu.records import BACKGROUND, IGNORE, OBJECT, Target
@@ -416,8 +417,8 @@ def test_targets_follow_the_image_to_the_networks_size():
 
 
 def test_an_rpn_says_what_it_wants():
-    with pytest.raises(ValueError, match=r"^backbone: found 'abacus', wanted one of resnet50, "):
-        RPNConfig("abacus")
+    with pytest.raises(InputError, match=r"^backbone: found 'abacus', wanted one of resnet50, "):
+        RPN(RPNConfig("abacus"))
     with pytest.raises(
         ValueError, match=r"^anchor_sizes: found \[1, 2\] sizes per level, wanted the same number"
     ):

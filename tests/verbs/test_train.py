@@ -1,6 +1,8 @@
 import json
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -8,7 +10,9 @@ import masu
 from masu.data.transforms import Augmentation
 from masu.detectors.faster_rcnn import FasterRCNN
 from masu.errors import InputError
-from masu.verbs.train import TrainSettings, _learning_rate, train
+from masu.verbs.detect import detect
+from masu.verbs.recipe import TrainSettings
+from masu.verbs.train import train
 
 SMALL = TrainSettings(epochs=2, image_size=64, batch_size=2, learning_rate=0.005)
 
@@ -147,33 +151,120 @@ def test_an_unreadable_image_is_named_and_skipped(data, tmp_path):
     assert len(result.history) == 2
 
 
-def test_learning_rate_rises_then_falls_along_a_cosine():
-    settings = TrainSettings(learning_rate=1.0, warmup_steps=4)
-    rates = [_learning_rate(settings, step, 104) for step in (0, 1, 3, 4, 54, 103)]
-    assert rates == pytest.approx([0.25, 0.5, 1.0, 1.0, 0.5, 0.5 * (1 + math.cos(math.pi * 0.99))])
-    constant = TrainSettings(learning_rate=1.0, warmup_steps=4, schedule="constant")
-    assert _learning_rate(constant, 103, 104) == 1.0
-
-
-@pytest.mark.parametrize(
-    ("setting", "message"),
-    [
-        ({"epochs": 0}, "--epochs: found 0, wanted at least 1"),
-        ({"batch_size": -1}, "--batch-size: found -1, wanted at least 1"),
-        ({"image_size": 8}, "--image-size: found 8, wanted at least 32 pixels"),
-        ({"learning_rate": 0.0}, "--lr: found 0.0, wanted a number above 0"),
-        ({"optimizer": "lion"}, "--optimizer: found 'lion', wanted sgd or adamw"),
-        ({"schedule": "step"}, "--schedule: found 'step', wanted cosine or constant"),
-    ],
-)
-def test_settings_that_cannot_be(setting, message):
-    with pytest.raises(InputError) as error:
-        TrainSettings(**setting)
-    assert str(error.value) == message
-
-
 def test_augmentation_is_part_of_the_settings(data, tmp_path):
     plain = TrainSettings(epochs=1, image_size=64, augmentation=Augmentation(0.0, 0.0, 0.0, (1.0, 1.0)))
     train(data, None, plain, tmp_path / "run")
     written = json.loads((tmp_path / "run" / "settings.json").read_text())
     assert written["augmentation"]["horizontal_flip"] == 0.0
+
+
+def clocked(monkeypatch, seconds_per_look):
+    """A clock that goes on by so much each time that it is looked at, while training looks."""
+    now = 0.0
+
+    def tick():
+        nonlocal now
+        now += seconds_per_look
+        return now
+
+    monkeypatch.setattr("masu.verbs.train.time.perf_counter", tick)
+
+
+def test_a_time_budget_ends_training_within_an_epoch(data, val, tmp_path, monkeypatch):
+    clocked(monkeypatch, 1.0)
+    settings = TrainSettings(time_budget=5.0, image_size=64, batch_size=1, learning_rate=1e-3)
+    result = train(data, None, settings, tmp_path / "run")
+    assert [row["epoch"] for row in result.history] == [1, 2]
+    assert result.seconds == 5.0  # four images in the first epoch, one in the second
+    resumed = train(data, None, settings, tmp_path / "run", resume=True)
+    assert resumed.history == result.history
+
+
+def test_epochs_and_a_time_budget_end_with_whichever_is_first(data, tmp_path, monkeypatch):
+    clocked(monkeypatch, 1.0)
+    settings = TrainSettings(epochs=1, time_budget=100.0, image_size=64, batch_size=2)
+    assert train(data, None, settings, tmp_path / "run").seconds == 2.0
+
+
+def test_training_stops_when_nothing_gets_better(data, val, tmp_path, monkeypatch):
+    settings = TrainSettings(epochs=9, image_size=64, batch_size=4, learning_rate=1e-12, patience=2)
+    result = train(data, val, settings, tmp_path / "run")
+    assert len(result.history) == 3
+    assert len(train(data, val, settings, tmp_path / "run", resume=True).history) == 3
+
+
+def test_parts_of_a_batch_give_its_gradient(data, tmp_path):
+    """SGD from the same weights: one step with four images at once, or one after the other."""
+    plain = Augmentation(0.0, 0.0, 0.0, (1.0, 1.0))
+    kept = []
+    for parts in (1, 4):
+        settings = TrainSettings(
+            architecture="retinanet_lite0_fpn",  # its loss is a mean over images, without drawing samples
+            epochs=1,
+            image_size=64,
+            batch_size=4,
+            accumulate=parts,
+            augmentation=plain,
+            optimizer="sgd",
+            learning_rate=0.1,
+            average=0.0,
+        )
+        result = train(data, None, settings, tmp_path / str(parts))
+        kept.append((masu.load(result.last).state_dict(), result.history[0]["loss"]))
+    (a, loss), (b, loss_of_parts) = kept
+    assert loss == pytest.approx(loss_of_parts, rel=1e-4)
+    for name in a:
+        torch.testing.assert_close(a[name], b[name], rtol=1e-3, atol=1e-5)
+
+
+def test_the_average_is_what_is_kept(data, tmp_path):
+    settings = TrainSettings(epochs=2, image_size=64, batch_size=2, average=0.0, learning_rate=1e-3)
+    bare = train(data, None, settings, tmp_path / "bare")
+    averaged = train(data, None, replace(settings, average=0.9), tmp_path / "averaged")
+    a, b = masu.load(bare.last).state_dict(), masu.load(averaged.last).state_dict()
+    assert bare.history[0]["loss"] == averaged.history[0]["loss"]
+    moved = [name for name in a if not torch.equal(a[name], b[name])]
+    assert "predictor.scores.weight" in moved
+    assert not any("conv_stem" in name for name in moved)
+
+
+def test_images_of_four_channels_from_training_to_detection(tmp_path):
+    """Squares that only the fourth channel shows."""
+    draw = np.random.default_rng(0)
+    images, annotations = [], []
+    for number in range(1, 7):
+        pixels = draw.normal(1000, 50, (64, 96, 4)).astype(np.float32)
+        x, y = (int(v) for v in draw.integers(0, 32, 2))
+        pixels[y : y + 24, x : x + 24, 3] += 2000
+        np.save(tmp_path / f"{number}.npy", pixels)
+        images.append({"id": number, "file_name": f"{number}.npy", "width": 96, "height": 64})
+        annotations.append({"id": number, "image_id": number, "category_id": 1, "bbox": [x, y, 24, 24]})
+    categories = [{"id": 1, "name": "square"}]
+    coco = {"images": images, "annotations": annotations, "categories": categories}
+    (tmp_path / "squares.json").write_text(json.dumps(coco))
+    data = masu.read_dataset(tmp_path / "squares.json")
+    settings = TrainSettings(epochs=25, image_size=64, channels=4, augmentation=Augmentation(photometric=1.0))
+    said = []
+    result = train(data, data, settings, tmp_path / "run", report=lambda e: said.append(e.get("said")))
+    assert any(line and line.startswith("mean 1e+03, 1e+03, ") for line in said)
+    assert result.history[-1]["ap50"] > 0.5
+    detector = masu.load(result.best)
+    assert detector.input.channels == 4
+    found = detector.predict([tmp_path / "1.npy"], threshold=0.3)[0]
+    assert found.names[0] == "square"
+    with pytest.raises(InputError, match=r"found shape \(64, 96, 3\), wanted an image of 4 channels"):
+        detector.predict([np.zeros((64, 96, 3), np.uint8)])
+    report = detect(detector, [tmp_path / "1.npy"], out=tmp_path / "found")
+    assert (report.images, report.faults) == (1, ())
+
+
+def test_from_a_model_with_other_classes(data, val, tmp_path):
+    first = train(data, None, SMALL, tmp_path / "first").last
+    renamed = type(data)(**{**vars(data), "names": ("penny",)})
+    said = []
+    settings = replace(SMALL, weights=str(first), epochs=1)
+    train(renamed, None, settings, tmp_path / "second", report=lambda e: said.append(e.get("said")))
+    assert [line for line in said if line] == [
+        f"{first}: 262 tensors kept; new classes: penny; started anew: predictor.scores.weight, "
+        "predictor.scores.bias, predictor.deltas.weight, predictor.deltas.bias"
+    ]

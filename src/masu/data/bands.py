@@ -22,6 +22,9 @@ from masu.data.images import DECODER_ERRORS, UnreadableImageError, read_image
 MOST_MEASURED = 200
 """Images, evenly spread over a data set, from which mean and deviation are measured."""
 
+_ORIENTATION = 0x0112  # EXIF tag; from 5 on the picture lies on its side
+_FIRST_TURNED = 5
+
 
 def read_pixels(
     image: str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any] | Tensor, channels: int | None = None
@@ -52,6 +55,23 @@ def read_pixels(
     else:
         thing, array = str(image), _read(Path(image), channels)
     return _planes(array, channels, thing)
+
+
+def image_size(path: Path, channels: int | None = None) -> tuple[int, int]:
+    """Height and width of an image file, upright; a photograph is not decoded for it.
+
+    Raises:
+        InputError: a file that cannot be read.
+    """
+    if channels is not None:
+        return (shape := read_pixels(path, channels).shape)[-2], shape[-1]
+    try:
+        with Image.open(path) as picture:
+            turned = picture.getexif().get(_ORIENTATION, 1) >= _FIRST_TURNED
+            return (picture.width, picture.height) if turned else (picture.height, picture.width)
+    except DECODER_ERRORS as error:
+        found = f"a damaged image ({type(error).__name__}: {error})"
+        raise UnreadableImageError(path, found, "replace the file or leave it out") from None
 
 
 def displayable(image: Tensor) -> Tensor:

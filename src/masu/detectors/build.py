@@ -6,7 +6,7 @@ import json
 import os
 import types
 from collections.abc import Sequence
-from dataclasses import asdict, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -14,7 +14,7 @@ import safetensors
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
-from torch import nn
+from torch import Tensor, nn
 
 import masu
 from masu.detectors.detector import Detector
@@ -27,7 +27,7 @@ from masu.detectors.zoo import ARCHITECTURES, Config, pyramid_of, with_pyramid
 from masu.errors import InputError
 from masu.nets.imagenet import fill_imagenet, installed
 
-__all__ = ["build", "from_torchvision", "load", "load_weights", "make", "save"]
+__all__ = ["build", "from_torchvision", "load", "make", "save", "warm_start"]
 
 FORMAT = "masu-1"
 """Marks a model file; a later number means a layout that older versions cannot read."""
@@ -65,8 +65,7 @@ def build(
     if not pretrained:
         pyramid = replace(pyramid, frozen_norms=False, frozen_stride=0, frozen_depthwise=False)
     if image_size is not None:
-        longest = image_size * pyramid.input.max_size // pyramid.input.min_size
-        pyramid = replace(pyramid, input=replace(pyramid.input, min_size=image_size, max_size=longest))
+        pyramid = replace(pyramid, input=pyramid.input.of_size(image_size))
     detector = make(with_pyramid(config, pyramid), names)
     if pretrained:
         fill_imagenet(pyramid_detector(detector).backbone, pyramid.backbone)
@@ -161,15 +160,83 @@ def load(path: str | os.PathLike[str]) -> Detector:
     return detector.eval()
 
 
-def load_weights(detector: Detector, path: str | os.PathLike[str]) -> None:
-    """Put the weights of a model file into a detector of the same architecture.
+@dataclass(frozen=True)
+class WarmStart:
+    """What :func:`warm_start` took over.
+
+    Attributes:
+        kept: tensors that were taken over whole.
+        reset: names of the tensors that start anew, since the other model has none or one of another shape.
+        classes: names of the classes whose rows were taken over.
+        new_classes: those that the other model does not know.
+    """
+
+    kept: int
+    reset: tuple[str, ...]
+    classes: tuple[str, ...]
+    new_classes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        said = [f"{self.kept} tensors kept"]
+        if self.classes:
+            said.append(f"classes kept: {', '.join(self.classes)}")
+        if self.new_classes:
+            said.append(f"new classes: {', '.join(self.new_classes)}")
+        if self.reset:
+            more = f" and {len(self.reset) - 4} more" if len(self.reset) > 4 else ""
+            said.append(f"started anew: {', '.join(self.reset[:4])}{more}")
+        return "; ".join(said)
+
+
+@torch.no_grad()
+def warm_start(detector: Detector, source: Detector) -> WarmStart:
+    """Take over from another detector what fits: tensors by name and shape, class rows by class name.
+
+    Args:
+        detector: filled in place.
+        source: of the same kind and backbone; classes, anchors and widths may differ.
 
     Raises:
-        InputError: naming the first tensor that differs, where the architecture or the classes are others.
+        InputError: where the backbones have no tensor in common.
     """
-    path = Path(path)
-    _, tensors = _read(path)
-    _fill(detector, tensors, path)
+    own, theirs = detector.state_dict(), source.state_dict()
+    same = [n for n in own if n in theirs and own[n].shape == theirs[n].shape]
+    if not any("backbone." in name for name in same):
+        raise InputError(
+            f"weights: found a model on {pyramid_of(source.config).backbone}, wanted one on "
+            f"{pyramid_of(detector.config).backbone}; choose the --model and --backbone it was trained with"
+        )
+    rows = class_rows(detector) if type(source) is type(detector) else {}
+    pairs = {n: (_rows(own, n, g, detector), _rows(theirs, n, g, source)) for n, g in rows.items()}
+    fits = all(len(a) == len(b) and a.shape[2:] == b.shape[2:] for a, b in pairs.values())
+    known = [name for name in detector.names if pairs and fits and name in source.names]
+    for name, (mine, given) in pairs.items() if known else ():
+        mine[:, [detector.names.index(n) for n in known]] = given[:, [source.names.index(n) for n in known]]
+        if name.startswith("predictor.scores"):
+            own[name][-1] = theirs[name][-1]  # background
+    kept = [name for name in same if name not in rows]
+    for name in kept:
+        own[name].copy_(theirs[name])
+    reset = [n for n in own if n not in kept and not (known and n in rows) and "num_batches" not in n]
+    classes = () if isinstance(detector, RPN) else detector.names
+    return WarmStart(len(kept), tuple(reset), tuple(known), tuple(n for n in classes if n not in known))
+
+
+def class_rows(detector: Detector) -> dict[str, int]:
+    """The tensors that have rows for each class, and how many one after the other belong to a class."""
+    if isinstance(detector, RetinaNet):
+        return {f"head.classes.output.{leaf}": 1 for leaf in ("weight", "bias")}
+    if isinstance(detector, FasterRCNN):
+        scores = {f"predictor.scores.{leaf}": 1 for leaf in ("weight", "bias")}
+        return scores | {f"predictor.deltas.{leaf}": 4 for leaf in ("weight", "bias")}
+    return {}
+
+
+def _rows(tensors: dict[str, Tensor], name: str, group: int, detector: Detector) -> Tensor:
+    """A view ``(anchors, K, group, …)`` of a tensor's rows by class, without the background's at the end."""
+    tensor, classes = tensors[name], len(detector.names)
+    anchors = len(tensor) // (classes * group) if isinstance(detector, RetinaNet) else 1
+    return tensor[: anchors * classes * group].view(anchors, classes, group, *tensor.shape[1:])
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:

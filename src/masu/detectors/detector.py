@@ -41,11 +41,12 @@ class Detector(nn.Module):
         """How images are brought to the network."""
 
     @abstractmethod
-    def forward(self, images: Sequence[Tensor]) -> Raw:
+    def forward(self, images: Sequence[Tensor], policy: InputPolicy | None = None) -> Raw:
         """Run the network.
 
         Args:
-            images: each ``(3, H, W)``, uint8 or float 0..1, of any size.
+            images: each ``(3, H, W)``, uint8 or float 0..1, of any size; with ``input.channels`` as many.
+            policy: how the images are brought to it; default: ``input``. Training may see other sizes.
         """
 
     @abstractmethod

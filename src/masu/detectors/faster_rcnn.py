@@ -108,9 +108,9 @@ class FasterRCNN(Detector):
         policy: InputPolicy = self.config.rpn.input
         return policy
 
-    def forward(self, images: Sequence[Tensor]) -> Raw:
+    def forward(self, images: Sequence[Tensor], policy: InputPolicy | None = None) -> Raw:
         """Steps 1 to 3: features, RPN head, anchors."""
-        raw: Raw = self.rpn(images)
+        raw: Raw = self.rpn(images, policy)
         return raw
 
     def losses(

@@ -95,9 +95,19 @@ class PyramidDetector(Detector):
         """See :attr:`Detector.input`."""
         return self.config.input
 
-    def features(self, images: Sequence[Tensor]) -> tuple[ImageBatch, list[Tensor]]:
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Pixels per cell of each level."""
+        strides = list(self.backbone.strides)
+        while len(strides) < self.fpn.levels:
+            strides.append(2 * strides[-1])
+        return tuple(strides)
+
+    def features(
+        self, images: Sequence[Tensor], policy: InputPolicy | None
+    ) -> tuple[ImageBatch, list[Tensor]]:
         """Steps 1 and 2: the batch as the network sees it, and its levels ``(N, C, H_l, W_l)``."""
-        batch = batch_images(images, self.config.input, next(self.fpn.parameters()).dtype)
+        batch = batch_images(images, policy or self.config.input, next(self.fpn.parameters()).dtype)
         return batch, self.fpn(self.backbone(batch.pixels))
 
     def anchors_of(self, batch: ImageBatch, features: Sequence[Tensor]) -> tuple[Tensor, tuple[int, ...]]:

@@ -19,6 +19,7 @@ from masu.detectors.pyramid import PyramidConfig, PyramidDetector
 from masu.nets.retina import RetinaHead
 from masu.ops.coder import decode
 from masu.ops.geometry import clip, degenerate, resize
+from masu.ops.images import InputPolicy
 from masu.ops.losses import focal
 from masu.ops.nms import batched_nms
 from masu.records import IGNORE, OBJECT, Detections, Target
@@ -79,9 +80,9 @@ class RetinaNet(PyramidDetector):
             config.fpn_channels, len(self.cells[0]), len(self.names), config.head_depth, config.head_norm
         )
 
-    def forward(self, images: Sequence[Tensor]) -> Raw:
+    def forward(self, images: Sequence[Tensor], policy: InputPolicy | None = None) -> Raw:
         """Steps 1 to 3: features, head, anchors."""
-        batch, features = self.features(images)
+        batch, features = self.features(images, policy)
         logits, deltas = self.head(features)
         anchors, levels = self.anchors_of(batch, features)
         return Raw(batch, tuple(features), logits, deltas, anchors, levels)

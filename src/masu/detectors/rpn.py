@@ -16,6 +16,7 @@ from masu.detectors.proposals import ProposalSettings, Raw, proposal_losses, pro
 from masu.detectors.pyramid import PyramidConfig, PyramidDetector
 from masu.nets.rpn import RPNHead
 from masu.ops.geometry import resize
+from masu.ops.images import InputPolicy
 from masu.records import Detections, Target
 
 
@@ -43,9 +44,9 @@ class RPN(PyramidDetector):
         super().__init__(config)
         self.head = RPNHead(config.fpn_channels, len(self.cells[0]), config.head_depth)
 
-    def forward(self, images: Sequence[Tensor]) -> Raw:
+    def forward(self, images: Sequence[Tensor], policy: InputPolicy | None = None) -> Raw:
         """Steps 1 to 3: features, head, anchors."""
-        batch, features = self.features(images)
+        batch, features = self.features(images, policy)
         objectness, deltas = self.head(features)
         anchors, levels = self.anchors_of(batch, features)
         return Raw(batch, tuple(features), objectness, deltas, anchors, levels)

@@ -100,6 +100,15 @@ def faster_rcnn_lite0_fpn() -> FasterRCNNConfig:
     return FasterRCNNConfig(rpn=rpn, rois=rois)
 
 
+def retinanet_lite0_fpn() -> RetinaNetConfig:
+    """Small one-stage detector for a laptop: the small two-stage one's backbone, pyramid and anchors."""
+    pyramid = faster_rcnn_lite0_fpn().rpn
+    shared = {field.name: getattr(pyramid, field.name) for field in fields(PyramidConfig)}
+    return RetinaNetConfig(
+        **shared, head_depth=1, box_loss="giou", min_score=0.02, top_per_level=300, max_detections=100
+    )
+
+
 _RETINA_SIZES = tuple(
     tuple(float(int(size * 2 ** (step / 3))) for step in range(3)) for size in (32, 64, 128, 256, 512)
 )
@@ -135,6 +144,7 @@ ARCHITECTURES: dict[str, Callable[[], Config]] = {
     function.__name__: function
     for function in (
         faster_rcnn_lite0_fpn,
+        retinanet_lite0_fpn,
         faster_rcnn_mobilenet_v3_large_320_fpn,
         faster_rcnn_mobilenet_v3_large_fpn,
         faster_rcnn_resnet50_fpn,
@@ -146,5 +156,5 @@ ARCHITECTURES: dict[str, Callable[[], Config]] = {
 }
 """Every architecture by name, smallest first."""
 
-LEARNING_RATES = dict.fromkeys(ARCHITECTURES, 0.00125) | {DEFAULT: 0.004}
-"""Largest learning rate of SGD per image of a batch; the reference's 0.02 for 16 images unless measured."""
+SMALL = (DEFAULT, "retinanet_lite0_fpn")
+"""Architectures for a computer without GPU; they are trained otherwise, see ``masu.verbs.recipe``."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -39,6 +39,10 @@ class InputPolicy:
                 f"mean and std: found {len(self.mean)} and {len(self.std)} numbers, wanted {wanted} of each, "
                 "one per channel"
             )
+
+    def of_size(self, min_size: int) -> InputPolicy:
+        """The same with another shorter side, the longer one limited in proportion."""
+        return replace(self, min_size=min_size, max_size=self.max_size * min_size // self.min_size)
 
 
 def resized_size(height: int, width: int, policy: InputPolicy) -> tuple[int, int]:

@@ -22,7 +22,8 @@ from masu.verbs.demo_scenes import make_scenes
 from masu.verbs.detect import Detector, detect
 from masu.verbs.evaluate import evaluate
 from masu.verbs.metrics import Metrics
-from masu.verbs.train import TrainSettings, train
+from masu.verbs.recipe import TrainSettings
+from masu.verbs.train import train
 
 SCENE_SIZE = 240
 """Shorter side in pixels at which the network sees a scene: about its own."""

@@ -30,6 +30,8 @@ class RunState:
     sums: dict[str, float] = field(default_factory=dict)
     epoch_seconds: float = 0.0
     history: list[dict[str, Any]] = field(default_factory=list)
+    without_better: int = 0
+    gave_up: bool = False
 
     def add(self, losses: dict[str, Tensor], images: int, number: int, seconds: float) -> None:
         """Count step ``number`` of the epoch."""
@@ -44,16 +46,15 @@ class RunState:
         terms = {name: total / self.images for name, total in self.sums.items()}
         return {"loss": sum(terms.values()), **terms}
 
-    def progress(self, epochs: int, steps: int) -> dict[str, Any]:
-        """What a report of a step says."""
-        done = self.epoch * steps + self.step
+    def progress(self, epochs: int | None, done: float) -> dict[str, Any]:
+        """What a report of a step says; ``done`` is the share of the training."""
         return {
             "epoch": self.epoch + 1,
             "epochs": epochs,
             "step": self.step,
             **self._means(),
             "images_per_second": self.images / self.epoch_seconds,
-            "seconds_left": self.seconds / done * (epochs * steps - done),
+            "seconds_left": self.seconds / done * max(1 - done, 0.0),
         }
 
     def row(self) -> dict[str, Any]:
@@ -87,12 +88,15 @@ def write_text(path: Path, text: str) -> None:
 def write_state(
     path: Path,
     detector: Detector,
+    judged: Detector,
     optimizer: torch.optim.Optimizer,
     state: RunState,
     settings: dict[str, Any],
 ) -> None:
-    """Weights, optimizer and counters in one file, so that they can never belong to different steps."""
+    """Weights, their average, optimizer and counters in one file, so that all are of the same step."""
     tensors = {f"model.{name}": tensor for name, tensor in detector.state_dict().items()}
+    if judged is not detector:
+        tensors |= {f"average.{name}": tensor for name, tensor in judged.state_dict().items()}
     for i, values in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{i}.{name}": v for name, v in values.items() if v is not None}
     metadata = {"state": json.dumps(asdict(state)), "settings": json.dumps(settings)}
@@ -103,9 +107,13 @@ def write_state(
 
 
 def read_state(
-    path: Path, detector: Detector, optimizer: torch.optim.Optimizer, settings: dict[str, Any]
+    path: Path,
+    detector: Detector,
+    judged: Detector,
+    optimizer: torch.optim.Optimizer,
+    settings: dict[str, Any],
 ) -> RunState:
-    """Put a run's state back into detector and optimizer.
+    """Put a run's state back into detector, averaged detector (or the same one) and optimizer.
 
     Raises:
         InputError: for a damaged file, or settings other than those the run was started with.
@@ -124,9 +132,10 @@ def read_state(
             f"{path}: found {changed[0]} {earlier.get(changed[0])!r} in the run and {now[changed[0]]!r} now, "
             "wanted the same settings; resume with the options that the run was started with"
         )
-    detector.load_state_dict(
-        {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
-    )
+    for part, filled in (("model.", detector), ("average.", judged)):
+        found = {name.removeprefix(part): t for name, t in tensors.items() if name.startswith(part)}
+        if found:
+            filled.load_state_dict(found)
     values: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith("optimizer."):
