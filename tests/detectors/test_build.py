@@ -356,14 +356,15 @@ def test_from_nothing_everything_is_trained():
 
 
 @pytest.mark.parametrize("weights", ["imagenet", "auto"])
-def test_from_imagenet_stem_and_two_stages_are_frozen(weights):
+def test_from_imagenet_stem_three_stages_and_depthwise_filters_are_frozen(weights):
     backbone = build(LITE, NAMES, weights=weights).rpn.backbone
     assert norms(backbone) == {FrozenNorm}
     frozen = {
         name for name, s in backbone.named_children() if not any(p.requires_grad for p in s.parameters())
     }
-    assert frozen == {"conv_stem", "bn1", "blocks_0", "blocks_1"}
-    assert all(p.requires_grad for n, p in backbone.named_parameters() if n.split(".")[0] not in frozen)
+    assert frozen == {"conv_stem", "bn1", "blocks_0", "blocks_1", "blocks_2"}
+    for name, p in backbone.named_parameters():
+        assert p.requires_grad == (name.split(".")[0] not in frozen and "conv_dw" not in name), name
 
 
 def test_auto_needs_no_download(monkeypatch):

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 import masu
 from masu.detectors.detector import Detector
 from masu.detectors.faster_rcnn import FasterRCNN, FasterRCNNConfig
+from masu.detectors.pretrained import fill_pretrained
 from masu.detectors.pyramid import PyramidDetector
 from masu.detectors.retinanet import RetinaNet, RetinaNetConfig
 from masu.detectors.rpn import RPN, RPNConfig
@@ -48,8 +49,8 @@ def build(
         names: class names, without background; a proposals-only architecture has the one class ``object``.
         weights: what the backbone starts from. ``"imagenet"``: pretrained weights, with the normalisation and
             the early stages that the configuration holds constant. ``"none"``: random, everything trained.
-            ``"auto"``: ``"imagenet"`` where these weights are installed and need no download, else
-            ``"none"``.
+            ``"auto"``: ``"imagenet"`` where these weights are installed and need no download, with pyramid
+            and first head pretrained on made-up scenes where masu has them; else ``"none"``.
         image_size: length of the shorter side the network sees; default: the architecture's own.
 
     Raises:
@@ -69,6 +70,8 @@ def build(
     detector = make(with_pyramid(config, pyramid), names)
     if pretrained:
         fill_imagenet(pyramid_detector(detector).backbone, pyramid.backbone)
+    if pretrained and weights == "auto":
+        fill_pretrained(detector)
     return detector
 
 

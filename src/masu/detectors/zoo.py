@@ -88,12 +88,13 @@ def faster_rcnn_lite0_fpn() -> FasterRCNNConfig:
         backbone="efficientnet_lite0",
         frozen_norms=True,
         from_stride=8,
-        frozen_stride=4,
+        frozen_stride=8,
+        frozen_depthwise=True,
         fpn_channels=96,
         anchor_sizes=((24.0,), (48.0,), (112.0,), (224.0,)),
         input=InputPolicy(min_size=320, max_size=640, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
         proposals=ProposalSettings(
-            top_per_level_training=1000, top_per_level=300, kept_training=500, kept=300
+            top_per_level_training=500, top_per_level=300, kept_training=300, kept=150
         ),
     )
     rois = RoISettings(strides=(8, 16, 32), samples=128, hidden=(256, 256), min_score=0.02)
@@ -105,7 +106,7 @@ def retinanet_lite0_fpn() -> RetinaNetConfig:
     pyramid = faster_rcnn_lite0_fpn().rpn
     shared = {field.name: getattr(pyramid, field.name) for field in fields(PyramidConfig)}
     return RetinaNetConfig(
-        **shared, head_depth=1, box_loss="giou", min_score=0.02, top_per_level=300, max_detections=100
+        **shared, head_depth=2, box_loss="giou", min_score=0.02, top_per_level=300, max_detections=100
     )
 
 

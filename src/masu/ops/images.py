@@ -83,11 +83,10 @@ def batch_images(
     width = -(-max(w for _, w in sizes) // policy.divisor) * policy.divisor
     pixels = torch.zeros((len(images), channels, height, width), dtype=dtype, device=device)
     pixels = pixels.contiguous(memory_format=torch.channels_last)
-    mean = torch.tensor(policy.mean, dtype=dtype, device=device)[:, None, None]
     std = torch.tensor(policy.std, dtype=dtype, device=device)[:, None, None]
+    shift = torch.tensor(policy.mean, dtype=dtype, device=device)[:, None, None] / std
     for row, image, (h, w) in zip(pixels, images, sizes, strict=True):
-        values = image.to(dtype)
-        values = values / 255 if image.dtype == torch.uint8 else values
-        resized = F.interpolate(values[None], size=(h, w), mode="bilinear", align_corners=False)[0]
-        torch.div(resized - mean, std, out=row[:, :h, :w])
+        largest = 255 if image.dtype == torch.uint8 else 1
+        resized = F.interpolate(image.to(dtype)[None], size=(h, w), mode="bilinear", align_corners=False)[0]
+        torch.sub(resized / (std * largest), shift, out=row[:, :h, :w])
     return ImageBatch(pixels, torch.tensor(sizes, device=device), torch.tensor(original, device=device))

@@ -1,0 +1,1 @@
+"""Slow studies whose figures stand in ``docs/``: commands, no tests."""

@@ -1,0 +1,69 @@
+import pytest
+import torch
+
+from masu.data.formats import read_dataset
+from masu.detectors.build import build, make
+from masu.detectors.pretrained import file_of, fill_pretrained, shipped
+from masu.detectors.zoo import ARCHITECTURES, SMALL
+from masu.ops.geometry import iou
+
+NAMES = ["a", "b", "c"]
+
+
+def tensors_at_start(architecture, weights):
+    torch.manual_seed(0)
+    return build(architecture, NAMES, weights).state_dict()
+
+
+@pytest.mark.parametrize("architecture", SMALL)
+def test_auto_brings_pyramid_and_first_head_along(architecture):
+    bare, full = tensors_at_start(architecture, "imagenet"), tensors_at_start(architecture, "auto")
+    changed = {name for name in bare if not torch.equal(bare[name], full[name])}
+    parts = ("rpn.fpn.", "rpn.head.", "fpn.", "head.")
+    assert changed == {name for name in bare if name.startswith(parts)}
+
+
+def test_only_the_small_ones_have_such_weights():
+    assert [name for name, config in ARCHITECTURES.items() if file_of(config()).exists()] == list(SMALL)
+
+
+def test_every_class_of_a_one_stage_detector_starts_as_a_thing():
+    detector = build("retinanet_lite0_fpn", NAMES, "auto")
+    anchors = len(detector.cells[0])
+    rows = detector.head.classes.output.weight.view(anchors, len(NAMES), -1)
+    assert torch.equal(rows[:, 0], rows[:, 1])
+    assert torch.equal(rows[:, 0], rows[:, 2])
+    assert not torch.equal(rows[0], rows[1])
+
+
+@pytest.mark.parametrize("architecture", SMALL)
+def test_what_is_written_is_what_is_filled_in(architecture, tmp_path, monkeypatch):
+    monkeypatch.setattr("masu.detectors.pretrained.FOLDER", tmp_path)
+    config = ARCHITECTURES[architecture]()
+    assert fill_pretrained(make(config, ["thing"])) == 0
+    torch.manual_seed(1)
+    source = make(config, ["thing"])
+    shipped(source, file_of(config))
+    torch.manual_seed(2)
+    other = make(config, ["thing"])
+    filled = fill_pretrained(other)
+    same = [
+        name
+        for name, t in other.state_dict().items()
+        if "backbone." not in name and torch.equal(t, source.state_dict()[name].half().float())
+    ]
+    assert filled > 0
+    assert filled <= len(same)
+
+
+def test_coins_are_proposed_without_any_training(coins):
+    """Of the coins in a photograph more are among the 20 best proposals than with ImageNet weights alone."""
+    recall = {}
+    for weights in ("auto", "imagenet"):
+        torch.manual_seed(0)
+        proposer = build("faster_rcnn_lite0_fpn", NAMES, weights).rpn.eval()
+        image, target = read_dataset(coins, "train")[0]
+        boxes = proposer.predict([image])[0].boxes[:20]
+        recall[weights] = (iou(target.boxes, boxes).amax(1) > 0.5).float().mean().item()
+    assert recall["auto"] >= 0.6
+    assert recall["auto"] > recall["imagenet"]
