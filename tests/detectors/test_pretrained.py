@@ -30,7 +30,7 @@ def test_only_the_small_ones_have_such_weights():
 def test_every_class_of_a_one_stage_detector_starts_as_a_thing():
     detector = build("retinanet_lite0_fpn", NAMES, "auto")
     anchors = len(detector.cells[0])
-    rows = detector.head.classes.output.weight.view(anchors, len(NAMES), -1)
+    rows = detector.head.classes.output.weight.reshape(anchors, len(NAMES), -1)
     assert torch.equal(rows[:, 0], rows[:, 1])
     assert torch.equal(rows[:, 0], rows[:, 2])
     assert not torch.equal(rows[0], rows[1])
