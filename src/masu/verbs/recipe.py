@@ -208,5 +208,5 @@ def make_optimizer(detector: Detector, settings: TrainSettings) -> torch.optim.O
     trained = [p for p in detector.parameters() if p.requires_grad]
     assert settings.weight_decay is not None
     if settings.optimizer == "adamw":
-        return torch.optim.AdamW(trained, lr=0.0, weight_decay=settings.weight_decay, foreach=True)
+        return torch.optim.AdamW(trained, lr=0.0, weight_decay=settings.weight_decay, fused=True)
     return torch.optim.SGD(trained, lr=0.0, momentum=0.9, weight_decay=settings.weight_decay)
