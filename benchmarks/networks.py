@@ -37,7 +37,7 @@ def pretrained_like(name: str, **settings: Any) -> tuple[nn.Module, Detector]:
 def small_default() -> tuple[nn.Module, Detector]:
     """masu's default with ImageNet weights and spread heads, and torchvision's Faster R-CNN around them."""
     torch.manual_seed(0)
-    detector = masu.build("faster_rcnn_lite0_fpn", [f"class {i}" for i in range(6)]).eval()
+    detector = masu.build("faster_rcnn_lite0_fpn", [f"class {i}" for i in range(6)], "imagenet").eval()
     with torch.no_grad():
         detector.rpn.head.objectness.weight.mul_(50)
         detector.rpn.head.deltas.weight.mul_(5)

@@ -103,7 +103,7 @@ def test_proposals_and_detections(pair, chosen):
 
 def test_the_small_default_is_torchvisions_around_the_same_pyramid():
     torch.manual_seed(0)
-    detector = build("faster_rcnn_lite0_fpn", [f"thing {i}" for i in range(4)])
+    detector = build("faster_rcnn_lite0_fpn", [f"thing {i}" for i in range(4)], "imagenet")
     with torch.no_grad():  # spread, as after training
         detector.rpn.head.objectness.weight.mul_(20)
         detector.rpn.head.deltas.weight.mul_(5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -201,9 +202,9 @@ def _frozen_stride(body: nn.Module) -> int:
 
     One setting has no counterpart: of MobileNet's stages of stride 32 torchvision can freeze the first only.
     """
-    x, strides = torch.zeros((1, 3, PROBE, PROBE)), [0]
+    x, strides = next(body.parameters()).new_zeros((1, 3, PROBE, PROBE)), [0]
     with torch.no_grad():
-        for stage in body.eval().children():
+        for stage in copy.deepcopy(body).eval().children():
             x = stage(x)
             if any(p.requires_grad for p in stage.parameters()):
                 return max(s for s in strides if s < PROBE // x.shape[-1])
