@@ -58,8 +58,8 @@ class DemoResult:
 def demo(
     out: Path,
     *,
-    epochs: int = 6,
-    scenes: tuple[int, int, int] = (240, 30, 60),
+    epochs: int = 4,
+    scenes: tuple[int, int, int] = (360, 60, 60),
     seed: int = 0,
     report: Callable[[dict[str, Any]], None] | None = None,
 ) -> DemoResult:
