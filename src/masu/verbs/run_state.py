@@ -106,6 +106,7 @@ def write_state(
     os.replace(part, path)
 
 
+@torch.no_grad()
 def read_state(
     path: Path,
     detector: Detector,
@@ -141,5 +142,11 @@ def read_state(
         if name.startswith("optimizer."):
             _, i, key = name.split(".", 2)
             values.setdefault(int(i), {})[key] = tensor
+    trained = [p for group in optimizer.param_groups for p in group["params"]]
+    for i, kept in values.items():
+        # laid out in memory as its parameter: AdamW goes through both without looking at strides
+        for key, tensor in kept.items():
+            if tensor.shape == trained[i].shape:
+                kept[key] = torch.empty_like(trained[i]).copy_(tensor)
     optimizer.load_state_dict({"state": values, "param_groups": optimizer.state_dict()["param_groups"]})
     return RunState(**json.loads(metadata["state"]))
