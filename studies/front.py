@@ -54,7 +54,7 @@ def _tried(**changes: Any) -> TrainSettings:
 ROWS = (
     *(Row("default", budget, seeds=3) for budget in (40, 120, 480)),
     *(Row("one-stage", budget, _tried(architecture="retinanet_lite0_fpn")) for budget in (40, 120, 480)),
-    Row("torchvision", 410, None),
+    *(Row("torchvision", budget, None) for budget in (120, 410)),
     Row("default, ImageNet weights only", 40, _tried(weights="imagenet")),
     Row("default, full size from the start", 40, _tried(grow_from=1.0)),
     Row("default, SGD", 40, _tried(optimizer="sgd")),
