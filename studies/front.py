@@ -14,7 +14,7 @@ import json
 import statistics
 import tempfile
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,9 +96,7 @@ def _measure(row: Row, seed: int, train: Dataset, test: Dataset) -> dict[str, fl
     if row.settings is None:
         detector, seconds, steps = torchvision_baseline.train(train, row.budget, seed)
     else:
-        settings = TrainSettings(
-            **{**_shallow(row.settings), "time_budget": row.budget, "seed": seed, "evaluate_every": 10**6}
-        )
+        settings = replace(row.settings, time_budget=row.budget, seed=seed)
         with tempfile.TemporaryDirectory() as folder:
             events: list[dict[str, Any]] = []
             result = masu.train(train, None, settings, Path(folder) / "run", report=events.append)
@@ -114,10 +112,6 @@ def _measure(row: Row, seed: int, train: Dataset, test: Dataset) -> dict[str, fl
         "steps": steps,
         "milliseconds": round(_milliseconds(detector, test), 1),
     }
-
-
-def _shallow(settings: TrainSettings) -> dict[str, Any]:
-    return {name: getattr(settings, name) for name in asdict(settings)}
 
 
 def _milliseconds(detector: Any, data: Dataset) -> float:

@@ -4,7 +4,7 @@ import tifffile
 import torch
 from PIL import Image
 
-from masu.data.bands import displayable, pixel_statistics, read_pixels
+from masu.data.bands import displayable, image_size, pixel_statistics, read_pixels
 from masu.data.dataset import Dataset, Sample
 from masu.data.images import read_image
 from masu.errors import InputError
@@ -100,6 +100,32 @@ def test_what_cannot_be_read(tmp_path, name, channels, message):
     with pytest.raises(InputError) as caught:
         read_pixels(tmp_path / name, channels)
     assert str(caught.value) == f"{tmp_path / name}: {message}"
+
+
+def test_a_picture_that_is_too_large(tmp_path, monkeypatch):
+    files(tmp_path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    for function in (lambda: read_pixels(tmp_path / "rgb.png", 3), lambda: image_size(tmp_path / "rgb.png")):
+        with pytest.raises(InputError, match=r"rgb\.png: found a damaged image \(DecompressionBombError"):
+            function()
+
+
+def test_a_tensor_without_channels_is_one_channel():
+    assert torch.equal(read_pixels(torch.ones(2, 3), 1), torch.ones(1, 2, 3))
+    with pytest.raises(InputError, match=r"image tensor: found shape \(2, 3, 1\), wanted an image of 4"):
+        read_pixels(torch.ones(2, 3), 4)
+
+
+def test_size_of_a_picture_that_lies_on_its_side(tmp_path):
+    files(tmp_path)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(tmp_path / "rgb.png").save(tmp_path / "turned.jpg", exif=exif)
+    assert image_size(tmp_path / "rgb.png") == (5, 7)
+    assert (
+        image_size(tmp_path / "turned.jpg") == (7, 5) == tuple(read_image(tmp_path / "turned.jpg").shape[1:])
+    )
+    assert image_size(tmp_path / "five.tif", 5) == (5, 7)
 
 
 def test_a_damaged_tiff(tmp_path):

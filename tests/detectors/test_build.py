@@ -312,9 +312,14 @@ def test_a_warm_start_from_another_backbone_is_refused(detector):
     with pytest.raises(InputError) as caught:
         warm_start(other, detector)
     assert str(caught.value) == (
-        "weights: found a model on efficientnet_lite0, wanted one on timm/resnet10t; choose the --model and "
-        "--backbone it was trained with"
+        "weights: found a FasterRCNN on efficientnet_lite0, wanted a FasterRCNN on timm/resnet10t; choose "
+        "the --model and --backbone it was trained with"
     )
+
+
+def test_a_warm_start_from_another_kind_is_refused(detector):
+    with pytest.raises(InputError, match="found a FasterRCNN on efficientnet_lite0, wanted a RetinaNet on "):
+        warm_start(build("retinanet_lite0_fpn", NAMES, "none"), detector)
 
 
 def test_weights_trained_from_nothing_fill_a_frozen_detector():

@@ -80,6 +80,11 @@ def test_what_the_architecture_decides():
         ({"schedule": "step"}, "--schedule: found 'step', wanted cosine or one-cycle or constant"),
         ({"anchors": "all"}, "--anchors: found 'all', wanted model or auto"),
         ({"box_loss": "iou"}, "--box-loss: found 'iou', wanted one of smooth_l1, l1, l2, giou"),
+        (
+            {"weights": "none", "frozen_stride": 4},
+            "--frozen-stride: found with --weights none, wanted trained weights to keep; leave it out",
+        ),
+        ({"weights": "none", "frozen_norms": True}, "--frozen-norms: found with --weights none, wanted"),
         ({"average": 1.0}, "average: found 1.0, wanted a number from 0 and below 1"),
         ({"grow_from": 0.0}, "grow_from: found 0.0, wanted a number above 0 and at most 1"),
         ({"size_range": (2, 1)}, "size_range: found (2, 1), wanted two rising numbers above 0"),

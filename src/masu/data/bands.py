@@ -47,7 +47,8 @@ def read_pixels(
     if channels is None:
         return read_image(image)
     if isinstance(image, Tensor):
-        thing, array = "image tensor", image.detach().cpu().numpy().transpose(1, 2, 0)
+        array = image.detach().cpu().numpy()
+        thing, array = "image tensor", array.transpose(1, 2, 0) if array.ndim == 3 else array
     elif isinstance(image, np.ndarray):
         thing, array = "image array", image
     elif isinstance(image, Image.Image):
@@ -69,7 +70,7 @@ def image_size(path: Path, channels: int | None = None) -> tuple[int, int]:
         with Image.open(path) as picture:
             turned = picture.getexif().get(_ORIENTATION, 1) >= _FIRST_TURNED
             return (picture.width, picture.height) if turned else (picture.height, picture.width)
-    except DECODER_ERRORS as error:
+    except (*DECODER_ERRORS, Image.DecompressionBombError) as error:
         found = f"a damaged image ({type(error).__name__}: {error})"
         raise UnreadableImageError(path, found, "replace the file or leave it out") from None
 
@@ -134,7 +135,7 @@ def _read(path: Path, channels: int) -> np.ndarray[Any, Any]:
             return np.array(ImageOps.exif_transpose(picture))
     except FileNotFoundError:
         raise UnreadableImageError(path, "no such file", "check the path") from None
-    except DECODER_ERRORS as error:
+    except (*DECODER_ERRORS, Image.DecompressionBombError) as error:
         found = f"a damaged image ({type(error).__name__}: {error})"
         raise UnreadableImageError(path, found, "replace the file or leave it out") from None
 

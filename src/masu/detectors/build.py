@@ -200,16 +200,17 @@ def warm_start(detector: Detector, source: Detector) -> WarmStart:
         source: of the same kind and backbone; classes, anchors and widths may differ.
 
     Raises:
-        InputError: where the backbones have no tensor in common.
+        InputError: where kind or backbone differ.
     """
+    found, wanted = (f"{type(d).__name__} on {pyramid_of(d.config).backbone}" for d in (source, detector))
+    if found != wanted:
+        raise InputError(
+            f"weights: found a {found}, wanted a {wanted}; choose the --model and --backbone "
+            "it was trained with"
+        )
     own, theirs = detector.state_dict(), source.state_dict()
     same = [n for n in own if n in theirs and own[n].shape == theirs[n].shape]
-    if not any("backbone." in name for name in same):
-        raise InputError(
-            f"weights: found a model on {pyramid_of(source.config).backbone}, wanted one on "
-            f"{pyramid_of(detector.config).backbone}; choose the --model and --backbone it was trained with"
-        )
-    rows = class_rows(detector) if type(source) is type(detector) else {}
+    rows = class_rows(detector)
     pairs = {n: (_rows(own, n, g, detector), _rows(theirs, n, g, source)) for n, g in rows.items()}
     fits = all(len(a) == len(b) and a.shape[2:] == b.shape[2:] for a, b in pairs.values())
     known = [name for name in detector.names if pairs and fits and name in source.names]

@@ -104,11 +104,7 @@ class WholeNet(Stages):
     def forward(self, x: Tensor) -> list[Tensor]:
         """See :meth:`Stages.forward`."""
         maps: list[Tensor] = self.net(x)
-        chosen = [maps[int(i)] for i in self.returned]
-        return [
-            m if m.shape[1] == c else m.permute(0, 3, 1, 2)  # some of timm's return (N, H, W, C)
-            for m, c in zip(chosen, self.channels, strict=True)
-        ]
+        return [maps[int(i)] for i in self.returned]
 
     def freeze_to_stride(self, stride: int) -> None:
         """See :meth:`Stages.freeze_to_stride`."""
@@ -165,7 +161,11 @@ def timm_stages(name: str) -> Stages:
     try:
         net: Any = timm.create_model(name, pretrained=False, features_only=True)
         with torch.no_grad():
-            net.eval()(torch.zeros((1, 3, PROBE, 2 * PROBE)))
+            maps = net.eval()(torch.zeros((1, 3, PROBE, 2 * PROBE)))
+        found = [tuple(m.shape[1:]) for m in maps]
+        info = zip(net.feature_info.channels(), net.feature_info.reduction(), strict=True)
+        if found != (wanted := [(c, PROBE // s, 2 * PROBE // s) for c, s in info]):
+            raise ValueError(f"its maps are {found}, not {wanted}")
     except (RuntimeError, AttributeError, AssertionError, ValueError) as error:
         raise unknown_backbone(TIMM + name, f" ({' '.join(str(error).split())})") from None
     return as_stages(net)

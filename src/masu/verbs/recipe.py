@@ -119,6 +119,11 @@ class TrainSettings:
                 raise InputError(f"--{name}: found {value!r}, wanted {' or '.join(get_args(kinds))}")
         if self.box_loss is not None and self.box_loss not in BOX_LOSSES:
             raise InputError(f"--box-loss: found {self.box_loss!r}, wanted one of {', '.join(BOX_LOSSES)}")
+        if self.weights == "none" and (self.frozen_stride or self.frozen_norms):
+            option = "--frozen-stride" if self.frozen_stride else "--frozen-norms"
+            raise InputError(
+                f"{option}: found with --weights none, wanted trained weights to keep; leave it out"
+            )
         if self.average is not None and not 0 <= self.average < 1:
             raise InputError(f"average: found {self.average}, wanted a number from 0 and below 1")
         if self.grow_from is not None and not 0 < self.grow_from <= 1:
@@ -195,7 +200,7 @@ def step_policy(settings: TrainSettings, policy: InputPolicy, done: float, draw:
     """
     assert settings.grow_from is not None
     smallest, largest = settings.size_range
-    grown = settings.grow_from + (1 - settings.grow_from) * min(done / GROWN_AT, 1.0)
+    grown = 1 - (1 - settings.grow_from) * (1 - min(done / GROWN_AT, 1.0))  # exactly 1 at the end
     share = grown * (smallest + (largest - smallest) * draw)
     if share == 1.0:
         return policy

@@ -41,7 +41,7 @@ def starting_detector(
         torch.manual_seed(settings.seed)
         if settings.weights in get_args(Start):
             start: Any = settings.weights
-            return build(config, data.names, start, settings.image_size)
+            return build(config, data.names, start)
         source = load(settings.weights)
         detector = make(_as_trained(config, settings, pyramid_of(source.config)), data.names)
         taken = warm_start(detector, source)
