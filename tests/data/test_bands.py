@@ -146,7 +146,7 @@ def dataset(*paths):
     samples = tuple(
         Sample(path, Target(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))) for path in paths
     )
-    return Dataset(paths[0].parent, None, (), ("a",), (1,), samples)
+    return Dataset.of(samples, ("a",), root=paths[0].parent)
 
 
 def test_mean_and_deviation_by_hand(tmp_path):

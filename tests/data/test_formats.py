@@ -108,8 +108,8 @@ class TestVoc:
 
     def test_every_split_has_the_same_names(self, voc: Path) -> None:
         train, val = read_dataset(voc, "train"), read_dataset(voc, "val")
-        assert [sample.image.stem for sample in train.samples] == ["a", "c"]
-        assert [sample.image.stem for sample in val.samples] == ["b"]
+        assert [sample.image.stem for sample in train] == ["a", "c"]
+        assert [sample.image.stem for sample in val] == ["b"]
         assert train.names == val.names == ("bird", "cat", "dog")
         assert val[0].target.labels.tolist() == [0]
 
@@ -131,28 +131,29 @@ class TestVoc:
 
     def test_take(self, voc: Path) -> None:
         taken = read_dataset(voc).take([2, 0])
-        assert [sample.image.stem for sample in taken.samples] == ["c", "a"]
+        assert [sample.image.stem for sample in taken] == ["c", "a"]
         assert taken.names == ("bird", "cat", "dog")
 
     @pytest.mark.parametrize(
-        ("box", "found", "action"),
+        ("box", "kind", "found", "action"),
         [
-            ("50 37 50 37", "box 50 37 50 37 has no area", "skipped"),
-            ("30 10 20 40", "box 30 10 20 40 has no area", "skipped"),
-            ("nan 1 20 40", "box nan 1 20 40 is not finite", "skipped"),
-            ("1 1 inf 40", "box 1 1 inf 40 is not finite", "skipped"),
-            ("70 1 90 40", "box 70 1 90 40 lies outside the image of 64×48 pixels", "skipped"),
+            ("50 37 50 37", "no-area", "box 50 37 50 37 has no area", "skipped"),
+            ("30 10 20 40", "inverted", "box 30 10 20 40 has its corners in the wrong order", "skipped"),
+            ("nan 1 20 40", "not-finite", "box nan 1 20 40 is not finite", "skipped"),
+            ("1 1 inf 40", "not-finite", "box 1 1 inf 40 is not finite", "skipped"),
+            ("70 1 90 40", "outside", "box 70 1 90 40 lies outside the image of 64×48 pixels", "skipped"),
             (
                 "-3 1 65 50",
+                "overhang",
                 "box -3 1 65 50 reaches outside the image of 64×48 pixels",
                 "clipped to 0 1 64 48",
             ),
         ],
     )
-    def test_faulty_boxes(self, tmp_path: Path, box: str, found: str, action: str) -> None:
+    def test_faulty_boxes(self, tmp_path: Path, box: str, kind: str, found: str, action: str) -> None:
         file = voc_file(tmp_path, "a", voc_object("dog", "1 2 30 40"), voc_object("dog", box))
         data = read_dataset(tmp_path)
-        assert data.faults == (Fault(file, "object 2 (dog)", found, action),)
+        assert data.faults == (Fault(kind, file, "object 2 (dog)", found, action),)
         assert str(data.faults[0]) == f"{file}: object 2 (dog): {found}, {action}"
         boxes = data[0].target.boxes.tolist()
         assert boxes == [[1, 2, 30, 40]] + ([[0, 1, 64, 48]] if action != "skipped" else [])
@@ -184,39 +185,41 @@ class TestVoc:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("", ": found broken XML (no element found: line 1, column 0), wanted a VOC annotation"),
+            ("", "the file: found broken XML (no element found: line 1, column 0), wanted a VOC annotation"),
             (
                 "<annotation>",
-                ": found broken XML (no element found: line 1, column 12), wanted a VOC annotation",
+                "the file: found broken XML (no element found: line 1, column 12), wanted a VOC annotation",
             ),
-            ("<svg/>", ": found the root element <svg>, wanted <annotation>"),
+            ("<svg/>", "the file: found the root element <svg>, wanted <annotation>"),
             (
                 '<!DOCTYPE x [<!ENTITY e "v">]><annotation>&e;</annotation>',
-                ": found unusable XML (EntitiesForbidden: EntitiesForbidden(name='e', system_id=None, "
+                "the file: found unusable XML (EntitiesForbidden: EntitiesForbidden(name='e', system_id=None, "
                 "public_id=None)), wanted a VOC annotation",
             ),
             (
                 "<annotation><object/></annotation>",
-                ", object 1: found no <name>, wanted the name of its class",
+                "object 1: found no <name>, wanted the name of its class",
             ),
             (
                 "<annotation><object><name>dog</name></object></annotation>",
-                ", object 1 (dog): found no <bndbox>, wanted one with xmin ymin xmax ymax",
+                "object 1 (dog): found no <bndbox>, wanted one with xmin ymin xmax ymax",
             ),
             (
                 "<annotation><object><name>dog</name><bndbox><xmin>1</xmin></bndbox></object></annotation>",
-                ", object 1 (dog): found no <ymin>, wanted a number of pixels",
+                "object 1 (dog): found no <ymin>, wanted a number of pixels",
             ),
             (
                 f"<annotation>{voc_object('dog', '1 2 x3 4')}</annotation>",
-                ", object 1 (dog): found <xmax> 'x3', wanted a number of pixels",
+                "object 1 (dog): found <xmax> 'x3', wanted a number of pixels",
             ),
         ],
     )
     def test_broken_annotation(self, voc: Path, text: str, message: str) -> None:
         file = voc / "Annotations" / "b.xml"
         file.write_text(text)
-        assert refused(voc) == f"{file}{message}; correct the file or leave it out"
+        data = read_dataset(voc)
+        assert [str(fault) for fault in data.faults] == [f"{file}: {message}, skipped"]
+        assert [image.stem for image, _ in data] == (["a", "c"] if "the file" in message else ["a", "b", "c"])
 
     @pytest.mark.parametrize("entry", ["../secret", "/etc/passwd", "C:\\x", "..", "sub/a"])
     def test_list_entry_that_leaves_the_root(self, voc: Path, entry: str) -> None:
@@ -249,7 +252,7 @@ class TestCoco:
         file = coco_file(tmp_path / "cells.json", coco(), "a.png", "images/b.png")
         data = read_dataset(file)
         assert (data.names, data.category_ids) == (("cat", "dog", "bird"), (0, 3, 90))
-        assert [sample.image for sample in data.samples] == [
+        assert [sample.image for sample in data] == [
             tmp_path / "a.png",
             tmp_path / "images" / "b.png",
         ]
@@ -297,29 +300,30 @@ class TestCoco:
         assert (data.names, data.category_ids) == (("dog",), (3,))
 
     @pytest.mark.parametrize(
-        ("changes", "where", "found"),
+        ("changes", "kind", "found"),
         [
-            ({"bbox": [5, 5, 0, 5]}, "annotation id 57", "box 5 5 5 10 has no area"),
-            ({"bbox": [5, 5, -2, 5]}, "annotation id 57", "box 5 5 3 10 has no area"),
-            ({"bbox": [float("nan"), 5, 2, 5]}, "annotation id 57", "box nan 5 nan 10 is not finite"),
-            ({"bbox": [10**400, 5, 2, 5]}, "annotation id 57", "box inf 5 inf 10 is not finite"),
+            ({"bbox": [5, 5, 0, 5]}, "no-area", "box 5 5 5 10 has no area"),
+            ({"bbox": [5, 5, -2, 5]}, "inverted", "box 5 5 3 10 has its corners in the wrong order"),
+            ({"bbox": [float("nan"), 5, 2, 5]}, "not-finite", "box nan 5 nan 10 is not finite"),
+            ({"bbox": [10**400, 5, 2, 5]}, "not-finite", "box inf 5 inf 10 is not finite"),
             (
                 {"bbox": [100, 5, 2, 5]},
-                "annotation id 57",
+                "outside",
                 "box 100 5 102 10 lies outside the image of 64×48 pixels",
             ),
-            ({"category_id": 4}, "annotation id 57", "unknown category id 4"),
-            ({"image_id": 8}, "annotation id 57", "unknown image id 8"),
+            ({"category_id": 4}, "unknown-class", "unknown category id 4"),
+            ({"image_id": 8}, "unknown-image", "unknown image id 8"),
         ],
     )
     def test_faulty_annotations(
-        self, tmp_path: Path, changes: dict[str, object], where: str, found: str
+        self, tmp_path: Path, changes: dict[str, object], kind: str, found: str
     ) -> None:
+        where = "annotation id 57"
         page = coco(annotations=[annotation(**changes)])
         file = coco_file(tmp_path / "x.json", page, "a.png", "b.png")
         data = read_dataset(file)
-        assert data.faults == (Fault(file, where, found, "skipped"),)
-        assert [len(sample.target) for sample in data.samples] == [0, 0]
+        assert data.faults == (Fault(kind, file, where, found, "skipped"),)
+        assert [len(sample.target) for sample in data] == [0, 0]
 
     def test_missing_and_double_images(self, tmp_path: Path) -> None:
         images = [{"id": k, "file_name": name} for k, name in enumerate(["a.png", "gone.png", "a.png"])]
@@ -347,15 +351,6 @@ class TestCoco:
             (coco(categories=None), ", 'categories': found null, wanted a list"),
             (coco(images=[3]), ", 'images', entry 1: found a number, wanted an object"),
             (
-                coco(images=[{"file_name": "a.png"}]),
-                ", image 1 of the list: found no 'id', wanted a whole number or a text",
-            ),
-            (coco(images=[{"id": 7}]), ", image id 7: found no 'file_name', wanted a text"),
-            (
-                coco(images=[{"id": 7, "file_name": "a.png"}] * 2),
-                ", image id 7: found it twice, wanted one entry for each id",
-            ),
-            (
                 coco(categories=[{"id": "x", "name": "dog"}]),
                 ", category 1 of the list: found 'id' \"x\", wanted a whole number",
             ),
@@ -363,28 +358,60 @@ class TestCoco:
                 coco(categories=[{"id": 3, "name": "dog"}, {"id": 3, "name": "cat"}]),
                 ", category id 3: found it twice, wanted one entry for each id",
             ),
-            (
-                coco(annotations=[annotation(bbox=[1, "2", 3, 4])]),
-                ', annotation id 57: found "2" in bbox, wanted a number of pixels',
-            ),
-            (
-                coco(annotations=[annotation(bbox=[1, None, 3, 4])]),
-                ", annotation id 57: found null in bbox, wanted a number of pixels",
-            ),
-            (
-                coco(annotations=[annotation(bbox=[1, 2, 3])]),
-                ", annotation id 57: found a bbox of 3 values, wanted 4: x y width height",
-            ),
-            (
-                coco(annotations=[{"image_id": 7, "category_id": 3}]),
-                ", annotation 1 of the list: found no 'bbox', wanted a list",
-            ),
         ],
     )
     def test_broken_file(self, tmp_path: Path, page: object, message: str) -> None:
         file = coco_file(tmp_path / "train.json", page, "a.png", "b.png")
         assert refused(file) == f"{file}{message}; correct the file or export it again"
         assert refused(tmp_path) == refused(file)
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            (
+                {"images": [{"file_name": "b.png"}, *coco()["images"]]},
+                "image 1 of the list: found no 'id', wanted a whole number or a text",
+            ),
+            (
+                {"images": [{"id": 8}, *coco()["images"]]},
+                "image id 8: found no 'file_name', wanted a text",
+            ),
+            (
+                {"images": [*coco()["images"], {"id": 7, "file_name": "b.png"}]},
+                "image id 7: found it twice, wanted one entry for each id",
+            ),
+            (
+                {"annotations": [annotation(bbox=[1, "2", 3, 4])]},
+                'annotation id 57: found "2" in bbox, wanted a number of pixels',
+            ),
+            (
+                {"annotations": [annotation(bbox=[1, None, 3, 4])]},
+                "annotation id 57: found null in bbox, wanted a number of pixels",
+            ),
+            (
+                {"annotations": [annotation(bbox=[1, 2, 3])]},
+                "annotation id 57: found a bbox of 3 values, wanted 4: x y width height",
+            ),
+            (
+                {"annotations": [{"image_id": 7, "category_id": 3}]},
+                "annotation 1 of the list: found no 'bbox', wanted a list",
+            ),
+        ],
+    )
+    def test_a_broken_entry_is_left_out(
+        self, tmp_path: Path, changes: dict[str, object], message: str
+    ) -> None:
+        file = coco_file(tmp_path / "x.json", coco(**changes), "a.png", "b.png")
+        data = read_dataset(file)
+        assert [str(fault) for fault in data.faults] == [f"{file}: {message}, skipped"]
+        assert len(data) == 2
+
+    def test_a_file_that_is_too_large(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("masu.data.coco.MOST_BYTES", 100)
+        file = coco_file(tmp_path / "x.json", coco(), "a.png", "b.png")
+        assert (
+            refused(file) == f"{file}: found a file of 0.0 GB, wanted at most 0 GB; cut it into several files"
+        )
 
     def test_not_utf8(self, tmp_path: Path) -> None:
         file = tmp_path / "x.json"
@@ -478,6 +505,6 @@ class TestFrontDoor:
     ],
 )
 def test_fit_box(box: tuple[float, ...], size: tuple[int, int] | None, fitted: object, action: str) -> None:
-    got, found, did = fit_box(box, size)  # type: ignore[arg-type]
+    got, kind, found, did = fit_box(box, size)  # type: ignore[arg-type]
     assert (got, did) == (fitted, action)
-    assert bool(found) == bool(action)
+    assert bool(found) == bool(kind) == bool(action)

@@ -28,7 +28,7 @@ def data(tmp_path: Path) -> Dataset:
         Image.fromarray(pixels).save(tmp_path / f"{k}.png")
         target = Target([[5, 5, 20 + j, 25] for j in range(k)], [j % 2 for j in range(k)])  # type: ignore[arg-type]
         samples.append(Sample(tmp_path / f"{k}.png", target))
-    return Dataset(tmp_path, None, (), ("a", "b"), (1, 2), tuple(samples))
+    return Dataset.of(samples, ("a", "b"), root=tmp_path)
 
 
 def batches(data: Dataset, size: int = 3, **changes: object) -> list[Batch]:
@@ -105,7 +105,9 @@ def test_unreadable_image_is_skipped_and_told(data: Dataset, workers: int) -> No
     found = batches(data, workers=workers, on_fault=faults.append)
     assert [len(batch) for batch in found] == [2, 3, 1]
     assert order(found) == [stem for stem in order(whole) if stem != path.stem]
-    assert faults == [Fault(path, "image", "a file that is no image or of an unknown kind", "skipped")]
+    assert faults == [
+        Fault("unreadable-image", path, "image", "a file that is no image or of an unknown kind", "skipped")
+    ]
 
 
 def test_batch_left_empty_is_passed_over_but_counted(data: Dataset) -> None:
@@ -129,7 +131,7 @@ def test_unreadable_image_without_a_listener(data: Dataset, workers: int) -> Non
 
 def test_boxes_are_cut_to_the_true_size(data: Dataset) -> None:
     target = Target([[-5, 0, 20, 99], [50, 0, 60, 10], [1, 2, 3, 4]], [0, 1, 1])  # type: ignore[arg-type]
-    one = Dataset(data.root, None, (), data.names, (1, 2), (Sample(data[0].image, target),))
+    one = Dataset.of([Sample(data[0].image, target)], data.names, root=data.root)
     faults: list[Fault] = []
     (batch,) = batches(one, on_fault=faults.append)
     assert batch.targets[0].boxes.tolist() == [[0, 0, 20, 30], [1, 2, 3, 4]]

@@ -67,7 +67,7 @@ def test_handwritten_digits_are_proposed_without_any_training(tmp_path):
         proposer = build("faster_rcnn_lite0_fpn", NAMES, weights, image_size=240).rpn.eval()
         found = [
             iou(sample.target.boxes, proposer.predict([sample.image])[0].boxes[:20]).amax(1) > 0.5
-            for sample in data.samples
+            for sample in data
             if len(sample.target)
         ]
         recall[weights] = torch.cat(found).float().mean().item()

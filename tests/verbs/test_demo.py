@@ -45,7 +45,7 @@ def test_the_scenes_are_a_data_set_without_faults(folder: Path) -> None:
         data = read_dataset(folder, split)
         assert (len(data), data.names, data.faults) == (count, NAMES, ())
         empty = 0
-        for image, target in data.samples:
+        for image, target in data:
             with Image.open(image) as picture:
                 width, height = picture.size
             assert 290 <= width <= 350

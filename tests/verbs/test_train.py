@@ -133,21 +133,21 @@ def test_resume_with_other_settings_is_refused(data, tmp_path):
 
 def test_images_without_objects_are_training_data_but_not_alone(data, tmp_path):
     empty = masu.Target([], [])
-    some = [sample._replace(target=empty) if i else sample for i, sample in enumerate(data.samples)]
-    mixed = type(data)(**{**vars(data), "samples": tuple(some)})
+    some = [sample._replace(target=empty) if i else sample for i, sample in enumerate(data)]
+    mixed = data.of(some, data.names)
     assert math.isfinite(train(mixed, None, SMALL, tmp_path / "mixed").history[-1]["loss"])
-    none = type(data)(**{**vars(data), "samples": tuple(s._replace(target=empty) for s in some)})
+    none = data.of([sample._replace(target=empty) for sample in some], data.names)
     with pytest.raises(InputError, match="found no labelled object in 4 images, wanted at least one"):
         train(none, None, SMALL, tmp_path / "none")
 
 
 def test_an_unreadable_image_is_named_and_skipped(data, tmp_path):
-    data.samples[1].image.write_bytes(b"no image")
+    data[1].image.write_bytes(b"no image")
     events = []
     result = train(data, None, SMALL, tmp_path / "run", report=events.append)
     faults = {event["fault"] for event in events if event["event"] == "fault"}
     assert len(faults) == 1
-    assert str(data.samples[1].image) in faults.pop()
+    assert str(data[1].image) in faults.pop()
     assert len(result.history) == 2
 
 

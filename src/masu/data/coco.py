@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from masu.data.coco_files import find, find_image, image_folders, leaves
 from masu.data.dataset import Fault
 from masu.data.reading import (
+    BadEntryError,
     Box,
     Contents,
     Marked,
@@ -20,6 +22,10 @@ from masu.data.reading import (
     bad_input,
     listed,
 )
+from masu.errors import InputError
+
+MOST_BYTES = 2_000_000_000
+"""Size of a file; Python needs about eight times as much to hold it."""
 
 _FIX = "correct the file or export it again"
 _KINDS = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
@@ -50,18 +56,20 @@ def read(source: Source, split: str | None) -> Contents:
                 )
     pictures: dict[Path, Picture] = {}
     faults: list[Fault] = []
+    left_out: Counter[str] = Counter()
     used: set[int] = set()
     for page in pages:
         for picture in page.pictures(faults, used):
             pictures.setdefault(picture.image, picture)
+        left_out += page.left_out
     ids: dict[str, int] = {}
     for key in sorted(categories, key=lambda key: (key not in used, key)):
         ids.setdefault(categories[key], key)
     names = tuple(sorted(ids, key=lambda name: ids[name]))
-    return Contents(list(pictures.values()), names, tuple(ids[name] for name in names), faults)
+    return Contents(list(pictures.values()), names, tuple(ids[name] for name in names), faults, left_out)
 
 
-READER = Reader("COCO (a JSON file, or a folder with annotations/instances_<split>.json)", find, read)
+READER = Reader("coco", "COCO (a JSON file, or a folder with annotations/instances_<split>.json)", find, read)
 
 
 class _Page:
@@ -73,6 +81,12 @@ class _Page:
         self.images = self._entries(content, "images")
         self.annotations = self._entries(content, "annotations")
         self.categories = self._categories(self._entries(content, "categories"))
+        self.left_out = Counter(
+            key
+            for entry in self.annotations
+            for key in ("segmentation", "keypoints", "attributes")
+            if entry.get(key)
+        )
 
     def _entries(self, content: dict[str, Any], key: str) -> list[dict[str, Any]]:
         if key not in content:
@@ -86,21 +100,26 @@ class _Page:
                 raise bad_input(f"{self.file}, {key!r}, entry {number}", _kind(entry), "an object", _FIX)
         return value
 
-    def _required(self, entry: dict[str, Any], key: str, kinds: tuple[type, ...], where: str) -> Any:
+    def _required(self, entry: dict[str, Any], key: str, kinds: tuple[type, ...]) -> Any:
         value = entry.get(key)
         if key not in entry or not isinstance(value, kinds) or isinstance(value, bool) or value == "":
             wanted = " or ".join(
                 {int: "a whole number", str: "a text", list: "a list"}[kind] for kind in kinds
             )
             found = f"no {key!r}" if key not in entry else f"{key!r} {_shown(value)}"
-            raise bad_input(f"{self.file}, {where}", found, wanted, _FIX)
+            raise BadEntryError(found, wanted)
         return value
 
     def _categories(self, entries: list[dict[str, Any]]) -> dict[int, str]:
         categories: dict[int, str] = {}
         for number, entry in enumerate(entries, start=1):
-            key = self._required(entry, "id", (int,), f"category {number} of the list")
-            name = str(self._required(entry, "name", (str, int), f"category id {key}"))
+            where = f"category {number} of the list"
+            try:
+                key = self._required(entry, "id", (int,))
+                where = f"category id {key}"
+                name = str(self._required(entry, "name", (str, int)))
+            except BadEntryError as error:
+                raise InputError(f"{self.file}, {where}: found {error}; {_FIX}") from None
             if key in categories:
                 raise bad_input(f"{self.file}, category id {key}", "it twice", "one entry for each id", _FIX)
             categories[key] = name
@@ -108,33 +127,47 @@ class _Page:
 
     def pictures(self, faults: list[Fault], used: set[int]) -> Iterator[Picture]:
         """The images that exist, with their objects; adds to the faults and to the category ids in use."""
-        names: dict[int | str, str] = {}
+        entries: dict[int | str, dict[str, Any]] = {}
         for number, entry in enumerate(self.images, start=1):
-            key = self._required(entry, "id", (int, str), f"image {number} of the list")
-            if key in names:
-                raise bad_input(f"{self.file}, image id {key}", "it twice", "one entry for each id", _FIX)
-            names[key] = self._required(entry, "file_name", (str,), f"image id {key}")
-        objects: dict[int | str, list[Marked]] = {key: [] for key in names}
+            where = f"image {number} of the list"
+            try:
+                key = self._required(entry, "id", (int, str))
+                where = f"image id {key}"
+                self._required(entry, "file_name", (str,))
+                if key in entries:
+                    raise BadEntryError("it twice", "one entry for each id")
+            except BadEntryError as error:
+                faults.append(error.fault(self.file, where))
+            else:
+                entries[key] = entry
+        objects: dict[int | str, list[Marked]] = {key: [] for key in entries}
         for number, entry in enumerate(self.annotations, start=1):
             where = f"annotation id {entry['id']}" if "id" in entry else f"annotation {number} of the list"
-            image = self._required(entry, "image_id", (int, str), where)
-            category = self._required(entry, "category_id", (int,), where)
-            box = self._box(entry, where)
+            try:
+                image = self._required(entry, "image_id", (int, str))
+                category = self._required(entry, "category_id", (int,))
+                box = self._box(entry)
+            except BadEntryError as error:
+                faults.append(error.fault(self.file, where))
+                continue
             if image not in objects:
-                faults.append(Fault(self.file, where, f"unknown image id {image}", "skipped"))
+                faults.append(
+                    Fault("unknown-image", self.file, where, f"unknown image id {image}", "skipped")
+                )
             elif category not in self.categories:
-                faults.append(Fault(self.file, where, f"unknown category id {category}", "skipped"))
+                found = f"unknown category id {category}"
+                faults.append(Fault("unknown-class", self.file, where, found, "skipped"))
             else:
                 used.add(category)
                 crowd = bool(entry.get("iscrowd", 0))
                 objects[image].append(Marked(where, box, self.categories[category], crowd))
         folders = image_folders(self.file, self.root)
         seen: set[Path] = set()
-        for entry in self.images:
-            name = names[entry["id"]]
+        for key, entry in entries.items():
+            name = entry["file_name"]
             if leaves(name, self.file, self.root):
                 raise bad_input(
-                    f"{self.file}, image id {entry['id']}",
+                    f"{self.file}, image id {key}",
                     f"the file name {name!r}, which leaves {self.root}",
                     "a path inside the data set",
                     "write file names relative to the folder of the images",
@@ -142,29 +175,23 @@ class _Page:
             path = find_image(name, folders)
             if path is None:
                 looked = listed(str(folder) for folder in folders)
-                faults.append(
-                    Fault(self.file, f"image {name}", f"no such file, looked in {looked}", "skipped")
-                )
+                found = f"no such file, looked in {looked}"
+                faults.append(Fault("missing-image", self.file, f"image {name}", found, "skipped"))
             elif path in seen:
-                faults.append(
-                    Fault(self.file, f"image id {entry['id']}", f"{name} for a second time", "skipped")
-                )
+                found = f"{name} for a second time"
+                faults.append(Fault("double-image", self.file, f"image id {key}", found, "skipped"))
             else:
                 seen.add(path)
-                yield Picture(path, self.file, _size(entry), objects[entry["id"]])
+                yield Picture(path, self.file, _size(entry), objects[key])
 
-    def _box(self, entry: dict[str, Any], where: str) -> Box:
-        values = self._required(entry, "bbox", (list,), where)
+    def _box(self, entry: dict[str, Any]) -> Box:
+        values = self._required(entry, "bbox", (list,))
         if len(values) != 4:
-            raise bad_input(
-                f"{self.file}, {where}", f"a bbox of {len(values)} values", "4: x y width height", _FIX
-            )
+            raise BadEntryError(f"a bbox of {len(values)} values", "4: x y width height")
         numbers = []
         for value in values:
             if isinstance(value, bool) or not isinstance(value, int | float):
-                raise bad_input(
-                    f"{self.file}, {where}", f"{_shown(value)} in bbox", "a number of pixels", _FIX
-                )
+                raise BadEntryError(f"{_shown(value)} in bbox", "a number of pixels")
             try:
                 numbers.append(float(value))
             except OverflowError:
@@ -175,6 +202,9 @@ class _Page:
 
 def _load(file: Path) -> dict[str, Any]:
     wanted = "COCO annotations"
+    if (size := file.stat().st_size) > MOST_BYTES:
+        found = f"a file of {size / 1e9:.1f} GB"
+        raise bad_input(file, found, f"at most {MOST_BYTES / 1e9:.0f} GB", "cut it into several files")
     try:
         content = json.loads(file.read_bytes())
     except json.JSONDecodeError as error:

@@ -15,25 +15,30 @@ from masu.data.reading import Reader, Source, assemble, bad_input, listed
 
 __all__ = ["READERS", "Dataset", "Fault", "Sample", "read_dataset", "splits"]
 
-READERS: tuple[Reader, ...] = (voc.READER, coco.READER)
+READERS = {reader.name: reader for reader in (voc.READER, coco.READER)}
+"""By name, in the order in which they are tried."""
 
 
 def read_dataset(
-    path: str | os.PathLike[str], split: str | None = None, names: Sequence[str] | None = None
+    path: str | os.PathLike[str],
+    split: str | None = None,
+    names: Sequence[str] | None = None,
+    form: str | None = None,
 ) -> Dataset:
-    """Read the annotations of a Pascal VOC folder, or of a COCO file or folder; images stay unopened.
+    """Read the annotations of a data set of any known format; images stay unopened.
 
     Boxes come out as xyxy pixels: VOC's four numbers as they stand (nothing is subtracted), COCO's
     ``x y width height`` as ``x y x+width y+height``. A box without area or outside its image is left out,
     one that reaches outside is clipped; each is a ``Fault`` in ``Dataset.faults``, as are an image that is
-    missing and an annotation of an unknown image or category.
+    missing, an annotation that cannot be understood and one of an unknown image or category.
 
     Args:
-        path: the folder or, for COCO, also the JSON file.
+        path: the folder or, for formats of one file, the file.
         split: one of ``splits(path)``; None reads everything. ``val``, ``valid`` and ``validation`` stand
             for one another where only one of them exists.
         names: class names of a model; labels are then indices into them. Default: the names in the data
             (VOC: all that occur in any split, sorted; COCO: by category id).
+        form: one of ``READERS``; default: found by looking.
 
     Raises:
         InputError: nothing at ``path``, no data set of a known format, an absent split, a file that cannot
@@ -41,25 +46,38 @@ def read_dataset(
     """
     if names is not None and (isinstance(names, str) or len(set(names)) != len(names)):
         raise bad_input("names", repr(names), "a sequence of distinct class names", "pass a model's names")
-    reader, source = _find(Path(path))
+    reader, source = open_source(path, form)
     chosen = None if split is None else _chosen(split, source, Path(path))
     return assemble(reader.read(source, chosen), source, chosen, names)
 
 
-def splits(path: str | os.PathLike[str]) -> tuple[str, ...]:
+def splits(path: str | os.PathLike[str], form: str | None = None) -> tuple[str, ...]:
     """The splits of the data set at ``path``, train before val before test; empty if it has none.
 
     Raises:
         InputError: nothing at ``path``, or no data set of a known format.
     """
-    return tuple(_find(Path(path))[1].splits)
+    return tuple(open_source(path, form)[1].splits)
 
 
-def _find(path: Path) -> tuple[Reader, Source]:
-    wanted = " or ".join(reader.looks for reader in READERS)
+def open_source(path: str | os.PathLike[str], form: str | None = None) -> tuple[Reader, Source]:
+    """The format of the data set at ``path``, and where its parts are.
+
+    Args:
+        path: folder or file.
+        form: one of ``READERS``; default: found by looking.
+
+    Raises:
+        InputError: nothing at ``path``, no data set of a known format or of this one, or no such format.
+    """
+    path = Path(path)
+    if form is not None and form not in READERS:
+        raise bad_input("--format", repr(form), f"one of {listed(READERS)}", "leave it out to have it found")
+    readers = list(READERS.values()) if form is None else [READERS[form]]
+    wanted = " or ".join(reader.looks for reader in readers)
     if not os.path.exists(path):
         raise bad_input(path, "no such file or folder", wanted, "check the path")
-    for reader in READERS:
+    for reader in readers:
         source = reader.find(path)
         if source is not None:
             return reader, source

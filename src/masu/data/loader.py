@@ -96,7 +96,7 @@ def epoch_batches(
         for fault in part.faults:
             if on_fault is not None:
                 on_fault(fault)
-            elif fault.action == "skipped" and fault.where == _WHOLE_IMAGE:
+            elif fault.kind == "unreadable-image":
                 raise UnreadableImageError(fault.file, fault.found, "replace the file or leave it out")
         if part.loaded:
             yield _batch(part)
@@ -146,7 +146,7 @@ class _Plan(Indexed[_Part]):
         generator = torch.Generator().manual_seed(_mixed(seed, epoch))
         order = torch.randperm(len(dataset), generator=generator).tolist()
         self.batches = [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
-        self.samples = [(sample.image, _packed(sample.target)) for sample in dataset.samples]
+        self.dataset = dataset
         self.seed, self.epoch, self.augmentation, self.channels = seed, epoch, augmentation, channels
 
     def __len__(self) -> int:
@@ -159,13 +159,13 @@ class _Plan(Indexed[_Part]):
         return part
 
     def _load(self, index: int, part: _Part) -> None:
-        path, packed = self.samples[index]
+        path, target = self.dataset[index]
         try:
             image = read_pixels(path, self.channels)
         except UnreadableImageError as error:
-            part.faults.append(Fault(path, _WHOLE_IMAGE, error.found, "skipped"))
+            part.faults.append(Fault("unreadable-image", path, _WHOLE_IMAGE, error.found, "skipped"))
             return
-        target = _inside(_unpacked(packed), image, path, part.faults)
+        target = _inside(target, image, path, part.faults)
         if self.augmentation is not None:
             draw = _mixed(self.seed, self.epoch, index)
             image, target = augment(image, target, self.augmentation, draw, bands=self.channels is not None)
@@ -217,9 +217,10 @@ def _inside(target: Target, image: Tensor, path: Path, faults: list[Fault]) -> T
         return target
     boxes, kept = [], []
     for number, values in enumerate(target.boxes.tolist()):
-        box, found, action = fit_box((values[0], values[1], values[2], values[3]), size)
+        box, kind, found, action = fit_box((values[0], values[1], values[2], values[3]), size)
         if found:
-            faults.append(Fault(path, f"object {number + 1} that is left of its annotation", found, action))
+            where = f"object {number + 1} that is left of its annotation"
+            faults.append(Fault(kind, path, where, found, action))
         if box is not None:
             boxes.append(box)
             kept.append(number)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from masu.data.dataset import Dataset, Fault, Sample
 from masu.errors import InputError
@@ -44,12 +45,21 @@ class Picture(NamedTuple):
 
 
 class Contents(NamedTuple):
-    """All that a reader parsed: pictures, class names with their source ids, and the faults so far."""
+    """All that a reader parsed.
+
+    Attributes:
+        pictures: images that exist, each once, with their objects as they stand in the file.
+        names: class names, in the order of their source ids.
+        category_ids: their ids in the source.
+        faults: what could not be used.
+        left_out: what the source knows and masu does not carry, such as ``{"segmentation": 12}`` objects.
+    """
 
     pictures: Sequence[Picture]
     names: tuple[str, ...]
     category_ids: tuple[int, ...]
     faults: Sequence[Fault]
+    left_out: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -58,21 +68,49 @@ class Source:
 
     Attributes:
         root: the folder no file name may leave.
-        splits: the file that defines each split, in the order to list them.
+        splits: the file or folder that defines each split, in the order to list them.
         files: the annotation files of the whole data set.
+        parsed: what a reader keeps from one split to the next.
     """
 
     root: Path
     splits: Mapping[str, Path]
     files: tuple[Path, ...]
+    parsed: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 class Reader(NamedTuple):
-    """One format: how it looks (for messages), how to find it, how to read a split of it (None: all)."""
+    """One format: its name, its looks (for messages), how to find it and read a split of it (None: all)."""
 
+    name: str
     looks: str
     find: Callable[[Path], Source | None]
     read: Callable[[Source, str | None], Contents]
+
+
+class BadEntryError(Exception):
+    """One image or object of an annotation file that cannot be understood; the rest of the file can.
+
+    Attributes:
+        found: what is there.
+        wanted: what should be.
+    """
+
+    def __init__(self, found: str, wanted: str) -> None:
+        super().__init__(f"{found}, wanted {wanted}")
+
+    def fault(self, file: Path, where: str) -> Fault:
+        """The fault that says so."""
+        return Fault("annotation", file, where, f"found {self}", "skipped")
+
+
+class Fitted(NamedTuple):
+    """A box inside its image (None: nothing of use), and the kind, text and action of its fault, if any."""
+
+    box: Box | None
+    kind: str = ""
+    found: str = ""
+    action: str = ""
 
 
 def bad_input(thing: object, found: str, wanted: str, fix: str) -> InputError:
@@ -95,7 +133,7 @@ def split_order(names: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda name: (rank.get(name, len(rank)), name))
 
 
-def fit_box(box: Box, size: tuple[int, int] | None) -> tuple[Box | None, str, str]:
+def fit_box(box: Box, size: tuple[int, int] | None) -> Fitted:
     """The part of a box inside its image, and what was wrong with it.
 
     Args:
@@ -103,30 +141,32 @@ def fit_box(box: Box, size: tuple[int, int] | None) -> tuple[Box | None, str, st
         size: height and width of the image; None skips the check against the image.
 
     Returns:
-        ``(box, found, action)``: the box to use or None; ``found`` and ``action`` as in ``Fault``, empty
-        for a sound box. An overhang of up to 0.1 px is rounding: clipped and not a fault.
+        The box to use; an overhang of up to 0.1 px is rounding: clipped and not a fault.
     """
     shown = "box " + " ".join(f"{value:.7g}" for value in box)
     if not all(math.isfinite(value) for value in box):
-        return None, f"{shown} is not finite", "skipped"
-    if box[2] <= box[0] or box[3] <= box[1]:
-        return None, f"{shown} has no area", "skipped"
-    fitted, found, action = box, "", ""
+        return Fitted(None, "not-finite", f"{shown} is not finite", "skipped")
+    if box[2] < box[0] or box[3] < box[1]:
+        return Fitted(None, "inverted", f"{shown} has its corners in the wrong order", "skipped")
+    if box[2] == box[0] or box[3] == box[1]:
+        return Fitted(None, "no-area", f"{shown} has no area", "skipped")
+    fitted, kind, found, action = box, "", "", ""
     if size is not None:
         height, width = size
         x1, y1, x2, y2 = box
         fitted = (max(x1, 0.0), max(y1, 0.0), min(x2, float(width)), min(y2, float(height)))
         if fitted[2] <= fitted[0] or fitted[3] <= fitted[1]:
-            return None, f"{shown} lies outside the image of {width}×{height} pixels", "skipped"
+            found = f"{shown} lies outside the image of {width}×{height} pixels"
+            return Fitted(None, "outside", found, "skipped")
         if max(abs(a - b) for a, b in zip(box, fitted, strict=True)) > _ROUNDING:
-            found = f"{shown} reaches outside the image of {width}×{height} pixels"
+            kind, found = "overhang", f"{shown} reaches outside the image of {width}×{height} pixels"
             action = "clipped to " + " ".join(f"{value:.7g}" for value in fitted)
     if max(abs(value) for value in fitted) > _FARTHEST:
-        return None, f"{shown} lies beyond any image", "skipped"
+        return Fitted(None, "outside", f"{shown} lies beyond any image", "skipped")
     x1, y1, x2, y2 = struct.unpack("4f", struct.pack("4f", *fitted))
     if x2 <= x1 or y2 <= y1:
-        return None, f"{shown} has no area", "skipped"
-    return (x1, y1, x2, y2), found, action
+        return Fitted(None, "no-area", f"{shown} has no area", "skipped")
+    return Fitted((x1, y1, x2, y2), kind, found, action)
 
 
 def assemble(contents: Contents, source: Source, split: str | None, names: Sequence[str] | None) -> Dataset:
@@ -151,13 +191,13 @@ def assemble(contents: Contents, source: Source, split: str | None, names: Seque
         target, found = _target(picture, known)
         faults += found
         samples.append(Sample(picture.image, target))
-    return Dataset(
+    return Dataset.of(
+        samples,
+        known,
         root=source.root,
         split=split,
         splits=tuple(source.splits),
-        names=known,
         category_ids=_ids_of(known, contents),
-        samples=tuple(samples),
         faults=tuple(faults),
     )
 
@@ -168,9 +208,9 @@ def _target(picture: Picture, names: tuple[str, ...]) -> tuple[Target, list[Faul
     ignored: list[bool] = []
     faults: list[Fault] = []
     for item in picture.objects:
-        box, found, action = fit_box(item.box, picture.size)
+        box, kind, found, action = fit_box(item.box, picture.size)
         if found:
-            faults.append(Fault(picture.file, item.where, found, action))
+            faults.append(Fault(kind, picture.file, item.where, found, action))
         if box is None:
             continue
         if item.name not in names:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PureWindowsPath
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from xml.etree.ElementTree import Element, ParseError
 
@@ -12,9 +14,21 @@ from defusedxml import ElementTree
 
 from masu.data.dataset import Fault
 from masu.data.images import IMAGE_SUFFIXES
-from masu.data.reading import Box, Contents, Marked, Picture, Reader, Source, bad_input, listed, split_order
+from masu.data.reading import (
+    BadEntryError,
+    Box,
+    Contents,
+    Marked,
+    Picture,
+    Reader,
+    Source,
+    bad_input,
+    listed,
+    split_order,
+)
 
-_FIX = "correct the file or leave it out"
+MOST_BYTES = 64_000_000
+"""Size of an annotation file; no picture needs as much."""
 
 
 def find(path: Path) -> Source | None:
@@ -30,7 +44,7 @@ def find(path: Path) -> Source | None:
 
 
 def read(source: Source, split: str | None) -> Contents:
-    """Every annotation, or those that the list of a split names.
+    """Every annotation, or those that the list of a split names; a broken one is left out.
 
     The class names are those of all annotations, sorted, so that each split gives the same ids. Boxes are
     taken as they stand: xmin ymin xmax ymax are pixels, nothing is subtracted. ``difficult`` objects are
@@ -38,9 +52,11 @@ def read(source: Source, split: str | None) -> Contents:
     the XML's stem, else with the last part of its ``<filename>``.
 
     Raises:
-        InputError: a file that cannot be parsed or lacks what every annotation has.
+        InputError: a list of a split that cannot be read or names files elsewhere.
     """
-    parsed = {file.stem: _parse(file) for file in source.files}
+    if not source.parsed:
+        source.parsed.update({file.stem: _parse(file) for file in source.files})
+    parsed: dict[str, _Page] = source.parsed
     names = tuple(sorted({item.name for page in parsed.values() for item in page.objects}))
     faults: list[Fault] = []
     stems = list(parsed) if split is None else _stems(source.splits[split], parsed, faults)
@@ -48,17 +64,23 @@ def read(source: Source, split: str | None) -> Contents:
     pictures = []
     for stem in stems:
         page = parsed[stem]
+        faults += page.faults
+        if page.damaged:
+            continue
         image = _image_of(stem, page.filename, folders)
         if image is None:
             looked = listed(str(folder) for folder in folders)
             found = f"no image named {stem} or {page.filename or stem}, looked in {looked}"
-            faults.append(Fault(page.file, f"image {page.filename or stem}", found, "skipped"))
+            faults.append(
+                Fault("missing-image", page.file, f"image {page.filename or stem}", found, "skipped")
+            )
         else:
             pictures.append(Picture(image, page.file, page.size, page.objects))
-    return Contents(pictures, names, tuple(range(1, len(names) + 1)), faults)
+    left_out = sum((Counter(page.left_out) for page in parsed.values()), Counter[str]())
+    return Contents(pictures, names, tuple(range(1, len(names) + 1)), faults, left_out)
 
 
-READER = Reader("Pascal VOC (a folder with Annotations/*.xml and JPEGImages/)", find, read)
+READER = Reader("voc", "Pascal VOC (a folder with Annotations/*.xml and JPEGImages/)", find, read)
 
 
 class _Page(NamedTuple):
@@ -66,6 +88,9 @@ class _Page(NamedTuple):
     filename: str
     size: tuple[int, int] | None
     objects: list[Marked]
+    faults: list[Fault]
+    damaged: bool = False
+    left_out: Mapping[str, int] = MappingProxyType({})
 
 
 def _xml_files(folder: Path) -> tuple[Path, ...]:
@@ -85,7 +110,9 @@ def _stems(file: Path, parsed: dict[str, _Page], faults: list[Fault]) -> list[st
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise bad_input(file, f"a list that cannot be read ({error})", "UTF-8 text", _FIX) from None
+        raise bad_input(
+            file, f"a list that cannot be read ({error})", "UTF-8 text", "save it as UTF-8"
+        ) from None
     stems: dict[str, None] = {}
     for number, line in enumerate(lines, start=1):
         entry = line.strip()
@@ -100,9 +127,13 @@ def _stems(file: Path, parsed: dict[str, _Page], faults: list[Fault]) -> list[st
                 "remove the folders; annotations and images lie within the data set",
             )
         if stem not in parsed:
-            faults.append(Fault(file, f"line {number}", f"{stem}, which has no {stem}.xml", "skipped"))
+            faults.append(
+                Fault("list-entry", file, f"line {number}", f"{stem}, which has no {stem}.xml", "skipped")
+            )
         elif stem in stems:
-            faults.append(Fault(file, f"line {number}", f"{stem} for a second time", "skipped"))
+            faults.append(
+                Fault("double-image", file, f"line {number}", f"{stem} for a second time", "skipped")
+            )
         else:
             stems[stem] = None
     return list(stems)
@@ -139,17 +170,38 @@ def _image_of(stem: str, filename: str, folders: dict[Path, dict[str, Path]]) ->
 
 
 def _parse(file: Path) -> _Page:
+    """What one file holds; one that cannot be read at all is damaged."""
+    faults: list[Fault] = []
+    try:
+        root = _root(file)
+    except BadEntryError as error:
+        return _Page(file, "", None, [], [error.fault(file, "the file")], damaged=True)
+    filename = PureWindowsPath((root.findtext("filename") or "").strip()).name
+    objects = list(_objects(root, file, faults))
+    left_out = Counter(
+        {
+            "truncated": sum(_true(item, "truncated") for item in root.iter("object")),
+            "pose": sum(
+                item.findtext("pose") not in (None, "", "Unspecified") for item in root.iter("object")
+            ),
+            "parts": sum(1 for _ in root.iter("part")),
+        }
+    )
+    return _Page(file, filename, _size(root), objects, faults, left_out=+left_out)
+
+
+def _root(file: Path) -> Any:
+    if (size := file.stat().st_size) > MOST_BYTES:
+        raise BadEntryError(f"a file of {size / 1e6:.0f} MB", f"at most {MOST_BYTES / 1e6:.0f} MB")
     try:
         root: Any = ElementTree.parse(file).getroot()
     except ParseError as error:
-        raise bad_input(file, f"broken XML ({error})", "a VOC annotation", _FIX) from None
+        raise BadEntryError(f"broken XML ({error})", "a VOC annotation") from None
     except (ValueError, LookupError, OSError) as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise bad_input(file, f"unusable XML ({reason})", "a VOC annotation", _FIX) from None
+        raise BadEntryError(f"unusable XML ({type(error).__name__}: {error})", "a VOC annotation") from None
     if root.tag != "annotation":
-        raise bad_input(file, f"the root element <{root.tag}>", "<annotation>", _FIX)
-    filename = PureWindowsPath((root.findtext("filename") or "").strip()).name
-    return _Page(file, filename, _size(root), list(_objects(root, file)))
+        raise BadEntryError(f"the root element <{root.tag}>", "<annotation>")
+    return root
 
 
 def _size(root: Element) -> tuple[int, int] | None:
@@ -160,27 +212,33 @@ def _size(root: Element) -> tuple[int, int] | None:
     return (height, width) if height > 0 and width > 0 else None
 
 
-def _objects(root: Element, file: Path) -> Iterator[Marked]:
+def _objects(root: Element, file: Path, faults: list[Fault]) -> Iterator[Marked]:
     for number, element in enumerate(root.findall("object"), start=1):
-        name = " ".join((element.findtext("name") or "").split())
-        if not name:
-            raise bad_input(f"{file}, object {number}", "no <name>", "the name of its class", _FIX)
-        where = f"object {number} ({name})"
-        corners = element.find("bndbox")
-        if corners is None:
-            raise bad_input(f"{file}, {where}", "no <bndbox>", "one with xmin ymin xmax ymax", _FIX)
-        difficult = (element.findtext("difficult") or "").strip().lower() in ("1", "true")
-        yield Marked(where, _box(corners, f"{file}, {where}"), name, difficult)
+        name = element.findtext("name") or ""
+        where = f"object {number} ({name})" if name else f"object {number}"
+        try:
+            if not name.strip():
+                raise BadEntryError("no <name>", "the name of its class")
+            yield Marked(where, _box(element), name, _true(element, "difficult"))
+        except BadEntryError as error:
+            faults.append(error.fault(file, where))
 
 
-def _box(corners: Element, thing: str) -> Box:
+def _true(element: Element, tag: str) -> bool:
+    return (element.findtext(tag) or "").strip().lower() in ("1", "true")
+
+
+def _box(element: Element) -> Box:
+    corners = element.find("bndbox")
+    if corners is None:
+        raise BadEntryError("no <bndbox>", "one with xmin ymin xmax ymax")
     values = []
     for tag in ("xmin", "ymin", "xmax", "ymax"):
         text = corners.findtext(tag)
         if text is None:
-            raise bad_input(thing, f"no <{tag}>", "a number of pixels", _FIX)
+            raise BadEntryError(f"no <{tag}>", "a number of pixels")
         try:
             values.append(float(text))
         except ValueError:
-            raise bad_input(thing, f"<{tag}> {text!r}", "a number of pixels", _FIX) from None
+            raise BadEntryError(f"<{tag}> {text!r}", "a number of pixels") from None
     return values[0], values[1], values[2], values[3]

@@ -103,12 +103,12 @@ def demo(
         raise TypeError(f"demo: found {type(metrics).__name__}, wanted the metrics of a detector")
 
     report({"event": "part", "part": "drawing the test scenes"})
-    detect(detector, [sample.image for sample in test.samples], threshold=_THRESHOLD, out=found)
+    detect(detector, [image for image, _ in test], threshold=_THRESHOLD, out=found)
     seconds = time.perf_counter() - started
     page = DemoPage(
         metrics=metrics,
         history=trained.history,
-        pictures=_pictures(detector, test.samples[:_SHOWN]),
+        pictures=_pictures(detector, list(test.take(range(_SHOWN)))),
         threshold=_THRESHOLD,
         architecture=settings.architecture,
         images=(len(data), len(val), len(test)),
@@ -127,7 +127,7 @@ def demo(
 
 
 def _objects(data: Dataset) -> int:
-    return sum(len(sample.target) for sample in data.samples)
+    return len(data.boxes)
 
 
 def _pictures(detector: Detector, samples: Sequence[Sample]) -> tuple[Picture, ...]:
