@@ -82,6 +82,12 @@ def cli() -> None:
 @click.option("--seed", type=int, default=0, show_default=True, help="Start of all randomness.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run. Default: runs/train-N.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out.")
+@click.option("--workers", type=int, default=0, show_default=True, help="Processes that read ahead.")
+@click.option(
+    "--max-bad", default="5%", show_default=True, help="Faulty images or objects to skip before refusing."
+)
+@click.option("--strict", is_flag=True, help="Refuse at the first fault; as --max-bad 0.")
+@click.option("--format", "form", help="Format of DATA: see `masu check --help`. Default: found by looking.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 def train(
     data: Path,
@@ -111,9 +117,13 @@ def train(
     seed: int,
     out: Path | None,
     resume: bool,
+    workers: int,
+    max_bad: str,
+    strict: bool,
+    form: str | None,
     as_json: bool,
 ) -> int:
-    """Train a detector on DATA (Pascal VOC folder, COCO folder or COCO JSON file)."""
+    """Train a detector on DATA: Pascal VOC, COCO, YOLO, CSV, LabelMe or a folder with metadata.jsonl."""
     from masu.data.transforms import Augmentation
     from masu.detectors.zoo import DEFAULT
     from masu.nets.imagenet import installed
@@ -158,7 +168,7 @@ def train(
         if resume:
             raise InputError("--resume: found no --out, wanted the folder of the run to go on with")
         out = next(p for i in range(1, 10_000) if not (p := Path(f"runs/train-{i}")).exists())
-    training, validation = _training_data(data, split, val, val_split, seed)
+    training, validation = _training_data(data, split, val, val_split, seed, form)
     _print_faults(training, validation)
     classes = ", ".join(training.names[:8]) + (" …" if len(training.names) > 8 else "")
     _note(
@@ -166,7 +176,16 @@ def train(
         f"{len(training.names)} classes: {classes}"
     )
     with TrainingDisplay() as display:
-        result = run(training, validation, settings, out, report=display.report, resume=resume)
+        result = run(
+            training,
+            validation,
+            settings,
+            out,
+            report=display.report,
+            resume=resume,
+            workers=workers,
+            max_bad=0.0 if strict else _share(max_bad, "--max-bad"),
+        )
     if result.interrupted:
         _note(
             f"stopped; {result.last} holds what was learnt. "
@@ -181,17 +200,17 @@ def train(
 
 
 def _training_data(
-    data: Path, split: str | None, val: Path | None, val_split: str | None, seed: int
+    data: Path, split: str | None, val: Path | None, val_split: str | None, seed: int, form: str | None
 ) -> tuple[Dataset, Dataset]:
     from masu.data.formats import read_dataset, splits
 
-    known = splits(data)
-    training = read_dataset(data, split or ("train" if "train" in known else None))
+    known = splits(data, form)
+    training = read_dataset(data, split or ("train" if "train" in known else None), form=form)
     if val is not None:
         return training, read_dataset(val, val_split, names=training.names)
     chosen = val_split or next((name for name in ("val", "valid", "validation") if name in known), None)
     if chosen is not None:
-        return training, read_dataset(data, chosen, names=training.names)
+        return training, read_dataset(data, chosen, names=training.names, form=form)
     import torch
 
     if len(training) < 2:
@@ -209,8 +228,11 @@ def _training_data(
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--split", help="Split to evaluate on. Default: test, else val, where DATA has splits.")
 @click.option("--batch-size", type=int, default=1, show_default=True, help="Images at once.")
+@click.option("--format", "form", help="Format of DATA. Default: found by looking.")
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as one JSON object.")
-def evaluate(model: Path, data: Path, split: str | None, batch_size: int, as_json: bool) -> int:
+def evaluate(
+    model: Path, data: Path, split: str | None, batch_size: int, form: str | None, as_json: bool
+) -> int:
     """COCO AP of MODEL on DATA, over all and per class; average recall for a proposal generator."""
     from masu.data.formats import read_dataset, splits
     from masu.detectors.build import load
@@ -218,10 +240,10 @@ def evaluate(model: Path, data: Path, split: str | None, batch_size: int, as_jso
     from masu.verbs.evaluate import evaluate as run
 
     detector = load(model)
-    known = splits(data)
+    known = splits(data, form)
     chosen = split or next((name for name in ("test", "val", "valid") if name in known), None)
     names = detector.names if detector.kind == "detector" else None
-    dataset = read_dataset(data, chosen, names=names)
+    dataset = read_dataset(data, chosen, names=names, form=form)
     _print_faults(dataset)
     with counter("evaluating") as progress:
         metrics = run(detector, dataset, batch_size=_positive(batch_size, "--batch-size"), progress=progress)
@@ -316,6 +338,17 @@ def _seconds(text: str) -> float:
         return float(number) * {"s": 1, "m": 60, "h": 3600}[unit.lower()]
     except (ValueError, KeyError):
         raise InputError(f"--time-budget: found {text!r}, wanted a time such as 90s, 10m or 1h") from None
+
+
+def _share(text: str, name: str) -> float:
+    """``5%`` or ``0.05``."""
+    try:
+        value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise InputError(f"{name}: found {text!r}, wanted a share such as 5% or 0.05")
+    return value
 
 
 def _positive(value: int, name: str) -> int:

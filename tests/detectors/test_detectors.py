@@ -331,6 +331,14 @@ def test_a_batch_is_each_image_alone(named):
             assert_same(a, b, 1e-3)
 
 
+def test_what_is_found_does_not_depend_on_the_size_of_others(named):
+    square = photographs(2)
+    images = [square[0], square[0][:, :60], square[1][:, :, :50], square[1], square[0][:, :90]] * 2
+    together = named[1].predict(images, batch_size=8)
+    for found, image in zip(together, images, strict=True):
+        assert_same(found, named[1].predict([image])[0], 1e-3)
+
+
 def test_no_proposals_no_detections(detectors):
     detector = detectors["faster_rcnn"]
     config = detector.config

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import masu
+from masu.data.dataset import Fault
 from masu.data.transforms import Augmentation
 from masu.detectors.faster_rcnn import FasterRCNN
 from masu.errors import InputError
@@ -144,11 +145,42 @@ def test_images_without_objects_are_training_data_but_not_alone(data, tmp_path):
 def test_an_unreadable_image_is_named_and_skipped(data, tmp_path):
     data[1].image.write_bytes(b"no image")
     events = []
-    result = train(data, None, SMALL, tmp_path / "run", report=events.append)
+    result = train(data, None, SMALL, tmp_path / "run", report=events.append, max_bad=0.25)
     faults = {event["fault"] for event in events if event["event"] == "fault"}
     assert len(faults) == 1
     assert str(data[1].image) in faults.pop()
     assert len(result.history) == 2
+
+
+def test_too_many_unreadable_images_end_the_training(data, tmp_path):
+    path = data[1].image
+    path.write_bytes(b"")
+    with pytest.raises(InputError) as caught:
+        train(data, None, SMALL, tmp_path / "run")
+    assert str(caught.value) == (
+        f"{data.root}: found 1 of 4 images unreadable, wanted at most 5% (--max-bad); the last: {path}: image: "
+        "an empty file, skipped; replace them or leave them out"
+    )
+
+
+@pytest.mark.parametrize("part", [0, 1])
+def test_faulty_data_is_refused_before_anything_is_made(data, tmp_path, part):
+    fault = Fault("no-area", tmp_path / "a.xml", "object 2 (cat)", "box 1 2 1 2 has no area", "skipped")
+    bad = replace(data, faults=(fault,))
+    with pytest.raises(InputError) as caught:
+        train(*[(bad, data), (data, bad)][part], SMALL, tmp_path / "run", max_bad=0.0)
+    assert str(caught.value) == (
+        f"{data.root}: found 1 of {1 + len(data.boxes)} objects faulty, wanted at most 0% (--max-bad); the "
+        f"first: {fault}; see all with 'masu check {data.root}'"
+    )
+    assert not (tmp_path / "run").exists()
+
+
+def test_workers_change_nothing(data, tmp_path):
+    one = train(data, None, SMALL, tmp_path / "one")
+    two = train(data, None, SMALL, tmp_path / "two", workers=2)
+    weights = [masu.load(result.last).state_dict() for result in (one, two)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
 def test_augmentation_is_part_of_the_settings(data, tmp_path):

@@ -139,7 +139,11 @@ class Dataset:
         boxes, labels, ignored = (
             torch.from_numpy(a[own].copy()) for a in (self.boxes, self.labels, self.ignored)
         )
-        return Sample(Path(os.fsdecode(self.paths[index])), Target(boxes, labels, ignored))
+        return Sample(self.path(index), Target(boxes, labels, ignored))
+
+    def path(self, index: int) -> Path:
+        """The file of an image."""
+        return Path(os.fsdecode(self.paths[index]))
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[index] for index in range(len(self)))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as Indexed
 
-from masu.data.bands import read_pixels
+from masu.data.bands import image_size, read_pixels
 from masu.data.dataset import Dataset, Fault
 from masu.data.images import UnreadableImageError
 from masu.data.reading import bad_input, fit_box
@@ -68,7 +69,10 @@ def epoch_batches(
 ) -> Iterator[Batch]:
     """The batches of one epoch in random order.
 
-    The order depends on ``seed`` and ``epoch`` only, an image's augmentation on these and its index in the
+    Images of about the same shape come together, so that little of a batch is padding: the random order is
+    cut into stretches of ``STRETCH`` batches, each sorted by the ratio of the sides and its batches shuffled.
+
+    The order depends on ``seed``, ``epoch`` and ``batch_size`` only, an image's augmentation on these and its index in the
     data set: any number of workers and a start at any batch give the same batches. The global random state
     is neither read nor changed.
 
@@ -101,6 +105,9 @@ def epoch_batches(
         if part.loaded:
             yield _batch(part)
 
+
+STRETCH = 16
+"""Batches among which images are sorted by shape."""
 
 _WHOLE_IMAGE = "image"
 
@@ -145,7 +152,7 @@ class _Plan(Indexed[_Part]):
     ) -> None:
         generator = torch.Generator().manual_seed(_mixed(seed, epoch))
         order = torch.randperm(len(dataset), generator=generator).tolist()
-        self.batches = [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
+        self.batches = _of_like_shape(order, shapes(dataset, channels), batch_size, generator)
         self.dataset = dataset
         self.seed, self.epoch, self.augmentation, self.channels = seed, epoch, augmentation, channels
 
@@ -170,6 +177,33 @@ class _Plan(Indexed[_Part]):
             draw = _mixed(self.seed, self.epoch, index)
             image, target = augment(image, target, self.augmentation, draw, bands=self.channels is not None)
         part.loaded.append(_Loaded(path, image.numpy(), _packed(target)))
+
+
+@lru_cache(maxsize=4)
+def shapes(dataset: Dataset, channels: int | None = None) -> tuple[float, ...]:
+    """Height over width of every image, from its file's first bytes; 1 where they cannot be read."""
+    found = []
+    for index in range(len(dataset)):
+        try:
+            height, width = image_size(dataset.path(index), channels)
+        except UnreadableImageError:
+            height = width = 1
+        found.append(height / width)
+    return tuple(found)
+
+
+def _of_like_shape(
+    order: list[int], ratios: Sequence[float], batch_size: int, generator: torch.Generator
+) -> list[list[int]]:
+    """The order cut into batches, the smaller one last."""
+    batches: list[list[int]] = []
+    for start in range(0, len(order), STRETCH * batch_size):
+        stretch = sorted(order[start : start + STRETCH * batch_size], key=ratios.__getitem__)
+        cut = [stretch[at : at + batch_size] for at in range(0, len(stretch), batch_size)]
+        rest = [cut.pop()] if len(cut[-1]) < batch_size else []
+        shuffled = torch.randperm(len(cut), generator=generator).tolist()
+        batches += [cut[number] for number in shuffled] + rest
+    return batches
 
 
 def _in_order(plan: _Plan, numbers: range, workers: int) -> Iterable[_Part]:

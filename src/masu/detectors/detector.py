@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from masu.data.bands import read_pixels
 from masu.detectors.proposals import Raw
 from masu.nets.folding import share_weights
-from masu.ops.images import InputPolicy
+from masu.ops.images import InputPolicy, padded_size
 from masu.records import Detections, Target
 
 ImageSource = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any] | Tensor
@@ -74,6 +74,9 @@ class Detector(nn.Module):
     ) -> list[Detections]:
         """Find objects in images; the detector itself is left as it was.
 
+        Only images that are padded to the same size run together, so that what is found in one does not
+        depend on its neighbours.
+
         Args:
             images: files, Pillow images, arrays or tensors, mixed as you like.
             threshold: smallest score returned; default: the model's own, low, as evaluation wants it.
@@ -93,7 +96,12 @@ class Detector(nn.Module):
                     read_pixels(image, self.input.channels).to(device)
                     for image in images[start : start + batch_size]
                 ]
-                found += folded.detections(folded(batch))
+                of_batch: list[Detections | None] = [None] * len(batch)
+                for indices in _of_one_size(batch, self.input):
+                    together = folded.detections(folded([batch[i] for i in indices]))
+                    for i, detections in zip(indices, together, strict=True):
+                        of_batch[i] = detections
+                found += (detections for detections in of_batch if detections is not None)
         return found if threshold is None else [d.above(threshold) for d in found]
 
     def _folded(self) -> Detector:
@@ -109,3 +117,11 @@ class Detector(nn.Module):
             folded.fold_norms()
             self._last_folded = (state, folded)
         return self._last_folded[1]
+
+
+def _of_one_size(images: Sequence[Tensor], policy: InputPolicy) -> list[list[int]]:
+    """Positions of the images that are padded to the same size."""
+    groups: dict[tuple[int, int], list[int]] = {}
+    for i, image in enumerate(images):
+        groups.setdefault(padded_size(image.shape[1], image.shape[2], policy), []).append(i)
+    return list(groups.values())

@@ -55,6 +55,16 @@ def resized_size(height: int, width: int, policy: InputPolicy) -> tuple[int, int
     return max(int(height * scale), 1), max(int(width * scale), 1)
 
 
+def padded_size(height: int, width: int, policy: InputPolicy) -> tuple[int, int]:
+    """Height and width of the canvas that the network sees for one image, resized and padded."""
+    resized = resized_size(height, width, policy)
+    return _up(resized[0], policy), _up(resized[1], policy)
+
+
+def _up(side: int, policy: InputPolicy) -> int:
+    return -(-side // policy.divisor) * policy.divisor
+
+
 def batch_images(
     images: Sequence[Tensor], policy: InputPolicy, dtype: torch.dtype = torch.float32
 ) -> ImageBatch:
@@ -79,8 +89,7 @@ def batch_images(
     device = images[0].device
     original = [(int(i.shape[1]), int(i.shape[2])) for i in images]
     sizes = [resized_size(h, w, policy) for h, w in original]
-    height = -(-max(h for h, _ in sizes) // policy.divisor) * policy.divisor
-    width = -(-max(w for _, w in sizes) // policy.divisor) * policy.divisor
+    height, width = _up(max(h for h, _ in sizes), policy), _up(max(w for _, w in sizes), policy)
     pixels = torch.zeros((len(images), channels, height, width), dtype=dtype, device=device)
     pixels = pixels.contiguous(memory_format=torch.channels_last)
     std = torch.tensor(policy.std, dtype=dtype, device=device)[:, None, None]

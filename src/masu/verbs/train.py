@@ -62,6 +62,8 @@ def train(
     *,
     report: Report | None = None,
     resume: bool = False,
+    workers: int = 0,
+    max_bad: float = 0.05,
 ) -> TrainResult:
     """Train a detector and keep its best and last state in a folder.
 
@@ -73,15 +75,22 @@ def train(
             sample pictures.
         report: told of every step and epoch.
         resume: go on from the state in ``out`` instead of starting anew.
+        workers: processes that read images ahead; they change nothing but the time.
+        max_bad: largest share of faulty images or objects that are skipped; 0 refuses at the first.
 
     Raises:
         InputError: where ``out`` already holds a run and ``resume`` is false, or holds none and it is true;
-            for data without objects; for a loss that is not finite, naming the images and the term.
+            for data without objects or with more faults than ``max_bad``, found before the first step or in
+        an image later; for a loss that is not finite, naming the images and the term.
     """
     report = report or (lambda _: None)
     out = Path(out)
     settings = settings.resolved()
+    for part in (data, val):
+        if part is not None:
+            part.refuse_bad(max_bad)
     _check(data, out, resume)
+    unreadable = Unreadable(data, max_bad, report)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     detector = starting_detector(settings, data, report).to(device)
     optimizer = make_optimizer(detector, settings)
@@ -109,7 +118,8 @@ def train(
                 augmentation=settings.augmentation,
                 channels=settings.channels,
                 start=state.step,
-                on_fault=lambda fault: _report_fault(report, fault),
+                workers=workers,
+                on_fault=unreadable.add,
             ):
                 number = state.epoch * steps + batch.number
                 for group in optimizer.param_groups:
@@ -155,6 +165,31 @@ def train(
     return _result(out, state, interrupted=False)
 
 
+class Unreadable:
+    """The faults of images, each told once; too many end the training."""
+
+    def __init__(self, data: Dataset, most: float, report: Report) -> None:
+        self.data, self.most, self.report = data, most, report
+        self.told: set[Fault] = set()
+
+    def add(self, fault: Fault) -> None:
+        """Tell a fault.
+
+        Raises:
+            InputError: where it is one too many.
+        """
+        if fault in self.told:
+            return
+        self.told.add(fault)
+        self.report({"event": "fault", "fault": str(fault)})
+        bad = sum(fault.kind == "unreadable-image" for fault in self.told)
+        if bad > self.most * len(self.data):
+            raise InputError(
+                f"{self.data.root}: found {bad} of {len(self.data)} images unreadable, wanted at most "
+                f"{self.most:.0%} (--max-bad); the last: {fault}; replace them or leave them out"
+            )
+
+
 def _gradients(
     detector: Detector, batch: Batch, settings: TrainSettings, number: int, done: float
 ) -> dict[str, Tensor]:
@@ -178,8 +213,7 @@ def _gradients(
 
 
 def _check(data: Dataset, out: Path, resume: bool) -> None:
-    objects = sum(int((~data[i].target.ignored).sum()) for i in range(len(data)))
-    if objects == 0:
+    if not (~data.ignored).any():
         raise InputError(f"{data.root}: found no labelled object in {len(data)} images, wanted at least one")
     held = (out / "resume.safetensors").exists() or (out / "last.safetensors").exists()
     if held and not resume:
@@ -225,10 +259,6 @@ def _write_samples(detector: Detector, val: Dataset, path: Path) -> None:
     if sheet is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         sheet.save(path, quality=88)
-
-
-def _report_fault(report: Report, fault: Fault) -> None:
-    report({"event": "fault", "fault": str(fault)})
 
 
 def _result(out: Path, state: RunState, interrupted: bool) -> TrainResult:
