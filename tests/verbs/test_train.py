@@ -158,8 +158,8 @@ def test_too_many_unreadable_images_end_the_training(data, tmp_path):
     with pytest.raises(InputError) as caught:
         train(data, None, SMALL, tmp_path / "run")
     assert str(caught.value) == (
-        f"{data.root}: found 1 of 4 images unreadable, wanted at most 5% (--max-bad); the last: {path}: image: "
-        "an empty file, skipped; replace them or leave them out"
+        f"{data.root}: found 1 of 4 images unreadable, wanted at most 5% (--max-bad); the last: {path}: "
+        "image: an empty file, skipped; replace them or leave them out"
     )
 
 

@@ -72,9 +72,9 @@ def epoch_batches(
     Images of about the same shape come together, so that little of a batch is padding: the random order is
     cut into stretches of ``STRETCH`` batches, each sorted by the ratio of the sides and its batches shuffled.
 
-    The order depends on ``seed``, ``epoch`` and ``batch_size`` only, an image's augmentation on these and its index in the
-    data set: any number of workers and a start at any batch give the same batches. The global random state
-    is neither read nor changed.
+    The order depends on ``seed``, ``epoch`` and ``batch_size`` only, an image's augmentation on seed, epoch
+    and its index in the data set: any number of workers and a start at any batch give the same batches. The
+    global random state is neither read nor changed.
 
     Args:
         dataset: what to read.
