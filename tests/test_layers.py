@@ -17,8 +17,9 @@ ROOMS = {
     "data": {"errors", "records", "ops"},
     "nets": {"errors", "records", "ops"},
     "detectors": {"errors", "records", "ops", "data", "nets"},
+    "export": {"errors", "records", "ops", "data", "nets", "detectors"},
     "drawing": {"errors", "records", "ops", "data"},
-    "verbs": {"errors", "records", "ops", "data", "nets", "detectors", "drawing"},
+    "verbs": {"errors", "records", "ops", "data", "nets", "detectors", "export", "drawing"},
     "terminal": {"errors", "records", "ops", "data", "nets", "detectors", "drawing", "verbs"},
     "cli": {"errors", "records", "ops", "data", "nets", "detectors", "drawing", "verbs", "terminal"},
 }

@@ -1,5 +1,9 @@
 """The one exception that bad input raises: a line that names the thing, what was found, what was wanted."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+
 
 class InputError(ValueError):
     """Input that masu cannot use.
@@ -7,3 +11,17 @@ class InputError(ValueError):
     The message is one line naming the thing (file, argument), what was found, what was wanted and the
     fix. The command line prints it to stderr and exits with code 2; no traceback is shown.
     """
+
+
+def bad_input(thing: object, found: str, wanted: str, fix: str) -> InputError:
+    """An error of one line: ``thing: found …, wanted …; fix``."""
+    found = " ".join(found.split())
+    shown = found if len(found) <= 300 else f"{found[:300]}…"
+    return InputError(" ".join(f"{thing}: found {shown}, wanted {wanted}; {fix}".split()))
+
+
+def listed(words: Iterable[str], most: int = 20) -> str:
+    """The words separated by commas, at most ``most`` of them; ``none`` when there are none."""
+    all_words = list(words)
+    more = [f"… ({len(all_words)} in all)"] if len(all_words) > most else []
+    return ", ".join(all_words[:most] + more) or "none"

@@ -193,8 +193,8 @@ class TestVoc:
             ("<svg/>", "the file: found the root element <svg>, wanted <annotation>"),
             (
                 '<!DOCTYPE x [<!ENTITY e "v">]><annotation>&e;</annotation>',
-                "the file: found unusable XML (EntitiesForbidden: EntitiesForbidden(name='e', system_id=None, "
-                "public_id=None)), wanted a VOC annotation",
+                "the file: found unusable XML (EntitiesForbidden: EntitiesForbidden(name='e', "
+                "system_id=None, public_id=None)), wanted a VOC annotation",
             ),
             (
                 "<annotation><object/></annotation>",

@@ -10,7 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from masu.data.images import UnreadableImageError, find_images, read_image
+from masu.data.images import read_image
+from masu.data.pictures import UnreadableImageError, find_images
 from masu.errors import InputError
 
 ARRAY = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)

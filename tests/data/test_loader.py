@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from masu.data.dataset import Dataset, Fault, Sample
-from masu.data.images import UnreadableImageError
 from masu.data.loader import Batch, batch_count, epoch_batches
+from masu.data.pictures import UnreadableImageError
 from masu.data.transforms import Augmentation
 from masu.errors import InputError
 from masu.records import Target

@@ -17,7 +17,8 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from masu.data.dataset import Dataset
-from masu.data.images import DECODER_ERRORS, UnreadableImageError, read_image
+from masu.data.images import read_image
+from masu.data.pictures import DECODER_ERRORS, UnreadableImageError, planes, read_bands
 
 MOST_MEASURED = 200
 """Images, evenly spread over a data set, from which mean and deviation are measured."""
@@ -54,8 +55,8 @@ def read_pixels(
     elif isinstance(image, Image.Image):
         thing, array = "image", np.asarray(ImageOps.exif_transpose(image))
     else:
-        thing, array = str(image), _read(Path(image), channels)
-    return _planes(array, channels, thing)
+        thing, array = str(image), read_bands(Path(image), channels)
+    return torch.from_numpy(planes(array, channels, thing))
 
 
 def image_size(path: Path, channels: int | None = None) -> tuple[int, int]:
@@ -118,61 +119,3 @@ def pixel_statistics(data: Dataset, channels: int) -> tuple[tuple[float, ...], t
     mean = total / count
     deviation = [math.sqrt(max(v, 0.0)) or 1.0 for v in squares / count - mean**2]
     return tuple(mean.tolist()), tuple(deviation)
-
-
-def _read(path: Path, channels: int) -> np.ndarray[Any, Any]:
-    try:
-        if path.suffix.lower() == ".npy":
-            return _channels_last(np.load(path, allow_pickle=False), channels)
-        if path.suffix.lower() in (".tif", ".tiff"):
-            import tifffile
-
-            with tifffile.TiffFile(path) as file:
-                orientation = file.pages.first.tags.get("Orientation")
-                array = _channels_last(file.asarray(), channels)
-            return _upright(array, orientation.value if orientation is not None else 1)
-        with Image.open(path) as picture:
-            return np.array(ImageOps.exif_transpose(picture))
-    except FileNotFoundError:
-        raise UnreadableImageError(path, "no such file", "check the path") from None
-    except (*DECODER_ERRORS, Image.DecompressionBombError) as error:
-        found = f"a damaged image ({type(error).__name__}: {error})"
-        raise UnreadableImageError(path, found, "replace the file or leave it out") from None
-
-
-def _channels_last(array: np.ndarray[Any, Any], channels: int) -> np.ndarray[Any, Any]:
-    array = array.squeeze() if array.ndim > 3 else array
-    if array.ndim == 3 and array.shape[-1] != channels and array.shape[0] == channels:
-        return array.transpose(1, 2, 0)
-    return array
-
-
-def _upright(array: np.ndarray[Any, Any], orientation: int) -> np.ndarray[Any, Any]:
-    """Undo the orientation 1..8 of TIFF and EXIF: mirrored, then turned."""
-    if orientation in (2, 4, 5, 7):
-        array = array[:, ::-1]
-    turns = {3: 2, 4: 2, 5: 1, 6: 3, 7: 3, 8: 1}.get(orientation, 0)
-    return np.rot90(array, turns)
-
-
-def _planes(array: np.ndarray[Any, Any], channels: int, thing: str) -> Tensor:
-    if array.ndim == 2:
-        array = array[..., None]
-    if array.ndim != 3 or array.shape[2] != channels or 0 in array.shape:
-        raise UnreadableImageError(
-            thing,
-            f"shape {array.shape}",
-            f"leave it out, or train with --channels {array.shape[2] if array.ndim == 3 else 1}",
-            f"an image of {channels} channels (H, W, {channels})",
-        )
-    if array.dtype == np.uint16:
-        array = array.astype(np.float32) / 65535
-    elif array.dtype == np.bool_:
-        array = array.astype(np.uint8) * 255
-    elif array.dtype != np.uint8:
-        array = array.astype(np.float32)
-        if not np.isfinite(array).all():
-            raise UnreadableImageError(
-                thing, "values that are not finite", "replace them", "finite numbers in every channel"
-            )
-    return torch.from_numpy(np.array(array.transpose(2, 0, 1), order="C"))

@@ -19,10 +19,8 @@ from masu.data.reading import (
     Picture,
     Reader,
     Source,
-    bad_input,
-    listed,
 )
-from masu.errors import InputError
+from masu.errors import InputError, bad_input, listed
 
 MOST_BYTES = 2_000_000_000
 """Size of a file; Python needs about eight times as much to hold it."""

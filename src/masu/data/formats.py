@@ -11,7 +11,8 @@ from pathlib import Path
 
 from masu.data import coco, voc
 from masu.data.dataset import Dataset, Fault, Sample
-from masu.data.reading import Reader, Source, assemble, bad_input, listed
+from masu.data.reading import Reader, Source, assemble
+from masu.errors import bad_input, listed
 
 __all__ = ["READERS", "Dataset", "Fault", "Sample", "read_dataset", "splits"]
 

@@ -2,70 +2,17 @@
 
 from __future__ import annotations
 
-import glob
 import os
-import struct
-import warnings
-import zlib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
-from masu.data.reading import bad_input
-from masu.errors import InputError
-
-IMAGE_SUFFIXES = frozenset(
-    (
-        ".jpg",
-        ".jpeg",
-        ".jfif",
-        ".png",
-        ".bmp",
-        ".dib",
-        ".webp",
-        ".tif",
-        ".tiff",
-        ".gif",
-        ".ppm",
-        ".pgm",
-        ".jp2",
-        ".npy",
-    )
-)
-"""Suffixes, lower case, by which images are found in folders; a file named outright may have any."""
-
-DECODER_ERRORS = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    EOFError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    AttributeError,
-    RuntimeError,
-    MemoryError,
-    struct.error,
-    zlib.error,
-)
-"""What decoders raise for damaged files, besides the OSError that Pillow documents."""
-
-
-class UnreadableImageError(InputError):
-    """An image file that cannot be decoded.
-
-    Attributes:
-        found: what is wrong with it, without the path.
-    """
-
-    def __init__(self, path: object, found: str, fix: str, wanted: str = "an image Pillow can read") -> None:
-        super().__init__(str(bad_input(path, found, wanted, fix)))
-        self.found = " ".join(found.split())
+from masu.data.pictures import read_picture, read_rgb, to_bytes
+from masu.errors import bad_input
 
 
 def read_image(image: str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any] | Tensor) -> Tensor:
@@ -89,7 +36,7 @@ def read_image(image: str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any
     if isinstance(image, np.ndarray):
         return _from_array(image)
     if isinstance(image, Image.Image):
-        return _read_picture(image)
+        return _from_array(read_picture(image))
     if not isinstance(image, str | os.PathLike):
         raise bad_input(
             "image",
@@ -97,102 +44,7 @@ def read_image(image: str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any
             "a path, a Pillow image, an array (H, W, 3) or a tensor (3, H, W)",
             "pass one of these",
         )
-    return _read_file(Path(image))
-
-
-def find_images(sources: Sequence[str | os.PathLike[str]]) -> list[Path]:
-    """The image files that the sources mean, each once, in the order of the sources.
-
-    Args:
-        sources: files (any suffix), folders (searched with their subfolders, sorted, hidden files left out)
-            and patterns such as ``shots/**/*.jpg``.
-
-    Raises:
-        InputError: no source, or a source that yields no image.
-    """
-    if isinstance(sources, str | os.PathLike):
-        sources = [sources]
-    if not sources:
-        raise bad_input("images", "no source", "a file, a folder or a pattern", "name at least one")
-    found: dict[Path, None] = {}
-    for source in sources:
-        images = _expand(source)
-        if not images:
-            what = "a folder without images" if os.path.isdir(source) else "no such file and no match"
-            raise bad_input(
-                source,
-                what,
-                "an image, a folder of images or a pattern such as 'shots/*.jpg'",
-                "check the path",
-            )
-        found.update(dict.fromkeys(images))
-    return list(found)
-
-
-def _expand(source: str | os.PathLike[str]) -> list[Path]:
-    if os.path.isfile(source):
-        return [Path(source)]
-    if os.path.isdir(source):
-        inside = (Path(folder, name) for folder, _, names in os.walk(source) for name in names)
-    else:
-        inside = (Path(name) for name in glob.glob(os.fspath(source), recursive=True))
-    return sorted(path for path in inside if _is_image_name(path.name) and path.is_file())
-
-
-def _is_image_name(name: str) -> bool:
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
-
-
-def _read_picture(image: Image.Image) -> Tensor:
-    try:
-        return _decode(image, "image")
-    except InputError:
-        raise
-    except DECODER_ERRORS as error:  # Pillow opens lazily: the damage may show only now
-        thing = getattr(image, "filename", "") or "image"
-        found = f"a damaged image ({type(error).__name__}: {error})"
-        raise UnreadableImageError(thing, found, "replace the file or leave it out") from None
-
-
-def _read_file(path: Path) -> Tensor:
-    try:
-        if path.is_dir():
-            raise UnreadableImageError(path, "a folder", "name the files in it")
-        # Pillow warns of large and of slightly damaged files; it raises for those it cannot decode.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path) as image:
-                return _decode(image, path)
-    except FileNotFoundError:
-        raise UnreadableImageError(path, "no such file", "check the path") from None
-    except UnidentifiedImageError:
-        empty = path.stat().st_size == 0
-        found = "an empty file" if empty else "a file that is no image or of an unknown kind"
-        raise UnreadableImageError(path, found, "convert it to PNG or JPEG") from None
-    except Image.DecompressionBombError as error:
-        raise UnreadableImageError(path, f"too large an image ({error})", "cut it into tiles") from None
-    except InputError:
-        raise
-    except DECODER_ERRORS as error:
-        found = f"a damaged image ({type(error).__name__}: {error})"
-        raise UnreadableImageError(path, found, "replace the file or leave it out") from None
-
-
-def _decode(image: Image.Image, thing: object) -> Tensor:
-    upright = ImageOps.exif_transpose(image)
-    if upright.width == 0 or upright.height == 0:
-        raise bad_input(
-            thing, f"a size of {upright.width}×{upright.height}", "at least one pixel", "replace it"
-        )
-    if upright.mode.startswith("I"):
-        return _from_array(np.clip(np.asarray(upright), 0, 65535).astype(np.uint16))
-    if upright.mode == "F":
-        grey = np.asarray(upright)
-        most = 1.0 if np.nanmax(grey) <= 1 else 255.0
-        return _from_array((np.clip(np.nan_to_num(grey) / most, 0, 1) * 255).round().astype(np.uint8))
-    if upright.mode == "P":
-        upright = upright.convert("RGBA")  # straight to RGB, Pillow warns of transparency
-    return _from_array(np.array(upright.convert("RGB")))
+    return _from_array(read_rgb(Path(image)))
 
 
 def _from_array(array: np.ndarray[Any, Any]) -> Tensor:
@@ -206,7 +58,7 @@ def _from_array(array: np.ndarray[Any, Any]) -> Tensor:
             "transpose or index it to that shape",
         )
     if array.dtype == np.uint16:
-        array = ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        array = to_bytes(array)
     if array.dtype != np.uint8 and not np.issubdtype(array.dtype, np.floating):
         raise bad_input(
             "image array",

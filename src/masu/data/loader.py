@@ -19,9 +19,10 @@ from torch.utils.data import Dataset as Indexed
 
 from masu.data.bands import image_size, read_pixels
 from masu.data.dataset import Dataset, Fault
-from masu.data.images import UnreadableImageError
-from masu.data.reading import bad_input, fit_box
+from masu.data.pictures import UnreadableImageError
+from masu.data.reading import fit_box
 from masu.data.transforms import Augmentation, augment
+from masu.errors import bad_input
 from masu.records import Target
 
 

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from masu.data.dataset import Dataset, Fault, Sample
-from masu.errors import InputError
+from masu.errors import bad_input, listed
 from masu.records import Target
 
 Box = tuple[float, float, float, float]
@@ -111,20 +111,6 @@ class Fitted(NamedTuple):
     kind: str = ""
     found: str = ""
     action: str = ""
-
-
-def bad_input(thing: object, found: str, wanted: str, fix: str) -> InputError:
-    """An error of one line: ``thing: found …, wanted …; fix``."""
-    found = " ".join(found.split())
-    shown = found if len(found) <= 300 else f"{found[:300]}…"
-    return InputError(" ".join(f"{thing}: found {shown}, wanted {wanted}; {fix}".split()))
-
-
-def listed(words: Iterable[str], most: int = 20) -> str:
-    """The words separated by commas, at most ``most`` of them; ``none`` when there are none."""
-    all_words = list(words)
-    more = [f"… ({len(all_words)} in all)"] if len(all_words) > most else []
-    return ", ".join(all_words[:most] + more) or "none"
 
 
 def split_order(names: Iterable[str]) -> list[str]:

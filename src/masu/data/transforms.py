@@ -11,7 +11,7 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms.v2 import functional as F
 
-from masu.data.reading import bad_input
+from masu.errors import bad_input
 from masu.records import Target
 
 LEAST_VISIBLE = 0.3

@@ -13,7 +13,7 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import ElementTree
 
 from masu.data.dataset import Fault
-from masu.data.images import IMAGE_SUFFIXES
+from masu.data.pictures import IMAGE_SUFFIXES
 from masu.data.reading import (
     BadEntryError,
     Box,
@@ -22,10 +22,9 @@ from masu.data.reading import (
     Picture,
     Reader,
     Source,
-    bad_input,
-    listed,
     split_order,
 )
+from masu.errors import bad_input, listed
 
 MOST_BYTES = 64_000_000
 """Size of an annotation file; no picture needs as much."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -26,6 +27,9 @@ class SameConv(nn.Conv2d):
     """
 
     def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        if torch.compiler.is_exporting():  # sides are multiples of the input policy's divisor, so even
+            rows, columns = (((k - 2) // 2, (k - 1) // 2) for k in self.kernel_size)
+            return F.conv2d(F.pad(x, (*columns, *rows)), weight, bias, 2, 0, 1, self.groups)
         even = [1 - side % 2 for side in x.shape[2:]]
         padding = [k // 2 + e for k, e in zip(self.kernel_size, even, strict=True)]
         y = F.conv2d(x, weight, bias, 2, padding, 1, self.groups)

@@ -55,7 +55,7 @@ class FPN(nn.Module):
         for x in reversed(laterals[:-1]):
             top = _add_enlarged(x, top)
             merged.insert(0, top)
-        if torch.is_grad_enabled() or len(self.extra):
+        if torch.is_grad_enabled() or torch.compiler.is_exporting() or len(self.extra):
             outputs = [layer(x) for layer, x in zip(self.output, merged, strict=True)]
             return [*outputs, *self._extra(outputs[-1], maps[-1])]
         sizes = [(x.shape[2], x.shape[3]) for x in merged]
@@ -80,7 +80,8 @@ class FPN(nn.Module):
 def _add_enlarged(fine: Tensor, coarse: Tensor) -> Tensor:
     """``fine`` plus ``coarse`` at its size, each cell repeated; written into ``fine``."""
     height, width = coarse.shape[2:]
-    if torch.is_grad_enabled() or fine.shape[2:] != (2 * height, 2 * width):
+    exporting = torch.compiler.is_exporting()
+    if exporting or torch.is_grad_enabled() or fine.shape[2:] != (2 * height, 2 * width):
         return fine.add_(F.interpolate(coarse, size=fine.shape[2:], mode="nearest"))
     cells = fine.view(*fine.shape[:2], height, 2, width, 2)
     cells.add_(coarse[:, :, :, None, :, None])

@@ -61,4 +61,4 @@ class BoxPredictor(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """``(R, in_features)`` → logits ``(R, K + 1)``, background last, and deltas ``(R, K, 4)``."""
-        return self.scores(x), self.deltas(x).reshape(len(x), self.deltas.out_features // 4, 4)
+        return self.scores(x), self.deltas(x).reshape(x.shape[0], self.deltas.out_features // 4, 4)

@@ -71,6 +71,8 @@ def conv3x3(x: Tensor, weight: Tensor, bias: Tensor | None = None, out: Tensor |
 
 def pays(x: Tensor, weight: Tensor) -> bool:
     """Whether :func:`winograd` is faster than the direct convolution."""
+    if torch.compiler.is_exporting():
+        return False
     images, channels, height, width = x.shape
     training = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
     return (

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from masu.data.bands import displayable, read_pixels
-from masu.data.images import find_images
+from masu.data.pictures import find_images
 from masu.drawing import draw
 from masu.errors import InputError
 from masu.ops.images import InputPolicy

@@ -8,7 +8,7 @@ from PIL import Image
 
 from masu.data.bands import displayable, read_pixels
 from masu.data.formats import Sample
-from masu.data.images import UnreadableImageError
+from masu.data.pictures import UnreadableImageError
 from masu.detectors.detector import Detector
 from masu.drawing import draw
 

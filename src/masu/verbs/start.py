@@ -11,7 +11,7 @@ from torch import Tensor
 
 from masu.data.bands import image_size, pixel_statistics
 from masu.data.formats import Dataset
-from masu.data.images import UnreadableImageError
+from masu.data.pictures import UnreadableImageError
 from masu.detectors.build import Start, build, configuration, load, make, pyramid_detector, warm_start
 from masu.detectors.detector import Detector
 from masu.detectors.faster_rcnn import FasterRCNNConfig

@@ -1,0 +1,245 @@
+"""Image files as arrays, with Pillow and NumPy alone: what :mod:`masu.runtime` can read, too."""
+
+from __future__ import annotations
+
+import glob
+import os
+import struct
+import warnings
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from masu.errors import InputError, bad_input
+
+Array = np.ndarray[Any, Any]
+
+IMAGE_SUFFIXES = frozenset(
+    (
+        ".jpg",
+        ".jpeg",
+        ".jfif",
+        ".png",
+        ".bmp",
+        ".dib",
+        ".webp",
+        ".tif",
+        ".tiff",
+        ".gif",
+        ".ppm",
+        ".pgm",
+        ".jp2",
+        ".npy",
+    )
+)
+"""Suffixes, lower case, by which images are found in folders; a file named outright may have any."""
+
+DECODER_ERRORS = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    RuntimeError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+)
+"""What decoders raise for damaged files, besides the OSError that Pillow documents."""
+
+
+class UnreadableImageError(InputError):
+    """An image file that cannot be decoded.
+
+    Attributes:
+        found: what is wrong with it, without the path.
+    """
+
+    def __init__(self, path: object, found: str, fix: str, wanted: str = "an image Pillow can read") -> None:
+        super().__init__(str(bad_input(path, found, wanted, fix)))
+        self.found = " ".join(found.split())
+
+
+def read_picture(image: Image.Image) -> Array:
+    """An open Pillow picture as ``(H, W, 3)`` uint8, upright; errors as of :func:`read_rgb`."""
+    try:
+        return _decode(image, "image")
+    except InputError:
+        raise
+    except DECODER_ERRORS as error:  # Pillow opens lazily: the damage may show only now
+        thing = getattr(image, "filename", "") or "image"
+        found = f"a damaged image ({type(error).__name__}: {error})"
+        raise UnreadableImageError(thing, found, "replace the file or leave it out") from None
+
+
+def read_rgb(path: Path) -> Array:
+    """An image file as ``(H, W, 3)`` uint8, upright; 16-bit grey scaled to 8 bits, alpha dropped.
+
+    Raises:
+        UnreadableImageError: a file that is missing, damaged, too large or no image.
+    """
+    try:
+        if path.is_dir():
+            raise UnreadableImageError(path, "a folder", "name the files in it")
+        # Pillow warns of large and of slightly damaged files; it raises for those it cannot decode.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path) as image:
+                return _decode(image, path)
+    except FileNotFoundError:
+        raise UnreadableImageError(path, "no such file", "check the path") from None
+    except UnidentifiedImageError:
+        empty = path.stat().st_size == 0
+        found = "an empty file" if empty else "a file that is no image or of an unknown kind"
+        raise UnreadableImageError(path, found, "convert it to PNG or JPEG") from None
+    except Image.DecompressionBombError as error:
+        raise UnreadableImageError(path, f"too large an image ({error})", "cut it into tiles") from None
+    except InputError:
+        raise
+    except DECODER_ERRORS as error:
+        found = f"a damaged image ({type(error).__name__}: {error})"
+        raise UnreadableImageError(path, found, "replace the file or leave it out") from None
+
+
+def _decode(image: Image.Image, thing: object) -> Array:
+    upright = ImageOps.exif_transpose(image)
+    if upright.width == 0 or upright.height == 0:
+        raise bad_input(
+            thing, f"a size of {upright.width}×{upright.height}", "at least one pixel", "replace it"
+        )
+    if upright.mode.startswith("I"):
+        return _three(to_bytes(np.clip(np.asarray(upright), 0, 65535).astype(np.uint16)))
+    if upright.mode == "F":
+        grey = np.asarray(upright)
+        most = 1.0 if np.nanmax(grey) <= 1 else 255.0
+        return _three((np.clip(np.nan_to_num(grey) / most, 0, 1) * 255).round().astype(np.uint8))
+    if upright.mode == "P":
+        upright = upright.convert("RGBA")  # straight to RGB, Pillow warns of transparency
+    return np.array(upright.convert("RGB"))
+
+
+def to_bytes(array: Array) -> Array:
+    """uint16 in 0–65535 as uint8 in 0–255, rounded."""
+    return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def _three(grey: Array) -> Array:
+    return np.repeat(grey[..., None], 3, axis=2)
+
+
+def read_bands(path: Path, channels: int) -> Array:
+    """A file of any channels and depth as it stands, ``(H, W, C)`` or ``(H, W)``, upright.
+
+    Raises:
+        UnreadableImageError: a file that is missing or damaged.
+    """
+    try:
+        if path.suffix.lower() == ".npy":
+            return _channels_last(np.load(path, allow_pickle=False), channels)
+        if path.suffix.lower() in (".tif", ".tiff"):
+            import tifffile
+
+            with tifffile.TiffFile(path) as file:
+                orientation = file.pages.first.tags.get("Orientation")
+                array = _channels_last(file.asarray(), channels)
+            return _upright(array, orientation.value if orientation is not None else 1)
+        with Image.open(path) as picture:
+            return np.array(ImageOps.exif_transpose(picture))
+    except FileNotFoundError:
+        raise UnreadableImageError(path, "no such file", "check the path") from None
+    except (*DECODER_ERRORS, Image.DecompressionBombError) as error:
+        found = f"a damaged image ({type(error).__name__}: {error})"
+        raise UnreadableImageError(path, found, "replace the file or leave it out") from None
+
+
+def _channels_last(array: Array, channels: int) -> Array:
+    array = array.squeeze() if array.ndim > 3 else array
+    if array.ndim == 3 and array.shape[-1] != channels and array.shape[0] == channels:
+        return array.transpose(1, 2, 0)
+    return array
+
+
+def _upright(array: Array, orientation: int) -> Array:
+    """Undo the orientation 1..8 of TIFF and EXIF: mirrored, then turned."""
+    if orientation in (2, 4, 5, 7):
+        array = array[:, ::-1]
+    turns = {3: 2, 4: 2, 5: 1, 6: 3, 7: 3, 8: 1}.get(orientation, 0)
+    return np.rot90(array, turns)
+
+
+def planes(array: Array, channels: int, thing: str) -> Array:
+    """``(H, W, C)`` of any type as ``(C, H, W)``: uint8, float32 0..1 from uint16, or float32 as they are.
+
+    Raises:
+        UnreadableImageError: another number of channels, or values that are not finite.
+    """
+    if array.ndim == 2:
+        array = array[..., None]
+    if array.ndim != 3 or array.shape[2] != channels or 0 in array.shape:
+        raise UnreadableImageError(
+            thing,
+            f"shape {array.shape}",
+            f"leave it out, or train with --channels {array.shape[2] if array.ndim == 3 else 1}",
+            f"an image of {channels} channels (H, W, {channels})",
+        )
+    if array.dtype == np.uint16:
+        array = array.astype(np.float32) / 65535
+    elif array.dtype == np.bool_:
+        array = array.astype(np.uint8) * 255
+    elif array.dtype != np.uint8:
+        array = array.astype(np.float32)
+        if not np.isfinite(array).all():
+            raise UnreadableImageError(
+                thing, "values that are not finite", "replace them", "finite numbers in every channel"
+            )
+    return np.array(array.transpose(2, 0, 1), order="C")
+
+
+def find_images(sources: Sequence[str | os.PathLike[str]]) -> list[Path]:
+    """The image files that the sources mean, each once, in the order of the sources.
+
+    Args:
+        sources: files (any suffix), folders (searched with their subfolders, sorted, hidden files left out)
+            and patterns such as ``shots/**/*.jpg``.
+
+    Raises:
+        InputError: no source, or a source that yields no image.
+    """
+    if isinstance(sources, str | os.PathLike):
+        sources = [sources]
+    if not sources:
+        raise bad_input("images", "no source", "a file, a folder or a pattern", "name at least one")
+    found: dict[Path, None] = {}
+    for source in sources:
+        images = _expand(source)
+        if not images:
+            what = "a folder without images" if os.path.isdir(source) else "no such file and no match"
+            raise bad_input(
+                source,
+                what,
+                "an image, a folder of images or a pattern such as 'shots/*.jpg'",
+                "check the path",
+            )
+        found.update(dict.fromkeys(images))
+    return list(found)
+
+
+def _expand(source: str | os.PathLike[str]) -> list[Path]:
+    if os.path.isfile(source):
+        return [Path(source)]
+    if os.path.isdir(source):
+        inside = (Path(folder, name) for folder, _, names in os.walk(source) for name in names)
+    else:
+        inside = (Path(name) for name in glob.glob(os.fspath(source), recursive=True))
+    return sorted(path for path in inside if _is_image_name(path.name) and path.is_file())
+
+
+def _is_image_name(name: str) -> bool:
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES

@@ -1,0 +1,105 @@
+"""Three operators with outputs of fixed shape, so that a graph holds no size that depends on what it finds.
+
+Each is an operator of torch with an implementation in eager mode, which calls the plain functions of
+``masu.ops``, and the shape of its result for tracing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torchvision
+from torch import Tensor
+
+from masu.ops.images import InputPolicy, batch_images
+from masu.ops.roi_align import roi_align
+
+
+@torch.library.custom_op("masu::canvas", mutates_args=())
+def canvas(
+    images: Tensor, min_size: int, max_size: int, divisor: int, mean: Sequence[float], std: Sequence[float]
+) -> tuple[Tensor, Tensor]:
+    """Resize, normalise and pad a batch, as :func:`masu.ops.images.batch_images`.
+
+    Args:
+        images: ``(N, C, H, W)`` uint8 or float32.
+        min_size: see :class:`masu.ops.images.InputPolicy`, like the others.
+        max_size: see there.
+        divisor: see there.
+        mean: see there.
+        std: see there.
+
+    Returns:
+        The network's input ``(N, C, H', W')`` and the height and width of the images in it, ``(2,)`` float32.
+    """
+    channels = None if len(mean) == 3 else len(mean)
+    policy = InputPolicy(min_size, max_size, tuple(mean), tuple(std), divisor, channels)
+    batch = batch_images(list(images), policy)
+    return batch.pixels.contiguous(), batch.sizes[0].to(torch.float32)
+
+
+@canvas.register_fake
+def _canvas_shape(
+    images: Tensor, min_size: int, max_size: int, divisor: int, mean: Sequence[float], std: Sequence[float]
+) -> tuple[Tensor, Tensor]:
+    count, channels, height, width = images.shape
+    short, long = torch.sym_min(height, width), torch.sym_max(height, width)
+    rows, columns = (
+        (torch.sym_max(torch.sym_min(side * min_size // short, side * max_size // long), 1) + divisor - 1)
+        // divisor
+        * divisor
+        for side in (height, width)
+    )
+    made = torch.empty((count, channels, rows, columns), dtype=torch.float32, device=images.device)
+    return made, torch.empty((2,), dtype=torch.float32, device=images.device)
+
+
+@torch.library.custom_op("masu::suppress", mutates_args=())
+def suppress(boxes: Tensor, scores: Tensor, threshold: float) -> Tensor:
+    """Greedy non-maximum suppression within each list.
+
+    Args:
+        boxes: ``(B, S, 4)`` xyxy.
+        scores: ``(B, G, S)``, G lists over the same boxes; minus infinity: not in the list.
+        threshold: largest IoU of two kept boxes of a list.
+
+    Returns:
+        ``(B, G, S)`` bool, true where kept.
+    """
+    keep = torch.zeros(scores.shape, dtype=torch.bool, device=scores.device)
+    for b in range(scores.shape[0]):
+        for g in range(scores.shape[1]):
+            rows = torch.where(scores[b, g] > -torch.inf)[0]
+            keep[b, g, rows[torchvision.ops.nms(boxes[b, rows], scores[b, g, rows], threshold)]] = True
+    return keep
+
+
+@suppress.register_fake
+def _suppress_shape(boxes: Tensor, scores: Tensor, threshold: float) -> Tensor:
+    return torch.empty(scores.shape, dtype=torch.bool, device=scores.device)
+
+
+@torch.library.custom_op("masu::pool", mutates_args=())
+def pool(
+    features: Sequence[Tensor],
+    boxes: Tensor,
+    image: Tensor,
+    level: Tensor,
+    strides: Sequence[int],
+    cells: int,
+) -> Tensor:
+    """RoIAlign of every box from its level: :func:`masu.ops.roi_align.roi_align`."""
+    return roi_align(features, boxes, image, level, strides, cells).contiguous()
+
+
+@pool.register_fake
+def _pool_shape(
+    features: Sequence[Tensor],
+    boxes: Tensor,
+    image: Tensor,
+    level: Tensor,
+    strides: Sequence[int],
+    cells: int,
+) -> Tensor:
+    return features[0].new_empty((boxes.shape[0], features[0].shape[1], cells, cells))
