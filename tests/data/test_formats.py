@@ -338,10 +338,10 @@ class TestCoco:
     @pytest.mark.parametrize(
         ("page", "message"),
         [
-            ("", ": found broken JSON (Expecting value: line 1, column 1), wanted COCO annotations"),
+            ("", ": found broken JSON (Expecting value: line 1, column 1), wanted annotations"),
             (
                 '{"images":\n [}',
-                ": found broken JSON (Expecting value: line 2, column 3), wanted COCO annotations",
+                ": found broken JSON (Expecting value: line 2, column 3), wanted annotations",
             ),
             ("[]", ": found a list, wanted a JSON object with images, annotations and categories"),
             (
@@ -382,11 +382,11 @@ class TestCoco:
             ),
             (
                 {"annotations": [annotation(bbox=[1, "2", 3, 4])]},
-                'annotation id 57: found "2" in bbox, wanted a number of pixels',
+                'annotation id 57: found the bbox value "2", wanted a number of pixels',
             ),
             (
                 {"annotations": [annotation(bbox=[1, None, 3, 4])]},
-                "annotation id 57: found null in bbox, wanted a number of pixels",
+                "annotation id 57: found the bbox value null, wanted a number of pixels",
             ),
             (
                 {"annotations": [annotation(bbox=[1, 2, 3])]},
@@ -410,7 +410,8 @@ class TestCoco:
         monkeypatch.setattr("masu.data.coco.MOST_BYTES", 100)
         file = coco_file(tmp_path / "x.json", coco(), "a.png", "b.png")
         assert (
-            refused(file) == f"{file}: found a file of 0.0 GB, wanted at most 0 GB; cut it into several files"
+            refused(file)
+            == f"{file}: found a file of 0 MB, wanted at most 0 MB; correct the file or export it again"
         )
 
     def test_not_utf8(self, tmp_path: Path) -> None:
@@ -453,8 +454,10 @@ class TestFrontDoor:
     def test_nothing_there(self, tmp_path: Path) -> None:
         assert refused(tmp_path / "none") == (
             f"{tmp_path / 'none'}: found no such file or folder, wanted Pascal VOC (a folder with "
-            "Annotations/*.xml and JPEGImages/) or COCO (a JSON file, or a folder with "
-            "annotations/instances_<split>.json); check the path"
+            "Annotations/*.xml and JPEGImages/) or YOLO (data.yaml, or folders images/ and labels/) or LabelMe (a "
+            "folder with a JSON file for each picture) or COCO (a JSON file, or a folder with "
+            "annotations/instances_<split>.json) or a Hugging Face image folder (metadata.jsonl) or CSV (a table "
+            "with file, x1, y1, x2, y2, class); check the path"
         )
 
     def test_no_data_set(self, tmp_path: Path) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from masu.data.coco_files import find, find_image, image_folders, leaves
+from masu.data.coco_files import find, image_folders
 from masu.data.dataset import Fault
 from masu.data.reading import (
     BadEntryError,
@@ -19,6 +18,10 @@ from masu.data.reading import (
     Picture,
     Reader,
     Source,
+    as_pixels,
+    find_image,
+    load_json,
+    refuse_leaving,
 )
 from masu.errors import InputError, bad_input, listed
 
@@ -163,13 +166,7 @@ class _Page:
         seen: set[Path] = set()
         for key, entry in entries.items():
             name = entry["file_name"]
-            if leaves(name, self.file, self.root):
-                raise bad_input(
-                    f"{self.file}, image id {key}",
-                    f"the file name {name!r}, which leaves {self.root}",
-                    "a path inside the data set",
-                    "write file names relative to the folder of the images",
-                )
+            refuse_leaving(name, self.file, f"image id {key}", self.root)
             path = find_image(name, folders)
             if path is None:
                 looked = listed(str(folder) for folder in folders)
@@ -186,30 +183,16 @@ class _Page:
         values = self._required(entry, "bbox", (list,))
         if len(values) != 4:
             raise BadEntryError(f"a bbox of {len(values)} values", "4: x y width height")
-        numbers = []
-        for value in values:
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise BadEntryError(f"{_shown(value)} in bbox", "a number of pixels")
-            try:
-                numbers.append(float(value))
-            except OverflowError:
-                numbers.append(math.inf)
+        numbers = [as_pixels(value, "the bbox value") for value in values]
         x, y, width, height = numbers
         return x, y, x + width, y + height
 
 
 def _load(file: Path) -> dict[str, Any]:
-    wanted = "COCO annotations"
-    if (size := file.stat().st_size) > MOST_BYTES:
-        found = f"a file of {size / 1e9:.1f} GB"
-        raise bad_input(file, found, f"at most {MOST_BYTES / 1e9:.0f} GB", "cut it into several files")
     try:
-        content = json.loads(file.read_bytes())
-    except json.JSONDecodeError as error:
-        found = f"broken JSON ({error.msg}: line {error.lineno}, column {error.colno})"
-        raise bad_input(file, found, wanted, _FIX) from None
-    except (ValueError, RecursionError, OSError) as error:
-        raise bad_input(file, f"unusable JSON ({type(error).__name__}: {error})", wanted, _FIX) from None
+        content = load_json(file, MOST_BYTES)
+    except BadEntryError as error:
+        raise InputError(f"{file}: found {error}; {_FIX}") from None
     if not isinstance(content, dict):
         wanted = "a JSON object with images, annotations and categories"
         raise bad_input(file, _kind(content), wanted, _FIX)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 
 from masu.data.reading import USUAL_SPLITS, Source, split_order
 
@@ -25,25 +24,6 @@ def find(path: Path) -> Source | None:
         if files:
             splits = _by_split(files)
             return Source(path, splits, tuple(splits.values()) or tuple(files))
-    return None
-
-
-def leaves(name: str, file: Path, root: Path) -> bool:
-    """Whether a file name, taken from the folder of its JSON file, leads out of the root.
-
-    Only the text counts: a folder of images may be a link to another disk.
-    """
-    top = os.path.abspath(root)
-    full = os.path.normpath(os.path.join(os.path.abspath(file.parent), _slashed(name)))
-    return bool(PureWindowsPath(name).drive) or os.path.commonpath([top, full]) != top
-
-
-def find_image(name: str, folders: tuple[Path, ...]) -> Path | None:
-    """The image of that name in the first of the folders that has it."""
-    for folder in folders:
-        path = os.path.join(folder, _slashed(name))
-        if os.path.isfile(path):
-            return Path(path)
     return None
 
 
@@ -90,7 +70,3 @@ def image_folders(file: Path, root: Path) -> tuple[Path, ...]:
             folders[base / name] = folders[base / "images" / name] = None
         folders[base / "images"] = folders[base] = None
     return tuple(folder for folder in folders if folder.is_dir())
-
-
-def _slashed(name: str) -> str:
-    return name.replace("\\", "/")

@@ -9,14 +9,16 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from masu.data import coco, voc
+from masu.data import coco, csv_table, labelme, metadata_jsonl, voc, yolo
 from masu.data.dataset import Dataset, Fault, Sample
 from masu.data.reading import Reader, Source, assemble
 from masu.errors import bad_input, listed
 
 __all__ = ["READERS", "Dataset", "Fault", "Sample", "read_dataset", "splits"]
 
-READERS = {reader.name: reader for reader in (voc.READER, coco.READER)}
+_ORDER = (voc, yolo, labelme, coco, metadata_jsonl, csv_table)
+
+READERS: dict[str, Reader] = {module.READER.name: module.READER for module in _ORDER}
 """By name, in the order in which they are tried."""
 
 

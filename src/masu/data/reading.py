@@ -6,11 +6,13 @@ into ``Contents``, and ``assemble`` turns those into a ``Dataset`` by the same r
 
 from __future__ import annotations
 
+import json
 import math
+import os
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -111,6 +113,75 @@ class Fitted(NamedTuple):
     kind: str = ""
     found: str = ""
     action: str = ""
+
+
+def leaves(name: str, file: Path, root: Path) -> bool:
+    """Whether a file name, taken from the folder of its annotation file, leads out of the root.
+
+    Only the text counts: a folder of images may be a link to another disk.
+    """
+    top = os.path.abspath(root)
+    full = os.path.normpath(os.path.join(os.path.abspath(file.parent), _slashed(name)))
+    return bool(PureWindowsPath(name).drive) or os.path.commonpath([top, full]) != top
+
+
+def find_image(name: str, folders: tuple[Path, ...]) -> Path | None:
+    """The image of that name in the first of the folders that has it."""
+    for folder in folders:
+        path = os.path.join(folder, _slashed(name))
+        if os.path.isfile(path):
+            return Path(path)
+    return None
+
+
+def refuse_leaving(name: str, file: Path, where: str, root: Path) -> None:
+    """Refuse an image that an annotation file looks for outside of the data set.
+
+    Raises:
+        InputError: naming file, place and image.
+    """
+    if leaves(name, file, root):
+        raise bad_input(
+            f"{file}, {where}",
+            f"the file name {name!r}, which leaves {root}",
+            "a path inside the data set",
+            "write file names relative to the folder of the images",
+        )
+
+
+def load_json(file: Path, most_bytes: int) -> Any:
+    """The content of a JSON file.
+
+    Raises:
+        BadEntryError: for a file that is too large, cannot be read or is no JSON.
+    """
+    try:
+        if (size := file.stat().st_size) > most_bytes:
+            raise BadEntryError(f"a file of {size / 1e6:.0f} MB", f"at most {most_bytes / 1e6:.0f} MB")
+        return json.loads(file.read_bytes())
+    except json.JSONDecodeError as error:
+        found = f"broken JSON ({error.msg}: line {error.lineno}, column {error.colno})"
+        raise BadEntryError(found, "annotations") from None
+    except (ValueError, RecursionError, OSError) as error:
+        raise BadEntryError(f"unusable JSON ({type(error).__name__}: {error})", "annotations") from None
+
+
+def as_pixels(value: object, what: str) -> float:
+    """A number of a JSON file.
+
+    Raises:
+        BadEntryError: for anything else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadEntryError(f"{what} {json.dumps(value)[:40]}", "a number of pixels")
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def _slashed(name: str) -> str:
+    return name.replace("\\", "/")
 
 
 def split_order(names: Iterable[str]) -> list[str]:

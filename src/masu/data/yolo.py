@@ -1,0 +1,327 @@
+"""YOLO folders: one text file per image, boxes as shares of it, classes by number.
+
+The layouts of Ultralytics: ``data.yaml`` with the folders or lists of the splits, or bare pairs of folders
+``images/`` and ``labels/``; the label file of ``…/images/…/a.jpg`` is ``…/labels/…/a.txt``.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import reprlib
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from masu.data.bands import image_size
+from masu.data.dataset import Fault
+from masu.data.pictures import IMAGE_SUFFIXES, UnreadableImageError
+from masu.data.reading import (
+    USUAL_SPLITS,
+    BadEntryError,
+    Contents,
+    Marked,
+    Picture,
+    Reader,
+    Source,
+    leaves,
+    refuse_leaving,
+    split_order,
+)
+from masu.errors import bad_input
+
+MOST_BYTES = 1_000_000
+"""Size of a ``data.yaml``, and of the labels of one image."""
+
+_FIX = "correct the file or leave it out"
+_LARGEST_SHARE = 2.0  # beyond it numbers are pixels, not shares
+
+
+def find(path: Path) -> Source | None:
+    """The data set of a ``data.yaml``, a folder with one, or a folder with ``images`` and ``labels``."""
+    if path.is_file():
+        return _of_yaml(path) if path.suffix.lower() in (".yaml", ".yml") and _is_data_yaml(path) else None
+    for file in sorted((*path.glob("*.yaml"), *path.glob("*.yml"))):
+        if _is_data_yaml(file):
+            return _of_yaml(file)
+    if (path / "images").is_dir() and (path / "labels").is_dir():
+        inside = [child.name for child in (path / "images").iterdir() if child.is_dir()]
+        splits = {name: path / "images" / name for name in split_order(set(inside) & set(USUAL_SPLITS))}
+        return Source(path, splits, (path,))
+    pairs = [
+        name
+        for name in USUAL_SPLITS
+        if (path / name / "images").is_dir() and (path / name / "labels").is_dir()
+    ]
+    return Source(path, {name: path / name / "images" for name in pairs}, (path,)) if pairs else None
+
+
+def read(source: Source, split: str | None) -> Contents:
+    """The images of a split, or of all, with the objects of their label files.
+
+    An image without a label file has no objects. Polygons become the box around them. Shares are taken of the
+    upright image, whose size is read from its file.
+
+    Raises:
+        InputError: a ``data.yaml`` or list that cannot be read, or paths that leave the data set.
+    """
+    names = _names(source)
+    faults: list[Fault] = []
+    left_out: Counter[str] = Counter()
+    pictures = []
+    seen: set[Path] = set()
+    used: set[int] = set()
+    for image in _images(source, split, faults):
+        if image in seen:
+            continue
+        seen.add(image)
+        labels = _labels_of(image)
+        try:
+            size = image_size(image)
+        except UnreadableImageError as error:
+            faults.append(Fault("unreadable-image", image, "image", error.found, "skipped"))
+            continue
+        objects = []
+        for where, line in _lines(labels, faults):
+            try:
+                item = _object(where, line, size, names)
+            except BadEntryError as error:
+                faults.append(error.fault(labels, where))
+                continue
+            if names is not None and item.number >= len(names):
+                found = f"class {item.number}, known are 0 to {len(names) - 1}"
+                faults.append(Fault("unknown-class", labels, where, found, "skipped"))
+                continue
+            left_out["polygons"] += item.polygon
+            used.add(item.number)
+            objects.append(item.marked)
+        pictures.append(Picture(image, labels, size, objects))
+    _orphans(seen, faults)
+    ids = tuple(range(len(names))) if names is not None else tuple(sorted(_all_ids(source, used)))
+    return Contents(pictures, names or tuple(map(str, ids)), ids, faults, +left_out)
+
+
+READER = Reader("yolo", "YOLO (data.yaml, or folders images/ and labels/)", find, read)
+
+
+class _Object(NamedTuple):
+    number: int
+    polygon: bool
+    marked: Marked
+
+
+def _is_data_yaml(file: Path) -> bool:
+    try:
+        head = file.read_bytes()[:MOST_BYTES]
+    except OSError:
+        return False
+    return b"names" in head and any(key in head for key in (b"train", b"val", b"test", b"path", b"nc"))
+
+
+def _yaml(file: Path) -> dict[str, Any]:
+    if (size := file.stat().st_size) > MOST_BYTES:
+        raise bad_input(file, f"a file of {size / 1e6:.1f} MB", "at most 1 MB", _FIX)
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
+    except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise bad_input(file, f"broken YAML ({reason})", "a data.yaml of YOLO", _FIX) from None
+    if not isinstance(content, dict):
+        raise bad_input(file, "YAML without keys", "a data.yaml with names, train, val", _FIX)
+    return content
+
+
+def _of_yaml(file: Path) -> Source:
+    content = _yaml(file)
+    names = split_order(key for key in content if key in USUAL_SPLITS and content[key])
+    if not names:
+        raise bad_input(file, "no train, val or test", "a folder for each split", _FIX)
+    return Source(file.absolute().parent, dict.fromkeys(names, file), (file,), {"yaml": content})
+
+
+def _names(source: Source) -> tuple[str, ...] | None:
+    """Class names, or None where nothing says them."""
+    content = source.parsed.get("yaml")
+    if content is None:
+        for name in ("classes.txt", "obj.names", "labels/classes.txt", "names.txt"):
+            if (file := source.root / name).is_file():
+                return tuple(line for text in _text(file).splitlines() if (line := text.strip()))
+        return None
+    names, file = content.get("names"), source.files[0]
+    if isinstance(names, dict) and set(names) == set(range(len(names))):
+        names = [names[number] for number in range(len(names))]
+    if not isinstance(names, list) or not names or not all(isinstance(n, str | int | float) for n in names):
+        raise bad_input(f"{file}, 'names'", reprlib.repr(names), "a list, or 0: name, 1: name …", _FIX)
+    texts = [str(name) for name in names]
+    if len(set(texts)) != len(texts):
+        twice = next(name for name in texts if texts.count(name) > 1)
+        raise bad_input(f"{file}, 'names'", f"{twice!r} twice", "each class name once", _FIX)
+    if isinstance(content.get("nc"), int) and content["nc"] != len(texts):
+        raise bad_input(f"{file}, 'nc'", f"{content['nc']}", f"{len(texts)}, as many as names", _FIX)
+    return tuple(texts)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise bad_input(
+            file, f"a file that cannot be read ({error})", "UTF-8 text", "save it as UTF-8"
+        ) from None
+
+
+def _folders(source: Source, split: str | None) -> list[Path]:
+    return [source.splits[split]] if split else list(source.splits.values()) or [source.root / "images"]
+
+
+def _images(source: Source, split: str | None, faults: list[Fault]) -> Iterator[Path]:
+    content = source.parsed.get("yaml")
+    if content is None:
+        for folder in _folders(source, split):
+            yield from _in_folder(folder)
+        return
+    file = source.files[0]
+    base = _base(source, content)
+    for name in [split] if split else list(source.splits):
+        entries = content[name]
+        for entry in entries if isinstance(entries, list) else [entries]:
+            if not isinstance(entry, str):
+                wanted = "a folder, a list of folders or a .txt"
+                raise bad_input(f"{file}, {name!r}", reprlib.repr(entry), wanted, _FIX)
+            yield from _of_entry(_resolved(entry, base, file, name), source.root, faults)
+
+
+def _base(source: Source, content: dict[str, Any]) -> Path:
+    """The folder that the splits' paths start from; ``path`` of another machine is passed over."""
+    path = content.get("path")
+    if not isinstance(path, str) or leaves(path, source.files[0].absolute(), source.root):
+        return source.root
+    inside = source.root / path
+    return inside if inside.is_dir() else source.root
+
+
+def _resolved(entry: str, base: Path, file: Path, split: str) -> Path:
+    """Roboflow's ``../train/images`` stands beside the file, whatever it says."""
+    place = base / entry
+    if not place.exists() and entry.startswith("../") and (base / entry[3:]).exists():
+        place = base / entry[3:]
+    refuse_leaving(str(place), file.absolute(), repr(split), file.absolute().parent)
+    if not place.exists():
+        raise bad_input(f"{file}, {split!r}", f"{entry!r}, which does not exist", "a folder or list", _FIX)
+    return place
+
+
+def _of_entry(place: Path, root: Path, faults: list[Fault]) -> Iterator[Path]:
+    if place.is_dir():
+        yield from _in_folder(place)
+        return
+    for number, line in enumerate(_text(place).splitlines(), start=1):
+        name = line.strip()
+        if not name:
+            continue
+        folders = [folder for folder in (place.parent, root) if not leaves(name, folder / "list", root)]
+        if not folders:
+            refuse_leaving(name, place, f"line {number}", root)
+        image = next((folder / name for folder in folders if (folder / name).is_file()), None)
+        if image is None:
+            faults.append(Fault("missing-image", place, f"line {number}", f"no such file {name}", "skipped"))
+        else:
+            yield Path(os.path.normpath(image))
+
+
+def _in_folder(folder: Path) -> Iterator[Path]:
+    for parent, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            if os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and not name.startswith("."):
+                yield Path(parent, name)
+
+
+def _labels_of(image: Path) -> Path:
+    parts = list(image.parent.parts)
+    for at in range(len(parts) - 1, -1, -1):
+        if parts[at] == "images":
+            parts[at] = "labels"
+            break
+    return Path(*parts, image.stem + ".txt")
+
+
+def _lines(labels: Path, faults: list[Fault]) -> Iterator[tuple[str, str]]:
+    if not labels.is_file():
+        return
+    try:
+        if labels.stat().st_size > MOST_BYTES:
+            raise BadEntryError(f"a file of {labels.stat().st_size / 1e6:.1f} MB", "at most 1 MB")
+        text = labels.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        faults.append(
+            BadEntryError(f"a file that cannot be read ({error})", "text").fault(labels, "the file")
+        )
+        return
+    except BadEntryError as error:
+        faults.append(error.fault(labels, "the file"))
+        return
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip():
+            yield f"line {number}", line
+
+
+def _object(where: str, line: str, size: tuple[int, int], names: tuple[str, ...] | None) -> _Object:
+    words = line.split()
+    if len(words) != 5 and (len(words) < 7 or len(words) % 2 == 0):
+        wanted = "5: class x y width height, or a class and at least 3 points"
+        raise BadEntryError(f"{len(words)} values", wanted)
+    try:
+        number = int(words[0])
+    except ValueError:
+        raise BadEntryError(f"class {words[0][:40]!r}", "a whole number") from None
+    if number < 0:
+        raise BadEntryError(f"class {number}", "a number from 0")
+    values = []
+    for word in words[1:]:
+        try:
+            values.append(float(word))
+        except ValueError:
+            raise BadEntryError(f"{word[:40]!r}", "a share of the image, 0 to 1") from None
+    if any(math.isfinite(value) and abs(value) > _LARGEST_SHARE for value in values):
+        raise BadEntryError(f"{max(values, key=abs):g}", "shares of the image, 0 to 1, not pixels")
+    height, width = size
+    polygon = len(words) != 5
+    if polygon:
+        x, y = values[0::2], values[1::2]
+        box = (min(x) * width, min(y) * height, max(x) * width, max(y) * height)
+    else:
+        cx, cy, w, h = values
+        box = ((cx - w / 2) * width, (cy - h / 2) * height, (cx + w / 2) * width, (cy + h / 2) * height)
+    name = names[number] if names is not None and number < len(names) else str(number)
+    return _Object(number, polygon, Marked(where, box, name, False))
+
+
+def _all_ids(source: Source, used: set[int]) -> set[int]:
+    """Class numbers of every split, so that each split gives the same names."""
+    if "ids" not in source.parsed:
+        ids = set(used)
+        for parent, _, names in os.walk(source.root):
+            if "labels" in Path(parent).parts[len(source.root.parts) :]:
+                for name in names:
+                    if name.endswith(".txt"):
+                        for _, line in _lines(Path(parent, name), []):
+                            word = line.split()[0]
+                            ids |= {int(word)} if word.isdecimal() else set()
+        source.parsed["ids"] = ids
+    found: set[int] = source.parsed["ids"]
+    return found
+
+
+def _orphans(images: set[Path], faults: list[Fault]) -> None:
+    """Label files beside those of the images that have none."""
+    known = {_labels_of(image) for image in images}
+    for folder in sorted({label.parent for label in known if label.parent.is_dir()}):
+        faults += [
+            Fault("missing-image", label, "the file", f"no image {label.stem}", "skipped")
+            for label in sorted(folder.glob("*.txt"))
+            if label not in known and label.name != "classes.txt"
+        ]
