@@ -317,11 +317,13 @@ def _all_ids(source: Source, used: set[int]) -> set[int]:
 
 
 def _orphans(images: set[Path], faults: list[Fault]) -> None:
-    """Label files beside those of the images that have none."""
-    known = {_labels_of(image) for image in images}
-    for folder in sorted({label.parent for label in known if label.parent.is_dir()}):
-        faults += [
-            Fault("missing-image", label, "the file", f"no image {label.stem}", "skipped")
-            for label in sorted(folder.glob("*.txt"))
-            if label not in known and label.name != "classes.txt"
-        ]
+    """Label files of the images' folders that have no image there."""
+    for folder in sorted({image.parent for image in images}):
+        known = {os.path.splitext(name)[0] for name in os.listdir(folder)} | {"classes"}
+        labels = _labels_of(folder / "any.jpg").parent
+        if labels.is_dir():
+            faults += [
+                Fault("missing-image", label, "the file", f"no image {label.stem}", "skipped")
+                for label in sorted(labels.glob("*.txt"))
+                if label.stem not in known
+            ]

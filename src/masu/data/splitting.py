@@ -1,0 +1,90 @@
+"""Splits of a data set: every class in every part, pictures of the same thing together.
+
+Iterative stratification (Sechidis et al. 2011) over groups of pictures: the class with the fewest objects
+left is shared out first, each of its groups to the part that lacks most of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from masu.data.reading import Contents, Picture
+from masu.errors import bad_input
+
+
+def parse_shares(text: str) -> dict[str, float]:
+    """``80/20`` (train, val) or ``80/10/10`` (train, val, test) as shares that add up to 1.
+
+    Raises:
+        InputError: for anything else.
+    """
+    try:
+        numbers = [float(part) for part in text.split("/")]
+    except ValueError:
+        numbers = []
+    if (
+        len(numbers) not in (2, 3)
+        or not all(number > 0 for number in numbers)
+        or sum(numbers) == float("inf")
+    ):
+        raise bad_input("--split-by", repr(text), "two or three numbers above 0", "write 80/20 or 80/10/10")
+    return {name: n / sum(numbers) for name, n in zip(("train", "val", "test"), numbers, strict=False)}
+
+
+def split_contents(
+    contents: Contents, shares: Mapping[str, float], seed: int, groups: Sequence[Sequence[int]] = ()
+) -> dict[str, Contents]:
+    """Share out the pictures of a data set.
+
+    The answer depends on the pictures' names, the seed and the shares, not on the order of the pictures.
+
+    Args:
+        contents: all pictures.
+        shares: of each part; they add up to 1.
+        seed: any integer.
+        groups: positions of pictures that stay together; every other picture is on its own.
+
+    Returns:
+        The parts, pictures in the order of ``contents``.
+
+    Raises:
+        InputError: for fewer pictures than parts.
+    """
+    if len(contents.pictures) < len(shares):
+        found = f"{len(contents.pictures)} pictures"
+        raise bad_input("--split-by", found, f"at least {len(shares)}, one for each part", "use fewer parts")
+    grouped = {index for group in groups for index in group}
+    units = [tuple(group) for group in groups]
+    units += [(index,) for index in range(len(contents.pictures)) if index not in grouped]
+    units.sort(key=lambda unit: min(_shuffled(contents.pictures[index], seed) for index in unit))
+    objects = [_classes(contents, unit) for unit in units]
+
+    total = sum(objects, Counter[str]())
+    wanted = {part: {name: share * count for name, count in total.items()} for part, share in shares.items()}
+    room = {part: share * len(contents.pictures) for part, share in shares.items()}
+    chosen: dict[str, list[int]] = {part: [] for part in shares}
+    left = set(range(len(units)))
+    while left:
+        remaining = sum((objects[unit] for unit in left), Counter[str]())
+        rarest = min(remaining, key=lambda name: (remaining[name], name), default=None)
+        for unit in sorted(left) if rarest is None else sorted(u for u in left if objects[u][rarest]):
+            part = max(shares, key=lambda part: (wanted[part].get(rarest or "", 0.0), room[part]))
+            chosen[part] += units[unit]
+            room[part] -= len(units[unit])
+            for name, count in objects[unit].items():
+                wanted[part][name] -= count
+            left.discard(unit)
+    return {
+        part: contents._replace(pictures=[contents.pictures[index] for index in sorted(indices)], faults=())
+        for part, indices in chosen.items()
+    }
+
+
+def _shuffled(picture: Picture, seed: int) -> bytes:
+    return hashlib.blake2b(f"{seed} {picture.image}".encode(), digest_size=8).digest()
+
+
+def _classes(contents: Contents, unit: Sequence[int]) -> Counter[str]:
+    return Counter(item.name for index in unit for item in contents.pictures[index].objects)

@@ -1,0 +1,295 @@
+"""Data sets out: COCO, Pascal VOC, YOLO and CSV, with their images.
+
+What a format cannot hold is said, not dropped in silence.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import yaml
+
+from masu.data.bands import image_size
+from masu.data.reading import Box, Contents, Marked, Picture
+from masu.errors import bad_input, listed
+
+Parts = Mapping[str | None, Contents]
+"""Contents by split; a single None for a data set without splits."""
+
+
+def write_dataset(out: Path, form: str, parts: Parts) -> list[str]:
+    """Write a data set with copies of its images; ``out`` appears whole or not at all.
+
+    Boxes are written as they stand, faulty ones too, with all their digits.
+
+    Args:
+        out: folder that does not exist or is empty.
+        form: one of ``WRITERS``.
+        parts: what to write.
+
+    Returns:
+        One sentence for each thing that the format cannot hold, with its count.
+
+    Raises:
+        InputError: for an unknown format, an ``out`` that holds something, or nothing to write.
+    """
+    if form not in WRITERS:
+        raise bad_input("--to", repr(form), f"one of {listed(WRITERS)}", "choose one of these")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise bad_input(out, "something that is already there", "a new or empty folder", "choose another one")
+    if not any(contents.pictures for contents in parts.values()):
+        raise bad_input(out, "no image to write", "at least one", "check the data set that is read")
+    out.absolute().parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=f".{out.name}-") as folder:
+        made = Path(folder) / "made"
+        made.mkdir()
+        said = [*_left_out(parts), *WRITERS[form](made, parts)]
+        if out.exists():
+            out.rmdir()
+        os.replace(made, out)
+    return said
+
+
+def write_coco(out: Path, parts: Parts) -> list[str]:
+    """``annotations/instances_<split>.json`` (without splits ``instances.json``) and ``images/``."""
+    said: list[str] = []
+    names = _file_names(parts, by_stem=False, said=said)
+    (out / "annotations").mkdir()
+    for split, contents in parts.items():
+        ids = dict(zip(contents.names, contents.category_ids, strict=True))
+        images: list[dict[str, Any]] = []
+        annotations: list[dict[str, Any]] = []
+        for number, picture in enumerate(contents.pictures, start=1):
+            name = _copied(picture, names[picture.image], out / "images")
+            height, width = _size(picture)
+            images.append({"id": number, "file_name": name, "height": height, "width": width})
+            for item in _finite(picture, said):
+                x1, y1, x2, y2 = item.box
+                entry = {
+                    "id": len(annotations) + 1,
+                    "image_id": number,
+                    "category_id": ids[item.name],
+                    "bbox": [x1, y1, x2 - x1, y2 - y1],
+                    "area": (x2 - x1) * (y2 - y1),
+                    "iscrowd": int(item.ignored),
+                }
+                annotations.append(entry)
+        categories = [{"id": key, "name": name} for name, key in ids.items()]
+        page = {"images": images, "annotations": annotations, "categories": categories}
+        file = out / "annotations" / (f"instances_{split}.json" if split else "instances.json")
+        file.write_text(json.dumps(page), encoding="utf-8")
+    return _counted(said)
+
+
+def write_voc(out: Path, parts: Parts) -> list[str]:
+    """``Annotations/``, ``JPEGImages/`` and ``ImageSets/Main/<split>.txt``; ignored is ``difficult``."""
+    said = _unordered(parts)
+    names = _file_names(parts, by_stem=True, said=said)
+    (out / "Annotations").mkdir()
+    done: set[str] = set()
+    for split, contents in parts.items():
+        stems = []
+        for picture in contents.pictures:
+            name = names[picture.image]
+            stem = Path(name).stem
+            stems.append(stem)
+            if name in done:
+                continue
+            done.add(name)
+            _copied(picture, name, out / "JPEGImages")
+            root = _voc_page(picture, name, said)
+            ElementTree.indent(root)
+            file = out / "Annotations" / f"{stem}.xml"
+            ElementTree.ElementTree(root).write(file, encoding="utf-8", xml_declaration=True)
+        if split is not None:
+            file = out / "ImageSets" / "Main" / f"{split}.txt"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text("".join(f"{stem}\n" for stem in stems), encoding="utf-8")
+    return _counted(said)
+
+
+def write_yolo(out: Path, parts: Parts) -> list[str]:
+    """``data.yaml``, a list ``<split>.txt``, ``images/``, ``labels/``; ignored regions are left out."""
+    said: list[str] = []
+    contents = next(iter(parts.values()))
+    if any(part.category_ids != tuple(range(len(part.names))) for part in parts.values()):
+        said.append("YOLO numbers classes from 0: the ids of the source are not kept")
+    names = _file_names(parts, by_stem=True, said=said)
+    number = {name: i for i, name in enumerate(contents.names)}
+    (out / "labels").mkdir()
+    for split, part in parts.items():
+        for picture in part.pictures:
+            name = _copied(picture, names[picture.image], out / "images")
+            labels = out / "labels" / f"{Path(name).stem}.txt"
+            if not labels.exists():
+                labels.write_text("".join(_yolo_lines(picture, number, said)), encoding="utf-8")
+        if split is not None:
+            lines = [f"./images/{names[picture.image]}\n" for picture in part.pictures]
+            (out / f"{split}.txt").write_text("".join(lines), encoding="utf-8")
+    places = {split: f"{split}.txt" for split in parts if split} or {"train": "images"}
+    page = {"path": ".", **places, "names": list(contents.names)}
+    (out / "data.yaml").write_text(
+        yaml.safe_dump(page, allow_unicode=True, sort_keys=False), encoding="utf-8"
+    )
+    if None in parts:
+        said.append("YOLO needs a split: all images are in train")
+    return _counted(said)
+
+
+def write_csv(out: Path, parts: Parts) -> list[str]:
+    """``<split>.csv`` (``annotations.csv``) with file, x1, y1, x2, y2, class, ignored, and ``images/``."""
+    said = _unordered(parts)
+    names = _file_names(parts, by_stem=False, said=said)
+    for split, contents in parts.items():
+        with (out / f"{split or 'annotations'}.csv").open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(("file", "x1", "y1", "x2", "y2", "class", "ignored"))
+            for picture in contents.pictures:
+                name = f"images/{_copied(picture, names[picture.image], out / 'images')}"
+                objects = _finite(picture, said)
+                if not objects:
+                    writer.writerow((name, "", "", "", "", "", ""))
+                for item in objects:
+                    writer.writerow((name, *map(repr, item.box), item.name, int(item.ignored)))
+    return _counted(said)
+
+
+WRITERS: dict[str, Callable[[Path, Parts], list[str]]] = {
+    "coco": write_coco,
+    "voc": write_voc,
+    "yolo": write_yolo,
+    "csv": write_csv,
+}
+"""By the name of the format."""
+
+
+def _yolo_lines(picture: Picture, number: Mapping[str, int], said: list[str]) -> list[str]:
+    height, width = _size(picture)
+    lines = []
+    for item in _finite(picture, said):
+        if item.ignored:
+            said.append("YOLO has no ignored regions: {} left out")
+            continue
+        x1, y1, x2, y2 = item.box
+        values = ((x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height)
+        lines.append(f"{number[item.name]} {' '.join(map(repr, values))}\n")
+    return lines
+
+
+def _voc_page(picture: Picture, name: str, said: list[str]) -> ElementTree.Element:
+    root = ElementTree.Element("annotation")
+    height, width = _size(picture)
+    _child(root, "filename", name)
+    size = ElementTree.SubElement(root, "size")
+    for tag, value in (("width", width), ("height", height), ("depth", 3)):
+        _child(size, tag, value)
+    for item in _finite(picture, said):
+        node = ElementTree.SubElement(root, "object")
+        _child(node, "name", _of_xml(item.name))
+        _child(node, "difficult", int(item.ignored))
+        box = ElementTree.SubElement(node, "bndbox")
+        for tag, number in zip(("xmin", "ymin", "xmax", "ymax"), item.box, strict=True):
+            _child(box, tag, int(number) if number.is_integer() else repr(number))
+    return root
+
+
+def _child(parent: ElementTree.Element, tag: str, value: object) -> None:
+    ElementTree.SubElement(parent, tag).text = str(value)
+
+
+def _of_xml(name: str) -> str:
+    """The name; XML knows no control characters.
+
+    Raises:
+        InputError: where it holds one.
+    """
+    if any(ord(letter) < 32 and letter not in "\t\n" for letter in name):
+        raise bad_input(f"class {name!r}", "a control character", "a name that XML can hold", "rename it")
+    return name
+
+
+def _finite(picture: Picture, said: list[str]) -> list[Marked]:
+    """The objects whose numbers a file can hold, as plain floats."""
+    kept = []
+    for item in picture.objects:
+        if all(math.isfinite(value) for value in item.box):
+            x1, y1, x2, y2 = map(float, item.box)
+            box: Box = (x1, y1, x2, y2)
+            kept.append(item._replace(box=box))
+        else:
+            said.append("numbers that are not finite cannot be written: {} boxes left out")
+    return kept
+
+
+def _size(picture: Picture) -> tuple[int, int]:
+    return picture.size or image_size(picture.image)
+
+
+def _copied(picture: Picture, name: str, folder: Path) -> str:
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / name).exists():
+        shutil.copy2(picture.image, folder / name)
+    return name
+
+
+def _file_names(parts: Parts, *, by_stem: bool, said: list[str]) -> dict[Path, str]:
+    """A name for each picture, distinct on any file system.
+
+    Args:
+        parts: the data set; a picture of several splits has one name.
+        by_stem: names that differ in their suffix alone count as the same.
+        said: told of each renamed file.
+    """
+    names: dict[Path, str] = {}
+    taken: set[str] = set()
+    for image in (picture.image for contents in parts.values() for picture in contents.pictures):
+        if image in names:
+            continue
+        name, number = image.name, 1
+        while _key(name, by_stem) in taken:
+            name = f"{image.parent.name}_{f'{number}_' if number > 1 else ''}{image.name}"
+            number += 1
+        if name != image.name:
+            said.append("{} files renamed, since another has the same name")
+        taken.add(_key(name, by_stem))
+        names[image] = name
+    return names
+
+
+def _key(name: str, by_stem: bool) -> str:
+    return (Path(name).stem if by_stem else name).lower()
+
+
+def _left_out(parts: Parts) -> list[str]:
+    total: Counter[str] = Counter()
+    for contents in parts.values():
+        for what, count in contents.left_out.items():
+            total[what] = max(total[what], count)
+    return [f"{what} is not carried: {count} objects" for what, count in sorted(total.items())]
+
+
+def _unordered(parts: Parts) -> list[str]:
+    """What is said of a format that knows classes by their names alone."""
+    for contents in parts.values():
+        used = {item.name for picture in contents.pictures for item in picture.objects}
+        ordered = tuple(sorted(contents.names))
+        if contents.names != ordered or contents.category_ids != tuple(range(1, len(ordered) + 1)):
+            return ["order and ids of the classes are not kept: they will be alphabetical, from 1"]
+        if unused := [name for name in contents.names if name not in used]:
+            return [f"classes without objects are not kept: {listed(unused, 8)}"]
+    return []
+
+
+def _counted(said: list[str]) -> list[str]:
+    """Each sentence once, with how often it was said in its braces."""
+    return [text.replace("{}", str(count)) for text, count in Counter(said).items()]

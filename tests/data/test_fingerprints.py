@@ -1,0 +1,58 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance
+from skimage import data as photographs
+
+from masu.data.fingerprints import fingerprint, fingerprint_images, near_duplicates, same_files
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("pictures")
+    cat, cup = Image.fromarray(photographs.chelsea()), Image.fromarray(photographs.coffee())
+    cat.save(folder / "cat.png")
+    cat.save(folder / "same.png")
+    cat.save(folder / "jpeg.jpg", quality=40)
+    cat.resize((200, 133)).save(folder / "small.png")
+    ImageEnhance.Brightness(cat).enhance(0.7).save(folder / "dark.png")
+    cat.crop((60, 40, 440, 290)).save(folder / "cut.png")
+    cup.save(folder / "cup.png")
+    Image.new("RGB", (60, 40), "red").save(folder / "plain.png")
+    Image.new("RGB", (80, 40), "blue").save(folder / "plain_too.png")
+    return folder
+
+
+def test_copies_are_found_and_only_these(folder):
+    names = ["cup", "cat", "jpeg", "plain", "same", "small", "dark", "cut", "plain_too"]
+    paths = [folder / f"{name}.{'jpg' if name == 'jpeg' else 'png'}" for name in names]
+    prints = fingerprint_images(paths)
+    assert same_files(prints) == [(1, 4)]
+    assert near_duplicates(prints) == [(1, 2, 4, 5, 6)]
+    assert [one.path for one in fingerprint_images(paths, workers=2)] == paths
+
+
+def test_upright_size_and_orientation(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (60, 40)).save(tmp_path / "a.jpg", exif=exif)
+    one = fingerprint(tmp_path / "a.jpg")
+    assert (one.fault, one.size, one.orientation) == ("", (60, 40), 6)
+    np.save(tmp_path / "a.npy", np.ones((5, 7, 3), np.float32))
+    assert fingerprint(tmp_path / "a.npy").size == (5, 7)
+
+
+def test_damage_shows(folder, tmp_path):
+    whole = (folder / "jpeg.jpg").read_bytes()
+    (tmp_path / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    (tmp_path / "text.jpg").write_bytes(b"text")
+    png = (folder / "cat.png").read_bytes()
+    (tmp_path / "cut.png").write_bytes(png[: len(png) // 2])
+    faults = {path.name: fingerprint(path).fault for path in sorted(tmp_path.iterdir())}
+    assert faults["empty.jpg"] == "an empty file"
+    assert faults["cut.jpg"].startswith("a damaged image (OSError: image file is truncated")
+    assert faults["cut.png"].startswith("a damaged image (")
+    assert faults["text.jpg"].startswith("a damaged image (UnidentifiedImageError: ")
+    assert fingerprint(tmp_path / "none.jpg").fault.startswith("a damaged image (FileNotFoundError")

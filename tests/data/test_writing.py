@@ -1,0 +1,210 @@
+"""What is written is read back the same, and what a format cannot hold is said."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from masu.data.formats import open_source, read_dataset, splits
+from masu.data.reading import Contents, Marked, Picture
+from masu.data.writing import WRITERS, write_dataset
+from masu.errors import InputError
+
+SIZE = (48, 64)
+NAMES = st.lists(
+    st.text("abcÄ语 <&>\"',;#:0-_", min_size=1, max_size=6).filter(lambda s: s.strip() == s),
+    min_size=1,
+    max_size=4,
+    unique=True,
+)
+
+
+def number(most: float) -> st.SearchStrategy[float]:
+    return st.floats(0, most, width=32).map(float)
+
+
+@st.composite
+def data_sets(draw) -> dict[str | None, tuple[list[tuple[list[tuple], str]], tuple[str, ...]]]:
+    names = tuple(sorted(draw(NAMES)))
+    parts = {}
+    for split in draw(st.sampled_from([[None], ["train"], ["train", "val", "test"]])):
+        pictures = []
+        for _ in range(draw(st.integers(1, 3))):
+            objects = []
+            for name in draw(st.lists(st.sampled_from(names), max_size=3)):
+                x1, y1, w, h = draw(number(40)), draw(number(30)), draw(number(20)), draw(number(15))
+                objects.append(((x1, y1, x1 + w + 1, y1 + h + 1), name, draw(st.booleans())))
+            pictures.append(objects)
+        parts[split] = pictures
+    # every class somewhere, since VOC and CSV know no others
+    first = next(iter(parts.values()))[0]
+    first += [((1.0, 2.0, 3.0, 4.0), name, False) for name in names]
+    return parts, names
+
+
+def contents_of(folder: Path, parts, names, ids=None) -> dict[str | None, Contents]:
+    made = {}
+    for split, pictures in parts.items():
+        rows = []
+        for i, objects in enumerate(pictures):
+            path = folder / f"{split}_{i}.png"
+            Image.fromarray(np.random.default_rng(i).integers(0, 255, (*SIZE, 3), np.uint8)).save(path)
+            marked = [Marked(f"object {k}", *values) for k, values in enumerate(objects)]
+            rows.append(Picture(path, folder / "x", SIZE, marked))
+        made[split] = Contents(rows, names, ids or tuple(range(1, len(names) + 1)), [])
+    return made
+
+
+def read_back(folder: Path, split: str | None) -> list[tuple[str, list, list]]:
+    data = read_dataset(folder, split)
+    assert data.faults == ()
+    rows = []
+    for image, target in data:
+        found = [data.names[label] for label in target.labels.tolist()]
+        rows.append((image.name, target.boxes.tolist(), found, target.ignored.tolist()))
+    return sorted(rows)
+
+
+def wanted(parts: dict[str | None, Contents], split: str | None, ignored: bool) -> list[tuple]:
+    rows = []
+    for picture in parts[split].pictures:
+        kept = [item for item in picture.objects if ignored or not item.ignored]
+        boxes = [np.float32(item.box).tolist() for item in kept]
+        rows.append((picture.image.name, boxes, [i.name for i in kept], [i.ignored for i in kept]))
+    return sorted(rows)
+
+
+def same(found: list[tuple], expected: list[tuple], tolerance: float) -> None:
+    assert [row[::2] for row in found] == [row[::2] for row in expected]
+    assert [row[3] for row in found] == [row[3] for row in expected]
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a[1], b[1], rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("form", WRITERS)
+@settings(deadline=None, max_examples=25)
+@given(made=data_sets())
+def test_what_is_written_is_read_back(form, made):
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        parts = contents_of(folder, *made)
+        write_dataset(folder / "out", form, parts)
+        assert open_source(folder / "out")[0].name == form
+        wanted_splits = tuple(split for split in parts if split) or (("train",) if form == "yolo" else ())
+        assert splits(folder / "out") == wanted_splits
+        for split in parts:
+            assert read_dataset(folder / "out", split).names == made[1]
+            # COCO keeps width and height, YOLO shares: a last digit is lost in going back to corners
+            tolerance = {"coco": 1e-5, "yolo": 1e-4}.get(form, 0)
+            same(read_back(folder / "out", split), wanted(parts, split, form != "yolo"), tolerance)
+
+
+def test_a_chain_of_formats_ends_where_it_began(tmp_path):
+    boxes = [((1.5, 2.25, 30.0, 40.0), "red <cell>", False), ((0.1, 0.2, 9.3, 7.7), 'a "b", c', False)]
+    parts = contents_of(tmp_path, {"train": [boxes, []], "val": [boxes[:1]]}, ('a "b", c', "red <cell>"))
+    source = tmp_path / "voc"
+    write_dataset(source, "voc", parts)
+    for form in ("coco", "csv", "yolo", "voc"):
+        reader, found = open_source(source)
+        source = tmp_path / f"as_{form}"
+        write_dataset(source, form, {split: reader.read(found, split) for split in found.splits})
+    for split in ("train", "val"):
+        same(read_back(source, split), wanted(parts, split, True), 1e-4)
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ("coco", []),
+        ("voc", ["order and ids of the classes are not kept: they will be alphabetical, from 1"]),
+        ("csv", ["order and ids of the classes are not kept: they will be alphabetical, from 1"]),
+        (
+            "yolo",
+            [
+                "YOLO numbers classes from 0: the ids of the source are not kept",
+                "YOLO has no ignored regions: 2 left out",
+                "YOLO needs a split: all images are in train",
+            ],
+        ),
+    ],
+)
+def test_what_a_format_cannot_hold_is_said(tmp_path, form, said):
+    objects = [((1, 2, 3, 4), "b", True), ((5, 6, 7, 8), "a", True), ((float("nan"), 0, 1, 1), "a", False)]
+    parts = contents_of(tmp_path, {None: [objects]}, ("b", "a"), ids=(3, 90))
+    parts[None] = parts[None]._replace(left_out={"segmentation": 12})
+    found = write_dataset(tmp_path / "out", form, parts)
+    lost = ["segmentation is not carried: 12 objects"]
+    nan = "numbers that are not finite cannot be written: 1 boxes left out"
+    assert sorted(found) == sorted([*lost, *said, nan])
+
+
+def test_ids_of_coco_and_faulty_boxes_are_kept(tmp_path):
+    parts = contents_of(
+        tmp_path, {None: [[((5, 5, 5, 5), "b", False), ((9, 9, 2, 2), "a", True)]]}, ("b", "a"), (3, 90)
+    )
+    write_dataset(tmp_path / "out", "coco", parts)
+    reader, source = open_source(tmp_path / "out")
+    again = reader.read(source, None)
+    assert (again.names, again.category_ids) == (("b", "a"), (3, 90))
+    assert [(item.box, item.name, item.ignored) for item in again.pictures[0].objects] == [
+        ((5, 5, 5, 5), "b", False),
+        ((9, 9, 2, 2), "a", True),
+    ]
+
+
+@pytest.mark.parametrize(("form", "count"), [("coco", 1), ("voc", 2), ("yolo", 2), ("csv", 1)])
+def test_files_of_one_name_are_kept_apart(tmp_path, form, count):
+    pictures = []
+    for name in ("x/a.png", "y/a.png", "y/A.jpg"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        Image.new("RGB", (64, 48)).save(path)
+        pictures.append(Picture(path, tmp_path, None, [Marked("", (1, 2, 30, 40), name, False)]))
+    names = tuple(sorted(str(picture.objects[0].name) for picture in pictures))
+    said = write_dataset(tmp_path / "out", form, {"train": Contents(pictures, names, (1, 2, 3), [])})
+    assert f"{count} files renamed, since another has the same name" in said
+    data = read_dataset(tmp_path / "out", "train")
+    assert len({image.name.lower() for image, _ in data}) == 3
+    for image, target in data:
+        assert Path(data.names[target.labels[0]]).suffix == image.suffix
+    assert len(data) == 3
+
+
+@pytest.mark.parametrize("form", WRITERS)
+def test_a_picture_of_two_splits_is_copied_once(tmp_path, form):
+    parts = contents_of(tmp_path, {"train": [[((1, 2, 3, 4), "a", False)]]}, ("a",))
+    write_dataset(tmp_path / "out", form, {"train": parts["train"], "trainval": parts["train"]})
+    assert len(list((tmp_path / "out").rglob("*.png"))) == 1
+    assert [len(read_dataset(tmp_path / "out", split)) for split in ("train", "trainval", None)] == [1, 1, 1]
+
+
+def test_what_is_refused(tmp_path):
+    parts = contents_of(tmp_path, {None: [[((1, 2, 3, 4), "a\x01", False)]]}, ("a\x01",))
+    cases = [
+        (
+            "there",
+            "tfrecord",
+            "--to: found 'tfrecord', wanted one of coco, voc, yolo, csv; choose one of these",
+        ),
+        (
+            ".",
+            "coco",
+            ": found something that is already there, wanted a new or empty folder; choose another one",
+        ),
+        (
+            "new",
+            "voc",
+            "class 'a\\x01': found a control character, wanted a name that XML can hold; rename it",
+        ),
+    ]
+    for name, form, message in cases:
+        with pytest.raises(InputError) as caught:
+            write_dataset(tmp_path / name, form, parts)
+        assert str(caught.value).endswith(message)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["None_0.png"]
+    with pytest.raises(InputError, match="found no image to write, wanted at least one"):
+        write_dataset(tmp_path / "new", "coco", {None: Contents([], (), (), [])})
