@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from masu.verbs.check import CheckReport
+
+FIRST_PLACES = 5
+"""Places of each kind of finding that the terminal shows."""
 
 
 class TrainingDisplay:
@@ -121,6 +127,27 @@ def print_metrics(metrics: dict[str, Any]) -> None:
                 str(row["objects"]),
             )
         console.print(classes)
+
+
+def print_findings(report: CheckReport) -> None:
+    """A table of the kinds that ``masu check`` found, with the first places of each."""
+    console = Console(highlight=False, soft_wrap=True)
+    parts = ", ".join(
+        f"{split} {count} images with {report.objects[split]} objects"
+        for split, count in report.images.items()
+    )
+    console.print(f"{report.root} ({report.format}): {parts}; {len(report.names)} classes", markup=False)
+    for _, kind, findings in report.by_kind():
+        console.print(f"\n{kind.severity}: {kind.title}, {len(findings)} found: {kind.fix}", markup=False)
+        for finding in findings[:FIRST_PLACES]:
+            console.print(f"  {finding}", markup=False)
+        if len(findings) > FIRST_PLACES:
+            console.print(
+                f"  … {len(findings) - FIRST_PLACES} more (--json or --html lists them)", markup=False
+            )
+    errors, others = report.errors, len(report.findings) - report.errors
+    found = f"{errors} errors, {others} other findings" if report.findings else "nothing found"
+    console.print(f"\n{found}, {report.seconds:.1f} s", markup=False)
 
 
 def print_models(rows: Sequence[dict[str, Any]]) -> None:

@@ -1,0 +1,64 @@
+"""Every kind of fault: how bad it is, what it is called, and what to do about it."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+Severity = Literal["error", "warning", "note"]
+
+
+class Kind(NamedTuple):
+    """One kind of fault.
+
+    Attributes:
+        severity: ``error``: masu leaves something out, or scores deceive; ``warning``: training may suffer;
+            ``note``: good to know.
+        title: in words.
+        fix: what to do.
+    """
+
+    severity: Severity
+    title: str
+    fix: str
+
+
+_BOX = "correct the box or delete it"
+_FILE = "replace the file or delete its entry"
+
+KINDS: dict[str, Kind] = {
+    "annotation": Kind("error", "annotation that cannot be understood", "correct it or export it again"),
+    "missing-image": Kind("error", "image that does not exist", "add the image or delete the entry"),
+    "unreadable-image": Kind("error", "image that cannot be read", _FILE),
+    "unknown-image": Kind("error", "annotation of an unknown image", "correct the image id or delete it"),
+    "unknown-class": Kind("error", "annotation of an unknown class", "add the class or correct the id"),
+    "not-finite": Kind("error", "box that is not finite", _BOX),
+    "no-area": Kind("error", "box without area", _BOX),
+    "inverted": Kind("error", "box with its corners in the wrong order", "swap its corners"),
+    "outside": Kind("error", "box outside of its image", _BOX),
+    "wrong-size": Kind("error", "image of another size than its annotation says", "label the image as it is"),
+    "leak": Kind("error", "same image in two splits", "keep it in one of them"),
+    "list-entry": Kind(
+        "warning", "entry of a split's list without annotation", "annotate it or delete the line"
+    ),
+    "double-image": Kind("warning", "image listed twice", "delete one entry"),
+    "overhang": Kind("warning", "box that reaches outside of its image", "cut it to the image"),
+    "sub-pixel": Kind("warning", "box with a side under a pixel", _BOX),
+    "duplicate-box": Kind("warning", "box that is there twice", "delete one"),
+    "near-duplicate-box": Kind("warning", "two boxes of one class around the same thing", "delete one"),
+    "two-classes": Kind("warning", "two classes for the same thing", "choose one"),
+    "similar-names": Kind("warning", "class names that differ in case or blanks", "make them one class"),
+    "unused-class": Kind("warning", "class without objects", "label some or delete the class"),
+    "few-objects": Kind("warning", "class with few objects", "label more of them"),
+    "imbalance": Kind("note", "classes of very different numbers", "look at AP per class"),
+    "empty-images": Kind("note", "images without objects", "make sure that nothing was left unlabelled"),
+    "too-small": Kind(
+        "warning", "objects too small at the training size", "train with a larger --image-size"
+    ),
+    "same-image": Kind("warning", "same image file twice", "delete one"),
+    "near-image": Kind("note", "almost the same image twice", "look at both; delete one"),
+    "near-leak": Kind("warning", "almost the same image in two splits", "keep both in one split"),
+    "rotated": Kind(
+        "note", "image that is turned by its EXIF data", "boxes must be those of the upright image"
+    ),
+}
+"""By the name that ``Fault.kind`` and ``Finding.kind`` carry, the worst first."""

@@ -1,0 +1,231 @@
+"""Check: find the faults of a data set before anything is trained on it, and write it without them."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from PIL import Image, ImageDraw, ImageOps
+
+import masu
+from masu.data.checks import Finding, find_faults
+from masu.data.fingerprints import Fingerprint, fingerprint_images
+from masu.data.formats import open_source
+from masu.data.kinds import KINDS, Kind
+from masu.data.mending import mend
+from masu.data.pictures import DECODER_ERRORS
+from masu.data.reading import Box, Contents
+from masu.data.writing import WRITERS, write_dataset
+from masu.ops.images import InputPolicy
+
+MOST_PICTURES = 12
+"""Pictures of each kind on the page."""
+
+_SHOWN_SIDE = 260
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What :func:`check` found.
+
+    Attributes:
+        root: the data set's folder.
+        format: of the data set.
+        images: pictures by split.
+        objects: objects by split.
+        names: class names.
+        findings: everything found, the worst kinds first.
+        seconds: time it took.
+    """
+
+    root: Path
+    format: str
+    images: dict[str, int]
+    objects: dict[str, int]
+    names: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    seconds: float
+
+    @property
+    def errors(self) -> int:
+        """Findings of kinds that are errors."""
+        return sum(KINDS[finding.kind].severity == "error" for finding in self.findings)
+
+    def by_kind(self) -> list[tuple[str, Kind, list[Finding]]]:
+        """Kinds that were found, the worst first, each with its findings."""
+        groups = [(name, kind, [f for f in self.findings if f.kind == name]) for name, kind in KINDS.items()]
+        return [group for group in groups if group[2]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The figures as JSON knows them."""
+        return {
+            "format": self.format,
+            "images": self.images,
+            "objects": self.objects,
+            "names": list(self.names),
+            "errors": self.errors,
+            "findings": [
+                {
+                    "kind": finding.kind,
+                    "severity": KINDS[finding.kind].severity,
+                    "file": str(finding.file),
+                    "where": finding.where,
+                    "found": finding.found,
+                    "fix": KINDS[finding.kind].fix,
+                    "split": finding.split,
+                    "image": None if finding.image is None else str(finding.image),
+                    "boxes": [list(map(float, box)) for box in finding.boxes],
+                }
+                for finding in self.findings
+            ],
+            "seconds": self.seconds,
+        }
+
+
+class DataCheck:
+    """A data set that was read and looked at; reports, pages and mended copies are made of it.
+
+    Args:
+        path: data set.
+        form: its format; default: found by looking.
+        policy: how the network will see the images.
+        progress: called with (images looked at, images in total).
+
+    Raises:
+        InputError: as of :func:`masu.data.formats.open_source` and its readers.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        form: str | None,
+        policy: InputPolicy,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        started = time.perf_counter()
+        reader, source = open_source(path, form)
+        self.format = reader.name
+        self.parts: dict[str | None, Contents] = {
+            split: reader.read(source, split) for split in source.splits or (None,)
+        }
+        paths = dict.fromkeys(p.image for contents in self.parts.values() for p in contents.pictures)
+        found = fingerprint_images(list(paths), progress=progress)
+        self.prints: dict[Path, Fingerprint] = {one.path: one for one in found}
+        order = {name: rank for rank, name in enumerate(KINDS)}
+        findings = find_faults(source.root, self.parts, self.prints, policy)
+        self.report = CheckReport(
+            root=source.root,
+            format=reader.name,
+            images={split or "all": len(contents.pictures) for split, contents in self.parts.items()},
+            objects={
+                split or "all": sum(len(picture.objects) for picture in contents.pictures)
+                for split, contents in self.parts.items()
+            },
+            names=next(iter(self.parts.values())).names,
+            findings=tuple(sorted(findings, key=lambda finding: order[finding.kind])),
+            seconds=time.perf_counter() - started,
+        )
+
+    def write_mended(self, out: Path) -> list[str]:
+        """Write a copy without what :func:`masu.data.mending.mend` can decide, and ``changes.json``.
+
+        In the format of the data set, or COCO where masu cannot write that; the original stays untouched.
+
+        Args:
+            out: new or empty folder.
+
+        Returns:
+            What was changed, one sentence each, and what the format cannot hold.
+        """
+        mended, changes = mend(self.parts, self.prints)
+        lost = write_dataset(out, self.format if self.format in WRITERS else "coco", mended)
+        rows = [{"file": str(c.file), "where": c.where, "done": c.done} for c in changes]
+        (out / "changes.json").write_text(json.dumps(rows, indent=1, ensure_ascii=False), encoding="utf-8")
+        said = [
+            ": ".join(part for part in (str(c.file) if c.file.name else "", c.where, c.done) if part)
+            for c in changes
+        ]
+        return [*said, *lost]
+
+
+def check(path: Path, form: str | None = None, policy: InputPolicy | None = None) -> CheckReport:
+    """Find the faults of a data set.
+
+    Args:
+        path: data set.
+        form: its format; default: found by looking.
+        policy: how the network will see the images; default: that of photographs at 320 pixels.
+    """
+    return DataCheck(path, form, policy or InputPolicy(320, 640)).report
+
+
+def write_page(report: CheckReport, file: Path) -> None:
+    """The report as one HTML file that needs nothing else, with pictures of the places."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("masu", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    groups = [
+        (
+            name,
+            kind,
+            findings,
+            [(f, uri) for f in findings[:MOST_PICTURES] if (uri := _picture(f)) is not None],
+        )
+        for name, kind, findings in report.by_kind()
+    ]
+    text = environment.get_template("check.html.j2").render(
+        report=report, groups=groups, version=masu.__version__, most=200
+    )
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+
+
+def _picture(finding: Finding) -> str | None:
+    """The place of a finding as a ``data:`` address; None where there is nothing to see."""
+    if finding.image is None:
+        return None
+    try:
+        with Image.open(finding.image) as image:
+            picture = ImageOps.exif_transpose(image).convert("RGB")
+    except DECODER_ERRORS:
+        return None
+    window = _around(finding.boxes, picture.size)
+    scale = _SHOWN_SIDE / max(window[2] - window[0], window[3] - window[1])
+    size = [max(round((window[2 + axis] - window[axis]) * scale), 1) for axis in (0, 1)]
+    part = picture.crop(window).resize((size[0], size[1]))
+    canvas = ImageDraw.Draw(part)
+    for number, box in enumerate(finding.boxes):
+        x1, x2 = sorted(((box[0] - window[0]) * scale, (box[2] - window[0]) * scale))
+        y1, y2 = sorted(((box[1] - window[1]) * scale, (box[3] - window[1]) * scale))
+        canvas.rectangle((x1 - 2, y1 - 2, x2 + 2, y2 + 2), outline="black", width=1)
+        canvas.rectangle(
+            (x1 - 1, y1 - 1, x2 + 1, y2 + 1), outline=("#e69f00", "#56b4e9")[number % 2], width=2
+        )
+    file = io.BytesIO()
+    part.save(file, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def _around(boxes: Sequence[Box], size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """A window of the picture, in pixels, with the boxes in its middle; the whole without any."""
+    width, height = size
+    if not boxes:
+        return 0, 0, width, height
+    x = [min(max(value, 0.0), width) for box in boxes for value in (box[0], box[2])]
+    y = [min(max(value, 0.0), height) for box in boxes for value in (box[1], box[3])]
+    half = max(max(x) - min(x), max(y) - min(y), 0.1 * max(size)) * 0.75
+    across, down = (min(x) + max(x)) / 2, (min(y) + max(y)) / 2
+    left, top = max(int(across - half), 0), max(int(down - half), 0)
+    right, bottom = min(int(across + half) + 1, width), min(int(down + half) + 1, height)
+    return min(left, width - 1), min(top, height - 1), max(right, left + 1), max(bottom, top + 1)

@@ -1,0 +1,275 @@
+"""masu check: each fault once, by hand; the page; the mended copy."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from masu.cli import cli
+from masu.data.kinds import KINDS
+from masu.data.reading import Contents, Marked, Picture
+from masu.data.writing import write_dataset
+from masu.ops.images import InputPolicy
+from masu.verbs.check import DataCheck, check, write_page
+
+
+def noise(path: Path, seed: int, size: tuple[int, int] = (48, 64), **options: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    coarse = np.random.default_rng(seed).integers(0, 255, (6, 8, 3), np.uint8)
+    picture = Image.fromarray(coarse).resize((size[1], size[0]), Image.Resampling.BICUBIC)
+    picture.save(path, **options)
+    return path
+
+
+def obj(box: tuple[float, ...], name: str = "dog", ignored: bool = False) -> Marked:
+    return Marked("", box, name, ignored)
+
+
+GOOD = obj((4, 5, 30, 40))
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Writes parts ``{split: {picture: objects}}`` as COCO and returns the folder."""
+
+    def make(parts: dict, names: tuple[str, ...] = ("dog",), sizes: dict | None = None) -> Path:
+        contents = {}
+        for split, pictures in parts.items():
+            rows = []
+            for seed, (name, objects) in enumerate(pictures.items()):
+                path = tmp_path / "images" / name
+                if not path.exists():
+                    noise(path, seed + 100 * len(contents))
+                rows.append(Picture(path, tmp_path, (sizes or {}).get(name), objects))
+            contents[split] = Contents(rows, names, tuple(range(1, len(names) + 1)), [])
+        write_dataset(tmp_path / "data", "coco", contents)
+        return tmp_path / "data"
+
+    return make
+
+
+def found(path: Path) -> list[tuple[str, str, str]]:
+    return [(f.kind, f.where, f.found) for f in check(path).findings]
+
+
+MANY = [obj((x, y, x + 12, y + 12)) for x in (0, 13, 26, 39) for y in (0, 13, 26)]
+
+
+def test_nothing_is_found_in_sound_data(data):
+    path = data({"train": {"a.png": MANY, "b.png": [GOOD]}, "test": {"c.png": [GOOD]}})
+    report = check(path)
+    assert report.findings == ()
+    assert (report.format, report.images, report.objects) == (
+        "coco",
+        {"train": 2, "test": 1},
+        {"train": 13, "test": 1},
+    )
+
+
+@pytest.mark.parametrize(
+    ("bad", "kind", "text"),
+    [
+        (obj((5, 5, 5, 9)), "no-area", "box 5 5 5 9 has no area"),
+        (obj((9, 5, 5, 9)), "inverted", "box 9 5 5 9 has its corners in the wrong order"),
+        (obj((70, 5, 75, 9)), "outside", "box 70 5 75 9 lies outside the image of 64×48 pixels"),
+        (obj((50, 5, 75, 19)), "overhang", "box 50 5 75 19 reaches outside the image of 64×48 pixels"),
+        (obj((5, 5, 5.5, 30)), "sub-pixel", "box of 0.5×25 pixels"),
+        (obj((0, 0, 12, 12)), "duplicate-box", "the same box as annotation id 1"),
+        (obj((0, 0, 12, 12.5)), "near-duplicate-box", "IoU 0.96 with annotation id 1"),
+        (obj((0, 0, 12, 12), "cat"), "two-classes", "cat, but dog in annotation id 1 (IoU 1.00)"),
+    ],
+)
+def test_each_fault_of_a_box(data, bad, kind, text):
+    cats = [obj((x, y, x + 9, y + 9), "cat") for x in (0, 11, 22, 33, 44) for y in (0, 11, 22)]
+    path = data({None: {"a.png": [*MANY, bad], "b.png": cats}}, ("dog", "cat"))
+    wanted = [(kind, "annotation id 13", text)]
+    assert [row for row in found(path) if row[0] != "too-small"] == wanted
+    report = check(path)
+    assert report.errors == (KINDS[kind].severity == "error")
+    assert report.findings[0].image == path / "images" / "a.png"
+
+
+def test_a_double_of_an_ignored_region_is_none(data):
+    path = data({None: {"a.png": [*MANY, obj((0, 0, 12, 12), ignored=True)]}})
+    assert found(path) == []
+
+
+def test_faults_of_classes(data):
+    path = data(
+        {None: {"a.png": [*MANY, obj((50, 20, 60, 30), "Dog "), obj((50, 0, 60, 10), "hen")]}},
+        ("dog", "Dog ", "hen", "cow"),
+    )
+    assert sorted(found(path)) == [
+        ("few-objects", "class Dog ", "1 objects"),
+        ("few-objects", "class hen", "1 objects"),
+        ("similar-names", "", "'dog' and 'Dog '"),
+        ("unused-class", "class cow", "no objects"),
+    ]
+
+
+def test_imbalance_empty_images_and_tiny_objects(data):
+    crowd = [obj((x, y, x + 4, y + 4)) for x in range(0, 60, 5) for y in range(0, 45, 5)]
+    path = data({None: {"a.png": crowd, "b.png": [], "c.png": [obj((1, 1, 20, 20), "cat")]}}, ("dog", "cat"))
+    report = DataCheck(path, None, InputPolicy(32, 64)).report
+    assert sorted((f.kind, f.found) for f in report.findings) == [
+        ("empty-images", "1: b.png"),
+        ("few-objects", "1 objects"),
+        ("imbalance", "108 objects of dog, 1 of cat"),
+        (
+            "too-small",
+            "108 of 109 objects have a side under 4 pixels as the network sees them (32 px); the smallest, "
+            "2.7 pixels: a.png, annotation id 1",
+        ),
+    ]
+
+
+def test_faults_of_image_files(data, tmp_path):
+    noise(tmp_path / "images" / "turned.jpg", 50, (64, 48), exif=_exif(6))
+    names = {"a.png": MANY, "b.png": MANY, "c.png": MANY, "turned.jpg": MANY}
+    path = data({None: names}, sizes={"turned.jpg": (64, 48), "a.png": (99, 64)})
+    content = (path / "images" / "b.png").read_bytes()
+    (path / "images" / "b.png").write_bytes(content[:200])
+    (path / "images" / "c.png").unlink()
+    rows = {kind: text for kind, _, text in found(path)}
+    assert rows.keys() == {"unreadable-image", "missing-image", "wrong-size", "rotated"}
+    assert rows["unreadable-image"].startswith("a damaged image (")
+    assert rows["missing-image"].startswith("no such file, looked in ")
+    assert rows["rotated"] == "EXIF orientation 6: upright it is 64×48 pixels"
+    sizes = [text for kind, _, text in found(path) if kind == "wrong-size"]
+    assert sizes == [
+        "64×99 pixels in the annotation, 64×48 in a.png",
+        "48×64 pixels in the annotation, the size before it is turned upright, 64×48 in turned.jpg",
+    ]
+
+
+def _exif(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
+def test_the_same_picture_twice(data, tmp_path):
+    for name in ("a.png", "same.png", "leak.png", "other.png"):
+        noise(tmp_path / "images" / name, 7)
+    noise(tmp_path / "images" / "near.jpg", 7, (96, 128))
+    noise(tmp_path / "images" / "other.png", 8)
+    parts = {
+        "train": {"a.png": MANY, "same.png": MANY, "other.png": MANY},
+        "test": {"leak.png": [GOOD], "near.jpg": [GOOD]},
+    }
+    path = data(parts)
+    images = path / "images"
+    assert [(f.kind, f.file, f.found) for f in check(path).findings] == [
+        (
+            "leak",
+            images / "a.png",
+            f"the same file as {images / 'leak.png'}, which is in test, this in train",
+        ),
+        ("same-image", images / "a.png", f"the same file as {images / 'same.png'}"),
+        (
+            "near-leak",
+            images / "a.png",
+            f"almost the same picture as {images / 'near.jpg'}, which is in test, this in train",
+        ),
+    ]
+
+
+def test_one_picture_in_train_and_test_but_trainval_is_meant(data):
+    path = data(
+        {"train": {"a.png": MANY}, "trainval": {"a.png": MANY, "b.png": [GOOD]}, "test": {"b.png": [GOOD]}}
+    )
+    assert found(path) == [("leak", "", "in trainval and in test")]
+
+
+def test_a_mended_copy_has_no_errors_and_the_original_is_untouched(data, tmp_path):
+    for name in ("a.png", "same.png", "leak.png"):
+        noise(tmp_path / "images" / name, 7)
+    bad = [
+        obj((5, 5, 5, 9)),
+        obj((49, 30, 40, 20)),
+        obj((70, 5, 75, 9)),
+        obj((50, 5, 75, 19)),
+        obj((55, 25, 55.5, 40)),
+        obj((0, 0, 12, 12)),
+        obj((55, 25, 60, 40), "DOG"),
+    ]
+    parts = {
+        "train": {"a.png": MANY, "same.png": MANY, "b.png": [*MANY, *bad], "broken.png": MANY},
+        "test": {"leak.png": MANY},
+    }
+    path = data(parts, ("dog", "DOG"))
+    (path / "images" / "broken.png").write_bytes(b"")
+    before = {p: p.read_bytes() for p in path.rglob("*") if p.is_file()}
+    said = DataCheck(path, None, InputPolicy(320, 640)).write_mended(tmp_path / "mended")
+    assert {p: p.read_bytes() for p in path.rglob("*") if p.is_file()} == before
+    images, page = path / "images", path / "annotations" / "instances_train.json"
+    assert said == [
+        "class 'DOG': renamed 'dog'",
+        f"{images / 'a.png'}: split train: image left out: the same file is in test",
+        f"{images / 'same.png'}: split train: image left out: the same file as another of this split",
+        f"{page}: annotation id 37: left out: box 5 5 5 9 has no area",
+        f"{page}: annotation id 38: corners swapped",
+        f"{page}: annotation id 39: left out: box 70 5 75 9 lies outside the image of 64×48 pixels",
+        f"{page}: annotation id 40: clipped to 50 5 64 19",
+        f"{page}: annotation id 41: left out: 0.5×15 pixels",
+        f"{page}: annotation id 42: left out: the same as annotation id 25",
+        f"{images / 'broken.png'}: image left out: an empty file",
+    ]
+    written = json.loads((tmp_path / "mended" / "changes.json").read_text())
+    assert [line.endswith(row["done"]) for line, row in zip(said, written, strict=True)] == [True] * len(said)
+    again = check(tmp_path / "mended")
+    assert again.findings == ()
+    assert (again.images, again.objects, again.names) == (
+        {"train": 1, "test": 1},
+        {"train": 15, "test": 12},
+        ("dog",),
+    )
+
+
+def test_the_page_escapes_what_the_data_says(data, tmp_path):
+    evil = "<script>alert(1)</script>"
+    path = data({None: {"a.png": [*MANY, obj((5, 5, 5, 9), evil)]}}, ("dog", evil))
+    write_page(check(path), tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text()
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+    assert text.count("data:image/jpeg;base64,") == 1
+    assert "http" not in text.replace("http-equiv", "")
+
+
+def run(*arguments: object) -> tuple[int, str, str]:
+    from click.testing import CliRunner
+
+    result = CliRunner().invoke(cli, [str(a) for a in arguments], standalone_mode=False)
+    assert result.exception is None, result.exception
+    return result.return_value, result.stdout, result.stderr
+
+
+def test_the_command_line(data, tmp_path):
+    path = data({None: {"a.png": [*MANY, obj((5, 5, 5, 9))]}})
+    code, out, _ = run("check", path)
+    assert code == 1
+    assert "error: box without area, 1 found: correct the box or delete it" in out
+    assert "annotation id 13: box 5 5 5 9 has no area" in out
+    code, out, err = run("check", path, "--json", "--fix", tmp_path / "mended", "--html", tmp_path / "p.html")
+    assert code == 1
+    report = json.loads(out)
+    assert report["errors"] == 1
+    assert report["findings"][0]["kind"] == "no-area"
+    assert report["findings"][0]["boxes"] == [[5, 5, 5, 9]]
+    assert "1 changes; the mended copy and changes.json are in" in err
+    assert run("check", tmp_path / "mended")[0] == 0
+
+
+def test_convert_on_the_command_line(data, tmp_path):
+    path = data({None: {f"{i}.png": MANY for i in range(10)}})
+    code, out, err = run("convert", path, tmp_path / "out", "--to", "yolo", "--split-by", "80/20", "--json")
+    assert code == 0
+    assert json.loads(out)["images"] == {"train": 8, "val": 2}
+    assert (
+        f"coco to yolo: train 8 images with 96 objects, val 2 images with 24 objects; in {tmp_path / 'out'}"
+        in err
+    )
+    assert check(tmp_path / "out").findings == ()
