@@ -199,9 +199,14 @@ def compare(pairs: list[tuple[tuple[Tensor, ...], tuple[Tensor, ...]]]) -> Diffe
 
 @torch.inference_mode()
 def compare_detections(model: nn.Module, detector: Detector, images: list[Tensor]) -> Difference:
-    """Detections of both libraries for one batch."""
+    """Detections of both libraries for one batch.
+
+    torchvision pads a batch to its largest image, and so does ``forward``; ``predict`` runs together only
+    what is padded alike, and is therefore compared on a single image.
+    """
     first = 0 if isinstance(detector, RetinaNet) else 1  # the id of the first class
-    ours = [(d.boxes, d.scores, d.labels + first) for d in detector.predict(images, batch_size=len(images))]
+    found = detector.predict(images) if len(images) == 1 else detector.detections(detector(images))
+    ours = [(d.boxes, d.scores, d.labels + first) for d in found]
     theirs = [(d["boxes"], d["scores"], d["labels"]) for d in model(list(images))]
     return compare(list(zip(ours, theirs, strict=True)))
 
