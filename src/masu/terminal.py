@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from masu.verbs.anchors import AnchorReport, Coverage, Group
     from masu.verbs.check import CheckReport
 
 FIRST_PLACES = 5
@@ -148,6 +149,53 @@ def print_findings(report: CheckReport) -> None:
     errors, others = report.errors, len(report.findings) - report.errors
     found = f"{errors} errors, {others} other findings" if report.findings else "nothing found"
     console.print(f"\n{found}, {report.seconds:.1f} s", markup=False)
+
+
+def print_anchors(report: AnchorReport) -> None:
+    """Tables of what ``masu anchors`` measured: the model's own anchors beside fitted ones."""
+    console = Console(highlight=False, soft_wrap=True)
+    own, fitted = report.own, report.fitted
+    console.print(
+        f"{report.architecture} at {report.min_size} px: {own.objects} objects in {report.images} images; "
+        "lengths in pixels of the network's input",
+        markup=False,
+    )
+    table = Table("anchors", "own", "fitted")
+    figures: dict[str, Callable[[Coverage], str]] = {
+        "sizes, finest level first": lambda c: "; ".join(_numbers(level) for level in c.sizes),
+        "heights over widths": lambda c: _numbers(c.ratios),
+        "best IoU under 0.5": lambda c: f"{c.share(c.under_50):.1%}",
+        "best IoU under 0.7": lambda c: f"{c.share(c.under_70):.1%}",
+        f"learnt from one anchor only (under {report.match_high:g})": lambda c: (
+            f"{c.share(c.low_quality):.1%}"
+        ),
+        "touched by no anchor": lambda c: f"{c.share(c.unreachable):.1%}",
+        "mean best IoU": lambda c: f"{c.mean:.3f}",
+    }
+    for name, words in figures.items():
+        table.add_row(name, words(own), words(fitted))
+    console.print(table)
+    table = Table("objects", "count", "own < 0.5", "own < 0.7", "fitted < 0.5", "fitted < 0.7")
+    for before, after in ((own.by_size, fitted.by_size), (own.by_shape, fitted.by_shape)):
+        for a, b in zip(before, after, strict=True):
+            table.add_row(a.name, str(a.objects), *_shares(a), *_shares(b))
+        table.add_section()
+    console.print(table)
+    table = Table("level of the best anchor", "objects", "IoU < 0.5", "IoU < 0.7")
+    for name, groups in (("own", own.by_level), ("fitted", fitted.by_level)):
+        for group in groups:
+            table.add_row(f"{name}, {group.name}", str(group.objects), *_shares(group))
+        table.add_section()
+    console.print(table)
+    console.print(f"{report.advice[0].upper()}{report.advice[1:]}.", markup=False)
+
+
+def _shares(group: Group) -> tuple[str, str]:
+    return f"{group.under_50 / group.objects:.1%}", f"{group.under_70 / group.objects:.1%}"
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:.3g}" for value in values)
 
 
 def print_models(rows: Sequence[dict[str, Any]]) -> None:

@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from PIL import Image, ImageDraw, ImageOps
 
-import masu
 from masu.data.checks import Finding, find_faults
 from masu.data.fingerprints import Fingerprint, fingerprint_images
 from masu.data.formats import open_source
@@ -24,6 +22,7 @@ from masu.data.pictures import DECODER_ERRORS
 from masu.data.reading import Box, Contents
 from masu.data.writing import WRITERS, write_dataset
 from masu.ops.images import InputPolicy
+from masu.verbs.page import render
 
 MOST_PICTURES = 12
 """Pictures of each kind on the page."""
@@ -168,13 +167,6 @@ def check(path: Path, form: str | None = None, policy: InputPolicy | None = None
 
 def write_page(report: CheckReport, file: Path) -> None:
     """The report as one HTML file that needs nothing else, with pictures of the places."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("masu", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     groups = [
         (
             name,
@@ -184,9 +176,7 @@ def write_page(report: CheckReport, file: Path) -> None:
         )
         for name, kind, findings in report.by_kind()
     ]
-    text = environment.get_template("check.html.j2").render(
-        report=report, groups=groups, version=masu.__version__, most=200
-    )
+    text = render("check.html.j2", report=report, groups=groups, most=200)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")
 

@@ -8,10 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jinja2
-
-import masu
 from masu.verbs.metrics import Metrics
+from masu.verbs.page import render
 
 # The plot's rectangle within a chart of 440×220 units.
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 424.0, 14.0, 178.0
@@ -94,19 +92,12 @@ class Chart:
 
 def render_page(page: DemoPage) -> str:
     """The page as HTML: names escaped, pictures and charts embedded, nothing fetched from elsewhere."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("masu", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"share": share, "duration": duration}
     charts = {"AP50 on the validation scenes": "ap50", "Training loss": "loss"}
-    return environment.get_template("demo.html.j2").render(
+    return render(
+        "demo.html.j2",
+        {"share": share, "duration": duration},
         page=page,
         charts={title: chart(page.history, key) for title, key in charts.items()},
-        version=masu.__version__,
     )
 
 

@@ -7,23 +7,18 @@ from dataclasses import replace
 from typing import Any, get_args
 
 import torch
-from torch import Tensor
 
-from masu.data.bands import image_size, pixel_statistics
+from masu.data.bands import pixel_statistics
 from masu.data.formats import Dataset
-from masu.data.pictures import UnreadableImageError
-from masu.detectors.build import Start, build, configuration, load, make, pyramid_detector, warm_start
+from masu.data.network_scale import scaled_objects
+from masu.detectors.build import Start, build, configuration, load, make, warm_start
 from masu.detectors.detector import Detector
 from masu.detectors.faster_rcnn import FasterRCNNConfig
 from masu.detectors.pyramid import PyramidConfig
 from masu.detectors.rpn import RPNConfig
 from masu.detectors.zoo import Config, pyramid_of, with_backbone, with_pyramid
-from masu.ops.anchors import fit_anchors
-from masu.ops.images import InputPolicy, resized_size
+from masu.verbs.anchors import coverage, fitted
 from masu.verbs.recipe import TrainSettings
-
-MOST_READ = 1000
-"""Images whose objects anchors are fitted to."""
 
 
 def starting_detector(
@@ -90,9 +85,16 @@ def _configured(settings: TrainSettings, data: Dataset, report: Callable[[dict[s
         pyramid = replace(pyramid, input=policy)
         report({"event": "start", "said": f"mean {_figures(mean)}, deviation {_figures(std)} of the pixels"})
     if settings.anchors == "auto":
-        pyramid = _with_fitted_anchors(with_pyramid(config, pyramid), data)
+        config = with_pyramid(config, pyramid)
+        objects = scaled_objects(data, pyramid.input)
+        pyramid = fitted(config, objects)
+        before, after = (coverage(c, objects) for c in (config, with_pyramid(config, pyramid)))
         sizes = "; ".join(_figures(level) for level in pyramid.anchor_sizes)
-        said = f"anchors fitted to the data: sizes {sizes} px, ratios {_figures(pyramid.anchor_ratios)}"
+        said = (
+            f"anchors fitted to the data: sizes {sizes} px, ratios {_figures(pyramid.anchor_ratios)}; "
+            f"objects without an anchor at IoU 0.5: {before.share(before.under_50):.1%} before, "
+            f"{after.share(after.under_50):.1%} now"
+        )
         report({"event": "start", "said": said})
     config = with_pyramid(config, pyramid)
     return config if settings.box_loss is None else _with_box_loss(config, settings.box_loss)
@@ -107,33 +109,6 @@ def _with_box_loss(config: Config, name: str) -> Config:
     if isinstance(config, RPNConfig):
         return replace(config, proposals=replace(config.proposals, box_loss=name))
     return replace(config, box_loss=name)
-
-
-def _with_fitted_anchors(config: Config, data: Dataset) -> PyramidConfig:
-    pyramid = pyramid_of(config)
-    with torch.device("meta"):
-        strides = pyramid_detector(make(config, data.names)).strides
-    shapes = network_shapes(data, pyramid.input)
-    sizes, ratios = fit_anchors(shapes, pyramid.anchor_sizes, pyramid.anchor_ratios, strides)
-    return replace(pyramid, anchor_sizes=sizes, anchor_ratios=ratios)
-
-
-def network_shapes(data: Dataset, policy: InputPolicy) -> Tensor:
-    """Heights and widths ``(M, 2)`` of a data set's objects in pixels of the network's input.
-
-    Images whose size cannot be read are left out; of many, ``MOST_READ`` evenly spread ones are taken.
-    """
-    shapes = []
-    for index in range(0, len(data), -(-len(data) // MOST_READ)):
-        path, target = data[index]
-        try:
-            height, width = image_size(path, policy.channels)
-        except UnreadableImageError:
-            continue
-        boxes = target.boxes[~target.ignored]
-        scale = resized_size(height, width, policy)[0] / height
-        shapes.append((boxes[:, 2:] - boxes[:, :2]).flip(1) * scale)
-    return torch.cat(shapes) if shapes else torch.zeros((0, 2))
 
 
 def _figures(values: Sequence[float]) -> str:
