@@ -9,10 +9,10 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import evaluation, networks, operators
+from benchmarks import evaluation, exports, networks, operators
 from benchmarks.measure import Row, describe_machine, gflops_of_matmul, measure, print_peak
 
-CASES = {case.name: case for case in (*operators.CASES, *networks.CASES, *evaluation.CASES)}
+CASES = {case.name: case for case in (*operators.CASES, *networks.CASES, *exports.CASES, *evaluation.CASES)}
 
 
 def main() -> None:

@@ -56,8 +56,8 @@ def reference(name: str, seed: int = 0, frozen: bool = False, **settings: object
         norm.reset_running_stats()
     with torch.no_grad():
         batch, _ = model.transform([images[0], images[3]])
-        model.train()
-        features = model.backbone(batch.tensors)
+        model.train().backbone(batch.tensors)
+        features = model.eval().backbone(batch.tensors)
         if name.startswith("retinanet"):
             _spread_retinanet(model.head, list(features.values()))
         else:
@@ -98,8 +98,9 @@ def _spread_two_stages(model: nn.Module, features: dict[str, Tensor], sizes: lis
 def _spread(layer: nn.Conv2d | nn.Linear, outputs: list[Tensor], largest: float) -> None:
     """Scale and shift a last layer so that each output is centred and the largest of all is ``largest``."""
     flat = torch.cat([x.movedim(1, -1).flatten(0, -2) for x in outputs])
-    layer.weight.mul_(largest / (flat - flat.mean(dim=0)).abs().max())
-    layer.bias.sub_(flat.mean(dim=0) * largest / (flat - flat.mean(dim=0)).abs().max())
+    scale = largest / (flat - flat.mean(dim=0)).abs().max()
+    layer.weight.mul_(scale)
+    layer.bias.sub_(flat.mean(dim=0)).mul_(scale)
 
 
 def freeze_norms(module: nn.Module) -> None:

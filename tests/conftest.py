@@ -1,10 +1,15 @@
-"""A tiny labelled data set of real pixels: coins on a dark tray, cut from scikit-image's photograph."""
+"""What several rooms' tests share: a tiny labelled data set of real pixels, and an exported detector."""
 
 import json
 
 import pytest
 import skimage.data
+import torch
 from PIL import Image
+
+import masu
+from masu.export.write import describe, trace, write
+from tests.networks import spread
 
 COINS = [(28, 19, 66, 58), (84, 22, 118, 57), (141, 17, 182, 58), (190, 15, 236, 61), (245, 12, 292, 60)]
 """Five coins of the upper row of ``skimage.data.coins()``, xyxy pixels, measured by eye."""
@@ -12,7 +17,7 @@ COINS = [(28, 19, 66, 58), (84, 22, 118, 57), (141, 17, 182, 58), (190, 15, 236,
 
 @pytest.fixture
 def coins(tmp_path):
-    """A COCO folder with the splits train (4 images) and val (2 images)."""
+    """Coins on a dark tray, cut from scikit-image's photograph: a COCO folder with the splits train (4 images) and val (2 images)."""
     photograph = Image.fromarray(skimage.data.coins()).convert("RGB")
     folder = tmp_path / "coins"
     (folder / "annotations").mkdir(parents=True)
@@ -32,3 +37,21 @@ def coins(tmp_path):
         described = {"images": images, "annotations": annotations, "categories": [{"id": 7, "name": "coin"}]}
         (folder / "annotations" / f"instances_{split}.json").write_text(json.dumps(described))
     return folder
+
+
+@pytest.fixture(scope="session")
+def small():
+    torch.manual_seed(0)
+    return spread(masu.build("faster_rcnn_lite0_fpn", ["cat", "dog", "hen"], "imagenet"))
+
+
+@pytest.fixture(scope="session")
+def traced(small):
+    return trace(small.folded())
+
+
+@pytest.fixture(scope="session")
+def onnx_file(small, traced, tmp_path_factory):
+    file = tmp_path_factory.mktemp("onnx") / "small.onnx"
+    write(traced, describe(small), "onnx", file)
+    return file

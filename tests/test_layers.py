@@ -17,11 +17,23 @@ ROOMS = {
     "data": {"errors", "records", "ops"},
     "nets": {"errors", "records", "ops"},
     "detectors": {"errors", "records", "ops", "data", "nets"},
-    "export": {"errors", "records", "ops", "data", "nets", "detectors"},
+    "runtime": {"errors", "data"},
+    "export": {"errors", "records", "ops", "data", "nets", "detectors", "runtime"},
     "drawing": {"errors", "records", "ops", "data"},
-    "verbs": {"errors", "records", "ops", "data", "nets", "detectors", "export", "drawing"},
+    "verbs": {"errors", "records", "ops", "data", "nets", "detectors", "runtime", "export", "drawing"},
     "terminal": {"errors", "records", "ops", "data", "nets", "detectors", "drawing", "verbs"},
-    "cli": {"errors", "records", "ops", "data", "nets", "detectors", "drawing", "verbs", "terminal"},
+    "cli": {
+        "errors",
+        "records",
+        "ops",
+        "data",
+        "nets",
+        "detectors",
+        "export",
+        "drawing",
+        "verbs",
+        "terminal",
+    },
 }
 """Each room and the rooms above it; within a room files may import each other."""
 

@@ -234,14 +234,13 @@ def evaluate(
     model: Path, data: Path, split: str | None, batch_size: int, form: str | None, as_json: bool
 ) -> int:
     """COCO AP of MODEL on DATA, over all and per class; average recall for a proposal generator."""
-    from masu.data.formats import read_dataset, splits
-    from masu.detectors.build import load
+    from masu.data.formats import read_dataset
     from masu.terminal import counter, print_metrics
     from masu.verbs.evaluate import evaluate as run
+    from masu.verbs.exported import open_detector
 
-    detector = load(model)
-    known = splits(data, form)
-    chosen = split or next((name for name in ("test", "val", "valid") if name in known), None)
+    detector = open_detector(model)
+    chosen = _test_split(data, split, form)
     names = detector.names if detector.kind == "detector" else None
     dataset = read_dataset(data, chosen, names=names, form=form)
     _print_faults(dataset)
@@ -267,13 +266,13 @@ def detect(
     model: Path, sources: tuple[str, ...], threshold: float, form: str, out: Path | None, batch_size: int
 ) -> int:
     """Find objects in SOURCES: image files, folders, globs. Without --out the result goes to stdout."""
-    from masu.detectors.build import load
     from masu.terminal import counter
     from masu.verbs.detect import detect as run
+    from masu.verbs.exported import open_detector
 
     if not 0 <= threshold <= 1:
         raise InputError(f"--threshold: found {threshold}, wanted a number from 0 to 1")
-    detector = load(model)
+    detector = open_detector(model)
     with counter("detecting") as progress:
         report = run(
             detector,
@@ -409,6 +408,58 @@ def convert(
 
 
 @cli.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--to", default="onnx", show_default=True, help="onnx, openvino or torch.")
+@click.option("--out", type=click.Path(path_type=Path), help="File to write. Default: beside MODEL.")
+@click.option("--data", type=click.Path(path_type=Path), help="Labelled images: compares AP as well.")
+@click.option("--split", help="Split of --data. Default: test, else val, where it has splits.")
+@click.option("--format", "form", help="Format of --data. Default: found by looking.")
+@click.option("--int8", is_flag=True, help="Compute in 8 bits, calibrated on the train split of --data.")
+@click.option("--max-ap-loss", type=float, default=0.01, show_default=True, help="Most AP lost on --data.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was measured as one JSON object.")
+def export(
+    model: Path,
+    to: Any,
+    out: Path | None,
+    data: Path | None,
+    split: str | None,
+    form: str | None,
+    int8: bool,
+    max_ap_loss: float,
+    as_json: bool,
+) -> int:
+    """Write MODEL as one file for ONNX Runtime, OpenVINO or torch.export, and compare its answers.
+
+    A file whose detections differ from the model's is refused and not kept.
+    """
+    from masu.data.formats import read_dataset, splits
+    from masu.detectors.build import load
+    from masu.export.write import SUFFIXES
+    from masu.terminal import print_export
+    from masu.verbs.export import export as run
+
+    detector = load(model)
+    dataset = calibration = None
+    if int8 and data is None:
+        raise InputError(
+            "--int8: found no --data, wanted labelled images to calibrate on and to measure AP with"
+        )
+    if data is not None:
+        names = detector.names if detector.kind == "detector" else None
+        dataset = read_dataset(data, _test_split(data, split, form), names=names, form=form)
+        if int8:
+            train = "train" if "train" in splits(data, form) else None
+            calibration = read_dataset(data, train, names=names, form=form)
+    file = out or model.with_suffix(SUFFIXES.get(to, ""))
+    done = run(detector, file, to=to, data=dataset, int8=calibration, max_ap_loss=max_ap_loss, report=_note)
+    if as_json:
+        click.echo(json.dumps(done.as_dict()))
+    else:
+        print_export(done)
+    return 0
+
+
+@cli.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the list as one JSON object.")
 def models(as_json: bool) -> int:
     """The architectures, with parameters and arithmetic."""
@@ -441,6 +492,13 @@ def demo(out: Path, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(result.as_dict()))
     return 0
+
+
+def _test_split(data: Path, split: str | None, form: str | None) -> str | None:
+    from masu.data.formats import splits
+
+    known = splits(data, form)
+    return split or next((name for name in ("test", "val", "valid") if name in known), None)
 
 
 def _seconds(text: str) -> float:

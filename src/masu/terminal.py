@@ -14,6 +14,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from masu.verbs.anchors import AnchorReport, Coverage, Group
     from masu.verbs.check import CheckReport
+    from masu.verbs.export import ExportReport
 
 FIRST_PLACES = 5
 """Places of each kind of finding that the terminal shows."""
@@ -188,6 +189,32 @@ def print_anchors(report: AnchorReport) -> None:
         table.add_section()
     console.print(table)
     console.print(f"{report.advice[0].upper()}{report.advice[1:]}.", markup=False)
+
+
+def print_export(report: ExportReport) -> None:
+    """A table of the batches in which ``masu export`` compared the file with the detector."""
+    console = Console(highlight=False, soft_wrap=True)
+    table = Table("images", "size", "detections", "box, px", "score", "near-ties", "PyTorch, ms", "file, ms")
+    for check in report.checks:
+        agreed = check.agreement
+        table.add_row(
+            str(check.shape[0]),
+            f"{check.shape[1]}×{check.shape[2]}",
+            str(agreed.detections),
+            f"{agreed.pixels:.2g}",
+            f"{agreed.score:.1g}",
+            str(agreed.near_ties),
+            f"{1000 * check.ours:.0f}",
+            f"{1000 * check.theirs:.0f}",
+        )
+    console.print(table)
+    if report.ap is not None:
+        console.print(f"AP {report.ap[0]:.4f} of the detector, {report.ap[1]:.4f} of the file", markup=False)
+    console.print(
+        f"{report.file}, {report.bytes / 1e6:.1f} MB, "
+        f"{'in 8 bits' if report.int8 else 'the same detections'}; {report.seconds:.0f} s",
+        markup=False,
+    )
 
 
 def _shares(group: Group) -> tuple[str, str]:

@@ -225,7 +225,7 @@ def test_predict_follows_its_weights(named):
     assert not torch.equal(second.boxes[:5], detector.predict(photographs(1))[0].boxes[:5])
     detector.load_state_dict(state)
     assert_same(detector.predict(photographs(1))[0], first)
-    assert detector._folded() is detector._folded()
+    assert detector.folded() is detector.folded()
 
 
 def test_a_detector_made_in_inference_mode_predicts(named):

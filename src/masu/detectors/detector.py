@@ -88,7 +88,7 @@ class Detector(nn.Module):
         if isinstance(images, str | os.PathLike | Image.Image) or getattr(images, "ndim", 4) == 3:
             raise TypeError(f"predict: found a single {type(images).__name__}, wanted a list; write [image]")
         device = next(self.parameters()).device
-        folded = self._folded()
+        folded = self.folded()
         found: list[Detections] = []
         with torch.inference_mode():
             for start in range(0, len(images), batch_size):
@@ -104,8 +104,8 @@ class Detector(nn.Module):
                 found += (detections for detections in of_batch if detections is not None)
         return found if threshold is None else [d.above(threshold) for d in found]
 
-    def _folded(self) -> Detector:
-        """The detector with folded normalisation, made anew when a weight or a setting has changed."""
+    def folded(self) -> Detector:
+        """The same for prediction only, normalisation folded in; made anew when something has changed."""
         # a tensor made in inference mode does not count its changes: then nothing is kept
         tensors = (*self.parameters(), *self.buffers())
         weights = [(t.data_ptr(), object() if t.is_inference() else t._version) for t in tensors]

@@ -160,7 +160,8 @@ def propose(raw: Raw, settings: ProposalSettings, top_per_level: int, kept: int)
     """
     objectness, deltas = raw.logits.detach(), raw.deltas.detach()
     index, level = topk_per_level(objectness, raw.levels, top_per_level)  # (N, S), (S,)
-    scores = objectness.gather(1, index).sigmoid()
+    logits = objectness.gather(1, index)  # what is ranked: many scores of a sure network are exactly 1
+    scores = logits.sigmoid()
     boxes = decode(deltas.gather(1, index[..., None].expand(-1, -1, 4)), raw.anchors[index])
     boxes = clip(boxes, raw.images.sizes[:, None])
     usable = ~degenerate(boxes, settings.min_size) & (scores >= settings.min_score)
@@ -171,7 +172,7 @@ def propose(raw: Raw, settings: ProposalSettings, top_per_level: int, kept: int)
     )
     for i in range(len(boxes)):
         rows = torch.where(usable[i])[0]
-        keep = rows[batched_nms(boxes[i, rows], scores[i, rows], level[rows], settings.nms_threshold, kept)]
+        keep = rows[batched_nms(boxes[i, rows], logits[i, rows], level[rows], settings.nms_threshold, kept)]
         result.boxes[i, : len(keep)] = boxes[i, keep]
         result.scores[i, : len(keep)] = scores[i, keep]
         result.count[i] = len(keep)

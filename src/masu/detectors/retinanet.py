@@ -118,24 +118,24 @@ class RetinaNet(PyramidDetector):
 
     def _final(self, raw: Raw, i: int) -> Detections:
         config, classes = self.config, len(self.names)
-        scores, anchors, labels = [], [], []
+        logits, anchors, labels = [], [], []
         offset = 0
-        for logits in torch.split(raw.logits[i].detach(), list(raw.levels)):
-            row, label_of_row = torch.where(logits > _logit(config.min_score))
-            best = logits[row, label_of_row].sigmoid().topk(min(config.top_per_level, len(row)))
-            scores.append(best.values)
+        for of_level in torch.split(raw.logits[i].detach(), list(raw.levels)):
+            row, label_of_row = torch.where(of_level > _logit(config.min_score))
+            best = of_level[row, label_of_row].topk(min(config.top_per_level, len(row)))
+            logits.append(best.values)
             anchors.append(row[best.indices] + offset)
             labels.append(label_of_row[best.indices])
-            offset += len(logits)
+            offset += len(of_level)
         assert offset * classes == raw.logits[i].numel()
-        score, anchor, found_labels = torch.cat(scores), torch.cat(anchors), torch.cat(labels)
+        logit, anchor, found_labels = torch.cat(logits), torch.cat(anchors), torch.cat(labels)
         found = decode(raw.deltas[i].detach()[anchor], raw.anchors[anchor])
         found = clip(found, raw.images.sizes[i])
         usable = torch.where(~degenerate(found, config.min_size))[0]
         keep = usable[
             batched_nms(
                 found[usable],
-                score[usable],
+                logit[usable],
                 found_labels[usable],
                 config.nms_threshold,
                 config.max_detections,
@@ -143,7 +143,7 @@ class RetinaNet(PyramidDetector):
         ]
         found = resize(found[keep], raw.images.sizes[i], raw.images.original_sizes[i])
         names = tuple(self.names[label] for label in found_labels[keep].tolist())
-        return Detections(found, score[keep], found_labels[keep], names)
+        return Detections(found, logit[keep].sigmoid(), found_labels[keep], names)
 
 
 def _logit(score: float) -> float:

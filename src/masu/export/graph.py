@@ -46,8 +46,7 @@ class Graph(nn.Module):
     def __init__(self, detector: Detector) -> None:
         super().__init__()
         self.detector = detector
-        self.pyramid: Any = pyramid_detector(detector)
-        for i, cell in enumerate(self.pyramid.cells):
+        for i, cell in enumerate(pyramid_detector(detector).cells):
             self.register_buffer(f"cell{i}", cell, persistent=False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -65,13 +64,14 @@ class Graph(nn.Module):
         pixels, size = canvas(
             planes, policy.min_size, policy.max_size, policy.divisor, list(policy.mean), list(policy.std)
         )
-        features = self.pyramid.fpn(self.pyramid.backbone(pixels))
-        levels = [self._level(i, pixels, x) for i, x in enumerate(features)]
+        pyramid: Any = pyramid_detector(self.detector)
+        features = pyramid.fpn(pyramid.backbone(pixels))
+        levels = [self._level(i, pixels, x, pyramid.head) for i, x in enumerate(features)]
         original = torch.stack([size.new_full((), side) for side in planes.shape[2:]])
         if isinstance(self.detector, RetinaNet):
             boxes, scores, labels = _one_stage(self.detector, levels, size)
         else:
-            boxes, scores = _proposals(self.pyramid, levels, size)
+            boxes, scores = _proposals(pyramid, levels, size)
             labels = torch.zeros_like(scores, dtype=torch.int64)
             if isinstance(self.detector, FasterRCNN):
                 boxes, scores, labels = _second_stage(self.detector, features, boxes, scores, size)
@@ -84,10 +84,10 @@ class Graph(nn.Module):
             there.sum(1),
         )
 
-    def _level(self, i: int, pixels: Tensor, x: Tensor) -> _Level:
+    def _level(self, i: int, pixels: Tensor, x: Tensor, head: Any) -> _Level:
         grid = (x.shape[2], x.shape[3])
         stride = (pixels.shape[2] // grid[0], pixels.shape[3] // grid[1])
-        logits, deltas = self.pyramid.head([x])
+        logits, deltas = head([x])
         return _Level(logits, deltas, grid_anchors(getattr(self, f"cell{i}"), grid, stride))
 
 
@@ -106,20 +106,19 @@ def _proposals(rpn: RPN, levels: list[_Level], size: Tensor) -> tuple[Tensor, Te
     """:func:`masu.detectors.proposals.propose`: boxes ``(N, P, 4)`` and scores ``(N, P)``."""
     settings = rpn.config.proposals
     k = settings.top_per_level
-    all_boxes, all_scores, lists = [], [], []
+    all_boxes, all_logits, lists = [], [], []
     for number, level in enumerate(levels):
         logits, index = _best(level.logits, k)
         boxes = clip(decode(_rows(level.deltas, index), level.anchors[index]), size)
-        scores = logits.sigmoid()
-        usable = (logits > ABSENT) & ~degenerate(boxes, settings.min_size) & (scores >= settings.min_score)
+        usable = ~degenerate(boxes, settings.min_size) & (logits.sigmoid() >= settings.min_score)
         all_boxes.append(boxes)
-        all_scores.append(torch.where(usable, scores, ABSENT))
+        all_logits.append(torch.where(usable, logits, ABSENT))
         lists.append([number] * k)
-    boxes, scores = torch.cat(all_boxes, 1), torch.cat(all_scores, 1)
+    boxes, logits = torch.cat(all_boxes, 1), torch.cat(all_logits, 1)
     own = torch.tensor(lists).flatten() == torch.arange(len(levels))[:, None]  # (L, S)
-    kept = suppress(boxes, torch.where(own, scores[:, None], ABSENT), settings.nms_threshold).any(1)
-    scores, index = _best(torch.where(kept, scores, ABSENT), settings.kept)
-    return _rows(boxes, index), scores
+    kept = suppress(boxes, torch.where(own, logits[:, None], ABSENT), settings.nms_threshold).any(1)
+    logits, index = _best(torch.where(kept, logits, ABSENT), settings.kept)
+    return _rows(boxes, index), torch.where(logits > ABSENT, logits.sigmoid(), ABSENT)
 
 
 def _second_stage(
@@ -161,11 +160,11 @@ def _one_stage(detector: RetinaNet, levels: list[_Level], size: Tensor) -> tuple
         logits, index = _best(level.logits.flatten(1), config.top_per_level)
         anchor = index // classes
         boxes = clip(decode(_rows(level.deltas, anchor), level.anchors[anchor]), size)
-        scores = logits.sigmoid()
-        usable = (scores > config.min_score) & ~degenerate(boxes, config.min_size)
-        found.append((boxes, torch.where(usable, scores, ABSENT), index % classes))
-    boxes, scores, labels = (torch.cat(parts, 1) for parts in zip(*found, strict=True))
+        usable = (logits.sigmoid() > config.min_score) & ~degenerate(boxes, config.min_size)
+        found.append((boxes, torch.where(usable, logits, ABSENT), index % classes))
+    boxes, logits, labels = (torch.cat(parts, 1) for parts in zip(*found, strict=True))
     own = labels[:, None] == torch.arange(classes, device=labels.device)[:, None]  # (N, K, S)
-    kept = suppress(boxes, torch.where(own, scores[:, None], ABSENT), config.nms_threshold).any(1)
-    scores, index = _best(torch.where(kept, scores, ABSENT), config.max_detections)
+    kept = suppress(boxes, torch.where(own, logits[:, None], ABSENT), config.nms_threshold).any(1)
+    logits, index = _best(torch.where(kept, logits, ABSENT), config.max_detections)
+    scores = torch.where(logits > ABSENT, logits.sigmoid(), ABSENT)
     return _rows(boxes, index), scores, labels.gather(1, index)

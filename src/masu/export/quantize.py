@@ -1,0 +1,68 @@
+"""Convolutions and matrix products of an ONNX file in 8 bits, calibrated on photographs."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from masu.errors import bad_input
+
+OPERATORS = ("Conv", "Gemm", "MatMul")
+
+MOST_IMAGES = 64
+"""Photographs that the ranges of activations are measured on."""
+
+Array = np.ndarray[Any, Any]
+
+
+def quantize(file: Path, images: Sequence[Array], out: Path) -> None:
+    """Write ``file`` with weights and activations of convolutions and matrix products in 8 bits.
+
+    Static: the ranges of activations are measured on the images; weights have a range per output channel.
+    Everything else, boxes and suppression too, stays in single precision.
+
+    Args:
+        file: ONNX file of masu.
+        images: inputs of the graph, each ``(1, H, W, 3)`` uint8 (or ``(1, C, H, W)`` float32).
+        out: where to write.
+
+    Raises:
+        InputError: ONNX Runtime is not installed.
+    """
+    try:
+        from onnxruntime import quantization
+        from onnxruntime.quantization.shape_inference import quant_pre_process
+    except ImportError:
+        raise bad_input("--int8", "no package onnxruntime", "it", 'pip install "masu[export]"') from None
+
+    class Reader(quantization.CalibrationDataReader):  # type: ignore[misc]
+        """Hands out the images one by one."""
+
+        def __init__(self) -> None:
+            self._images: Iterator[Array] = iter(images)
+
+        def get_next(self) -> dict[str, Array] | None:
+            image = next(self._images, None)
+            return None if image is None else {"images": image}
+
+    logging.getLogger().setLevel(max(logging.getLogger().level, logging.WARNING))
+    with tempfile.TemporaryDirectory(dir=out.parent) as folder:
+        prepared = Path(folder) / "prepared.onnx"
+        quant_pre_process(file, prepared, skip_symbolic_shape=True)
+        quantization.quantize_static(
+            prepared,
+            out,
+            Reader(),
+            quant_format=quantization.QuantFormat.QDQ,
+            op_types_to_quantize=list(OPERATORS),
+            per_channel=True,
+            activation_type=quantization.QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8,
+            calibrate_method=quantization.CalibrationMethod.Percentile,
+            extra_options={"CalibPercentile": 99.999},
+        )

@@ -1,0 +1,125 @@
+"""A detector's graph traced once and written as ONNX, OpenVINO IR or a program of ``torch.export``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch.export import Dim, ExportedProgram
+
+import masu
+from masu.detectors.detector import Detector
+from masu.detectors.faster_rcnn import FasterRCNN
+from masu.detectors.retinanet import RetinaNet
+from masu.detectors.rpn import RPN
+from masu.errors import bad_input
+from masu.export.graph import OUTPUTS, Graph
+from masu.runtime import ENTRY, Description
+
+Target = Literal["onnx", "openvino", "torch"]
+
+SUFFIXES: dict[Target, str] = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt2"}
+"""Of the file that is written; OpenVINO's weights lie beside it as ``.bin``."""
+
+OPSET = 18
+
+
+def describe(detector: Detector) -> Description:
+    """What the file will say about itself."""
+    policy = detector.input
+    if isinstance(detector, FasterRCNN):
+        least, most = detector.config.rois.min_score, detector.config.rois.max_detections
+    elif isinstance(detector, RetinaNet):
+        least, most = detector.config.min_score, detector.config.max_detections
+    else:
+        assert isinstance(detector, RPN)
+        least, most = detector.config.proposals.min_score, detector.config.proposals.kept
+    return Description(
+        names=detector.names,
+        kind=detector.kind,
+        architecture=type(detector).__name__,
+        version=masu.__version__,
+        min_size=policy.min_size,
+        max_size=policy.max_size,
+        channels=policy.channels,
+        min_score=least,
+        max_detections=most,
+    )
+
+
+def trace(detector: Detector) -> ExportedProgram:
+    """The detector as a program of ``torch.export`` in which batch, height and width are free.
+
+    Args:
+        detector: one with folded normalisation, see :meth:`Detector.folded`.
+    """
+    graph = Graph(detector).eval()
+    channels = detector.input.channels
+    example = (
+        torch.zeros((2, 240, 360, 3), dtype=torch.uint8)
+        if channels is None
+        else torch.zeros((2, channels, 240, 360))
+    )
+    first = 1 if channels is None else 2  # the axis of the height
+    dynamic = {0: Dim("N", min=1), first: Dim.DYNAMIC, first + 1: Dim.DYNAMIC}
+    with torch.no_grad():
+        return torch.export.export(graph, (example,), dynamic_shapes=(dynamic,), strict=False)
+
+
+def write(program: ExportedProgram, description: Description, to: Target, file: Path) -> None:
+    """Write a traced detector to ``file``, whose suffix is that of ``SUFFIXES[to]``.
+
+    Raises:
+        InputError: the packages that write this format are not installed.
+    """
+    text = json.dumps(asdict(description))
+    if to == "torch":
+        for (
+            name,
+            tensor,
+        ) in program.state_dict.items():  # a view or another layout would be saved with a warning
+            program.state_dict[name] = torch.nn.Parameter(
+                tensor.detach().clone(memory_format=torch.contiguous_format)
+            )
+        torch.export.save(program, file, extra_files={f"{ENTRY}.json": text})
+        return
+    onnx_file = file.with_suffix(".onnx")
+    _write_onnx(program, text, onnx_file)
+    if to == "openvino":
+        _convert_to_openvino(onnx_file, text, file)
+        onnx_file.unlink()
+
+
+def _write_onnx(program: ExportedProgram, text: str, file: Path) -> None:
+    try:
+        from masu.export.onnx_operators import TRANSLATIONS
+    except ImportError as error:
+        raise bad_input(
+            "export", f"no package {error.name}", "onnx and onnxscript", 'pip install "masu[export]"'
+        ) from None
+    translated: Any = torch.onnx.export(
+        program,
+        dynamo=True,
+        custom_translation_table=TRANSLATIONS,
+        input_names=["images"],
+        output_names=list(OUTPUTS),
+        opset_version=OPSET,
+        optimize=True,
+        verbose=False,
+    )
+    translated.model.metadata_props[ENTRY] = text
+    translated.model.producer_name, translated.model.producer_version = "masu", masu.__version__
+    translated.save(file)
+
+
+def _convert_to_openvino(onnx_file: Path, text: str, file: Path) -> None:
+    try:
+        import openvino
+    except ImportError:
+        raise bad_input("export", "no package openvino", "openvino", 'pip install "masu[openvino]"') from None
+    model = openvino.convert_model(onnx_file)
+    model.set_rt_info(text, [ENTRY])
+    openvino.save_model(model, file, compress_to_fp16=False)

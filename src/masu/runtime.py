@@ -1,0 +1,288 @@
+"""Run an exported model with NumPy, Pillow and ONNX Runtime or OpenVINO; PyTorch is not imported.
+
+``masu export`` writes the file::
+
+    from masu.runtime import Model
+
+    model = Model("cells.onnx")
+    for found in model.predict(["a.jpg", "b.jpg"], threshold=0.5):
+        print(found.names, found.scores, found.boxes)
+
+or on the command line ``python -m masu.runtime cells.onnx photographs/*.jpg``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from masu.data.pictures import find_images, planes, read_bands, read_picture, read_rgb, to_bytes
+from masu.errors import InputError, bad_input
+
+Array = np.ndarray[Any, Any]
+Engine = Literal["onnxruntime", "openvino"]
+
+ENTRY = "masu"
+"""Name of the entry in the file's metadata that holds the :class:`Description`."""
+
+_RUN = Callable[[Array], Sequence[Array]]
+
+
+@dataclass(frozen=True)
+class Description:
+    """What an exported file says about itself.
+
+    Attributes:
+        names: class names; labels index them.
+        kind: ``"detector"`` or ``"proposals"``.
+        architecture: type of the network.
+        version: of the masu that wrote the file.
+        min_size: length to which the graph brings the shorter side, in pixels.
+        max_size: largest length of the longer side.
+        channels: None for RGB photographs, else channels of an image.
+        min_score: scores below are never returned.
+        max_detections: most detections of an image.
+        threshold: score from which to show detections, where a user asks for none.
+    """
+
+    names: tuple[str, ...]
+    kind: str
+    architecture: str
+    version: str
+    min_size: int
+    max_size: int
+    channels: int | None
+    min_score: float
+    max_detections: int
+    threshold: float = 0.5
+
+    @classmethod
+    def from_json(cls, text: str) -> Description:
+        """The description that a file holds."""
+        values = json.loads(text)
+        return cls(**values | {"names": tuple(values["names"])})
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What was found in one image, best score first.
+
+    Attributes:
+        boxes: ``(k, 4)`` float32 x1 y1 x2 y2 in pixels of the image as it was given.
+        scores: ``(k,)`` float32 in 0..1.
+        labels: ``(k,)`` int64.
+        names: ``k`` class names.
+    """
+
+    boxes: Array
+    scores: Array
+    labels: Array
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+
+class Model:
+    """An exported detector.
+
+    Args:
+        path: an ``.onnx`` file, or the ``.xml`` of OpenVINO beside its ``.bin``.
+        engine: ``"onnxruntime"``, the default for ``.onnx``, or ``"openvino"``, that for ``.xml``.
+        threads: of the engine; default: its own choice.
+
+    Raises:
+        InputError: no such file, a file that ``masu export`` did not write, or an engine that is not
+            installed.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], engine: Engine | None = None, threads: int | None = None
+    ) -> None:
+        path = Path(path)
+        if path.suffix not in (".onnx", ".xml"):
+            raise bad_input(path, f"the suffix {path.suffix!r}", ".onnx or .xml", "make one with masu export")
+        if not path.is_file():
+            raise bad_input(path, "no such file", "a file that masu export wrote", "check the path")
+        chosen = engine or ("onnxruntime" if path.suffix == ".onnx" else "openvino")
+        if chosen == "onnxruntime" and path.suffix == ".xml":
+            raise bad_input(path, "OpenVINO's format", "engine openvino", "or export to onnx")
+        opened = (
+            _open_onnxruntime(path, threads) if chosen == "onnxruntime" else _open_openvino(path, threads)
+        )
+        self._run, text = opened
+        if text is None:
+            raise bad_input(
+                path,
+                "a model without masu's description",
+                "a file that masu export wrote",
+                "make one with it",
+            )
+        self.description = Description.from_json(text)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Class names."""
+        return self.description.names
+
+    def predict(
+        self,
+        images: Sequence[str | os.PathLike[str] | Image.Image | Array],
+        threshold: float | None = None,
+        batch_size: int = 1,
+    ) -> list[Found]:
+        """Find objects in images.
+
+        Args:
+            images: files, Pillow images or arrays ``(H, W, 3)`` uint8, mixed as you like; for a model of
+                other channels ``(H, W, C)``.
+            threshold: smallest score returned; default: the model's own, low, as evaluation wants it.
+            batch_size: images of the same size that run together.
+
+        Raises:
+            InputError: for a file that is no readable image, or an array of another shape or type.
+        """
+        if isinstance(images, str | os.PathLike | Image.Image) or getattr(images, "ndim", 4) == 3:
+            raise TypeError(f"predict: found a single {type(images).__name__}, wanted a list; write [image]")
+        found: dict[int, Found] = {}
+        for start in range(0, len(images), batch_size):
+            pixels = [self._pixels(image) for image in images[start : start + batch_size]]
+            for shape in dict.fromkeys(p.shape for p in pixels):
+                same = [i for i, p in enumerate(pixels) if p.shape == shape]
+                rows = self.run(np.stack([pixels[i] for i in same]))
+                found |= {
+                    start + i: self._found(*row, threshold)
+                    for i, row in zip(same, zip(*rows, strict=True), strict=True)
+                }
+        return [found[i] for i in range(len(images))]
+
+    def run(self, images: Array) -> tuple[Array, Array, Array, Array]:
+        """The graph itself.
+
+        Args:
+            images: ``(N, H, W, 3)`` uint8, or with ``channels`` ``(N, C, H, W)`` float32.
+
+        Returns:
+            ``boxes (N, D, 4)`` float32, ``scores (N, D)`` float32, ``labels (N, D)`` int64, ``count (N,)``
+            int64; zeros beyond ``count``.
+        """
+        boxes, scores, labels, count = self._run(images)
+        return boxes, scores, labels, count
+
+    def _pixels(self, image: str | os.PathLike[str] | Image.Image | Array) -> Array:
+        channels = self.description.channels
+        if channels is not None:
+            if isinstance(image, np.ndarray):
+                array, thing = image, "image array"
+            elif isinstance(image, Image.Image):
+                array, thing = np.asarray(ImageOps.exif_transpose(image)), "image"
+            else:
+                array, thing = read_bands(Path(image), channels), str(image)
+            values = planes(array, channels, thing)
+            return values.astype(np.float32) / 255 if values.dtype == np.uint8 else values
+        if isinstance(image, Image.Image):
+            return read_picture(image)
+        if not isinstance(image, np.ndarray):
+            return read_rgb(Path(image))
+        array = to_bytes(image) if image.dtype == np.uint16 else image
+        array = array if array.ndim == 3 else np.repeat(array[..., None], 3, axis=2)
+        if array.dtype != np.uint8 or array.shape[2] not in (3, 4) or 0 in array.shape:
+            raise bad_input(
+                "image array", f"shape {image.shape} of {image.dtype}", "(H, W, 3) uint8", "convert it"
+            )
+        return np.ascontiguousarray(array[..., :3])
+
+    def _found(
+        self, boxes: Array, scores: Array, labels: Array, count: int, threshold: float | None
+    ) -> Found:
+        keep = np.arange(len(scores)) < count
+        if threshold is not None:
+            keep &= scores >= threshold
+        labels = labels[keep].astype(np.int64)
+        return Found(boxes[keep], scores[keep], labels, tuple(self.names[label] for label in labels))
+
+
+def _open_onnxruntime(path: Path, threads: int | None) -> tuple[_RUN, str | None]:
+    try:
+        import onnxruntime
+    except ImportError:
+        raise _missing("onnxruntime") from None
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # noqa: BLE001 its own exceptions have no common class
+        raise bad_input(
+            path, f"a file that ONNX Runtime cannot open ({error})", "an ONNX model", ""
+        ) from None
+    text = session.get_modelmeta().custom_metadata_map.get(ENTRY)
+    return lambda images: session.run(None, {"images": images}), text
+
+
+def _open_openvino(path: Path, threads: int | None) -> tuple[_RUN, str | None]:
+    try:
+        import openvino
+    except ImportError:
+        raise _missing("openvino") from None
+    core = openvino.Core()
+    settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    if threads is not None:
+        settings["INFERENCE_NUM_THREADS"] = threads
+    try:
+        model = core.read_model(path)
+        compiled = core.compile_model(model, "CPU", settings)
+    except RuntimeError as error:
+        raise bad_input(
+            path, f"a file that OpenVINO cannot open ({error})", "a model", "export it again"
+        ) from None
+    entry = [ENTRY] if model.has_rt_info([ENTRY]) else ["framework", ENTRY]  # the latter from an ONNX file
+    text = model.get_rt_info(entry).astype(str) if model.has_rt_info(entry) else None
+    return lambda images: [np.array(output) for output in compiled([images]).values()], text
+
+
+def _missing(engine: str) -> InputError:
+    return bad_input(engine, "no such package", f"the package {engine}", f"pip install {engine}")
+
+
+def _main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m masu.runtime", description="Find objects with an exported model; prints JSON."
+    )
+    parser.add_argument("model", help=".onnx or .xml that masu export wrote")
+    parser.add_argument("images", nargs="+", help="image files, folders or patterns")
+    parser.add_argument("--threshold", type=float, help="smallest score; default: the file's own")
+    parser.add_argument("--engine", choices=("onnxruntime", "openvino"))
+    chosen = parser.parse_args(arguments)
+    try:
+        model = Model(chosen.model, chosen.engine)
+        threshold = model.description.threshold if chosen.threshold is None else chosen.threshold
+        faults = 0
+        for path in find_images(chosen.images):
+            try:
+                found = model.predict([path], threshold)[0]
+            except InputError as error:
+                print(f"masu: error: {error}", file=sys.stderr)  # noqa: T201
+                faults += 1
+                continue
+            rows = zip(found.boxes.tolist(), found.scores.tolist(), found.names, strict=True)
+            objects = [{"box": box, "score": score, "name": name} for box, score, name in rows]
+            print(json.dumps({"file": str(path), "detections": objects}, ensure_ascii=False))  # noqa: T201
+    except InputError as error:
+        print(f"masu: error: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    return 2 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main())

@@ -1,0 +1,252 @@
+"""Export: write a detector as one file for another runtime, and prove that it gives the same answers."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import torch
+from torch import Tensor
+
+from masu.data.bands import read_pixels
+from masu.data.dataset import Dataset
+from masu.data.pictures import UnreadableImageError
+from masu.detectors.detector import Detector
+from masu.detectors.faster_rcnn import FasterRCNN
+from masu.detectors.retinanet import RetinaNet
+from masu.errors import InputError, bad_input
+from masu.export.agreement import NOTHING, Agreement, compare
+from masu.export.quantize import MOST_IMAGES, Array, quantize
+from masu.export.write import SUFFIXES, Target, describe, trace, write
+from masu.verbs.evaluate import evaluate
+from masu.verbs.exported import ExportedDetector, as_floats
+
+SHAPES = ((1, 300, 500), (2, 427, 640), (3, 200, 640), (1, 64, 48), (2, 240, 320))
+"""Images, height and width of the batches that are compared; the graph is traced at another one."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One batch that both ran.
+
+    Attributes:
+        shape: images, height, width.
+        agreement: of the answers.
+        ours: seconds an image of the detector in PyTorch.
+        theirs: of the file in its runtime.
+    """
+
+    shape: tuple[int, int, int]
+    agreement: Agreement
+    ours: float
+    theirs: float
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What :func:`export` wrote and measured.
+
+    Attributes:
+        file: the model.
+        to: its format.
+        bytes: of the file, or of both files of OpenVINO.
+        checks: one per batch.
+        ap: AP of the detector and of the file on the data given; None without.
+        int8: whether it computes in 8 bits; the answers then differ.
+        seconds: for everything.
+    """
+
+    file: Path
+    to: Target
+    bytes: int
+    checks: tuple[Checked, ...]
+    ap: tuple[float, float] | None
+    int8: bool
+    seconds: float
+
+    @property
+    def agreement(self) -> Agreement:
+        """Over all batches."""
+        return sum((check.agreement for check in self.checks), NOTHING)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The figures as JSON knows them."""
+        return asdict(self) | {"file": str(self.file), "agreement": asdict(self.agreement)}
+
+
+def export(
+    detector: Detector,
+    out: Path,
+    *,
+    to: Target = "onnx",
+    data: Dataset | None = None,
+    int8: Dataset | None = None,
+    max_ap_loss: float = 0.01,
+    report: Callable[[str], None] = lambda said: None,
+) -> ExportReport:
+    """Write a detector as one file and compare it with the detector; a file that differs is not kept.
+
+    Args:
+        detector: any detector of masu.
+        out: the file to write; its suffix must be that of the format. An older one is replaced.
+        to: ``"onnx"``, ``"openvino"`` (``.xml`` with its ``.bin``) or ``"torch"`` (``torch.export``).
+        data: images for the comparison, and AP against AP; default: the two photographs of scikit-learn.
+        int8: images to calibrate on: convolutions and matrix products then compute in 8 bits, which changes
+            answers, so that AP on ``data`` alone decides. With ``to="onnx"`` only.
+        max_ap_loss: largest AP that may be lost on ``data``.
+        report: told what is being done.
+
+    Raises:
+        InputError: an unknown format or wrong suffix, packages that are missing, or a file whose answers
+            differ from the detector's.
+    """
+    started = time.perf_counter()
+    if to not in get_args(Target):
+        raise InputError(f"--to: found {to!r}, wanted one of {', '.join(get_args(Target))}")
+    if out.suffix != SUFFIXES[to]:
+        raise bad_input(out, f"the suffix {out.suffix!r}", f"{SUFFIXES[to]} for --to {to}", "rename it")
+    if int8 is not None and (to != "onnx" or data is None):
+        found = f"--to {to}" if to != "onnx" else "no --data"
+        raise InputError(f"--int8: found {found}, wanted --to onnx and --data to measure the loss of AP on")
+    detector = detector.to("cpu").eval()
+    photographs = _photographs(detector, data)
+    report("tracing the network")
+    description, program = describe(detector), trace(detector.folded())
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.stem}-") as folder:
+        written = Path(folder) / out.name
+        report(f"writing {to}")
+        write(program, description, to, written)
+        if int8 is not None:
+            report("calibrating 8 bits")
+            single = written.rename(Path(folder) / "single.onnx")
+            quantize(single, _calibration(int8, detector), written)
+            single.unlink()
+        exported = ExportedDetector(written)
+        report("comparing with the detector")
+        checks = tuple(_check(detector, exported, photographs, shape) for shape in SHAPES)
+        if int8 is None:
+            _refuse_differences(checks, to)
+        ap = None if data is None else _compare_ap(detector, exported, data, max_ap_loss, report)
+        files = sorted(Path(folder).glob(f"{out.stem}.*"), key=lambda file: file.suffix)  # .bin before .xml
+        size = sum(file.stat().st_size for file in files)
+        del exported
+        for file in files:
+            os.replace(file, out.with_name(file.name))
+    return ExportReport(out, to, size, checks, ap, int8 is not None, time.perf_counter() - started)
+
+
+def _photographs(detector: Detector, data: Dataset | None) -> list[Tensor]:
+    """Up to eight images of the data, or two photographs that scikit-learn has."""
+    channels = detector.input.channels
+    if data is None:
+        if channels is not None:
+            raise InputError("--data: found none, wanted images of the model's channels to compare with")
+        try:
+            from sklearn.datasets import load_sample_images
+        except ImportError:
+            raise bad_input(
+                "export", "no package scikit-learn", "photographs to compare with", "name some with --data"
+            ) from None
+        return [torch.from_numpy(image.copy()).permute(2, 0, 1) for image in load_sample_images().images]
+    images = []
+    for path, _ in data:
+        try:
+            images.append(read_pixels(path, channels))
+        except UnreadableImageError:
+            continue
+        if len(images) == 8:
+            break
+    if not images:
+        raise InputError("--data: found no image that can be read, wanted at least one to compare with")
+    return images
+
+
+def _calibration(data: Dataset, detector: Detector) -> list[Array]:
+    """Inputs of the graph: evenly spread images."""
+    channels, images = detector.input.channels, []
+    for index in range(0, len(data), -(-len(data) // MOST_IMAGES)):
+        try:
+            image = read_pixels(data[index].image, channels)
+        except UnreadableImageError:
+            continue
+        images.append(image[None].permute(0, 2, 3, 1) if channels is None else as_floats(image[None]))
+    return [image.contiguous().numpy() for image in images]
+
+
+def _check(
+    detector: Detector, exported: ExportedDetector, photographs: Sequence[Tensor], shape: tuple[int, int, int]
+) -> Checked:
+    count, height, width = shape
+    batch = [_cut(photographs[i % len(photographs)], height, width, i) for i in range(count)]
+    times = []
+    for one in (detector, exported):
+        started = time.perf_counter()
+        answer = one.predict(batch, batch_size=count)
+        times.append((answer, (time.perf_counter() - started) / count))
+    (ours, our_time), (theirs, their_time) = times
+    described = exported.description
+    agreement = compare(
+        ours,
+        theirs,
+        min_score=described.min_score,
+        max_detections=described.max_detections,
+        nms_threshold=nms_threshold(detector),
+    )
+    return Checked(shape, agreement, our_time, their_time)
+
+
+def _cut(photograph: Tensor, height: int, width: int, seed: int) -> Tensor:
+    """A part of the photograph, mirrored outwards where it is too small."""
+    down, across = -(-height // photograph.shape[1]), -(-width // photograph.shape[2])
+    tiled = torch.cat([photograph.flip(1) if i % 2 else photograph for i in range(down)], 1)
+    tiled = torch.cat([tiled.flip(2) if i % 2 else tiled for i in range(across)], 2)
+    top, left = (tiled.shape[1] - height) * (seed % 3) // 2, (tiled.shape[2] - width) * (seed % 3) // 2
+    return tiled[:, top : top + height, left : left + width].contiguous()
+
+
+def nms_threshold(detector: Detector) -> float:
+    """Of the last suppression."""
+    if isinstance(detector, FasterRCNN):
+        return float(detector.config.rois.nms_threshold)
+    config = detector.config if isinstance(detector, RetinaNet) else detector.config.proposals
+    return float(config.nms_threshold)
+
+
+def _refuse_differences(checks: Sequence[Checked], to: str) -> None:
+    for check in checks:
+        agreed = check.agreement
+        if not agreed.equal:
+            n, height, width = check.shape
+            raise InputError(
+                f"export: found {agreed.unmatched} differences and {agreed.near_ties} near-ties among "
+                f"{agreed.detections} detections between PyTorch and the {to} file at {n} images of "
+                f"{height}×{width}, wanted none; no file was written; please report it with the versions of "
+                "torch and of the runtime"
+            )
+
+
+def _compare_ap(
+    detector: Detector,
+    exported: ExportedDetector,
+    data: Dataset,
+    most: float,
+    report: Callable[[str], None],
+) -> tuple[float, float]:
+    report(f"evaluating both on {len(data)} images")
+    scores = []
+    for one in (detector, exported):
+        metrics = evaluate(one, data)
+        figure = getattr(metrics, "ap", None)
+        scores.append(float(figure if figure is not None else getattr(metrics, "ar100", None) or 0.0))
+    if scores[0] - scores[1] > most:
+        raise InputError(
+            f"export: found AP {scores[1]:.4f} of the file against {scores[0]:.4f} of the detector, wanted a "
+            f"loss of at most {most:g} (--max-ap-loss); no file was written"
+        )
+    return scores[0], scores[1]

@@ -1,0 +1,117 @@
+"""An exported file as a detector: what ``masu detect`` and ``masu evaluate`` take besides a model of masu."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from masu.detectors.build import load
+from masu.detectors.detector import Detector
+from masu.errors import bad_input
+from masu.export.write import SUFFIXES
+from masu.ops.images import InputPolicy
+from masu.records import Detections
+from masu.runtime import ENTRY, Description, Engine, Model
+
+
+class ExportedDetector:
+    """An exported model with the ``predict`` of a detector, on tensors.
+
+    Args:
+        path: ``.onnx``, ``.xml`` or ``.pt2``.
+        engine: see :class:`masu.runtime.Model`.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], engine: Engine | None = None) -> None:
+        path = Path(path)
+        if path.suffix == SUFFIXES["torch"]:
+            self._run, self.description = _program(path)
+        else:
+            model = Model(path, engine)
+            self._run, self.description = model.run, model.description
+        described = self.description
+        self.names, self.kind = described.names, described.kind
+        flat = (0.0,) * (described.channels or 3)
+        self.input = InputPolicy(
+            described.min_size, described.max_size, flat, flat, channels=described.channels
+        )
+
+    def predict(
+        self, images: Sequence[Tensor], threshold: float | None = None, batch_size: int = 1
+    ) -> list[Detections]:
+        """See :meth:`Detector.predict`; images of one size run together."""
+        found: dict[int, Detections] = {}
+        for start in range(0, len(images), batch_size):
+            part = images[start : start + batch_size]
+            for shape in dict.fromkeys(image.shape for image in part):
+                same = [i for i, image in enumerate(part) if image.shape == shape]
+                rows = self._run(self._batch([part[i] for i in same]))
+                for i, *row in zip(same, *rows, strict=True):
+                    found[start + i] = self._detections(*row)
+        detections = [found[i] for i in range(len(images))]
+        return detections if threshold is None else [d.above(threshold) for d in detections]
+
+    def _batch(self, images: Sequence[Tensor]) -> np.ndarray[Any, Any]:
+        batch = torch.stack(list(images))
+        if self.description.channels is None:
+            pixels = batch if batch.dtype == torch.uint8 else (batch * 255).round().to(torch.uint8)
+            return pixels.permute(0, 2, 3, 1).contiguous().numpy()
+        return as_floats(batch).numpy()
+
+    def _detections(self, boxes: Any, scores: Any, labels: Any, count: Any) -> Detections:
+        kept = labels[: int(count)]
+        names = tuple(self.names[label] for label in kept.tolist())
+        return Detections(
+            torch.from_numpy(boxes[: int(count)].copy()), scores[: int(count)].copy(), kept.copy(), names
+        )
+
+
+def as_floats(images: Tensor) -> Tensor:
+    """Images of other channels as the graph takes them: uint8 becomes 0..1."""
+    return images.float() / 255 if images.dtype == torch.uint8 else images.float()
+
+
+def open_detector(path: str | os.PathLike[str]) -> Detector | ExportedDetector:
+    """A detector from a model of masu or from an exported file, by its suffix."""
+    if Path(path).suffix in SUFFIXES.values():
+        return ExportedDetector(path)
+    return load(path)
+
+
+def _program(path: Path) -> tuple[Any, Description]:
+    import masu.export.operators  # noqa: F401 the program calls them
+
+    if not path.is_file():
+        raise bad_input(path, "no such file", "a file that masu export wrote", "check the path")
+    if not zipfile.is_zipfile(path):
+        raise bad_input(
+            path,
+            "a file that is no program of torch.export",
+            "a file that masu export wrote",
+            "make one with it",
+        )
+    extra = {f"{ENTRY}.json": ""}
+    try:
+        program = torch.export.load(path, extra_files=extra)
+        description = Description.from_json(extra[f"{ENTRY}.json"])
+    except (RuntimeError, ValueError, KeyError, TypeError, OSError) as error:
+        raise bad_input(
+            path,
+            f"a program that is not masu's ({error})",
+            "a file that masu export wrote",
+            "make one with it",
+        ) from None
+    module = program.module(check_guards=False)  # they concern the layout of memory, not what is computed
+
+    def run(images: np.ndarray[Any, Any]) -> tuple[Any, ...]:
+        with torch.inference_mode():
+            return tuple(output.numpy() for output in module(torch.from_numpy(images)))
+
+    return run, description

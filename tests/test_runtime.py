@@ -1,0 +1,154 @@
+"""masu.runtime: the same answers without PyTorch; its errors."""
+
+import json
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.datasets import load_sample_images
+
+import masu
+from masu import InputError
+from masu.export.agreement import compare
+from masu.export.write import describe
+from masu.records import Detections
+from masu.runtime import Model, _main
+
+
+@pytest.fixture(scope="module")
+def photographs():
+    return [image[::2, ::2].copy() for image in load_sample_images().images]
+
+
+def as_detections(found):
+    return [Detections(f.boxes, f.scores, f.labels, f.names) for f in found]
+
+
+def agreement(detector, wanted, found):
+    described = describe(detector)
+    return compare(
+        wanted,
+        as_detections(found),
+        min_score=described.min_score,
+        max_detections=described.max_detections,
+        nms_threshold=detector.config.rois.nms_threshold,
+    )
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize(
+    ("count", "height", "width"), [(1, 200, 300), (3, 130, 310), (2, 64, 48), (1, 320, 320)]
+)
+def test_the_same_detections_at_any_batch_and_size(
+    small, onnx_file, photographs, engine, count, height, width
+):
+    images = [
+        np.ascontiguousarray(np.resize(photographs[i % 2][: min(height, 213)], (height, width, 3)))
+        for i in range(count)
+    ]
+    wanted = small.predict([torch.from_numpy(i).permute(2, 0, 1) for i in images], batch_size=count)
+    agreed = agreement(small, wanted, Model(onnx_file, engine).predict(images, batch_size=count))
+    assert agreed.detections >= 20 * count
+    assert agreed.equal, agreed
+
+
+def test_what_is_found_does_not_depend_on_the_neighbours(onnx_file, photographs):
+    model = Model(onnx_file)
+    mixed = [photographs[0], photographs[1][:100], photographs[1]]
+    together, alone = model.predict(mixed, batch_size=3), model.predict(mixed)
+    for a, b in zip(together, alone, strict=True):
+        np.testing.assert_allclose(a.boxes, b.boxes, atol=1e-2)
+        assert a.names == b.names
+
+
+def test_files_pictures_and_arrays(onnx_file, photographs, tmp_path):
+    file = tmp_path / "a.png"
+    Image.fromarray(photographs[0]).save(file)
+    model = Model(onnx_file)
+    first, *others = model.predict([file, str(file), Image.open(file), photographs[0]], threshold=0.3)
+    assert len(first)
+    assert first.scores.min() >= 0.3
+    for other in others:
+        np.testing.assert_array_equal(first.boxes, other.boxes)
+
+
+def test_the_description(onnx_file):
+    d = Model(onnx_file).description
+    assert (d.names, d.kind, d.architecture) == (("cat", "dog", "hen"), "detector", "FasterRCNN")
+    assert (d.min_size, d.max_size, d.channels, d.max_detections) == (320, 640, None, 100)
+    assert d.version == masu.__version__
+
+
+def test_in_an_environment_without_torch(onnx_file, tmp_path):
+    """A folder with NumPy, Pillow, ONNX Runtime and masu, and nothing else, is all that Python sees."""
+    site = tmp_path / "site"
+    site.mkdir()
+    installed = Path(sysconfig.get_paths()["purelib"])
+    for name in ("numpy", "numpy.libs", "PIL", "pillow.libs", "onnxruntime"):
+        if (installed / name).exists():
+            (site / name).symlink_to(installed / name)
+    (site / "masu").symlink_to(Path(masu.__file__).parent)
+    Image.fromarray(load_sample_images().images[0]).save(tmp_path / "a.png")
+    code = (
+        f"import sys; sys.path.insert(0, {str(site)!r})\n"
+        "import importlib.util as u; assert u.find_spec('torch') is None\n"
+        "from masu.runtime import Model\n"
+        f"found = Model({str(onnx_file)!r}).predict([{str(tmp_path / 'a.png')!r}])\n"
+        "print(len(found[0]), sorted(m for m in sys.modules if m.startswith('torch')))"
+    )
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    count, loaded = done.stdout.split(maxsplit=1)
+    assert int(count) > 0
+    assert loaded.strip() == "[]"
+
+
+def test_command_line(onnx_file, tmp_path, capsys):
+    Image.fromarray(load_sample_images().images[1]).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"no image")
+    assert _main([str(onnx_file), str(tmp_path), "--threshold", "0.2"]) == 2
+    out, err = capsys.readouterr()
+    row = json.loads(out)
+    assert row["file"].endswith("a.png")
+    assert all(found["score"] >= 0.2 for found in row["detections"])
+    assert "b.png: found a file that is no image" in err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.pt", b"", "the suffix '.pt', wanted .onnx or .xml; make one with masu export"),
+        ("a.onnx", None, "no such file, wanted a file that masu export wrote; check the path"),
+        ("a.onnx", b"nonsense", "a file that ONNX Runtime cannot open"),
+    ],
+)
+def test_files_that_are_no_model(tmp_path, name, content, said):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError) as error:
+        Model(tmp_path / name)
+    assert said in str(error.value)
+
+
+def test_a_model_of_someone_else(tmp_path):
+    import onnx
+
+    value = onnx.helper.make_tensor_value_info("images", onnx.TensorProto.FLOAT, [1])
+    out = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Relu", ["images"], ["y"])], "g", [value], [out])
+    opset = [onnx.helper.make_opsetid("", 18)]
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=9), tmp_path / "a.onnx")
+    with pytest.raises(InputError, match="found a model without masu's description"):
+        Model(tmp_path / "a.onnx")
+
+
+def test_pixels_of_another_kind(onnx_file):
+    with pytest.raises(InputError, match=r"found shape \(4, 4, 3\) of float64, wanted \(H, W, 3\) uint8"):
+        Model(onnx_file).predict([np.zeros((4, 4, 3))])
+    with pytest.raises(TypeError, match=r"found a single ndarray, wanted a list; write \[image\]"):
+        Model(onnx_file).predict(np.zeros((4, 4, 3), np.uint8))

@@ -1,0 +1,156 @@
+"""masu export: one file, compared with the detector before it is kept; detect and evaluate with it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+import masu
+from masu import InputError, read_dataset
+from masu.cli import cli
+from masu.export import write as writing
+from masu.verbs import export as exporting
+from masu.verbs.export import export
+from masu.verbs.exported import ExportedDetector, open_detector
+
+
+@pytest.fixture
+def quick(monkeypatch, traced):
+    """Traces nothing anew: the export of the small detector, whose trace the session has."""
+    monkeypatch.setattr(exporting, "trace", lambda _: traced)
+
+
+@pytest.fixture(scope="module")
+def model_file(small, tmp_path_factory):
+    file = tmp_path_factory.mktemp("model") / "small.safetensors"
+    masu.save(small, file)
+    return file
+
+
+@pytest.mark.parametrize("to", ["onnx", "openvino", "torch"])
+def test_every_format_is_compared_and_kept(small, quick, tmp_path, to):
+    file = tmp_path / "new" / f"small{writing.SUFFIXES[to]}"
+    report = export(small, file, to=to)
+    assert report.bytes > 1e7
+    assert sorted(f.name for f in file.parent.iterdir()) == (
+        ["small.bin", "small.xml"] if to == "openvino" else [file.name]
+    )
+    assert report.bytes == sum(f.stat().st_size for f in file.parent.iterdir())
+    assert [check.shape for check in report.checks] == list(exporting.SHAPES)
+    assert report.agreement.images == 9
+    assert report.agreement.detections > 200
+    assert report.agreement.unmatched == 0
+    assert report.agreement.pixels < 0.5
+    opened = open_detector(file)
+    assert (opened.names, opened.kind) == (("cat", "dog", "hen"), "detector")
+
+
+def test_a_file_that_differs_is_not_kept(small, quick, tmp_path, monkeypatch):
+    good = ExportedDetector.predict
+
+    def shifted(self, images, **options):
+        return [
+            masu.Detections(d.boxes + 3, d.scores, d.labels, d.names) for d in good(self, images, **options)
+        ]
+
+    monkeypatch.setattr(ExportedDetector, "predict", shifted)
+    (tmp_path / "small.onnx").write_bytes(b"older")
+    with pytest.raises(InputError, match=r"differences and \d+ near-ties among .* at 1 images of 300×500"):
+        export(small, tmp_path / "small.onnx")
+    assert [f.name for f in tmp_path.iterdir()] == ["small.onnx"]
+    assert (tmp_path / "small.onnx").read_bytes() == b"older"
+
+
+def test_ap_against_ap(small, quick, coins, tmp_path):
+    small_coins = masu.build("faster_rcnn_lite0_fpn", ["cat", "dog", "coin"], "none")
+    small_coins.load_state_dict(small.state_dict())
+    data = read_dataset(coins, "val", names=small_coins.names)
+    report = export(small_coins.eval(), tmp_path / "a.onnx", data=data)
+    assert report.ap is not None
+    assert report.ap[0] == pytest.approx(report.ap[1], abs=1e-3)
+    with pytest.raises(InputError, match="wanted a loss of at most -1 "):
+        export(small_coins, tmp_path / "b.onnx", data=data, max_ap_loss=-1)
+    assert not (tmp_path / "b.onnx").exists()
+
+
+def test_eight_bits(small, quick, coins, tmp_path):
+    names = (*small.names[:2], "coin")
+    detector = masu.build("faster_rcnn_lite0_fpn", names, "none")
+    detector.load_state_dict(small.state_dict())
+    train, val = (read_dataset(coins, split, names=names) for split in ("train", "val"))
+    report = export(detector.eval(), tmp_path / "a.onnx", data=val, int8=train)
+    assert report.int8
+    assert report.bytes < 0.5 * sum(p.numel() * 4 for p in detector.parameters())
+    import onnx
+
+    kinds = {node.op_type for node in onnx.load(tmp_path / "a.onnx").graph.node}
+    assert {"QuantizeLinear", "NonMaxSuppression", "RoiAlign"} <= kinds
+    assert [f.name for f in tmp_path.iterdir() if f.name.startswith(("a", "."))] == ["a.onnx"]
+
+
+@pytest.mark.parametrize(
+    ("to", "with_data", "found"), [("openvino", True, "--to openvino"), ("onnx", False, "no --data")]
+)
+def test_eight_bits_need_data_and_onnx(small, coins, tmp_path, to, with_data, found):
+    data = read_dataset(coins, "val", names=("coin",))
+    with pytest.raises(InputError) as error:
+        export(
+            small, tmp_path / f"a{writing.SUFFIXES[to]}", to=to, data=data if with_data else None, int8=data
+        )
+    assert f"--int8: found {found}, wanted --to onnx and --data" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("to", "name", "said"),
+    [
+        ("tflite", "a.onnx", "--to: found 'tflite', wanted one of onnx, openvino, torch"),
+        ("onnx", "a.bin", "found the suffix '.bin', wanted .onnx for --to onnx; rename it"),
+    ],
+)
+def test_what_cannot_be_written(small, tmp_path, to, name, said):
+    with pytest.raises(InputError) as error:
+        export(small, tmp_path / name, to=to)
+    assert said in str(error.value)
+
+
+def test_no_warning_reaches_the_user(model_file, tmp_path):
+    """The whole command in a process of its own; standard error holds masu's own lines only."""
+    file = tmp_path / "a.onnx"
+    done = subprocess.run(
+        [sys.executable, "-m", "masu", "export", str(model_file), "--out", str(file), "--json"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["agreement"]["unmatched"] == 0
+    assert all(line.startswith("masu: ") for line in done.stderr.splitlines()), done.stderr
+
+
+def test_detect_and_evaluate_take_the_file(model_file, onnx_file, coins):
+    runner = CliRunner()
+    texts = []
+    for model in (model_file, onnx_file):
+        done = runner.invoke(cli, ["detect", str(model), str(coins / "images" / "val"), "--threshold", "0.3"])
+        assert done.exit_code == 0, done.output
+        texts.append(json.loads(done.stdout))
+    assert [len(row["detections"]) for row in texts[0]] == [len(row["detections"]) for row in texts[1]]
+    assert sum(len(row["detections"]) for row in texts[0]) > 0
+
+
+def test_float_pictures_and_thresholds(small, onnx_file):
+    exported = ExportedDetector(onnx_file)
+    image = torch.randint(0, 256, (3, 90, 120), dtype=torch.uint8)
+    a = exported.predict([image, image / 255], threshold=0.2)
+    torch.testing.assert_close(a[0].boxes, a[1].boxes)
+    assert all(score >= 0.2 for score in a[0].scores.tolist())
+
+
+def test_a_program_that_is_none(tmp_path):
+    (tmp_path / "a.pt2").write_bytes(b"nonsense")
+    with pytest.raises(InputError, match="found a file that is no program"):
+        open_detector(tmp_path / "a.pt2")
+    with pytest.raises(InputError, match="found no such file"):
+        open_detector(tmp_path / "b.pt2")
