@@ -34,6 +34,7 @@ ROOMS = {
         "verbs",
         "terminal",
     },
+    "__main__": {"cli"},
 }
 """Each room and the rooms above it; within a room files may import each other."""
 

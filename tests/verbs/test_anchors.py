@@ -29,7 +29,7 @@ def test_coverage_is_that_of_the_anchors_the_detector_lays_out(coins):
         best.append(iou(targets_at_network_size([target], raw.images)[0].boxes, raw.anchors).amax(1))
     best = torch.cat(best)
     found = coverage(config, scaled_objects(data, pyramid_of(config).input))
-    assert found.objects == len(best) == 17
+    assert found.objects == len(best) == 15
     assert found.under_50 == int((best < 0.5).sum())
     assert found.under_70 == int((best < 0.7).sum())
     assert found.mean == pytest.approx(float(best.mean()), abs=1e-5)
@@ -104,12 +104,12 @@ def test_command_line(coins, tmp_path):
     done = CliRunner().invoke(cli, ["anchors", str(coins), "--html", str(page), "--json"])
     assert done.exit_code == 0, done.output
     figures = json.loads(done.stdout)
-    assert figures["own"]["objects"] == 17
+    assert figures["own"]["objects"] == 15
     assert figures["own"]["sizes"] == [[24.0], [48.0], [112.0], [224.0]]
     assert figures["advice"]
-    assert "Anchors of faster_rcnn_lite0_fpn on 17 objects" in page.read_text(encoding="utf-8")
+    assert "Anchors of faster_rcnn_lite0_fpn on 15 objects" in page.read_text(encoding="utf-8")
     table = CliRunner().invoke(cli, ["anchors", str(coins), "--image-size", "256"])
-    assert "faster_rcnn_lite0_fpn at 256 px: 17 objects in 4 images" in table.stdout
+    assert "faster_rcnn_lite0_fpn at 256 px: 15 objects in 4 images" in table.stdout
 
 
 def test_the_page_holds_every_object_and_anchor(coins, tmp_path):

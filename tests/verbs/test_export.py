@@ -3,7 +3,9 @@
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 
+import onnx
 import pytest
 import torch
 from click.testing import CliRunner
@@ -12,6 +14,7 @@ import masu
 from masu import InputError, read_dataset
 from masu.cli import cli
 from masu.export import write as writing
+from masu.runtime import ENTRY
 from masu.verbs import export as exporting
 from masu.verbs.export import export
 from masu.verbs.exported import ExportedDetector, open_detector
@@ -23,6 +26,19 @@ def quick(monkeypatch, traced):
     monkeypatch.setattr(exporting, "trace", lambda _: traced)
 
 
+@pytest.fixture
+def quicker(quick, monkeypatch, onnx_file):
+    """Nor converts anew: the session's ONNX file under the description that is asked for."""
+
+    def write(program, description, to, file):
+        assert to == "onnx"
+        model = onnx.load(onnx_file)
+        onnx.helper.set_model_props(model, {ENTRY: json.dumps(asdict(description))})
+        onnx.save(model, file)
+
+    monkeypatch.setattr(exporting, "write", write)
+
+
 @pytest.fixture(scope="module")
 def model_file(small, tmp_path_factory):
     file = tmp_path_factory.mktemp("model") / "small.safetensors"
@@ -31,7 +47,8 @@ def model_file(small, tmp_path_factory):
 
 
 @pytest.mark.parametrize("to", ["onnx", "openvino", "torch"])
-def test_every_format_is_compared_and_kept(small, quick, tmp_path, to):
+def test_every_format_is_compared_and_kept(small, request, tmp_path, to):
+    request.getfixturevalue("quicker" if to == "onnx" else "quick")
     file = tmp_path / "new" / f"small{writing.SUFFIXES[to]}"
     report = export(small, file, to=to)
     assert report.bytes > 1e7
@@ -48,7 +65,7 @@ def test_every_format_is_compared_and_kept(small, quick, tmp_path, to):
     assert (opened.names, opened.kind) == (("cat", "dog", "hen"), "detector")
 
 
-def test_a_file_that_differs_is_not_kept(small, quick, tmp_path, monkeypatch):
+def test_a_file_that_differs_is_not_kept(small, quicker, tmp_path, monkeypatch):
     good = ExportedDetector.predict
 
     def shifted(self, images, **options):
@@ -64,7 +81,7 @@ def test_a_file_that_differs_is_not_kept(small, quick, tmp_path, monkeypatch):
     assert (tmp_path / "small.onnx").read_bytes() == b"older"
 
 
-def test_ap_against_ap(small, quick, coins, tmp_path):
+def test_ap_against_ap(small, quicker, coins, tmp_path):
     small_coins = masu.build("faster_rcnn_lite0_fpn", ["cat", "dog", "coin"], "none")
     small_coins.load_state_dict(small.state_dict())
     data = read_dataset(coins, "val", names=small_coins.names)
@@ -76,7 +93,7 @@ def test_ap_against_ap(small, quick, coins, tmp_path):
     assert not (tmp_path / "b.onnx").exists()
 
 
-def test_eight_bits(small, quick, coins, tmp_path):
+def test_eight_bits(small, quicker, coins, tmp_path):
     names = (*small.names[:2], "coin")
     detector = masu.build("faster_rcnn_lite0_fpn", names, "none")
     detector.load_state_dict(small.state_dict())
@@ -84,8 +101,6 @@ def test_eight_bits(small, quick, coins, tmp_path):
     report = export(detector.eval(), tmp_path / "a.onnx", data=val, int8=train)
     assert report.int8
     assert report.bytes < 0.5 * sum(p.numel() * 4 for p in detector.parameters())
-    import onnx
-
     kinds = {node.op_type for node in onnx.load(tmp_path / "a.onnx").graph.node}
     assert {"QuantizeLinear", "NonMaxSuppression", "RoiAlign"} <= kinds
     assert [f.name for f in tmp_path.iterdir() if f.name.startswith(("a", "."))] == ["a.onnx"]
