@@ -58,7 +58,8 @@ class DemoResult:
 def demo(
     out: Path,
     *,
-    epochs: int = 4,
+    epochs: int = 6,
+    time_budget: float = 120.0,
     scenes: tuple[int, int, int] = (360, 60, 60),
     seed: int = 0,
     report: Callable[[dict[str, Any]], None] | None = None,
@@ -67,7 +68,8 @@ def demo(
 
     Args:
         out: folder for everything; must not hold an earlier demo.
-        epochs: passes over the training scenes.
+        epochs: passes over the training scenes, fewer where the time is up before.
+        time_budget: seconds of training, so that the whole demo takes about as long on any computer.
         scenes: number of scenes to train with, to choose the best epoch by, and to test with.
         seed: start of all randomness, of scenes and training.
         report: told of each part, ``{"event": "part", "part": "training"}``, and of all that
@@ -85,7 +87,13 @@ def demo(
         raise InputError(f"{out}: found an earlier demo, wanted a new folder; choose another one (--out)")
     # digits are no longer themselves in a mirror
     augmentation = Augmentation(horizontal_flip=0.0, vertical_flip=0.0)
-    settings = TrainSettings(epochs=epochs, seed=seed, augmentation=augmentation, image_size=SCENE_SIZE)
+    settings = TrainSettings(
+        epochs=epochs,
+        time_budget=time_budget,
+        seed=seed,
+        augmentation=augmentation,
+        image_size=SCENE_SIZE,
+    )
 
     report({"event": "part", "part": "making the scenes"})
     make_scenes(data_folder, *scenes, seed)
