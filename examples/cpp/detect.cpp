@@ -1,5 +1,5 @@
 // Boxes of one photograph with an exported masu model and OpenVINO.
-// g++ -std=c++17 -O2 detect.cpp -I$OV/include -L$OV/libs -lopenvino -Wl,-rpath,$OV/libs -o detect
+// g++ -std=c++17 -O2 detect.cpp -I$OV/include $OV/libs/libopenvino.so.* -Wl,-rpath,$OV/libs -o detect
 // (OV: the folder of the Python package openvino, or of OpenVINO's own distribution)
 // ./detect cells.onnx photograph.ppm
 #include <fstream>

@@ -31,12 +31,12 @@ let wrong = complaints.length;
 for (const file of process.argv.slice(2)) {
   await page.setInputFiles("#photograph", file);
   const said = await page.waitForFunction(
-    (last) => { const text = document.getElementById("said").textContent; return text !== last && text.includes("found") && text; },
-    await page.textContent("#said"),
+    (name) => { const text = document.getElementById("said").textContent; return text.startsWith(`${name}: `) && text; },
+    basename(file),
   );
-  const found = Number((await said.jsonValue()).split(" ")[0]);
+  const found = Number((await said.jsonValue()).split(": ")[1].split(" ")[0]);
   const wanted = expected.find((row) => basename(row.file) === basename(file)).detections.length;
-  console.log(`${basename(file)}: ${await said.jsonValue()}, wanted ${wanted}`);
+  console.log(`${await said.jsonValue()}, wanted ${wanted}`);
   wrong += found !== wanted;
 }
 if (process.env.SCREENSHOT) await page.screenshot({ path: process.env.SCREENSHOT, fullPage: true });
