@@ -18,6 +18,9 @@ import torch
 
 REPEATS = 5
 
+REST = 0.1
+"""Seconds before each run, in which the other side's threads stop waiting for work and leave the cores."""
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -85,6 +88,7 @@ def alternate(pair: Pair, repeats: int = REPEATS, warm: bool = False) -> tuple[f
     times: list[list[float]] = [[] for _ in sides]
     for i in range(warm, repeats + 1):
         for side, taken in zip(sides, times, strict=True):
+            time.sleep(REST)
             start = time.perf_counter()
             side()
             if i > 0:  # the first run warms up

@@ -62,6 +62,17 @@ def test_many_near_ties_are_no_coincidence():
     assert not result.equal
 
 
+def test_the_share_of_near_ties_is_one_of_both_answers():
+    rows = [((100.0 * i, 0.0, 100.0 * i + 40, 40.0), 0.8, 0) for i in range(40)]
+    for swapped, equal in ((2, True), (3, False)):  # 4 and 6 of 80
+        other = [
+            ((*box[:2], box[2] + 0.6, box[3]), *rest) if i < swapped else (box, *rest)
+            for i, (box, *rest) in enumerate(rows)
+        ]
+        result = agreement(found(*rows), found(*other))
+        assert (result.near_ties, result.unmatched, result.equal) == (2 * swapped, 0, equal)
+
+
 @pytest.mark.parametrize(
     ("a", "b"),
     [

@@ -21,7 +21,7 @@ NEAR_IOU = 0.02
 """IoU that near to the suppression's threshold may be on its other side in the other answer."""
 
 MOST_TIES = 0.05
-"""Largest share of near-ties; more of them are a fault and no coincidence."""
+"""Largest share of near-ties among the detections of both answers; more are a fault and no coincidence."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class Agreement:
         detections: of the first answer.
         pixels: largest difference of a matched box.
         score: largest difference of a matched score.
-        near_ties: detections of one answer that the other does not have, at a threshold.
+        near_ties: detections of one answer that the other does not have, at a threshold; two where the
+            answers chose differently.
         unmatched: detections of one answer that the other does not have and should.
     """
 
@@ -47,7 +48,7 @@ class Agreement:
     @property
     def equal(self) -> bool:
         """Whether the answers are the same but for few near-ties."""
-        return self.unmatched == 0 and self.near_ties <= max(2, MOST_TIES * self.detections)
+        return self.unmatched == 0 and self.near_ties <= max(2, MOST_TIES * 2 * self.detections)
 
     def __add__(self, other: Agreement) -> Agreement:
         return Agreement(
