@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from masu import __version__
-from masu.errors import InputError
+from masu.errors import InputError, listed
 
 if TYPE_CHECKING:
     from masu.data.formats import Dataset
@@ -258,26 +259,36 @@ def evaluate(
 @cli.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("sources", nargs=-1, required=True)
-@click.option("--threshold", type=float, default=0.5, show_default=True, help="Smallest score, 0 to 1.")
+@click.option("--threshold", type=float, help="Smallest score, 0 to 1. Default: the model's own, or 0.5.")
 @click.option("--format", "form", default="json", show_default=True, help="json, csv or coco.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for results and drawn pictures.")
 @click.option("--batch-size", type=int, default=1, show_default=True, help="Images at once.")
 def detect(
-    model: Path, sources: tuple[str, ...], threshold: float, form: str, out: Path | None, batch_size: int
+    model: Path,
+    sources: tuple[str, ...],
+    threshold: float | None,
+    form: str,
+    out: Path | None,
+    batch_size: int,
 ) -> int:
-    """Find objects in SOURCES: image files, folders, globs. Without --out the result goes to stdout."""
+    """Find objects in SOURCES: image files, folders, globs. Without --out the result goes to stdout.
+
+    A model has thresholds of its own, per class, after `masu evaluate --store-thresholds`.
+    """
     from masu.terminal import counter
     from masu.verbs.detect import detect as run
     from masu.verbs.exported import open_detector
 
-    if not 0 <= threshold <= 1:
+    if threshold is not None and not 0 <= threshold <= 1:
         raise InputError(f"--threshold: found {threshold}, wanted a number from 0 to 1")
     detector = open_detector(model)
+    if threshold is None and detector.thresholds:
+        _note(f"the model's thresholds: {_scores(detector.thresholds)}")
     with counter("detecting") as progress:
         report = run(
             detector,
             sources,
-            threshold=threshold,
+            threshold=detector.thresholds if threshold is None else threshold,
             format=form,
             out=out,
             batch_size=_positive(batch_size, "--batch-size"),
@@ -519,6 +530,11 @@ def _share(text: str, name: str) -> float:
     if not 0 <= value <= 1:
         raise InputError(f"{name}: found {text!r}, wanted a share such as 5% or 0.05")
     return value
+
+
+def _scores(thresholds: Mapping[str, float]) -> str:
+    """``cat 0.41, dog 0.57``, of many the first."""
+    return listed(f"{name} {score:.2f}" for name, score in thresholds.items())
 
 
 def _positive(value: int, name: str) -> int:
