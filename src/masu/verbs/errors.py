@@ -57,31 +57,31 @@ def image_errors(match: ImageMatch) -> list[Error]:
     """
     errors: list[Error] = []
     solid = ~match.ignored
-    for row in np.flatnonzero(match.wrong):
-        same = match.object_labels == match.labels[row]
-        own, own_iou = _nearest(match.iou[row], solid & same)
-        other, other_iou = _nearest(match.iou[row], solid & ~same)
-        if BACKGROUND_IOU <= own_iou < RIGHT_IOU:
-            errors.append(Error("localisation", int(row), own))
-        elif other_iou >= RIGHT_IOU:
-            errors.append(Error("classification", int(row), other))
-        elif own_iou >= RIGHT_IOU:
-            errors.append(Error("duplicate", int(row), None))
-        elif max(own_iou, other_iou) <= BACKGROUND_IOU:
-            errors.append(Error("background", int(row), None))
+    same = match.labels[:, None] == match.object_labels
+    own, own_iou = _nearest(match.iou, solid & same)
+    other, other_iou = _nearest(match.iou, solid & ~same)
+    for row in np.flatnonzero(match.wrong).tolist():
+        if BACKGROUND_IOU <= own_iou[row] < RIGHT_IOU:
+            errors.append(Error("localisation", row, int(own[row])))
+        elif other_iou[row] >= RIGHT_IOU:
+            errors.append(Error("classification", row, int(other[row])))
+        elif own_iou[row] >= RIGHT_IOU:
+            errors.append(Error("duplicate", row, None))
+        elif max(own_iou[row], other_iou[row]) <= BACKGROUND_IOU:
+            errors.append(Error("background", row, None))
         else:
-            errors.append(Error("both", int(row), None))
+            errors.append(Error("both", row, None))
     meant = {error.object for error in errors}
     missed = np.flatnonzero(solid & ~match.found).tolist()
     return errors + [Error("missed", None, row) for row in missed if row not in meant]
 
 
-def _nearest(iou: Array, among: Array) -> tuple[int, float]:
-    """The object with the largest IoU and that IoU; −1 and 0 where there is none."""
-    if not among.any():
-        return -1, 0.0
-    at = int(np.where(among, iou, -1.0).argmax())
-    return at, float(iou[at])
+def _nearest(iou: Array, among: Array) -> tuple[Array, Array]:
+    """``(D,)`` the object with the largest IoU of each row, and that IoU; 0 where there is none."""
+    if not iou.shape[1]:
+        return np.zeros(len(iou), np.int64), np.zeros(len(iou))
+    allowed = np.where(among, iou, 0.0)
+    return allowed.argmax(1), allowed.max(1)
 
 
 def fixed(match: ImageMatch, errors: Sequence[Error], kind: Kind) -> tuple[Target, Detections]:
@@ -167,11 +167,12 @@ def confusion(matches: Sequence[ImageMatch], classes: int) -> Array:
     """
     table = np.zeros((classes + 1, classes + 1), np.int64)
     for match in matches:
-        for row in np.flatnonzero(match.right):
+        for row in np.flatnonzero(match.right).tolist():
             table[match.labels[row], match.labels[row]] += 1
         free = ~match.ignored & ~match.found
-        for row in np.flatnonzero(match.wrong):
-            at, iou = _nearest(match.iou[row], free & (match.object_labels != match.labels[row]))
+        for row in np.flatnonzero(match.wrong).tolist():
+            other = free & (match.object_labels != match.labels[row])
+            (at,), (iou,) = _nearest(match.iou[row : row + 1], other)
             if iou >= RIGHT_IOU:
                 free[at] = False
                 table[match.labels[row], match.object_labels[at]] += 1
