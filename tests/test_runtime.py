@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import sysconfig
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,45 @@ def test_the_description(onnx_file):
     assert d.version == masu.__version__
 
 
+@pytest.fixture
+def with_thresholds(onnx_file, tmp_path):
+    """The exported file as that of a model with thresholds of two of its three classes."""
+    import onnx
+
+    model = onnx.load(onnx_file)
+    (entry,) = [p for p in model.metadata_props if p.key == "masu"]
+    entry.value = json.dumps(json.loads(entry.value) | {"thresholds": {"cat": 0.25, "hen": 1.0}})
+    onnx.save(model, tmp_path / "stored.onnx")
+    return tmp_path / "stored.onnx"
+
+
+def test_thresholds_of_classes(with_thresholds, photographs):
+    model = Model(with_thresholds)
+    assert model.thresholds == {"cat": 0.25, "dog": 0.5, "hen": 1.0}
+    everything = model.predict(photographs)
+    assert {name for found in everything for name in found.names} == {"cat", "dog", "hen"}
+    for all_of, found in zip(everything, model.predict(photographs, threshold=model.thresholds), strict=True):
+        keep = [s >= model.thresholds[n] for s, n in zip(all_of.scores, all_of.names, strict=True)]
+        assert found.scores.tolist() == all_of.scores[keep].tolist()
+        assert found.names == tuple(n for n, k in zip(all_of.names, keep, strict=True) if k)
+    # a class that is not named has 0.5; the fewest of everything
+    assert all(s >= 0.5 for found in model.predict(photographs, threshold={}) for s in found.scores)
+    with pytest.raises(InputError, match="threshold of class 'cow': found no such class, wanted one of cat"):
+        model.predict(photographs, threshold={"cow": 0.5})
+
+
+def test_a_detector_s_thresholds_are_in_its_description(small, onnx_file, monkeypatch):
+    assert describe(small).thresholds == {}
+    monkeypatch.setattr(small, "thresholds", {"dog": 0.7}, raising=False)
+    described = describe(small)
+    assert type(described).from_json(json.dumps(asdict(described))) == described
+    assert described.thresholds == {"dog": 0.7}
+    # a file from before there were any
+    older = {k: v for k, v in asdict(described).items() if k != "thresholds"}
+    assert type(described).from_json(json.dumps(older)).thresholds == {}
+    assert Model(onnx_file).thresholds == {"cat": 0.5, "dog": 0.5, "hen": 0.5}
+
+
 def test_in_an_environment_without_torch(onnx_file, tmp_path):
     """A folder with NumPy, Pillow, ONNX Runtime and masu, and nothing else, is all that Python sees."""
     site = tmp_path / "site"
@@ -117,6 +157,17 @@ def test_command_line(onnx_file, tmp_path, capsys):
     assert row["file"].endswith("a.png")
     assert all(found["score"] >= 0.2 for found in row["detections"])
     assert "b.png: found a file that is no image" in err
+
+
+def test_the_command_line_takes_the_file_s_thresholds(with_thresholds, tmp_path, capsys):
+    Image.fromarray(load_sample_images().images[1]).save(tmp_path / "a.png")
+    shown = {}
+    for options in ([], ["--threshold", "0.1"]):
+        assert _main([str(with_thresholds), str(tmp_path / "a.png"), *options]) == 0
+        shown[len(options)] = json.loads(capsys.readouterr().out)["detections"]
+    least = {"cat": 0.25, "dog": 0.5, "hen": 1.0}
+    assert shown[0] == [found for found in shown[2] if found["score"] >= least[found["name"]]]
+    assert any(found["name"] == "cat" and found["score"] < 0.5 for found in shown[0])
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from masu import __version__
-from masu.errors import InputError
+from masu.errors import InputError, listed
 
 if TYPE_CHECKING:
     from masu.data.formats import Dataset
@@ -229,55 +230,102 @@ def _training_data(
 @click.option("--split", help="Split to evaluate on. Default: test, else val, where DATA has splits.")
 @click.option("--batch-size", type=int, default=1, show_default=True, help="Images at once.")
 @click.option("--format", "form", help="Format of DATA. Default: found by looking.")
+@click.option("--report", "page", type=click.Path(path_type=Path), help="Write a page about the errors.")
+@click.option("--store-thresholds", is_flag=True, help="Write each class's best threshold into MODEL.")
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as one JSON object.")
 def evaluate(
-    model: Path, data: Path, split: str | None, batch_size: int, form: str | None, as_json: bool
+    model: Path,
+    data: Path,
+    split: str | None,
+    batch_size: int,
+    form: str | None,
+    page: Path | None,
+    store_thresholds: bool,
+    as_json: bool,
 ) -> int:
-    """COCO AP of MODEL on DATA, over all and per class; average recall for a proposal generator."""
+    """COCO AP of MODEL on DATA, over all and per class; average recall for a proposal generator.
+
+    With --report or --store-thresholds also the threshold with the largest F1 of each class, and what kinds
+    of errors are made and cost. Choose thresholds with --split val: on a test split they flatter it.
+    """
     from masu.data.formats import read_dataset
-    from masu.terminal import counter, print_metrics
-    from masu.verbs.evaluate import evaluate as run
+    from masu.terminal import counter, print_errors, print_metrics
+    from masu.verbs.error_page import write_page
+    from masu.verbs.error_report import error_report, refuse
+    from masu.verbs.evaluate import score
     from masu.verbs.exported import open_detector
 
     detector = open_detector(model)
+    if page is not None or store_thresholds:
+        refuse(detector, model, page, store_thresholds)
     chosen = _test_split(data, split, form)
     names = detector.names if detector.kind == "detector" else None
     dataset = read_dataset(data, chosen, names=names, form=form)
     _print_faults(dataset)
     with counter("evaluating") as progress:
-        metrics = run(detector, dataset, batch_size=_positive(batch_size, "--batch-size"), progress=progress)
-    for fault in metrics.faults:
+        scored = score(detector, dataset, batch_size=_positive(batch_size, "--batch-size"), progress=progress)
+    for fault in scored.metrics.faults:
         _note(fault)
+    report = None
+    if page is not None or store_thresholds:
+        # thresholds that are about to be replaced are not worth a look
+        report = error_report(scored, None if store_thresholds else detector.thresholds)
     if as_json:
-        click.echo(json.dumps(metrics.as_dict()))
+        click.echo(json.dumps(scored.metrics.as_dict() | ({} if report is None else report.as_dict())))
     else:
-        print_metrics(metrics.as_dict())
+        print_metrics(scored.metrics.as_dict())
+        if report is not None:
+            print_errors(report)
+    if report is None:
+        return 0
+    if page is not None:
+        where = f"{data.resolve().name}, split {chosen}" if chosen else data.resolve().name
+        write_page(report, page, model.name, where, detector.input.channels)
+        _note(f"open {page}")
+    if store_thresholds:
+        from masu.detectors.build import store_thresholds as store
+
+        store(model, report.best_thresholds())
+        _note(f"{model} now holds the thresholds {_scores(report.best_thresholds())}")
+        if chosen not in ("val", "valid", "validation"):
+            where = f"the split {chosen}" if chosen else "all of the data"
+            _note(f"chosen on {where}, whose figures they flatter; --split val keeps a test split honest")
     return 0
 
 
 @cli.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("sources", nargs=-1, required=True)
-@click.option("--threshold", type=float, default=0.5, show_default=True, help="Smallest score, 0 to 1.")
+@click.option("--threshold", type=float, help="Smallest score, 0 to 1. Default: the model's own, or 0.5.")
 @click.option("--format", "form", default="json", show_default=True, help="json, csv or coco.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for results and drawn pictures.")
 @click.option("--batch-size", type=int, default=1, show_default=True, help="Images at once.")
 def detect(
-    model: Path, sources: tuple[str, ...], threshold: float, form: str, out: Path | None, batch_size: int
+    model: Path,
+    sources: tuple[str, ...],
+    threshold: float | None,
+    form: str,
+    out: Path | None,
+    batch_size: int,
 ) -> int:
-    """Find objects in SOURCES: image files, folders, globs. Without --out the result goes to stdout."""
+    """Find objects in SOURCES: image files, folders, globs. Without --out the result goes to stdout.
+
+    A model has thresholds of its own, per class, after `masu evaluate --store-thresholds`.
+    """
     from masu.terminal import counter
     from masu.verbs.detect import detect as run
     from masu.verbs.exported import open_detector
 
-    if not 0 <= threshold <= 1:
+    if threshold is not None and not 0 <= threshold <= 1:
         raise InputError(f"--threshold: found {threshold}, wanted a number from 0 to 1")
     detector = open_detector(model)
+    if threshold is None and detector.thresholds:
+        _note(f"the model's thresholds: {_scores(detector.thresholds)}")
     with counter("detecting") as progress:
         report = run(
             detector,
             sources,
-            threshold=threshold,
+            threshold=detector.thresholds if threshold is None else threshold,
             format=form,
             out=out,
             batch_size=_positive(batch_size, "--batch-size"),
@@ -519,6 +567,11 @@ def _share(text: str, name: str) -> float:
     if not 0 <= value <= 1:
         raise InputError(f"{name}: found {text!r}, wanted a share such as 5% or 0.05")
     return value
+
+
+def _scores(thresholds: Mapping[str, float]) -> str:
+    """``cat 0.41, dog 0.57``, of many the first."""
+    return listed(f"{name} {score:.2f}" for name, score in thresholds.items())
 
 
 def _positive(value: int, name: str) -> int:

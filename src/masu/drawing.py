@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -33,6 +34,27 @@ _BLACK: Colour = (0, 0, 0)
 _WHITE: Colour = (255, 255, 255)
 _GREY: Colour = (150, 150, 150)
 _SMALLEST_TEXT = 8
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A box to be drawn.
+
+    Attributes:
+        box: x1 y1 x2 y2 in pixels of the picture; parts outside are drawn along the edge.
+        colour: of its line and of its label's ground.
+        name: first part of its label, shortened where there is no room; empty with ``score``: no label.
+        score: last part of its label.
+        dashed: dashes rimmed black instead of a line.
+        thin: a line of half the width.
+    """
+
+    box: Sequence[float]
+    colour: Colour
+    name: str = ""
+    score: str = ""
+    dashed: bool = False
+    thin: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,37 +89,70 @@ def draw(
     Raises:
         InputError: for an image that cannot be read.
     """
+    rows = zip(
+        detections.boxes.tolist(),
+        detections.labels.tolist(),
+        detections.names,
+        detections.scores.tolist(),
+        strict=True,
+    )
+    found = [Mark(box, class_colour(label), name, f"{score:.2f}") for box, label, name, score in rows]
+    return draw_marks(image, [*found, *([] if target is None else object_marks(target))])
+
+
+def object_marks(target: Target) -> list[Mark]:
+    """Labelled objects as :func:`draw` shows them: thin white dashes, grey for ignored regions."""
+    return [
+        Mark(box, _GREY if ignored else _WHITE, dashed=True, thin=True)
+        for box, ignored in zip(target.boxes.tolist(), target.ignored.tolist(), strict=True)
+    ]
+
+
+def draw_marks(
+    image: str | Path | Image.Image | npt.NDArray[np.generic] | torch.Tensor, marks: Sequence[Mark]
+) -> Image.Image:
+    """Draw boxes on a copy of an image: lines, over them dashes, over these the labels.
+
+    Lines and letters grow with the image; labels are moved to stay inside the picture.
+
+    Args:
+        image: file, PIL image, array or tensor, as :func:`masu.data.images.read_image` takes it.
+        marks: most important first, which stays on top.
+
+    Returns:
+        An RGB picture of the image's size.
+
+    Raises:
+        InputError: for an image that cannot be read.
+    """
     pixels = read_image(image)
     if pixels.is_floating_point():
         pixels = (pixels * 255).round().to(torch.uint8)
     picture = Image.fromarray(pixels.permute(1, 2, 0).contiguous().cpu().numpy())  # (3, H, W) → (H, W, 3)
     canvas = ImageDraw.Draw(picture)
     side = math.sqrt(picture.width * picture.height)
-    line = max(1, round(side / 280))
+    full = max(1, round(side / 280))
 
-    boxes = [_inside(box, picture.size) for box in detections.boxes.tolist()]
-    colours = [class_colour(label) for label in detections.labels.tolist()]
-    # detections come best first: the best is drawn last and stays on top
-    for box, colour in reversed(list(zip(boxes, colours, strict=True))):
+    boxes = [_inside(mark.box, picture.size) for mark in marks]
+    pairs = list(zip(boxes, marks, strict=True))[::-1]  # the first is drawn last
+    for box, mark in (pair for pair in pairs if not pair[1].dashed):
+        line = max(1, full // 2) if mark.thin else full
         if line > 1:
             x1, y1, x2, y2 = box
             rim = max(1, line // 3)
             canvas.rectangle((x1 - rim, y1 - rim, x2 + rim, y2 + rim), outline=_BLACK, width=line + 2 * rim)
-        canvas.rectangle(box, outline=colour, width=line)
-    if target is not None:
-        for box, ignored in zip(target.boxes.tolist(), target.ignored.tolist(), strict=True):
-            _dashed(canvas, _inside(box, picture.size), max(1, line // 2), _GREY if ignored else _WHITE)
+        canvas.rectangle(box, outline=mark.colour, width=line)
+    for box, mark in (pair for pair in pairs if pair[1].dashed):
+        _dashed(canvas, box, max(1, full // 2) if mark.thin else full, mark.colour)
 
     size = max(10, round(side / 38))
-    labels = [
-        _fitted(" ".join(name.split()), f"{score:.2f}", size, picture.width)
-        for name, score in zip(detections.names, detections.scores.tolist(), strict=True)
-    ]
-    places = _placed(boxes, labels, picture.size)
-    for label, (x, y), colour in reversed(list(zip(labels, places, colours, strict=True))):
-        canvas.rectangle((x, y, x + label.width - 1, y + label.height - 1), fill=colour)
+    named = [(box, mark) for box, mark in zip(boxes, marks, strict=True) if mark.name or mark.score]
+    labels = [_fitted(" ".join(mark.name.split()), mark.score, size, picture.width) for _, mark in named]
+    places = _placed([box for box, _ in named], labels, picture.size)
+    for label, (x, y), (_, mark) in reversed(list(zip(labels, places, named, strict=True))):
+        canvas.rectangle((x, y, x + label.width - 1, y + label.height - 1), fill=mark.colour)
         middle = (x + label.width / 2, y + label.height / 2)
-        canvas.text(middle, label.text, fill=_on(colour), font=_font(label.size), anchor="mm")
+        canvas.text(middle, label.text, fill=_on(mark.colour), font=_font(label.size), anchor="mm")
     return picture
 
 
@@ -119,7 +174,7 @@ def _on(colour: Colour) -> Colour:
     return _BLACK if luminance > 0.179 else _WHITE
 
 
-def _inside(box: list[float], size: tuple[int, int]) -> _Box:
+def _inside(box: Sequence[float], size: tuple[int, int]) -> _Box:
     """The box in whole pixels of the picture; one outside of it becomes a line on the edge."""
     width, height = size
     x1, x2 = sorted(min(max(round(x), 0), width - 1) for x in (box[0], box[2]))

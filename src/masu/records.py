@@ -17,10 +17,13 @@ Boxes are ``(..., 4)`` float32 tensors ``x1 y1 x2 y2`` in pixels, x to the right
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+
+from masu.thresholds import DEFAULT_THRESHOLD, Threshold
 
 BACKGROUND = 0
 """Label of an anchor or proposal that matches no object."""
@@ -118,9 +121,13 @@ class Detections:
     def __len__(self) -> int:
         return len(self.boxes)
 
-    def above(self, threshold: float) -> Detections:
-        """Only the detections whose score is at least ``threshold``."""
-        keep = self.scores >= threshold
+    def above(self, threshold: Threshold) -> Detections:
+        """Only the detections whose score is at least ``threshold``, or that of their class."""
+        if isinstance(threshold, Mapping):
+            least = [threshold.get(name, DEFAULT_THRESHOLD) for name in self.names]
+            keep = self.scores >= self.scores.new_tensor(least)
+        else:
+            keep = self.scores >= threshold
         names = tuple(n for n, k in zip(self.names, keep.tolist(), strict=True) if k)
         return Detections(self.boxes[keep], self.scores[keep], self.labels[keep], names)
 

@@ -17,8 +17,8 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,6 +27,7 @@ from PIL import Image, ImageOps
 
 from masu.data.pictures import find_images, planes, read_bands, read_picture, read_rgb, to_bytes
 from masu.errors import InputError, bad_input
+from masu.thresholds import DEFAULT_THRESHOLD, Threshold, check_threshold
 
 Array = np.ndarray[Any, Any]
 Engine = Literal["onnxruntime", "openvino"]
@@ -52,6 +53,7 @@ class Description:
         min_score: scores below are never returned.
         max_detections: most detections of an image.
         threshold: score from which to show detections, where a user asks for none.
+        thresholds: the same of single classes by name, where it was measured.
     """
 
     names: tuple[str, ...]
@@ -63,7 +65,8 @@ class Description:
     channels: int | None
     min_score: float
     max_detections: int
-    threshold: float = 0.5
+    threshold: float = DEFAULT_THRESHOLD
+    thresholds: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, text: str) -> Description:
@@ -134,10 +137,16 @@ class Model:
         """Class names."""
         return self.description.names
 
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """The score of each class from which to show detections; ``predict`` takes it as ``threshold``."""
+        described = self.description
+        return {name: described.thresholds.get(name, described.threshold) for name in described.names}
+
     def predict(
         self,
         images: Sequence[str | os.PathLike[str] | Image.Image | Array],
-        threshold: float | None = None,
+        threshold: Threshold | None = None,
         batch_size: int = 1,
     ) -> list[Found]:
         """Find objects in images.
@@ -145,14 +154,18 @@ class Model:
         Args:
             images: files, Pillow images or arrays ``(H, W, 3)`` uint8, mixed as you like; for a model of
                 other channels ``(H, W, C)``.
-            threshold: smallest score returned; default: the model's own, low, as evaluation wants it.
+            threshold: smallest score returned, one number or one per class by its name, as in
+                ``self.thresholds``; default: the model's own, low, as evaluation wants it.
             batch_size: images of the same size that run together.
 
         Raises:
-            InputError: for a file that is no readable image, or an array of another shape or type.
+            InputError: for a file that is no readable image, an array of another shape or type, or a
+                threshold outside 0..1 or of an unknown class.
         """
         if isinstance(images, str | os.PathLike | Image.Image) or getattr(images, "ndim", 4) == 3:
             raise TypeError(f"predict: found a single {type(images).__name__}, wanted a list; write [image]")
+        if threshold is not None:
+            check_threshold(threshold, self.names)
         found: dict[int, Found] = {}
         for start in range(0, len(images), batch_size):
             pixels = [self._pixels(image) for image in images[start : start + batch_size]]
@@ -202,10 +215,13 @@ class Model:
         return np.ascontiguousarray(array[..., :3])
 
     def _found(
-        self, boxes: Array, scores: Array, labels: Array, count: int, threshold: float | None
+        self, boxes: Array, scores: Array, labels: Array, count: int, threshold: Threshold | None
     ) -> Found:
         keep = np.arange(len(scores)) < count
-        if threshold is not None:
+        if isinstance(threshold, Mapping):
+            least = np.array([threshold.get(name, DEFAULT_THRESHOLD) for name in self.names], np.float32)
+            keep &= scores >= least[labels]
+        elif threshold is not None:
             keep &= scores >= threshold
         labels = labels[keep].astype(np.int64)
         return Found(boxes[keep], scores[keep], labels, tuple(self.names[label] for label in labels))
@@ -261,12 +277,12 @@ def _main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("model", help=".onnx or .xml that masu export wrote")
     parser.add_argument("images", nargs="+", help="image files, folders or patterns")
-    parser.add_argument("--threshold", type=float, help="smallest score; default: the file's own")
+    parser.add_argument("--threshold", type=float, help="smallest score; default: the file's own, per class")
     parser.add_argument("--engine", choices=("onnxruntime", "openvino"))
     chosen = parser.parse_args(arguments)
     try:
         model = Model(chosen.model, chosen.engine)
-        threshold = model.description.threshold if chosen.threshold is None else chosen.threshold
+        threshold = model.thresholds if chosen.threshold is None else chosen.threshold
         faults = 0
         for path in find_images(chosen.images):
             try:

@@ -14,6 +14,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from masu.verbs.anchors import AnchorReport, Coverage, Group
     from masu.verbs.check import CheckReport
+    from masu.verbs.error_report import ErrorReport
     from masu.verbs.export import ExportReport
 
 FIRST_PLACES = 5
@@ -129,6 +130,21 @@ def print_metrics(metrics: dict[str, Any]) -> None:
                 str(row["objects"]),
             )
         console.print(classes)
+
+
+def print_errors(report: ErrorReport) -> None:
+    """Tables of thresholds and of what the errors cost."""
+    console = Console(highlight=False)
+    table = Table("class", "threshold", "precision", "recall", "f1")
+    for name, used in report.used.items():
+        figures = (used.threshold, used.precision, used.recall, used.f1)
+        table.add_row(_plain(name), *(_figure(value) for value in figures))
+    table.caption = "thresholds of the model" if report.stored else "largest F1 on this data"
+    console.print(table)
+    table = Table("errors", "AP50 lost", "at the thresholds", "among all detections")
+    for kind, count in report.kinds.items():
+        table.add_row(kind, _figure(count.cost), str(count.count), str(count.count_all))
+    console.print(table)
 
 
 def print_findings(report: CheckReport) -> None:

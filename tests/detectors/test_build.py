@@ -401,3 +401,81 @@ def test_an_image_as_small_as_the_size_says(detector, image):
     assert detector.config.rpn.input == InputPolicy(128, 256, (0.5,) * 3, (0.5,) * 3)
     with torch.inference_mode():
         assert detector([image]).images.pixels.shape == (1, 3, 128, 160)
+
+
+def data_of(path):
+    """The bytes of a safetensors file after its header."""
+    content = path.read_bytes()
+    return content[8 + int.from_bytes(content[:8], "little") :]
+
+
+def test_thresholds_are_stored_beside_weights_that_stay_the_same(saved, tmp_path):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(saved.read_bytes())
+    assert load(path).thresholds == {}
+    build_module.store_thresholds(path, {"red cell": 0.25, "plättchen": 0.75})
+    loaded = load(path)
+    assert loaded.thresholds == {"red cell": 0.25, "plättchen": 0.75}
+    assert data_of(path) == data_of(saved)
+    assert os.listdir(tmp_path) == ["model.safetensors"]
+    # whoever saves it anew keeps them, and none is the state of before
+    save(loaded, tmp_path / "again.safetensors")
+    assert load(tmp_path / "again.safetensors").thresholds == loaded.thresholds
+    build_module.store_thresholds(path, {})
+    assert load(path).thresholds == {}
+    with (
+        safetensors.safe_open(path, framework="pt") as file,
+        safetensors.safe_open(saved, framework="pt") as old,
+    ):
+        assert file.metadata() == old.metadata()
+    assert data_of(path) == data_of(saved)
+
+
+def test_a_link_to_a_model_stays_a_link(saved, tmp_path):
+    path, link = tmp_path / "model.safetensors", tmp_path / "link.safetensors"
+    path.write_bytes(saved.read_bytes())
+    link.symlink_to(path)
+    build_module.store_thresholds(link, {"red cell": 0.25})
+    assert link.is_symlink()
+    assert load(path).thresholds == {"red cell": 0.25}
+
+
+def test_thresholds_that_cannot_be_stored_leave_the_file_whole(saved, tmp_path, monkeypatch):
+    before = saved.read_bytes()
+    message = message_of(build_module.store_thresholds, saved, {"Red cell": 0.5})
+    assert (
+        message
+        == "threshold of class 'Red cell': found no such class, wanted one of red cell, white cell, plättchen"
+    )
+    message = message_of(build_module.store_thresholds, saved, {"red cell": 7})
+    assert message == "threshold of class 'red cell': found 7, wanted a score from 0 to 1"
+    message = message_of(build_module.store_thresholds, tmp_path / "none", {})
+    assert message.endswith(f"found no such file, {WANTED}")
+
+    def fail(*arguments):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        build_module.store_thresholds(saved, {"red cell": 0.5})
+    assert saved.read_bytes() == before
+    assert os.listdir(saved.parent) == [saved.name]
+
+
+@pytest.mark.parametrize("text", ["3", "[1]", '{"cow": 0.5}', '{"red cell": "x"}', "nonsense"])
+def test_thresholds_that_nobody_stored(saved, tmp_path, text):
+    assert "found settings that masu" in message_of(load, rewritten(saved, tmp_path, thresholds=text))
+
+
+def test_prediction_with_thresholds_of_classes(detector, image):
+    everything = detector.predict([image])[0]
+    assert len(set(everything.names)) > 1
+    some = everything.names[0]
+    highest = float(everything.scores[0])
+    kept = detector.predict([image], threshold={name: 0.0 if name == some else 1.0 for name in NAMES})[0]
+    assert kept.names == tuple(name for name in everything.names if name == some)
+    assert len(detector.predict([image], threshold={some: highest})[0]) >= 1
+    with pytest.raises(InputError, match="threshold of class 'cow': found no such class"):
+        detector.predict([image], threshold={"cow": 0.5})
+    with pytest.raises(InputError, match="threshold: found 5, wanted a score from 0 to 1"):
+        detector.predict([image], threshold=5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import types
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -27,8 +27,9 @@ from masu.detectors.torchvision_models import from_torchvision, load_torchvision
 from masu.detectors.zoo import ARCHITECTURES, Config, pyramid_of, with_pyramid
 from masu.errors import InputError
 from masu.nets.imagenet import fill_imagenet, installed
+from masu.thresholds import check_threshold
 
-__all__ = ["build", "from_torchvision", "load", "make", "save", "warm_start"]
+__all__ = ["build", "from_torchvision", "load", "make", "save", "store_thresholds", "warm_start"]
 
 FORMAT = "masu-1"
 """Marks a model file; a later number means a layout that older versions cannot read."""
@@ -131,8 +132,35 @@ def save(detector: Detector, path: str | os.PathLike[str]) -> None:
         "names": json.dumps(detector.names),
         "config": json.dumps(asdict(detector.config)),
     }
+    if detector.thresholds:
+        metadata["thresholds"] = json.dumps(dict(detector.thresholds))
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in detector.state_dict().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
+    _write(path, metadata, tensors)
+
+
+def store_thresholds(path: str | os.PathLike[str], thresholds: Mapping[str, float]) -> None:
+    """Write the smallest score to show of each class into a model file, in place of those it had.
+
+    The weights stay as they are, to the byte; the file appears whole or not at all.
+
+    Args:
+        path: a file that :func:`save` wrote.
+        thresholds: class name → score in 0..1; a class without one is shown from 0.5. Empty: none.
+
+    Raises:
+        InputError: for a file that is missing or no model of masu, an unknown class or a score outside 0..1.
+    """
+    path = Path(os.path.realpath(path))  # a link stays a link
+    metadata, tensors = _read(path)
+    check_threshold(thresholds, json.loads(metadata["names"]))
+    metadata.pop("thresholds", None)
+    if thresholds:
+        metadata["thresholds"] = json.dumps(dict(thresholds))
+    _write(path, metadata, tensors)
+
+
+def _write(path: Path, metadata: dict[str, str], tensors: dict[str, Tensor]) -> None:
     part = path.with_name(path.name + ".part")
     try:
         safetensors.torch.save_file(tensors, part, metadata)
@@ -154,6 +182,8 @@ def load(path: str | os.PathLike[str]) -> Detector:
     try:
         config: Config = _from_dict(CONFIGS[metadata["type"]], json.loads(metadata["config"]))
         detector = make(config, json.loads(metadata["names"]))
+        detector.thresholds = dict(json.loads(metadata.get("thresholds", "{}")))
+        check_threshold(detector.thresholds, detector.names)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{path}: found settings that masu {masu.__version__} does not know ({error}), written by masu "

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -17,6 +18,7 @@ from masu.detectors.proposals import Raw
 from masu.nets.folding import share_weights
 from masu.ops.images import InputPolicy, padded_size
 from masu.records import Detections, Target
+from masu.thresholds import Threshold, check_threshold
 
 ImageSource = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any] | Tensor
 """A file, a Pillow image, an ``(H, W, 3)`` array or a ``(3, H, W)`` tensor."""
@@ -28,9 +30,13 @@ class Detector(nn.Module):
     Attributes:
         names: class names; class id ``i`` is ``names[i]``.
         kind: ``"detector"``, or ``"proposals"`` for boxes without classes.
+        thresholds: smallest score to show of each class, by name, as ``masu evaluate --store-thresholds`` or
+            :func:`masu.detectors.build.store_thresholds` put it into the model file; empty where none did.
+            ``predict(images, threshold=detector.thresholds)`` applies them.
     """
 
     names: tuple[str, ...]
+    thresholds: Mapping[str, float] = MappingProxyType({})
     config: Any
     _last_folded: tuple[object, Detector] | None = None
     kind: ClassVar[Literal["detector", "proposals"]]
@@ -70,7 +76,7 @@ class Detector(nn.Module):
         """Fold normalisation into convolutions, for prediction only: the detector cannot be trained after."""
 
     def predict(
-        self, images: Sequence[ImageSource], threshold: float | None = None, batch_size: int = 1
+        self, images: Sequence[ImageSource], threshold: Threshold | None = None, batch_size: int = 1
     ) -> list[Detections]:
         """Find objects in images; the detector itself is left as it was.
 
@@ -79,14 +85,17 @@ class Detector(nn.Module):
 
         Args:
             images: files, Pillow images, arrays or tensors, mixed as you like.
-            threshold: smallest score returned; default: the model's own, low, as evaluation wants it.
+            threshold: smallest score returned, one number or one per class by its name (a class without one
+                has 0.5), as in ``self.thresholds``; default: the model's own, low, as evaluation wants it.
             batch_size: images that run through the network together.
 
         Raises:
-            InputError: for a file that is no readable image.
+            InputError: for a file that is no readable image, a threshold outside 0..1 or of an unknown class.
         """
         if isinstance(images, str | os.PathLike | Image.Image) or getattr(images, "ndim", 4) == 3:
             raise TypeError(f"predict: found a single {type(images).__name__}, wanted a list; write [image]")
+        if threshold is not None:
+            check_threshold(threshold, self.names)
         device = next(self.parameters()).device
         folded = self.folded()
         found: list[Detections] = []

@@ -47,6 +47,7 @@ def describe(detector: Detector) -> Description:
         channels=policy.channels,
         min_score=least,
         max_detections=most,
+        thresholds=dict(detector.thresholds),
     )
 
 

@@ -20,6 +20,7 @@ from masu.drawing import draw
 from masu.errors import InputError
 from masu.ops.images import InputPolicy
 from masu.records import Detections
+from masu.thresholds import DEFAULT_THRESHOLD, Threshold, check_threshold
 
 FORMATS = ("json", "csv", "coco")
 """Result formats that :func:`detect` writes."""
@@ -43,7 +44,7 @@ class Detector(Protocol):
         """``"detector"`` or ``"proposals"``."""
 
     def predict(
-        self, images: Sequence[Tensor], threshold: float | None = None, batch_size: int = 1
+        self, images: Sequence[Tensor], threshold: Threshold | None = None, batch_size: int = 1
     ) -> list[Detections]:
         """Detections of each image, best score first; threshold None is the model's own low one."""
 
@@ -102,7 +103,7 @@ def detect(
     detector: Detector,
     sources: Sequence[str | Path],
     *,
-    threshold: float = 0.5,
+    threshold: Threshold = DEFAULT_THRESHOLD,
     format: str = "json",
     out: str | Path | None = None,
     batch_size: int = 1,
@@ -113,7 +114,7 @@ def detect(
     Args:
         detector: any masu detector.
         sources: image files and folders of images.
-        threshold: lowest score to report, in 0..1.
+        threshold: lowest score to report, in 0..1: one number or one per class, as ``detector.thresholds``.
         format: ``"json"`` (a list, one entry per image), ``"csv"`` (one row per detection) or ``"coco"``
             (a COCO data set: boxes as x y w h, category ids from 1). Boxes elsewhere are x1 y1 x2 y2;
             all are pixels of the image, rounded to 0.001.
@@ -129,8 +130,7 @@ def detect(
     """
     if format not in FORMATS:
         raise InputError(f"format: found {format!r}, wanted one of {', '.join(FORMATS)}")
-    if not 0 <= threshold <= 1:
-        raise InputError(f"threshold: found {threshold}, wanted a score from 0 to 1")
+    check_threshold(threshold, detector.names)
     paths = find_images(sources)
     folder = None if out is None else Path(out)
     pictures = None if folder is None else _PictureFolder(folder / "pictures", paths)
@@ -177,7 +177,7 @@ def predictions(
     paths: Sequence[Path],
     faults: list[str],
     *,
-    threshold: float | None,
+    threshold: Threshold | None,
     batch_size: int,
     progress: Callable[[int, int], None] | None,
 ) -> Iterator[Prediction]:

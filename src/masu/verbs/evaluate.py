@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -25,6 +25,26 @@ class LabelledImages(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int, /) -> tuple[Path, Target]: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """A detector's figures on a data set, and what they were computed from.
+
+    Attributes:
+        metrics: the figures.
+        names: class names of the data; labels of targets and detections index them.
+        paths: the images that could be read.
+        targets: their labelled objects.
+        found: what was found in them, down to the model's own low score. Classes that the data lacks are left
+            out; labels of a detector of kind ``"proposals"`` mean nothing.
+    """
+
+    metrics: Metrics | ProposalMetrics
+    names: tuple[str, ...]
+    paths: tuple[Path, ...]
+    targets: tuple[Target, ...]
+    found: tuple[Detections, ...]
 
 
 def evaluate(
@@ -54,12 +74,24 @@ def evaluate(
     Raises:
         InputError: for no images, none that can be read, or no class name in common.
     """
+    return score(detector, data, batch_size=batch_size, progress=progress).metrics
+
+
+def score(
+    detector: Detector,
+    data: LabelledImages,
+    *,
+    batch_size: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> Scored:
+    """As :func:`evaluate`, with targets and detections for a closer look; the network runs once."""
     if not len(data):
         raise InputError("data: found no images, wanted at least one; check the folder and the split")
     items = [data[index] for index in range(len(data))]
     class_agnostic = detector.kind == "proposals"
     faults = [] if class_agnostic else _unknown_classes(detector.names, data.names, items)
 
+    read: list[Path] = []
     targets: list[Target] = []
     found: list[Detections] = []
     seconds = 0.0
@@ -69,6 +101,7 @@ def evaluate(
         detector, paths, unreadable, threshold=None, batch_size=batch_size, progress=progress
     )
     for prediction in stream:
+        read.append(prediction.path)
         targets.append(items[prediction.index][1])
         found.append(prediction.detections)
         seconds += prediction.seconds
@@ -79,8 +112,10 @@ def evaluate(
     if class_agnostic:
         metrics = proposal_metrics(targets, found)
     else:
-        metrics = coco_metrics(targets, [_renumbered(d, data.names) for d in found], data.names)
-    return replace(metrics, seconds_per_image=seconds / len(found), faults=(*faults, *unreadable))
+        found = [_renumbered(d, data.names) for d in found]
+        metrics = coco_metrics(targets, found, data.names)
+    metrics = replace(metrics, seconds_per_image=seconds / len(found), faults=(*faults, *unreadable))
+    return Scored(metrics, tuple(data.names), tuple(read), tuple(targets), tuple(found))
 
 
 def _unknown_classes(

@@ -19,6 +19,7 @@ from masu.export.write import SUFFIXES
 from masu.ops.images import InputPolicy
 from masu.records import Detections
 from masu.runtime import ENTRY, Description, Engine, Model
+from masu.thresholds import Threshold, check_threshold
 
 
 class ExportedDetector:
@@ -37,16 +38,18 @@ class ExportedDetector:
             model = Model(path, engine)
             self._run, self.description = model.run, model.description
         described = self.description
-        self.names, self.kind = described.names, described.kind
+        self.names, self.kind, self.thresholds = described.names, described.kind, described.thresholds
         flat = (0.0,) * (described.channels or 3)
         self.input = InputPolicy(
             described.min_size, described.max_size, flat, flat, channels=described.channels
         )
 
     def predict(
-        self, images: Sequence[Tensor], threshold: float | None = None, batch_size: int = 1
+        self, images: Sequence[Tensor], threshold: Threshold | None = None, batch_size: int = 1
     ) -> list[Detections]:
         """See :meth:`Detector.predict`; images of one size run together."""
+        if threshold is not None:
+            check_threshold(threshold, self.names)
         found: dict[int, Detections] = {}
         for start in range(0, len(images), batch_size):
             part = images[start : start + batch_size]

@@ -1,0 +1,34 @@
+"""Smallest scores of what is shown: one number, or one per class by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from numbers import Real
+from typing import TypeAlias
+
+from masu.errors import InputError, listed
+
+Threshold: TypeAlias = float | Mapping[str, float]
+"""A score in 0..1 for all classes, or class name → score; a class without one has ``DEFAULT_THRESHOLD``."""
+
+DEFAULT_THRESHOLD = 0.5
+"""Smallest score shown where neither the user nor the model says another."""
+
+
+def check_threshold(threshold: Threshold, names: Sequence[str]) -> None:
+    """Refuse a score outside 0..1 and a class that ``names`` lacks.
+
+    Raises:
+        InputError: for either.
+    """
+    scores = threshold if isinstance(threshold, Mapping) else {None: threshold}
+    for name, score in scores.items():
+        thing = "threshold" if name is None else f"threshold of class {name!r}"
+        if name is not None and name not in names:
+            raise InputError(f"{thing}: found no such class, wanted one of {listed(names)}")
+        if not _is_number(score) or not 0 <= score <= 1:
+            raise InputError(f"{thing}: found {score!r}, wanted a score from 0 to 1")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real)  # also NumPy's
