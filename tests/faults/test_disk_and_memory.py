@@ -1,6 +1,6 @@
 """A disk that fills up, a folder that becomes read-only, memory that does not suffice.
 
-Needs the right to mount a small file system in memory: without it these tests fail and say so.
+Needs the right to mount a small file system in memory and to chattr: without it these tests fail and say so.
 """
 
 import resource
@@ -16,12 +16,11 @@ from tests.runs import Run, assert_alike, assert_consistent
 SETTINGS = TrainSettings(epochs=3, image_size=64, batch_size=1, learning_rate=1e-3)
 
 
-def mount(*arguments):
-    done = subprocess.run(["mount", *arguments], capture_output=True, text=True)
+def command(*arguments):
+    done = subprocess.run(arguments, capture_output=True, text=True)
     if done.returncode:
-        pytest.fail(
-            f"NOT TESTED, mounting is impossible here (run as root): {done.stderr.strip()}", pytrace=False
-        )
+        said = f"NOT TESTED, {arguments[0]} is impossible here (run as root): {done.stderr.strip()}"
+        pytest.fail(said, pytrace=False)
 
 
 @pytest.fixture
@@ -36,7 +35,7 @@ def disk(tmp_path):
     """A file system in memory; tests set its size."""
     place = tmp_path / "disk"
     place.mkdir()
-    mount("-t", "tmpfs", "-o", "size=2g", "tmpfs", str(place))
+    command("mount", "-t", "tmpfs", "-o", "size=2g", "tmpfs", str(place))
     yield place
     subprocess.run(["umount", "-l", str(place)], check=True)
 
@@ -51,7 +50,7 @@ def test_a_disk_that_fills_up(coins, whole, disk, figures, share):
     out = disk / "run"
     state = (whole / "resume.safetensors").stat().st_size
     need = megabytes(whole) * 1e6 + state  # the new state stands beside the two others
-    mount("-o", f"remount,size={int(need * share)}", str(disk))
+    command("mount", "-o", f"remount,size={int(need * share)}", str(disk))
     code, said = Run(coins, out, SETTINGS).end()
     assert code == 1
     assert said.count("\n") == 1
@@ -64,37 +63,50 @@ def test_a_disk_that_fills_up(coins, whole, disk, figures, share):
         assert said.endswith("of its steps: go on from there with --resume\n")
     else:
         assert said.endswith("nothing was learnt yet\n")
-    mount("-o", "remount,size=2g", str(disk))
+    command("mount", "-o", "remount,size=2g", str(disk))
     code, said = Run(coins, out, SETTINGS, resume=kept).end()
     assert (code, said) == (0, "")
     assert_alike(whole, out)
     figures(full_disks_survived=1, bits_that_differ=0)
 
 
-def test_a_folder_that_becomes_read_only(coins, whole, disk, figures):
+def test_a_folder_that_becomes_unwritable_while_training_runs(coins, whole, tmp_path, figures):
+    """By chattr +i, which stops root as well; a read-only remount is refused while the run holds its lock."""
+    out = tmp_path / "run"
+    run = Run(coins, out, SETTINGS)
+    run.until("step", 2)
+    command("chattr", "+i", str(out))
+    try:
+        code, said = run.end()
+    finally:
+        command("chattr", "-i", str(out))
+    assert code == 1
+    assert said.count("\n") == 1
+    assert ": found operation not permitted, wanted a folder with room that can be written to" in said
+    assert said.endswith("of its steps: go on from there with --resume\n")
+    assert_consistent(out)
+    assert Run(coins, out, SETTINGS, resume=True).end() == (0, "")
+    assert_alike(whole, out)
+    figures(unwritable_folders_survived=1, bits_that_differ=0)
+
+
+def test_a_read_only_disk(coins, whole, disk, figures):
     out = disk / "run"
     run = Run(coins, out, SETTINGS)
     run.until("step", 2)
-    while run.process.poll() is None:  # refused while a file is open for writing
-        if subprocess.run(["mount", "-o", "remount,ro", str(disk)], capture_output=True).returncode == 0:
-            break
-    code, said = run.end()
-    assert code == 1
-    assert said.count("\n") == 1
-    assert ": found read-only file system, wanted a folder with room that can be written to" in said
-    assert said.endswith("of its steps: go on from there with --resume\n")
-    assert_consistent(out)
+    run.kill()
+    command("mount", "-o", "remount,ro", str(disk))
     code, said = Run(coins, out, SETTINGS, resume=True).end()
     assert (code, said) == (
         1,
         f"error: {out}/lock: found read-only file system, wanted a folder with room that can be written to; the file "
         "is as it was before\n",
     )
-    mount("-o", "remount,rw", str(disk))
-    code, said = Run(coins, out, SETTINGS, resume=True).end()
-    assert (code, said) == (0, "")
+    command("mount", "-o", "remount,rw", str(disk))
+    assert_consistent(out)
+    assert Run(coins, out, SETTINGS, resume=True).end() == (0, "")
     assert_alike(whole, out)
-    figures(read_only_folders_survived=1, bits_that_differ=0)
+    figures(read_only_disks_survived=1, bits_that_differ=0)
 
 
 def test_memory_that_does_not_suffice(coins, whole, tmp_path, figures):
