@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint parity bench clean
+.PHONY: demo test test-faults lint parity bench clean
 
 demo: $(VENV)/.installed
 	rm -rf demo
@@ -15,6 +15,10 @@ test: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest --cov --cov-report=term:skip-covered
+
+# Kills, full disks, damaged files: the figures of docs/reliability.md. As root, since it mounts a small disk.
+test-faults: $(VENV)/.installed
+	$(BIN)/pytest tests/faults --figures docs/reliability.json
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check --fix .

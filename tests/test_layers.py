@@ -12,17 +12,19 @@ import masu
 SOURCE = Path(masu.__file__).parent
 ROOMS = {
     "errors": set(),
+    "atomic": {"errors"},
     "thresholds": {"errors"},
     "records": {"errors", "thresholds"},
     "ops": {"errors", "records"},
     "data": {"errors", "records", "ops"},
     "nets": {"errors", "records", "ops"},
-    "detectors": {"errors", "thresholds", "records", "ops", "data", "nets"},
+    "detectors": {"errors", "atomic", "thresholds", "records", "ops", "data", "nets"},
     "runtime": {"errors", "thresholds", "data"},
     "export": {"errors", "records", "ops", "data", "nets", "detectors", "runtime"},
     "drawing": {"errors", "records", "ops", "data"},
     "verbs": {
         "errors",
+        "atomic",
         "thresholds",
         "records",
         "ops",

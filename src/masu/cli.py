@@ -80,6 +80,9 @@ def cli() -> None:
 @click.option("--flip-vertical", is_flag=True, help="Also flip upside down (cells, aerial pictures).")
 @click.option("--no-flip", is_flag=True, help="Never flip (letters, digits, signs).")
 @click.option("--eval-every", type=int, default=1, show_default=True, help="Epochs between evaluations.")
+@click.option(
+    "--on-nonfinite", default="stop", show_default=True, help="stop, or skip: steps without finite loss."
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Start of all randomness.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run. Default: runs/train-N.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out.")
@@ -115,6 +118,7 @@ def train(
     flip_vertical: bool,
     no_flip: bool,
     eval_every: int,
+    on_nonfinite: Any,
     seed: int,
     out: Path | None,
     resume: bool,
@@ -157,6 +161,7 @@ def train(
             horizontal_flip=0.0 if no_flip else 0.5, vertical_flip=0.5 if flip_vertical else 0.0
         ),
         evaluate_every=eval_every,
+        on_nonfinite=on_nonfinite,
         seed=seed,
     )
     if weights == "auto" and not installed(backbone_of(settings)):

@@ -124,18 +124,20 @@ def test_save_replaces_a_file_and_leaves_nothing_beside_it(detector, tmp_path):
     assert load(str(path)).names == tuple(NAMES)
 
 
-@pytest.mark.parametrize("broken", ["save_file", "replace"])
+@pytest.mark.parametrize("broken", ["fsync", "replace"])
 def test_a_failed_save_leaves_the_old_file_whole(detector, tmp_path, monkeypatch, broken):
     def fail(*arguments):
-        raise OSError("disk full")
+        raise OSError(28, "No space left on device")
 
     path = tmp_path / "best.safetensors"
     path.write_text("old")
-    monkeypatch.setattr(
-        *{"save_file": (safetensors.torch, "save_file"), "replace": (os, "replace")}[broken], fail
-    )
-    with pytest.raises(OSError, match="disk full"):
+    monkeypatch.setattr(os, broken, fail)
+    with pytest.raises(InputError) as caught:
         save(detector, path)
+    assert str(caught.value).startswith(f"{path}: found no space left on device")
+    assert str(caught.value).endswith(
+        ", wanted a folder with room that can be written to; the file is as it was before"
+    )
     assert os.listdir(tmp_path) == ["best.safetensors"]
     assert path.read_text() == "old"
 
@@ -456,7 +458,7 @@ def test_thresholds_that_cannot_be_stored_leave_the_file_whole(saved, tmp_path, 
         raise OSError("disk full")
 
     monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(InputError, match="disk full"):
         build_module.store_thresholds(saved, {"red cell": 0.5})
     assert saved.read_bytes() == before
     assert os.listdir(saved.parent) == [saved.name]

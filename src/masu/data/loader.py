@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as Indexed
 
 from masu.data.bands import image_size, read_pixels
@@ -22,6 +20,7 @@ from masu.data.dataset import Dataset, Fault
 from masu.data.pictures import UnreadableImageError
 from masu.data.reading import fit_box
 from masu.data.transforms import Augmentation, augment
+from masu.data.workers import read_ahead
 from masu.errors import bad_input
 from masu.records import Target
 
@@ -67,6 +66,7 @@ def epoch_batches(
     start: int = 0,
     workers: int = 0,
     on_fault: Callable[[Fault], None] | None = None,
+    on_lost: Callable[[str], None] | None = None,
 ) -> Iterator[Batch]:
     """The batches of one epoch in random order.
 
@@ -89,15 +89,18 @@ def epoch_batches(
         on_fault: called with each image that cannot be read and is skipped, and with each box that had to
             be cut to its image. Its batch is smaller by that image; a batch left empty is passed over, and
             ``Batch.number`` counts it nonetheless. Default: an image that cannot be read raises.
+        on_lost: told of workers that were killed or hang and were replaced; see
+            :func:`masu.data.workers.read_ahead`. Default: it raises.
 
     Raises:
-        InputError: an image that cannot be read, if there is no ``on_fault``; a number out of range.
+        InputError: an image that cannot be read, if there is no ``on_fault``; a number out of range; lost
+            workers, if there is no ``on_lost`` or they are too many.
     """
     count = batch_count(dataset, batch_size)
     _at_least("start", start, 0)
     _at_least("workers", workers, 0)
     plan = _Plan(dataset, batch_size, seed, epoch, augmentation, channels)
-    for part in _in_order(plan, range(start, count), min(workers, os.cpu_count() or 1)):
+    for part in _in_order(plan, range(start, count), min(workers, os.cpu_count() or 1), on_lost):
         for fault in part.faults:
             if on_fault is not None:
                 on_fault(fault)
@@ -207,24 +210,12 @@ def _of_like_shape(
     return batches
 
 
-def _in_order(plan: _Plan, numbers: range, workers: int) -> Iterable[_Part]:
-    if workers == 0 or len(numbers) == 0:
+def _in_order(
+    plan: _Plan, numbers: range, workers: int, on_lost: Callable[[str], None] | None
+) -> Iterable[_Part]:
+    if workers == 0:
         return (plan[number] for number in numbers)
-    loader: DataLoader[_Part] = DataLoader(
-        plan,
-        batch_size=None,
-        sampler=numbers,
-        num_workers=min(workers, len(numbers)),
-        collate_fn=_as_it_is,
-        generator=torch.Generator(),
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 and later: fork beside threads
-        return iter(loader)
-
-
-def _as_it_is(part: Any) -> Any:
-    return part
+    return read_ahead(plan, numbers, workers, on_lost)
 
 
 def _packed(target: Target) -> _Packed:

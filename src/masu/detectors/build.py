@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 import masu
+from masu.atomic import write_whole
 from masu.detectors.detector import Detector
 from masu.detectors.faster_rcnn import FasterRCNN, FasterRCNNConfig
 from masu.detectors.pretrained import fill_pretrained
@@ -121,6 +122,9 @@ def save(detector: Detector, path: str | os.PathLike[str]) -> None:
     """Write a detector with its class names and settings to one safetensors file.
 
     The file appears whole or not at all: it is written beside its place and then renamed.
+
+    Raises:
+        InputError: where it cannot be written; an earlier file is left as it was.
     """
     if type(detector).__name__ not in CONFIGS:
         raise TypeError(f"detector: found {type(detector).__name__}, wanted a detector of masu")
@@ -136,7 +140,7 @@ def save(detector: Detector, path: str | os.PathLike[str]) -> None:
         metadata["thresholds"] = json.dumps(dict(detector.thresholds))
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in detector.state_dict().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    _write(path, metadata, tensors)
+    write_whole(path, [safetensors.torch.save(tensors, metadata)])
 
 
 def store_thresholds(path: str | os.PathLike[str], thresholds: Mapping[str, float]) -> None:
@@ -157,16 +161,7 @@ def store_thresholds(path: str | os.PathLike[str], thresholds: Mapping[str, floa
     metadata.pop("thresholds", None)
     if thresholds:
         metadata["thresholds"] = json.dumps(dict(thresholds))
-    _write(path, metadata, tensors)
-
-
-def _write(path: Path, metadata: dict[str, str], tensors: dict[str, Tensor]) -> None:
-    part = path.with_name(path.name + ".part")
-    try:
-        safetensors.torch.save_file(tensors, part, metadata)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_whole(path, [safetensors.torch.save(tensors, metadata)])
 
 
 def load(path: str | os.PathLike[str]) -> Detector:

@@ -18,6 +18,7 @@ from masu.ops.images import InputPolicy
 OptimizerName = Literal["sgd", "adamw"]
 Schedule = Literal["cosine", "one-cycle", "constant"]
 Anchors = Literal["model", "auto"]
+OnNonfinite = Literal["stop", "skip"]
 
 EPOCHS = 20
 """Passes over the data where neither epochs nor a time budget are given."""
@@ -66,6 +67,8 @@ class TrainSettings:
         augmentation: random changes of the training images.
         evaluate_every: epochs between evaluations on the validation images; the last epoch always is one.
         patience: evaluations without a better AP after which training stops; None: never.
+        on_nonfinite: what a loss or gradient that is not finite does: ``"stop"`` the training, or ``"skip"``
+            the step.
         seed: start of all randomness.
     """
 
@@ -94,6 +97,7 @@ class TrainSettings:
     augmentation: Augmentation = field(default_factory=Augmentation)
     evaluate_every: int = 1
     patience: int | None = None
+    on_nonfinite: OnNonfinite = "stop"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -113,10 +117,17 @@ class TrainSettings:
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise InputError(f"--{flag}: found {value}, wanted a number above 0")
-        for name, kinds in (("optimizer", OptimizerName), ("schedule", Schedule), ("anchors", Anchors)):
+        for name, kinds in (
+            ("optimizer", OptimizerName),
+            ("schedule", Schedule),
+            ("anchors", Anchors),
+            ("on_nonfinite", OnNonfinite),
+        ):
             value = getattr(self, name)
             if value is not None and value not in get_args(kinds):
-                raise InputError(f"--{name}: found {value!r}, wanted {' or '.join(get_args(kinds))}")
+                raise InputError(
+                    f"--{name.replace('_', '-')}: found {value!r}, wanted {' or '.join(get_args(kinds))}"
+                )
         if self.box_loss is not None and self.box_loss not in BOX_LOSSES:
             raise InputError(f"--box-loss: found {self.box_loss!r}, wanted one of {', '.join(BOX_LOSSES)}")
         if self.weights == "none" and (self.frozen_stride or self.frozen_norms):

@@ -1,49 +1,80 @@
-"""Where a training run is, in one file: weights, optimizer and counters of the same step."""
+"""Where a training run is: weights, optimizer and counters of the same step, to and from a checkpoint."""
 
 from __future__ import annotations
 
 import json
-import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import safetensors
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from masu.detectors.detector import Detector
 from masu.errors import InputError
+from masu.verbs.checkpoint import Checkpoint, Content, damage, metadata_of
+
+MAY_CHANGE = ("on_nonfinite",)
+"""Settings that a resumed run may have otherwise: they decide nothing that has already happened."""
 
 
 @dataclass
 class RunState:
-    """Where a run is: everything a resumed run needs beside weights and optimizer."""
+    """Where a run is: everything a resumed run needs beside weights and optimizer.
+
+    Attributes:
+        epoch: number of the epoch, from 0.
+        step: number of the next step in it.
+        seconds: of training so far, evaluation not counted.
+        learning_rate: of the last step.
+        images: seen in this epoch, those of skipped steps not counted.
+        sums: of the epoch's loss terms over these images.
+        epoch_seconds: of training in this epoch.
+        skipped: steps of this epoch that were left out.
+        skipped_in_a_row: steps left out since the last one that was not.
+        history: one row per finished epoch.
+        best: the best score.
+        best_epoch: where it was reached, from 1 as in the history; 0 before the first.
+        without_better: evaluations since then.
+        gave_up: too many of them.
+    """
 
     epoch: int = 0
     step: int = 0
     seconds: float = 0.0
-    best: float = -1.0
+    learning_rate: float = 0.0
     images: int = 0
     sums: dict[str, float] = field(default_factory=dict)
     epoch_seconds: float = 0.0
+    skipped: int = 0
+    skipped_in_a_row: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
+    best: float = -1.0
+    best_epoch: int = 0
     without_better: int = 0
     gave_up: bool = False
 
-    def add(self, losses: dict[str, Tensor], images: int, number: int, seconds: float) -> None:
-        """Count step ``number`` of the epoch."""
+    def add(self, losses: dict[str, Tensor], images: int) -> None:
+        """Count the losses of a step, means over so many images."""
         for name, value in losses.items():
             self.sums[name] = self.sums.get(name, 0.0) + value.item() * images
         self.images += images
+        self.skipped_in_a_row = 0
+
+    def skip(self) -> None:
+        """Count a step that was left out."""
+        self.skipped += 1
+        self.skipped_in_a_row += 1
+
+    def next_step(self, number: int, seconds: float) -> None:
+        """Step ``number`` of the epoch is over."""
         self.step = number + 1
         self.seconds += seconds
         self.epoch_seconds += seconds
 
     def _means(self) -> dict[str, float]:
-        terms = {name: total / self.images for name, total in self.sums.items()}
+        terms = {name: total / max(self.images, 1) for name, total in self.sums.items()}
         return {"loss": sum(terms.values()), **terms}
 
     def progress(self, epochs: int | None, done: float) -> dict[str, Any]:
@@ -60,93 +91,139 @@ class RunState:
     def row(self) -> dict[str, Any]:
         """What is kept of a whole epoch."""
         if self.images == 0:
-            raise InputError(
-                "training images: found none that can be read in a whole epoch, wanted at least one"
-            )
+            found = "none with a finite loss" if self.skipped else "none that can be read"
+            raise InputError(f"training images: found {found} in a whole epoch, wanted at least one")
         return {
             "epoch": self.epoch + 1,
             **self._means(),
+            "skipped": self.skipped,
             "seconds": self.seconds,
             "images_per_second": self.images / self.epoch_seconds,
+            "learning_rate": self.learning_rate,
         }
 
-    def next_epoch(self) -> None:
-        """Begin the next epoch at its first step."""
+    def end_epoch(
+        self, row: dict[str, Any], score: float | None, validated: bool, patience: int | None
+    ) -> None:
+        """Keep an epoch's row, note whether it is the best, and begin the next epoch at its first step.
+
+        Args:
+            row: what is kept of the epoch.
+            score: its validation score; None where it was not evaluated.
+            validated: there are validation images; without them the last epoch counts as the best.
+            patience: evaluations without a better score after which the run gives up; None: never.
+        """
+        better = not validated or (score is not None and score > self.best)
+        self.history.append(row)
+        if better:
+            self.best, self.best_epoch = -1.0 if score is None else score, row["epoch"]
+        if score is not None and patience is not None:
+            self.without_better = 0 if better else self.without_better + 1
+            self.gave_up = self.without_better >= patience
         self.epoch += 1
-        self.step = self.images = 0
+        self.step = self.images = self.skipped = 0
         self.epoch_seconds = 0.0
         self.sums = {}
 
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file so that it appears whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+    @property
+    def at_best(self) -> bool:
+        """The weights are those of the best epoch: it has just ended."""
+        return self.step == 0 and self.epoch > 0 and self.best_epoch == self.epoch
 
 
-def write_state(
-    path: Path,
-    detector: Detector,
-    judged: Detector,
-    optimizer: torch.optim.Optimizer,
-    state: RunState,
-    settings: dict[str, Any],
-) -> None:
-    """Weights, their average, optimizer and counters in one file, so that all are of the same step."""
-    tensors = {f"model.{name}": tensor for name, tensor in detector.state_dict().items()}
-    if judged is not detector:
-        tensors |= {f"average.{name}": tensor for name, tensor in judged.state_dict().items()}
-    for i, values in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{i}.{name}": v for name, v in values.items() if v is not None}
-    metadata = {"state": json.dumps(asdict(state)), "settings": json.dumps(settings)}
-    part = path.with_name(path.name + ".part")
-    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    safetensors.torch.save_file(contiguous, part, metadata)
-    os.replace(part, path)
+class RunFile:
+    """``RUN/resume.safetensors``: detector, its average, optimizer and counters, all of the same step.
 
-
-@torch.no_grad()
-def read_state(
-    path: Path,
-    detector: Detector,
-    judged: Detector,
-    optimizer: torch.optim.Optimizer,
-    settings: dict[str, Any],
-) -> RunState:
-    """Put a run's state back into detector, averaged detector (or the same one) and optimizer.
-
-    Raises:
-        InputError: for a damaged file, or settings other than those the run was started with.
+    Args:
+        out: folder of the run.
+        every: seconds between two checkpoints within an epoch.
+        detector: the one in training.
+        judged: the averaged one, or the same.
+        optimizer: of the detector.
+        settings: of the run, as JSON has them; a resumed run must have the same but for :data:`MAY_CHANGE`.
     """
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            metadata = file.metadata()
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: found a damaged file ({error}), wanted the state of a training") from None
-    earlier = json.loads(metadata["settings"])
-    now = json.loads(json.dumps(settings))
-    changed = [name for name in now if now[name] != earlier.get(name)]
-    if changed:
-        raise InputError(
-            f"{path}: found {changed[0]} {earlier.get(changed[0])!r} in the run and {now[changed[0]]!r} now, "
-            "wanted the same settings; resume with the options that the run was started with"
-        )
-    for part, filled in (("model.", detector), ("average.", judged)):
-        found = {name.removeprefix(part): t for name, t in tensors.items() if name.startswith(part)}
-        if found:
-            filled.load_state_dict(found)
-    values: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        if name.startswith("optimizer."):
-            _, i, key = name.split(".", 2)
-            values.setdefault(int(i), {})[key] = tensor
-    trained = [p for group in optimizer.param_groups for p in group["params"]]
-    for i, kept in values.items():
-        # laid out in memory as its parameter: AdamW goes through both without looking at strides
-        for key, tensor in kept.items():
-            if tensor.shape == trained[i].shape:
-                kept[key] = torch.empty_like(trained[i]).copy_(tensor)
-    optimizer.load_state_dict({"state": values, "param_groups": optimizer.state_dict()["param_groups"]})
-    return RunState(**json.loads(metadata["state"]))
+
+    def __init__(
+        self,
+        out: Path,
+        every: float,
+        detector: Detector,
+        judged: Detector,
+        optimizer: torch.optim.Optimizer,
+        settings: dict[str, Any],
+    ) -> None:
+        self.checkpoint = Checkpoint(out / "resume.safetensors", every)
+        self.detector, self.judged, self.optimizer = detector, judged, optimizer
+        self.settings = json.loads(json.dumps(settings))
+
+    def due(self) -> bool:
+        """Whether it is time for a checkpoint within an epoch."""
+        return self.checkpoint.due()
+
+    def write(self, state: RunState) -> None:
+        """Write everything as it is now.
+
+        Raises:
+            InputError: where that is impossible; what was written earlier is left as it was.
+        """
+        tensors = {f"model.{name}": tensor for name, tensor in self.detector.state_dict().items()}
+        if self.judged is not self.detector:
+            tensors |= {f"average.{name}": tensor for name, tensor in self.judged.state_dict().items()}
+        for i, values in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{i}.{name}": v for name, v in values.items() if v is not None}
+        metadata = {"state": json.dumps(asdict(state)), "settings": json.dumps(self.settings)}
+        self.checkpoint.write(Content(tensors, metadata))
+
+    @torch.no_grad()
+    def read(self, say: Callable[[str], None]) -> RunState:
+        """Put the last state that is whole back into detector, averaged detector and optimizer.
+
+        Args:
+            say: told where that is not the newest.
+
+        Raises:
+            InputError: where none is whole, or for settings other than those the run was started with.
+        """
+        tensors, metadata = self.checkpoint.read(say)
+        self._same_settings(json.loads(metadata["settings"]))
+        for part, filled in (("model.", self.detector), ("average.", self.judged)):
+            found = {name.removeprefix(part): t for name, t in tensors.items() if name.startswith(part)}
+            if found:
+                filled.load_state_dict(found)
+        values: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in tensors.items():
+            if name.startswith("optimizer."):
+                _, i, key = name.split(".", 2)
+                values.setdefault(int(i), {})[key] = tensor
+        trained = [p for group in self.optimizer.param_groups for p in group["params"]]
+        for index, kept in values.items():
+            # laid out in memory as its parameter: AdamW goes through both without looking at strides
+            for key, tensor in kept.items():
+                if tensor.shape == trained[index].shape:
+                    kept[key] = torch.empty_like(trained[index]).copy_(tensor)
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": values, "param_groups": groups})
+        return RunState(**json.loads(metadata["state"]))
+
+    def _same_settings(self, earlier: dict[str, Any]) -> None:
+        now = self.settings
+        changed = [n for n in now if now[n] != earlier.get(n) and n not in MAY_CHANGE]
+        if changed:
+            raise InputError(
+                f"{self.checkpoint.path}: found {changed[0]} {earlier.get(changed[0])!r} in the run and "
+                f"{now[changed[0]]!r} now, wanted the same settings; resume with the options that the run "
+                "was started with"
+            )
+
+
+def intact(out: Path) -> str:
+    """What a run's folder holds to go on from, for the end of an error's line."""
+    file = Checkpoint(out / "resume.safetensors", 0.0)
+    for path in (file.path, file.before):
+        if damage(path) is None:
+            state = RunState(**json.loads(metadata_of(path)["state"]))
+            return (
+                f"{path} holds the state of epoch {state.epoch + 1} after {state.step} of its steps: "
+                "go on from there with --resume"
+            )
+    return "nothing was learnt yet"

@@ -1,0 +1,183 @@
+"""Tensors and text that outlive a kill: a safetensors file with a checksum, and the one before it.
+
+The new file is written beside, brought to the disk, read back and compared with its checksum; only then the
+present file becomes the one before and the new one takes its place. So at every moment one file is whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import safetensors
+import torch
+from torch import Tensor
+
+from masu.atomic import WriteError, put_in_place, write_part
+from masu.errors import InputError, bad_input
+
+MOST_TIME = 0.02
+"""Largest share of a run that is spent on checkpoints within its epochs."""
+
+CHECKSUM = "sha256"
+"""The entry of a file's metadata that holds the sum over everything else."""
+
+_DTYPES = {
+    torch.float32: "F32",
+    torch.float64: "F64",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
+
+
+class Content(NamedTuple):
+    """What a file holds."""
+
+    tensors: dict[str, Tensor]
+    metadata: dict[str, str]
+
+
+class Checkpoint:
+    """A file and the one before it, ``NAME.safetensors`` and ``NAME-before.safetensors``.
+
+    Args:
+        path: the file.
+        every: seconds between two writings that :meth:`due` asks for, more where writing takes long; 0 always
+            asks.
+    """
+
+    def __init__(self, path: Path, every: float) -> None:
+        self.path, self.every = path, every
+        self.before = path.with_stem(f"{path.stem}-before")
+        self._present_is_good = True
+        self._written, self._took = time.monotonic(), 0.0
+
+    def due(self) -> bool:
+        """Whether it is time to write again."""
+        pause = max(self.every, self._took / MOST_TIME) if self.every else 0.0
+        return time.monotonic() - self._written >= pause
+
+    def write(self, content: Content) -> None:
+        """Replace the file by a new one, once that has been read back.
+
+        Raises:
+            WriteError: where it cannot be written or reads otherwise than it was written; both files are
+                as they were.
+        """
+        start = time.monotonic()
+        part = write_part(self.path, _chunks(content))
+        try:
+            fault = damage(part)
+            if fault is not None:
+                found = f"{fault} on reading back"
+                raise WriteError(str(bad_input(part, found, "what was written", "check the disk")))
+            if self._present_is_good and self.path.exists():
+                put_in_place(self.path, self.before)
+            put_in_place(part, self.path)
+        finally:
+            with suppress(OSError):
+                part.unlink()  # where it is not in its place
+        self._present_is_good = True
+        self._written = time.monotonic()
+        self._took = self._written - start
+
+    def read(self, say: Callable[[str], None]) -> Content:
+        """The file's content, or that of the one before where the file is damaged, of which ``say`` is told.
+
+        Raises:
+            InputError: where both are damaged or missing.
+        """
+        faults: list[str] = []
+        for path in (self.path, self.before):
+            fault = damage(path)
+            if fault is None:
+                self._present_is_good = path == self.path
+                if faults:
+                    say(f"{faults[0]}; going on from {path}, the checkpoint before it")
+                return _read(path)
+            faults.append(f"{path}: found {fault}")
+        raise InputError(
+            f"{'; '.join(faults)}; wanted the state of a training in one of them; start anew in another "
+            "folder (--out)"
+        )
+
+
+def damage(path: Path) -> str | None:
+    """What is wrong with a file, or None; every byte is read."""
+    if not path.is_file():
+        return "no such file"
+    try:
+        with path.open("rb") as file:
+            if hasattr(os, "posix_fadvise"):  # from the disk, not from memory
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            size = int.from_bytes(file.read(8), "little")
+            if not 0 < size <= path.stat().st_size:
+                return "a damaged file (truncated)"
+            header = json.loads(file.read(size))
+            wanted = header["__metadata__"].pop(CHECKSUM)
+            found = hashlib.sha256(_canonical(header))
+            while data := file.read(1 << 20):
+                found.update(data)
+    except OSError as error:
+        return f"a file that cannot be read ({error.strerror})"
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return "a damaged file (its header cannot be read)"
+    return None if found.hexdigest() == wanted else "a damaged file (its checksum differs)"
+
+
+def metadata_of(path: Path) -> dict[str, str]:
+    """The texts of a file that is whole, without reading its tensors."""
+    with path.open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    found: dict[str, str] = header["__metadata__"]
+    return found
+
+
+def _read(path: Path) -> Content:
+    with safetensors.safe_open(path, framework="pt") as file:
+        # copies: the file's own memory would keep its place on the disk after it has been replaced
+        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+        return Content(tensors, file.metadata())
+
+
+def _chunks(content: Content) -> Iterator[bytes | memoryview]:
+    """The bytes of a safetensors file, tensor by tensor, so that no second copy of all is made."""
+    tensors = {name: t.detach().cpu().contiguous() for name, t in content.tensors.items()}
+    names = sorted(
+        tensors, key=lambda name: (-tensors[name].element_size(), name)
+    )  # aligned, as the format wants
+    header: dict[str, Any] = {"__metadata__": dict(content.metadata)}
+    end = 0
+    for name in names:
+        tensor = tensors[name]
+        start, end = end, end + tensor.numel() * tensor.element_size()
+        shape = list(tensor.shape)
+        header[name] = {"dtype": _DTYPES[tensor.dtype], "shape": shape, "data_offsets": [start, end]}
+    data = [_bytes(tensors[name]) for name in names]
+    checksum = hashlib.sha256(_canonical(header))
+    for part in data:
+        checksum.update(part)
+    header["__metadata__"][CHECKSUM] = checksum.hexdigest()
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    yield len(text).to_bytes(8, "little")
+    yield text
+    yield from data
+
+
+def _bytes(tensor: Tensor) -> memoryview:
+    return tensor.reshape(-1).view(torch.uint8).numpy().data
+
+
+def _canonical(header: dict[str, Any]) -> bytes:
+    return json.dumps(header, sort_keys=True).encode()
