@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import asdict
 
+import numpy as np
 import onnx
 import pytest
 import torch
@@ -14,6 +15,7 @@ import masu
 from masu import InputError, read_dataset
 from masu.cli import cli
 from masu.export import write as writing
+from masu.export.quantize import quantize
 from masu.runtime import ENTRY
 from masu.verbs import export as exporting
 from masu.verbs.export import export
@@ -98,12 +100,41 @@ def test_eight_bits(small, quicker, coins, tmp_path):
     detector = masu.build("faster_rcnn_lite0_fpn", names, "none")
     detector.load_state_dict(small.state_dict())
     train, val = (read_dataset(coins, split, names=names) for split in ("train", "val"))
-    report = export(detector.eval(), tmp_path / "a.onnx", data=val, int8=train)
-    assert report.int8
+    report = export(detector.eval(), tmp_path / "a.onnx", data=val, int8=train, max_ap_loss=1)
+    assert (report.int8, report.spared) == (True, 0)
     assert report.bytes < 0.5 * sum(p.numel() * 4 for p in detector.parameters())
     kinds = {node.op_type for node in onnx.load(tmp_path / "a.onnx").graph.node}
     assert {"QuantizeLinear", "NonMaxSuppression", "RoiAlign"} <= kinds
     assert [f.name for f in tmp_path.iterdir() if f.name.startswith(("a", "."))] == ["a.onnx"]
+
+
+def test_the_first_convolutions_are_spared_and_the_others_not(onnx_file, tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, (1, 90, 120, 3), np.uint8)
+    quantize(onnx_file, [image], tmp_path / "a.onnx", 8)
+    graph = onnx.load(tmp_path / "a.onnx").graph
+    made_by = {output: node.op_type for node in graph.node for output in node.output}
+    weights = [made_by.get(node.input[1]) for node in graph.node if node.op_type == "Conv"]
+    assert len(weights) > 60
+    assert "DequantizeLinear" not in weights[:8]
+    assert set(weights[8:]) == {"DequantizeLinear"}
+
+
+def test_eight_bits_that_lose_too_much_are_refused_after_every_try(
+    small, quicker, coins, tmp_path, monkeypatch
+):
+    detector = masu.build("faster_rcnn_lite0_fpn", (*small.names[:2], "coin"), "none")
+    detector.load_state_dict(small.state_dict())
+    train, val = (read_dataset(coins, split, names=detector.names) for split in ("train", "val"))
+    tried = []
+    monkeypatch.setattr(
+        exporting,
+        "quantize",
+        lambda single, images, out, spared: (tried.append(spared), out.write_bytes(single.read_bytes())),
+    )
+    with pytest.raises(InputError, match="wanted a loss of at most -1 "):
+        export(detector.eval(), tmp_path / "a.onnx", data=val, int8=train, max_ap_loss=-1)
+    assert tried == [0, 8, 16]
+    assert not (tmp_path / "a.onnx").exists()
 
 
 @pytest.mark.parametrize(

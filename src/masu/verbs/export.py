@@ -21,7 +21,7 @@ from masu.detectors.faster_rcnn import FasterRCNN
 from masu.detectors.retinanet import RetinaNet
 from masu.errors import InputError, bad_input
 from masu.export.agreement import NOTHING, Agreement, compare
-from masu.export.quantize import MOST_IMAGES, Array, quantize
+from masu.export.quantize import MOST_IMAGES, SPARED, Array, quantize
 from masu.export.write import SUFFIXES, Target, describe, trace, write
 from masu.verbs.evaluate import evaluate
 from masu.verbs.exported import ExportedDetector, as_floats
@@ -58,6 +58,7 @@ class ExportReport:
         checks: one per batch.
         ap: AP of the detector and of the file on the data given; None without.
         int8: whether it computes in 8 bits; the answers then differ.
+        spared: its first convolutions that do not.
         seconds: for everything.
     """
 
@@ -67,6 +68,7 @@ class ExportReport:
     checks: tuple[Checked, ...]
     ap: tuple[float, float] | None
     int8: bool
+    spared: int
     seconds: float
 
     @property
@@ -122,23 +124,48 @@ def export(
         written = Path(folder) / out.name
         report(f"writing {to}")
         write(program, description, to, written)
-        if int8 is not None:
-            report("calibrating 8 bits")
-            single = written.rename(Path(folder) / "single.onnx")
-            quantize(single, _calibration(int8, detector), written)
-            single.unlink()
+        spared, ap = 0, None
+        if int8 is not None and data is not None:
+            spared, ap = _to_eight_bits(written, detector, int8, data, max_ap_loss, report)
         exported = ExportedDetector(written)
         report("comparing with the detector")
         checks = tuple(_check(detector, exported, photographs, shape) for shape in SHAPES)
         if int8 is None:
             _refuse_differences(checks, to)
-        ap = None if data is None else _compare_ap(detector, exported, data, max_ap_loss, report)
+            ap = None if data is None else (_ap(detector, data, report), _ap(exported, data, report))
+        if ap is not None:
+            _refuse_loss(ap, max_ap_loss)
         files = sorted(Path(folder).glob(f"{out.stem}.*"), key=lambda file: file.suffix)  # .bin before .xml
         size = sum(file.stat().st_size for file in files)
         del exported
         for file in files:
             os.replace(file, out.with_name(file.name))
-    return ExportReport(out, to, size, checks, ap, int8 is not None, time.perf_counter() - started)
+    return ExportReport(out, to, size, checks, ap, int8 is not None, spared, time.perf_counter() - started)
+
+
+def _to_eight_bits(
+    file: Path,
+    detector: Detector,
+    calibration: Dataset,
+    data: Dataset,
+    most: float,
+    report: Callable[[str], None],
+) -> tuple[int, tuple[float, float]]:
+    """Quantise a file in place, sparing as few convolutions as the largest loss of AP allows.
+
+    Returns:
+        How many were spared, and AP of the detector and of the file.
+    """
+    single = file.rename(file.with_name("single.onnx"))
+    images, own, spared, theirs = _images(calibration, detector), _ap(detector, data, report), 0, 0.0
+    for spared in SPARED:
+        report(f"calibrating 8 bits, the first {spared} convolutions spared")
+        quantize(single, images, file, spared)
+        theirs = _ap(ExportedDetector(file), data, report)
+        if own - theirs <= most:
+            break
+    single.unlink()
+    return spared, (own, theirs)
 
 
 def _photographs(detector: Detector, data: Dataset | None) -> list[Tensor]:
@@ -167,7 +194,7 @@ def _photographs(detector: Detector, data: Dataset | None) -> list[Tensor]:
     return images
 
 
-def _calibration(data: Dataset, detector: Detector) -> list[Array]:
+def _images(data: Dataset, detector: Detector) -> list[Array]:
     """Inputs of the graph: evenly spread images."""
     channels, images = detector.input.channels, []
     for index in range(0, len(data), -(-len(data) // MOST_IMAGES)):
@@ -231,22 +258,19 @@ def _refuse_differences(checks: Sequence[Checked], to: str) -> None:
             )
 
 
-def _compare_ap(
-    detector: Detector,
-    exported: ExportedDetector,
-    data: Dataset,
-    most: float,
-    report: Callable[[str], None],
-) -> tuple[float, float]:
-    report(f"evaluating both on {len(data)} images")
-    scores = []
-    for one in (detector, exported):
-        metrics = evaluate(one, data)
-        figure = getattr(metrics, "ap", None)
-        scores.append(float(figure if figure is not None else getattr(metrics, "ar100", None) or 0.0))
-    if scores[0] - scores[1] > most:
+def _ap(detector: Detector | ExportedDetector, data: Dataset, report: Callable[[str], None]) -> float:
+    """AP on the data, of a proposal generator average recall."""
+    which = "the file" if isinstance(detector, ExportedDetector) else "the detector"
+    report(f"evaluating {which} on {len(data)} images")
+    metrics = evaluate(detector, data)
+    figure = getattr(metrics, "ap", None)
+    return float(figure if figure is not None else getattr(metrics, "ar100", None) or 0.0)
+
+
+def _refuse_loss(ap: tuple[float, float], most: float) -> None:
+    own, theirs = ap
+    if own - theirs > most:
         raise InputError(
-            f"export: found AP {scores[1]:.4f} of the file against {scores[0]:.4f} of the detector, wanted a "
-            f"loss of at most {most:g} (--max-ap-loss); no file was written"
+            f"export: found AP {theirs:.4f} of the file against {own:.4f} of the detector, wanted a loss of "
+            f"at most {most:g} (--max-ap-loss); no file was written"
         )
-    return scores[0], scores[1]
