@@ -78,9 +78,9 @@ class Run:
             time.sleep(0.005)
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> int:
-        """Send a signal; returns how the process ended."""
+        """Send a signal; returns how the process ended, with all its workers (they hold its stdout open)."""
         os.kill(self.process.pid, number)
-        return self.end()[0]
+        return self.end(timeout=60)[0]
 
     def end(self, timeout: float = 300) -> tuple[int, str]:
         """Wait for the end: exit code and what was said on stderr."""

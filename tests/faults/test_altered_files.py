@@ -27,7 +27,8 @@ def test_altered_and_truncated_checkpoints_are_recognised(coins, tmp_path, figur
     train(*parts, SETTINGS, tmp_path / "run")
     path = tmp_path / "run" / "resume.safetensors"
     size = path.stat().st_size
-    header = int.from_bytes(path.open("rb").read(8), "little")
+    with path.open("rb") as file:
+        header = int.from_bytes(file.read(8), "little")
     draw = random.Random()
     places = [draw.randrange(8 + header) for _ in range(PLACES // 2)]
     places += [draw.randrange(size) for _ in range(PLACES // 2)]

@@ -42,7 +42,7 @@ WHOLE = []
 
 def test_a_killed_run_goes_on_to_the_same_bits(coins, parts, whole, tmp_path):
     killed = tmp_path / "killed"
-    run = Run(coins, killed, SETTINGS)
+    run = Run(coins, killed, SETTINGS, workers=2)
     run.until("step", 3)
     time.sleep(random.random())
     assert run.kill() == -signal.SIGKILL

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
@@ -65,7 +67,7 @@ def _started(plan: Dataset[T], numbers: range, workers: int) -> Iterator[T]:
         num_workers=min(workers, len(numbers)),
         collate_fn=_as_it_is,
         generator=torch.Generator(),
-        worker_init_fn=_leave_ctrl_c_to_the_training,
+        worker_init_fn=_live_and_die_with_the_training,
     )
     others = set(multiprocessing.active_children())
     with warnings.catch_warnings():
@@ -148,9 +150,17 @@ def _lost(thing: str, found: str) -> LostWorkerError:
     return LostWorkerError(str(bad_input(thing, found, "the next images", fix)))
 
 
-def _leave_ctrl_c_to_the_training(number: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all processes
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # but for this one, the training's handler is inherited
+def _live_and_die_with_the_training(number: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the training decides
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the training's handler is inherited
+    threading.Thread(target=_end_after, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_after(parent: int) -> None:
+    """DataLoader's own look at the parent does not come to pass while a part waits to be sent to nobody."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 def _as_it_is(part: Any) -> Any:
