@@ -29,6 +29,7 @@ from masu.verbs.recipe import TrainSettings, learning_rate, make_optimizer, prog
 from masu.verbs.run_state import RunState, read_state, write_state, write_text
 from masu.verbs.samples import contact_sheet
 from masu.verbs.start import starting_detector
+from masu.verbs.train_page import TrainPage
 
 Report = Callable[[dict[str, Any]], None]
 """Told of the start, of every step and epoch: ``{"event": "start" | "step" | "epoch" | "fault", ...}``."""
@@ -71,8 +72,8 @@ def train(
         data: training images.
         val: validation images; None trains without evaluation.
         settings: how to train.
-        out: folder for ``best.safetensors``, ``last.safetensors``, ``metrics.jsonl``, ``settings.json`` and
-            sample pictures.
+        out: folder for ``best.safetensors``, ``last.safetensors``, ``metrics.jsonl``, ``settings.json``,
+            ``report.html`` and sample pictures.
         report: told of every step and epoch.
         resume: go on from the state in ``out`` instead of starting anew.
         workers: processes that read images ahead; they change nothing but the time.
@@ -102,6 +103,7 @@ def train(
         state = read_state(out / "resume.safetensors", detector, judged, optimizer, asdict(settings))
     out.mkdir(parents=True, exist_ok=True)
     write_text(out / "settings.json", json.dumps(asdict(settings), indent=2) + "\n")
+    page = TrainPage(out, settings, (data, val), unreadable.told)
 
     def done() -> float:
         return progress(settings, state.epoch * steps + state.step, steps, state.seconds)
@@ -157,11 +159,16 @@ def train(
             state.next_epoch()
             write_state(out / "resume.safetensors", detector, judged, optimizer, state, asdict(settings))
             write_text(out / "metrics.jsonl", "".join(json.dumps(r) + "\n" for r in state.history))
+            page.write(state, done())
             report({"event": "epoch", "epochs": settings.epochs, **row})
     except KeyboardInterrupt:
         save(judged, out / "last.safetensors")
         write_state(out / "resume.safetensors", detector, judged, optimizer, state, asdict(settings))
+        page.write(state, done(), "stopped by hand; the same command with --resume goes on from there")
         return _result(out, state, interrupted=True)
+    except InputError as error:
+        page.write(state, done(), f"stopped: {error}")
+        raise
     return _result(out, state, interrupted=False)
 
 
