@@ -1,6 +1,11 @@
 """Networks for tests that need no training."""
 
 import torch
+import torch.nn.functional as F
+from torch import nn
+
+from masu.detectors.rpn import RPN, RPNConfig
+from masu.ops.images import InputPolicy
 
 
 def spread(detector):
@@ -10,4 +15,47 @@ def spread(detector):
         detector.rpn.head.deltas.weight.mul_(5)
         detector.predictor.scores.weight.mul_(10)
         detector.predictor.deltas.weight.mul_(5)
+    return detector.eval()
+
+
+class _Cells(nn.Module):
+    """One level of stride 8: the mean of each 8×8 cell of the first channel."""
+
+    in_channels = 3
+
+    def forward(self, pixels):
+        return [F.avg_pool2d(pixels[:, :1], 8)]
+
+
+class _Pass(nn.Module):
+    levels = 1
+
+    def __init__(self):
+        super().__init__()
+        self.unused = nn.Parameter(torch.zeros(()))
+
+    def forward(self, maps):
+        return maps
+
+
+class _Bright(nn.Module):
+    """Objectness logit 8·mean − 4 of the cell in the anchor's middle; the box is the anchor."""
+
+    def forward(self, maps):
+        logits = (8 * maps[0] - 4).flatten(1)
+        return logits, logits.new_zeros((*logits.shape, 4))
+
+
+def bright_cells(size):
+    """An RPN worked by hand, for images of ``size``: anchors of 16 px around the corners of 8×8 cells, and the
+    score of one is the sigmoid of 8·m − 4, with m the mean red of the cell right below the corner."""
+    config = RPNConfig(
+        "efficientnet_lite0",
+        anchor_sizes=((16.0,),) * 4,
+        anchor_ratios=(1.0,),
+        input=InputPolicy(min(size), max(size), (0.0,) * 3, (1.0,) * 3, divisor=8),
+    )
+    detector = RPN(config)
+    detector.cells = detector.cells[:1]
+    detector.backbone, detector.fpn, detector.head = _Cells(), _Pass(), _Bright()
     return detector.eval()

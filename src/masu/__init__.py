@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from masu.records import Detections, Target
     from masu.verbs.evaluate import evaluate
     from masu.verbs.recipe import TrainSettings
+    from masu.verbs.saliency import saliency
     from masu.verbs.train import train
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "from_torchvision",
     "load",
     "read_dataset",
+    "saliency",
     "save",
     "train",
 ]
@@ -44,6 +46,7 @@ _HOME = {
     "from_torchvision": "masu.detectors.build",
     "load": "masu.detectors.build",
     "read_dataset": "masu.data.formats",
+    "saliency": "masu.verbs.saliency",
     "save": "masu.detectors.build",
     "train": "masu.verbs.train",
 }

@@ -29,6 +29,11 @@ def write_whole(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
         raise
 
 
+def write_text(path: Path, text: str) -> None:
+    """:func:`write_whole` of a text, in UTF-8."""
+    write_whole(path, [text.encode("utf-8")])
+
+
 def write_part(path: Path, chunks: Iterable[bytes | memoryview]) -> Path:
     """Write what is to become ``path`` to a file beside it and bring it to the disk; returns that file.
 

@@ -87,6 +87,7 @@ def cli() -> None:
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run. Default: runs/train-N.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out.")
 @click.option("--workers", type=int, default=0, show_default=True, help="Processes that read ahead.")
+@click.option("--track", help="Also send the figures to tensorboard, wandb or mlflow.")
 @click.option(
     "--max-bad", default="5%", show_default=True, help="Faulty images or objects to skip before refusing."
 )
@@ -123,6 +124,7 @@ def train(
     out: Path | None,
     resume: bool,
     workers: int,
+    track: Any,
     max_bad: str,
     strict: bool,
     form: str | None,
@@ -135,6 +137,7 @@ def train(
     from masu.terminal import TrainingDisplay
     from masu.verbs.recipe import TrainSettings
     from masu.verbs.start import backbone_of
+    from masu.verbs.tracking import Tracking
     from masu.verbs.train import train as run
 
     if no_flip and flip_vertical:
@@ -181,13 +184,13 @@ def train(
         f"{len(training)} training and {len(validation)} validation images, "
         f"{len(training.names)} classes: {classes}"
     )
-    with TrainingDisplay() as display:
+    with TrainingDisplay() as display, Tracking(track, out, display.report) as tracking:
         result = run(
             training,
             validation,
             settings,
             out,
-            report=display.report,
+            report=tracking.report,
             resume=resume,
             workers=workers,
             max_bad=0.0 if strict else _share(max_bad, "--max-bad"),
@@ -198,7 +201,7 @@ def train(
             f"Go on with the same command plus --out {out} --resume"
         )
         return 130
-    _note(f"{result.best} after {result.seconds:.0f} s of training")
+    _note(f"{result.best} after {result.seconds:.0f} s of training; open {out / 'report.html'}")
     best = max(result.history, key=lambda row: row.get("ap") or row.get("ar100") or -1.0)
     if as_json:
         click.echo(json.dumps({"best": str(result.best), "seconds": result.seconds, **best}))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +19,11 @@ from masu.ops.images import InputPolicy
 from masu.records import Detections
 from masu.verbs import demo as demo_module
 from masu.verbs.demo import demo
-from masu.verbs.demo_page import DemoPage, Picture, chart, duration, render_page
+from masu.verbs.demo_page import DemoPage, Picture, render_page
 from masu.verbs.demo_scenes import NAMES, background, compose, ink, make_scenes, split_material
 from masu.verbs.metrics import ClassMetrics, Metrics
 from masu.verbs.train import TrainResult
+from tests.pages import read_html
 
 pytest.importorskip("sklearn")
 
@@ -175,40 +175,6 @@ def test_importing_the_demo_does_not_import_scikit_learn() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-class _Reader(HTMLParser):
-    """Checks that tags are balanced, and collects what the page holds."""
-
-    void = frozenset({"meta", "img", "link", "br", "line", "polyline", "path"})
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in self.void:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text.append(data)
-
-
-def _read(html: str) -> _Reader:
-    reader = _Reader()
-    reader.feed(html)
-    reader.close()
-    assert reader.open == []
-    return reader
-
-
 def _metrics(names: tuple[str, ...]) -> Metrics:
     figures = dict.fromkeys(("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large"), 0.5) | dict.fromkeys(
         ("ar1", "ar10", "ar100", "ar_small", "ar_medium", "ar_large"), None
@@ -243,7 +209,7 @@ def _page(names: tuple[str, ...] = ("0", "1"), history: int = 3) -> DemoPage:
 def test_the_page_is_valid_accessible_and_alone() -> None:
     html = render_page(_page())
     assert html.startswith("<!DOCTYPE html>")
-    page = _read(html)
+    page = read_html(html)
     tags = [tag for tag, _ in page.tags]
     assert ("html", {"lang": "en"}) in page.tags
     assert tags.count("h1") == tags.count("title") - 6 == tags.count("main") == 1  # 3 + 3 points have titles
@@ -267,7 +233,7 @@ def test_the_page_is_valid_accessible_and_alone() -> None:
 def test_names_are_escaped() -> None:
     bad = '<script>alert("x")</script>'
     html = render_page(_page((bad, 'a" onerror="y')))
-    page = _read(html)
+    page = read_html(html)
     assert "<script" not in html
     assert not [a for _, a in page.tags if "onerror" in a]
     assert bad in "".join(page.text)
@@ -277,25 +243,8 @@ def test_names_are_escaped() -> None:
 @pytest.mark.parametrize("history", [0, 1])
 def test_a_page_of_few_epochs_is_valid(history: int) -> None:
     html = render_page(_page(history=history))
-    assert _read(html)
+    assert read_html(html)
     assert html.count("<svg") == 2 * history
-
-
-def test_chart_by_hand() -> None:
-    drawn = chart([{"epoch": 1, "loss": 0.0}, {"epoch": 2, "loss": None}, {"epoch": 3, "loss": 2.0}], "loss")
-    assert drawn is not None
-    assert drawn.points == ((46.0, 178.0, "epoch 1: 0.000"), (424.0, 14.0, "epoch 3: 2.000"))
-    assert drawn.line == "46,178 424,14"
-    assert [words for _, words in drawn.ticks] == ["0", "0.5", "1", "1.5", "2"]
-    assert drawn.epochs == (1, 3)
-    assert chart([{"epoch": 1, "loss": 3.0}], "ap50") is None
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(0.2, "0 s"), (59.6, "1 min 00 s"), (365, "6 min 05 s"), (3725, "1 h 02 min")]
-)
-def test_duration(seconds: float, words: str) -> None:
-    assert duration(seconds) == words
 
 
 class _Seer:
@@ -341,7 +290,7 @@ def test_demo_from_scenes_to_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert json.loads(json.dumps(result.as_dict()))["page"] == str(result.page)
     assert [event["event"] for event in events] == ["part", "part", "epoch", "part", "part"]
     assert len(list((tmp_path / "out" / "found" / "pictures").glob("*.jpg"))) == 10
-    page = _read(result.page.read_text(encoding="utf-8"))
+    page = read_html(result.page.read_text(encoding="utf-8"))
     assert len([tag for tag, _ in page.tags if tag == "img"]) == 9
 
     with pytest.raises(InputError, match="found an earlier demo"):

@@ -40,6 +40,7 @@ def test_a_run_leaves_models_figures_settings_and_pictures(data, val, tmp_path):
         "resume-before.safetensors",
         "metrics.jsonl",
         "settings.json",
+        "report.html",
         "samples/epoch_001.jpg",
         "samples/epoch_002.jpg",
     }

@@ -11,6 +11,7 @@ import io
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from masu.atomic import WriteError, write_whole
+from masu.atomic import WriteError, write_text, write_whole
 from masu.data.formats import Dataset, Fault
 from masu.data.loader import Batch, batch_count, epoch_batches
 from masu.data.workers import LostWorkerError
@@ -35,6 +36,7 @@ from masu.verbs.run_state import RunFile, RunState, intact
 from masu.verbs.samples import contact_sheet
 from masu.verbs.start import starting_detector
 from masu.verbs.stopping import Stop
+from masu.verbs.train_page import TrainPage
 
 Report = Callable[[dict[str, Any]], None]
 """Told of the start, of every step and epoch: ``{"event": "start" | "step" | "epoch" | "fault", ...}``."""
@@ -78,8 +80,8 @@ def train(
         data: training images.
         val: validation images; None trains without evaluation.
         settings: how to train.
-        out: folder for ``best.safetensors``, ``last.safetensors``, ``metrics.jsonl``, ``settings.json`` and
-            sample pictures.
+        out: folder for ``best.safetensors``, ``last.safetensors``, ``metrics.jsonl``, ``settings.json``,
+            ``report.html`` and sample pictures.
         report: told of every step and epoch.
         resume: go on from the state in ``out`` instead of starting anew.
         workers: processes that read images ahead; they change nothing but the time.
@@ -143,6 +145,7 @@ def _train(
     else:
         saved.write(state)  # shows at once that the folder can be written to
     write_text(out / "settings.json", json.dumps(asdict(settings), indent=2) + "\n")
+    page = TrainPage(out, settings, (data, val), unreadable.told)
 
     def done() -> float:
         return progress(settings, state.epoch * steps + state.step, steps, state.seconds)
@@ -203,15 +206,21 @@ def _train(
                 _write_samples(judged, val, out / "samples" / f"epoch_{state.epoch + 1:03d}.jpg")
             score = next((row[name] for name in ("ap", "ar100") if row.get(name) is not None), None)
             state.end_epoch(row, score, validated=val is not None, patience=settings.patience)
-            saved.write(state)  # first: a resumed run writes the files of the next line again from it
+            saved.write(state)  # first: a resumed run writes the files of the next lines again from it
             _write_results(out, judged, state)
+            page.write(state, done())
             report({"event": "epoch", "epochs": settings.epochs, **row})
     except KeyboardInterrupt:
         if stop.at_once:
             raise  # in the middle of a step: what was written last stands
         saved.write(state)
         _write_results(out, judged, state)
+        page.write(state, done(), "stopped by hand; the same command with --resume goes on from there")
         return _result(out, state, interrupted=True)
+    except InputError as error:
+        with suppress(WriteError):  # the folder itself may be what is wrong
+            page.write(state, done(), f"stopped: {error}")
+        raise
     finally:
         stop.leave()
     return _result(out, state, interrupted=False)
@@ -289,11 +298,6 @@ def _out_of_memory(error: Exception) -> bool:
     if isinstance(error, OSError):  # no memory to start a process
         return error.errno == errno.ENOMEM
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file so that it appears whole or not at all."""
-    write_whole(path, [text.encode()])
 
 
 def _figures(metrics: dict[str, Any]) -> dict[str, Any]:
