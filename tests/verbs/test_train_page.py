@@ -181,7 +181,7 @@ def test_a_resumed_run_has_the_whole_page(coins, tmp_path):
 
 def test_the_page_of_a_run_that_fails_says_why(coins, tmp_path, monkeypatch):
     data = masu.read_dataset(coins, "train")
-    monkeypatch.setattr("masu.verbs.train.first_non_finite", lambda losses: "boxes")
+    monkeypatch.setattr("masu.verbs.nonfinite.first_non_finite", lambda losses: "boxes")
     with pytest.raises(InputError) as caught:
         train(data, None, TrainSettings(epochs=1, image_size=64, batch_size=4), tmp_path / "run")
     assert f"Stopped: {caught.value}." in text_of(
