@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from masu.detectors.proposals import ProposalSettings
 from masu.detectors.rpn import RPN, RPNConfig
 from masu.ops.images import InputPolicy
 
@@ -48,12 +49,13 @@ class _Bright(nn.Module):
 
 def bright_cells(size):
     """An RPN worked by hand, for images of ``size``: anchors of 16 px around the corners of 8×8 cells, and the
-    score of one is the sigmoid of 8·m − 4, with m the mean red of the cell right below the corner."""
+    score of one is the sigmoid of 8·m − 4, with m the mean red of the cell right below the corner. Scores under 0.05 are left out: those in the dark."""
     config = RPNConfig(
         "efficientnet_lite0",
         anchor_sizes=((16.0,),) * 4,
         anchor_ratios=(1.0,),
         input=InputPolicy(min(size), max(size), (0.0,) * 3, (1.0,) * 3, divisor=8),
+        proposals=ProposalSettings(min_score=0.05),
     )
     detector = RPN(config)
     detector.cells = detector.cells[:1]

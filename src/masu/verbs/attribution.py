@@ -80,7 +80,7 @@ def by_occlusion(place: Scene) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     masks = torch.stack([_mask(y2 - y1, x2 - x1, generator) for _ in range(MASKS)])
     scores: list[float] = []
-    for part in masks.split(TOGETHER):
+    for part in torch.split(masks, TOGETHER):
         scores += place.score([place.mixed(mask) for mask in part])
     rise = torch.tensor(scores)
     rise -= rise.mean()

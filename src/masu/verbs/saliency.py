@@ -178,8 +178,8 @@ def _wanted(
 ) -> tuple[Tensor, int]:
     """The box, ``(4,)`` on the CPU, and the class id that are to be explained."""
     if (detection is None) == (box is None):
-        found = "neither a detection nor a box" if box is None else "a detection and a box"
-        raise bad_input("saliency", found, "one of them", "give detection=0, or box and label")
+        given = "neither a detection nor a box" if box is None else "a detection and a box"
+        raise bad_input("saliency", given, "one of them", "give detection=0, or box and label")
     found = detector.predict([image])[0]
     if detection is not None:
         if not 0 <= detection < len(found):
@@ -188,12 +188,12 @@ def _wanted(
                 "detection", str(detection), wanted, "it counts what predict gives, best score first"
             )
         return found.boxes[detection].cpu(), int(found.labels[detection])
-    given = _box(box, (image.shape[1], image.shape[2]))
+    wanted_box = _box(box, (image.shape[1], image.shape[2]))
     named = _label(label, detector.names)
     of_class = found.boxes[found.labels == named].cpu()
-    overlap = iou(of_class, given[None])[:, 0]
+    overlap = iou(of_class, wanted_box[None])[:, 0]
     merit = found.scores[found.labels == named].cpu() * overlap * (overlap >= SAME)
-    return (of_class[merit.argmax()] if (merit > 0).any() else given), named
+    return (of_class[merit.argmax()] if (merit > 0).any() else wanted_box), named
 
 
 def _box(box: Sequence[float] | Tensor | None, size: tuple[int, int]) -> Tensor:
