@@ -48,16 +48,27 @@ sys.exit(130 if result.interrupted else 0)
 
 
 class Run:
-    """A training in a process of its own: ``checkpoint_seconds`` 0, so that it writes after every step."""
+    """A training in a process of its own: ``checkpoint_seconds`` 0, so that it writes after every step.
+
+    With more than one process it is torchrun that is started and that signals go to.
+    """
 
     def __init__(
-        self, data: Path, out: Path, settings: TrainSettings, before: str = "", **options: Any
+        self,
+        data: Path,
+        out: Path,
+        settings: TrainSettings,
+        before: str = "",
+        processes: int = 1,
+        **options: Any,
     ) -> None:
+        launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+        started = [] if processes == 1 else [*launcher, "--no-python", sys.executable]
         options.setdefault("checkpoint_seconds", 0)
         said = {"data": str(data), "out": str(out), "settings": asdict(settings), "before": before, **options}
         self.out = out
         self.process = subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, json.dumps(said)],
+            [sys.executable, *started, "-c", SCRIPT, json.dumps(said)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,7 +38,8 @@ def main() -> NoReturn:
 
 
 def _fail(message: str) -> NoReturn:
-    click.echo(f"masu: error: {' '.join(message.split())}", err=True)
+    who = f" in process {_rank()}" if _rank() else ""
+    click.echo(f"masu: error{who}: {' '.join(message.split())}", err=True)
     sys.exit(2)
 
 
@@ -72,7 +74,9 @@ def cli() -> None:
 @click.option("--time-budget", help="Training time such as 90s, 10m, 1h; the schedule is fitted to it.")
 @click.option("--accumulate", type=int, default=1, show_default=True, help="Parts of a batch, saves memory.")
 @click.option("--patience", type=int, help="Stop after so many evaluations without a better AP.")
-@click.option("--batch-size", type=int, default=2, show_default=True, help="Images per step.")
+@click.option(
+    "--batch-size", type=int, default=2, show_default=True, help="Images per step, of all processes."
+)
 @click.option("--image-size", type=int, help="Shorter side in pixels. Default: the architecture's.")
 @click.option("--optimizer", help="sgd or adamw. Default: the architecture's.")
 @click.option("--lr", type=float, help="Largest learning rate. Default: the architecture's.")
@@ -203,7 +207,7 @@ def train(
         return 130
     _note(f"{result.best} after {result.seconds:.0f} s of training; open {out / 'report.html'}")
     best = max(result.history, key=lambda row: row.get("ap") or row.get("ar100") or -1.0)
-    if as_json:
+    if as_json and not _rank():
         click.echo(json.dumps({"best": str(result.best), "seconds": result.seconds, **best}))
     return 0
 
@@ -262,6 +266,7 @@ def evaluate(
     from masu.verbs.error_report import error_report, refuse
     from masu.verbs.evaluate import score
     from masu.verbs.exported import open_detector
+    from masu.verbs.processes import joined
 
     detector = open_detector(model)
     if page is not None or store_thresholds:
@@ -270,8 +275,11 @@ def evaluate(
     names = detector.names if detector.kind == "detector" else None
     dataset = read_dataset(data, chosen, names=names, form=form)
     _print_faults(dataset)
-    with counter("evaluating") as progress:
-        scored = score(detector, dataset, batch_size=_positive(batch_size, "--batch-size"), progress=progress)
+    size = _positive(batch_size, "--batch-size")
+    with joined() as processes, counter("evaluating") as progress:
+        scored = score(detector, dataset, batch_size=size, progress=progress, processes=processes)
+    if _rank():
+        return 0
     for fault in scored.metrics.faults:
         _note(fault)
     report = None
@@ -600,4 +608,10 @@ def _print_faults(*datasets: Dataset) -> None:
 
 
 def _note(message: str) -> None:
-    click.echo(f"masu: {message}", err=True)
+    if not _rank():
+        click.echo(f"masu: {message}", err=True)
+
+
+def _rank() -> int:
+    """The number of this process among those that a launcher has started; only the first speaks."""
+    return int(os.environ.get("RANK", "0")) if os.environ.get("WORLD_SIZE", "1") != "1" else 0

@@ -73,6 +73,24 @@ def test_seed_and_epoch_decide_the_order(data: Dataset) -> None:
     assert order(batches(data, seed=2)) != first
 
 
+@pytest.mark.parametrize("parts", [2, 3, 5])
+def test_parts_of_batches_are_the_batches(data: Dataset, parts: int) -> None:
+    """What several processes read, each its own part, also where one of the images cannot be read."""
+    broken = batches(data)[0].paths[1]
+    broken.write_bytes(b"")
+    ignore: dict[str, object] = {"augmentation": EVERYTHING, "on_fault": lambda fault: None}
+    alone = batches(data, **ignore)
+    split = [batches(data, parts=parts, own=range(i, i + 1), **ignore) for i in range(parts)]
+    for whole, *own in zip(alone, *split, strict=True):
+        assert [batch.number for batch in own] == [whole.number] * parts
+        assert [place for batch in own for place in batch.places] == list(whole.places)
+        assert [batch.planned for batch in own] == [whole.planned] * parts
+        images = [image for batch in own for image in batch.images]
+        assert all(torch.equal(a, b) for a, b in zip(images, whole.images, strict=True))
+    assert sorted([*order(alone), broken.stem]) == list("0123456")
+    assert [(batch.planned, batch.places) for batch in alone] == [(3, (0, 2)), (3, (0, 1, 2)), (1, (0,))]
+
+
 def test_workers_and_start_change_nothing(data: Dataset) -> None:
     alone = batches(data, augmentation=EVERYTHING)
     assert equal(alone, batches(data, augmentation=EVERYTHING, workers=2))

@@ -69,7 +69,7 @@ def test_any_change_is_recognised(file, seed):
     file.write(content(1))
     whole = file.path.read_bytes()
     draw = random.Random(seed)
-    places = draw.sample(range(len(whole)), 150)
+    places = range(len(whole)) if seed == 0 else draw.sample(range(len(whole)), 100)
     for place in places:
         bit = 1 << (place % 8)
         file.path.write_bytes(whole[:place] + bytes([whole[place] ^ bit]) + whole[place + 1 :])

@@ -140,7 +140,7 @@ def test_a_kill_between_state_and_results_is_made_up_for(parts, whole, tmp_path,
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr("masu.verbs.train._write_results", kill)
+        patch.setattr("masu.verbs.run_state.RunFile.write_results", kill)
         with pytest.raises(Killed):
             train(*parts, SETTINGS, out)
     assert not (out / "best.safetensors").exists()

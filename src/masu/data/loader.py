@@ -34,15 +34,26 @@ class Batch:
         targets: n targets, boxes in pixels of these images.
         paths: the n files the images came from.
         number: position in the epoch, from 0; the ``start`` of what follows is ``number + 1``.
+        places: the n positions of the images in the batch as it was planned, which may hold more: images
+            that cannot be read, and those of other processes.
+        planned: images in it as it was planned.
     """
 
     images: tuple[Tensor, ...]
     targets: tuple[Target, ...]
     paths: tuple[Path, ...]
     number: int
+    places: tuple[int, ...]
+    planned: int
 
     def __len__(self) -> int:
         return len(self.images)
+
+
+def cut(count: int, parts: int) -> list[range]:
+    """The places of a batch of ``count`` images in parts of one size, the last ones smaller or empty."""
+    size = -(-count // parts)
+    return [range(min(i * size, count), min((i + 1) * size, count)) for i in range(parts)]
 
 
 def batch_count(dataset: Dataset, batch_size: int) -> int:
@@ -65,6 +76,8 @@ def epoch_batches(
     channels: int | None = None,
     start: int = 0,
     workers: int = 0,
+    parts: int = 1,
+    own: range = range(1),
     on_fault: Callable[[Fault], None] | None = None,
     on_lost: Callable[[str], None] | None = None,
 ) -> Iterator[Batch]:
@@ -86,6 +99,9 @@ def epoch_batches(
         channels: of the images, None for RGB; see :func:`masu.data.bands.read_pixels`.
         start: number of the first batch to give, to go on in the middle of an epoch.
         workers: processes that read ahead, no more than there are processors; 0 reads in this one.
+        parts: into so many every batch is cut.
+        own: the parts that are read; where these are not all, a batch is given also if it is empty, since
+            other processes hold the rest of it.
         on_fault: called with each image that cannot be read and is skipped, and with each box that had to
             be cut to its image. Its batch is smaller by that image; a batch left empty is passed over, and
             ``Batch.number`` counts it nonetheless. Default: an image that cannot be read raises.
@@ -99,14 +115,14 @@ def epoch_batches(
     count = batch_count(dataset, batch_size)
     _at_least("start", start, 0)
     _at_least("workers", workers, 0)
-    plan = _Plan(dataset, batch_size, seed, epoch, augmentation, channels)
+    plan = _Plan(dataset, batch_size, seed, epoch, augmentation, channels, parts, own)
     for part in _in_order(plan, range(start, count), min(workers, os.cpu_count() or 1), on_lost):
         for fault in part.faults:
             if on_fault is not None:
                 on_fault(fault)
             elif fault.kind == "unreadable-image":
                 raise UnreadableImageError(fault.file, fault.found, "replace the file or leave it out")
-        if part.loaded:
+        if part.loaded or len(own) < parts:
             yield _batch(part)
 
 
@@ -131,6 +147,7 @@ class _Packed(NamedTuple):
 
 
 class _Loaded(NamedTuple):
+    place: int
     path: Path
     image: _Array
     target: _Packed
@@ -138,6 +155,7 @@ class _Loaded(NamedTuple):
 
 class _Part(NamedTuple):
     number: int
+    planned: int
     loaded: list[_Loaded]
     faults: list[Fault]
 
@@ -153,23 +171,28 @@ class _Plan(Indexed[_Part]):
         epoch: int,
         augmentation: Augmentation | None,
         channels: int | None,
+        parts: int,
+        own: range,
     ) -> None:
         generator = torch.Generator().manual_seed(_mixed(seed, epoch))
         order = torch.randperm(len(dataset), generator=generator).tolist()
         self.batches = _of_like_shape(order, shapes(dataset, channels), batch_size, generator)
         self.dataset = dataset
         self.seed, self.epoch, self.augmentation, self.channels = seed, epoch, augmentation, channels
+        self.parts, self.own = parts, own
 
     def __len__(self) -> int:
         return len(self.batches)
 
     def __getitem__(self, number: int) -> _Part:
-        part = _Part(number, [], [])
-        for index in self.batches[number]:
-            self._load(index, part)
+        indices = self.batches[number]
+        part = _Part(number, len(indices), [], [])
+        cuts = cut(len(indices), self.parts)
+        for place in (place for i in self.own for place in cuts[i]):
+            self._load(indices[place], place, part)
         return part
 
-    def _load(self, index: int, part: _Part) -> None:
+    def _load(self, index: int, place: int, part: _Part) -> None:
         path, target = self.dataset[index]
         try:
             image = read_pixels(path, self.channels)
@@ -180,7 +203,7 @@ class _Plan(Indexed[_Part]):
         if self.augmentation is not None:
             draw = _mixed(self.seed, self.epoch, index)
             image, target = augment(image, target, self.augmentation, draw, bands=self.channels is not None)
-        part.loaded.append(_Loaded(path, image.numpy(), _packed(target)))
+        part.loaded.append(_Loaded(place, path, image.numpy(), _packed(target)))
 
 
 @lru_cache(maxsize=4)
@@ -232,6 +255,8 @@ def _batch(part: _Part) -> Batch:
         targets=tuple(_unpacked(one.target) for one in part.loaded),
         paths=tuple(one.path for one in part.loaded),
         number=part.number,
+        places=tuple(one.place for one in part.loaded),
+        planned=part.planned,
     )
 
 

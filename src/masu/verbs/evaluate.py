@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from masu.errors import InputError
 from masu.records import Detections, Target
 from masu.verbs.detect import Detector, predictions
 from masu.verbs.metrics import Metrics, ProposalMetrics, coco_metrics, proposal_metrics
+from masu.verbs.processes import ALONE, Processes
 
 
 class LabelledImages(Protocol):
@@ -53,6 +55,7 @@ def evaluate(
     *,
     batch_size: int = 1,
     progress: Callable[[int, int], None] | None = None,
+    processes: Processes = ALONE,
 ) -> Metrics | ProposalMetrics:
     """Score a detector on every image of a data set.
 
@@ -64,7 +67,8 @@ def evaluate(
         detector: any masu detector. Its score threshold is the model's own low one.
         data: images and targets, from :func:`masu.read_dataset`.
         batch_size: images per prediction.
-        progress: called with (images done, images in total).
+        progress: called with (images done, images in total), of this process.
+        processes: that evaluate together, each every so-manieth batch; all return the figures of all images.
 
     Returns:
         :class:`Metrics`, or :class:`ProposalMetrics` for a detector of kind ``"proposals"``;
@@ -74,7 +78,7 @@ def evaluate(
     Raises:
         InputError: for no images, none that can be read, or no class name in common.
     """
-    return score(detector, data, batch_size=batch_size, progress=progress).metrics
+    return score(detector, data, batch_size=batch_size, progress=progress, processes=processes).metrics
 
 
 def score(
@@ -83,6 +87,7 @@ def score(
     *,
     batch_size: int = 1,
     progress: Callable[[int, int], None] | None = None,
+    processes: Processes = ALONE,
 ) -> Scored:
     """As :func:`evaluate`, with targets and detections for a closer look; the network runs once."""
     if not len(data):
@@ -91,22 +96,26 @@ def score(
     class_agnostic = detector.kind == "proposals"
     faults = [] if class_agnostic else _unknown_classes(detector.names, data.names, items)
 
-    read: list[Path] = []
-    targets: list[Target] = []
-    found: list[Detections] = []
-    seconds = 0.0
+    # whole batches, so that each is computed just as one process would
+    own = [i for i in range(len(items)) if i // max(batch_size, 1) % processes.world == processes.rank]
     unreadable: list[str] = []
-    paths = [path for path, _ in items]
-    stream = predictions(
-        detector, paths, unreadable, threshold=None, batch_size=batch_size, progress=progress
-    )
-    for prediction in stream:
-        read.append(prediction.path)
-        targets.append(items[prediction.index][1])
-        found.append(prediction.detections)
-        seconds += prediction.seconds
-    if not found:
-        raise InputError(f"data: none of {len(paths)} images can be read; the first: {unreadable[0]}")
+    seen: dict[int, tuple[Detections, float]] = {}
+    with processes.stopping_together():
+        for prediction in predictions(
+            detector,
+            [items[i][0] for i in own],
+            unreadable,
+            threshold=None,
+            batch_size=batch_size,
+            progress=progress,
+        ):
+            seen[own[prediction.index]] = (prediction.detections, prediction.seconds)
+    seen, unreadable = _of_all(seen, unreadable, detector.names, processes)
+    if not seen:
+        raise InputError(f"data: none of {len(items)} images can be read; the first: {unreadable[0]}")
+    read, targets = [items[i][0] for i in seen], [items[i][1] for i in seen]
+    found = [detections for detections, _ in seen.values()]
+    seconds = sum(seconds for _, seconds in seen.values())
 
     metrics: Metrics | ProposalMetrics
     if class_agnostic:
@@ -116,6 +125,33 @@ def score(
         metrics = coco_metrics(targets, found, data.names)
     metrics = replace(metrics, seconds_per_image=seconds / len(found), faults=(*faults, *unreadable))
     return Scored(metrics, tuple(data.names), tuple(read), tuple(targets), tuple(found))
+
+
+def _of_all(
+    seen: dict[int, tuple[Detections, float]],
+    unreadable: list[str],
+    names: Sequence[str],
+    processes: Processes,
+) -> tuple[dict[int, tuple[Detections, float]], list[str]]:
+    """What all processes have seen, image by image in the order of the data set, and could not read."""
+    if processes.world == 1:
+        return seen, unreadable
+    lines = [line for text in processes.texts(json.dumps(unreadable)) for line in json.loads(text)]
+    # float64 holds float32, labels and the numbers of images without loss
+    images = [torch.tensor([i, len(d), seconds], dtype=torch.float64) for i, (d, seconds) in seen.items()]
+    boxes = [torch.cat([d.boxes, d.scores[:, None], d.labels[:, None]], 1).cpu() for d, _ in seen.values()]
+    image = processes.rows(
+        torch.cat([torch.zeros(0, 3, dtype=torch.float64), *(row[None] for row in images)])
+    )
+    table = processes.rows(torch.cat([torch.zeros(0, 6, dtype=torch.float64), *(b.double() for b in boxes)]))
+    counts = [int(count) for count in image[:, 1]]
+    all_seen = {}
+    for (number, _, seconds), rows in zip(image.tolist(), torch.split(table, counts), strict=True):
+        labels = rows[:, 5].long()
+        own_names = tuple(names[label] for label in labels.tolist())
+        detections = Detections(rows[:, :4].float(), rows[:, 4].float(), labels, own_names)
+        all_seen[int(number)] = (detections, seconds)
+    return dict(sorted(all_seen.items())), lines
 
 
 def _unknown_classes(

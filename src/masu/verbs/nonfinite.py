@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from masu.data.loader import Batch
 from masu.detectors.detector import Detector
 from masu.errors import InputError
 from masu.ops.losses import first_non_finite
+from masu.verbs.processes import ALONE, Processes
 from masu.verbs.recipe import TrainSettings
 from masu.verbs.run_state import RunState
 
@@ -19,7 +22,9 @@ MOST_IN_A_ROW = 10
 """Steps left out one after the other at which training stops: then it is not the images but the run."""
 
 
-def not_finite(losses: dict[str, Tensor], norm: Tensor, batch: Batch, epoch: int) -> str | None:
+def not_finite(
+    losses: dict[str, Tensor], norm: Tensor, batch: Batch, epoch: int, processes: Processes = ALONE
+) -> str | None:
     """What is not finite and on which images, or None.
 
     Args:
@@ -27,13 +32,16 @@ def not_finite(losses: dict[str, Tensor], norm: Tensor, batch: Batch, epoch: int
         norm: of its gradient.
         batch: its images.
         epoch: from 0.
+        processes: that made the step together; all have the same losses and norm.
     """
     term = first_non_finite(losses)
     if term is None and torch.isfinite(norm):
         return None
     thing = "gradient" if term is None else f"loss term {term!r}"
     value = (norm if term is None else losses[term]).item()
-    return f"{thing}: found {value} in epoch {epoch + 1} on {', '.join(map(str, batch.paths))}"
+    own = json.dumps([os.fsdecode(path) for path in batch.paths])
+    paths = [path for text in processes.texts(own) for path in json.loads(text)]
+    return f"{thing}: found {value} in epoch {epoch + 1} on {', '.join(paths)}"
 
 
 @torch.no_grad()

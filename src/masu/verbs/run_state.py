@@ -11,12 +11,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from masu.atomic import write_text
+from masu.detectors.build import save
 from masu.detectors.detector import Detector
 from masu.errors import InputError
 from masu.verbs.checkpoint import Checkpoint, Content, damage, metadata_of
+from masu.verbs.processes import ALONE, Processes
 
-MAY_CHANGE = ("on_nonfinite",)
-"""Settings that a resumed run may have otherwise: they decide nothing that has already happened."""
+MAY_CHANGE = ("on_nonfinite", "accumulate")
+"""Settings that a resumed run may have otherwise: they decide nothing that has already happened.
+
+The parts of a batch are its processes as well, of which there may be fewer after a machine was lost.
+"""
 
 
 @dataclass
@@ -141,6 +147,7 @@ class RunFile:
         judged: the averaged one, or the same.
         optimizer: of the detector.
         settings: of the run, as JSON has them; a resumed run must have the same but for :data:`MAY_CHANGE`.
+        processes: that train together; only the first touches files.
     """
 
     def __init__(
@@ -151,14 +158,16 @@ class RunFile:
         judged: Detector,
         optimizer: torch.optim.Optimizer,
         settings: dict[str, Any],
+        processes: Processes = ALONE,
     ) -> None:
+        self.out, self.processes = out, processes
         self.checkpoint = Checkpoint(out / "resume.safetensors", every)
         self.detector, self.judged, self.optimizer = detector, judged, optimizer
         self.settings = json.loads(json.dumps(settings))
 
     def due(self) -> bool:
         """Whether it is time for a checkpoint within an epoch."""
-        return self.checkpoint.due()
+        return self.processes.first and self.checkpoint.due()
 
     def write(self, state: RunState) -> None:
         """Write everything as it is now.
@@ -166,6 +175,8 @@ class RunFile:
         Raises:
             InputError: where that is impossible; what was written earlier is left as it was.
         """
+        if not self.processes.first:
+            return
         tensors = {f"model.{name}": tensor for name, tensor in self.detector.state_dict().items()}
         if self.judged is not self.detector:
             tensors |= {f"average.{name}": tensor for name, tensor in self.judged.state_dict().items()}
@@ -173,6 +184,15 @@ class RunFile:
             tensors |= {f"optimizer.{i}.{name}": v for name, v in values.items() if v is not None}
         metadata = {"state": json.dumps(asdict(state)), "settings": json.dumps(self.settings)}
         self.checkpoint.write(Content(tensors, metadata))
+
+    def write_results(self, state: RunState) -> None:
+        """The files that show a state: the last model, the best one if that is it, all epochs' figures."""
+        if not self.processes.first:
+            return
+        save(self.judged, self.out / "last.safetensors")
+        if state.at_best:
+            save(self.judged, self.out / "best.safetensors")
+        write_text(self.out / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in state.history))
 
     @torch.no_grad()
     def read(self, say: Callable[[str], None]) -> RunState:
@@ -184,7 +204,8 @@ class RunFile:
         Raises:
             InputError: where none is whole, or for settings other than those the run was started with.
         """
-        tensors, metadata = self.checkpoint.read(say)
+        content = self.checkpoint.read(say) if self.processes.first else Content({}, {})
+        tensors, metadata = _shared(content, self.processes)
         self._same_settings(json.loads(metadata["settings"]))
         for part, filled in (("model.", self.detector), ("average.", self.judged)):
             found = {name.removeprefix(part): t for name, t in tensors.items() if name.startswith(part)}
@@ -214,6 +235,21 @@ class RunFile:
                 f"{now[changed[0]]!r} now, wanted the same settings; resume with the options that the run "
                 "was started with"
             )
+
+
+def _shared(content: Content, processes: Processes) -> Content:
+    """The content that process 0 has."""
+    described = {
+        name: (str(t.dtype).removeprefix("torch."), list(t.shape)) for name, t in content.tensors.items()
+    }
+    described, metadata = processes.of_first((described, content.metadata))
+    tensors = content.tensors
+    if not processes.first:
+        tensors = {
+            n: torch.empty(shape, dtype=getattr(torch, dtype)) for n, (dtype, shape) in described.items()
+        }
+    processes.copy_first(list(tensors.values()))
+    return Content(tensors, metadata)
 
 
 def intact(out: Path) -> str:

@@ -11,13 +11,19 @@ from typing import Any
 class Stop:
     """From :meth:`listen` on a signal is kept until :meth:`if_asked`; a second one stops at once.
 
+    Args:
+        patient: a second one changes nothing: other processes wait for this one, and a launcher sends more
+            than one and kills in the end.
+
     Attributes:
+        asked: there was a signal.
         at_once: there was a second signal, which may have come in the middle of a step.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, patient: bool = False) -> None:
+        self.patient = patient
         self.at_once = False
-        self._asked = False
+        self.asked = False
         self._earlier: dict[signal.Signals, Any] = {}
 
     def listen(self) -> None:
@@ -32,17 +38,26 @@ class Stop:
         for number, handler in self._earlier.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
+    def ignore_launcher(self) -> None:
+        """From here to the end of the process SIGTERM does nothing.
+
+        A launcher sends it to all as soon as one has ended, and would cut off what the others say of it; it
+        kills those that do not end by themselves.
+        """
+        if self._earlier.pop(signal.SIGTERM, None) is not None:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
     def if_asked(self) -> None:
         """Stop here where a signal came.
 
         Raises:
             KeyboardInterrupt: where one came.
         """
-        if self._asked:
+        if self.asked:
             raise KeyboardInterrupt
 
     def _keep(self, number: int, frame: FrameType | None) -> None:
-        if self._asked:
+        if self.asked and not self.patient:
             self.at_once = True
             raise KeyboardInterrupt
-        self._asked = True
+        self.asked = True

@@ -2,35 +2,39 @@
 
 All randomness derives from the seed and the number of the step, so that a run continues from its last
 checkpoint without saved random states. The checkpoint is the truth; all other files of a run follow from it.
+Processes that a launcher has started make the steps of one process together (docs/processes.md).
 """
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import io
 import json
+import os
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from masu.atomic import WriteError, write_text, write_whole
 from masu.data.formats import Dataset, Fault
-from masu.data.loader import Batch, batch_count, epoch_batches
+from masu.data.loader import batch_count, epoch_batches
 from masu.data.workers import LostWorkerError
-from masu.detectors.build import save
 from masu.detectors.detector import Detector
 from masu.detectors.rpn import RPN
 from masu.errors import InputError
 from masu.verbs.average import Average
 from masu.verbs.evaluate import evaluate
+from masu.verbs.gradients import gradients
 from masu.verbs.nonfinite import not_finite, skip_or_stop
-from masu.verbs.recipe import TrainSettings, learning_rate, make_optimizer, progress, step_policy
+from masu.verbs.processes import LostProcessError, Processes, joined, launched
+from masu.verbs.recipe import TrainSettings, learning_rate, make_optimizer, progress
 from masu.verbs.run_lock import alone_in
 from masu.verbs.run_state import RunFile, RunState, intact
 from masu.verbs.samples import contact_sheet
@@ -76,6 +80,9 @@ def train(
 ) -> TrainResult:
     """Train a detector and keep its best and last state in a folder.
 
+    A process that a launcher such as ``torchrun`` has started trains with the others of its group; the first
+    of them writes and reports.
+
     Args:
         data: training images.
         val: validation images; None trains without evaluation.
@@ -83,7 +90,8 @@ def train(
         out: folder for ``best.safetensors``, ``last.safetensors``, ``metrics.jsonl``, ``settings.json``,
             ``report.html`` and sample pictures.
         report: told of every step and epoch.
-        resume: go on from the state in ``out`` instead of starting anew.
+        resume: go on from the state in ``out`` instead of starting anew; under a launcher, which may start a
+            training again at any time, also where there is none yet.
         workers: processes that read images ahead; they change nothing but the time.
         max_bad: largest share of faulty images or objects that are skipped; 0 refuses at the first.
         checkpoint_seconds: between two checkpoints within an epoch; where writing one takes long, it is
@@ -94,28 +102,43 @@ def train(
         InputError: where ``out`` already holds a run and ``resume`` is false, or holds none and it is true,
             or another training runs in it; for data without objects or with more faults than ``max_bad``,
             found before the first step or in an image later; for a loss or gradient that is not finite,
-            naming the images and the term; where a file cannot be written, memory does not suffice or
-            worker processes are lost again and again, naming what is intact.
+            naming the images and the term; where a file cannot be written, memory does not suffice,
+            worker processes are lost again and again or another process of the group is lost, naming what is
+            intact; for fewer images in a batch than processes, or processes with other settings or data.
     """
-    report = report or (lambda _: None)
-    out = Path(out)
     settings = settings.resolved()
     for part in (data, val):
         if part is not None:
             part.refuse_bad(max_bad)
-    _check(data, out, resume)
-    with alone_in(out):
-        try:
-            return _train(data, val, settings, out, report, resume, workers, max_bad, checkpoint_seconds)
-        except (WriteError, LostWorkerError) as error:
-            raise InputError(f"{error}; {intact(out)}") from None
-        except (MemoryError, RuntimeError, OSError) as error:
-            if not _out_of_memory(error):
-                raise
-            raise InputError(
-                f"memory: found too little for a step of {settings.batch_size} images, wanted more; lower "
-                f"--batch-size or --image-size, or raise --accumulate, in another folder; {intact(out)}"
-            ) from None
+    with joined() as processes:
+        _check_alike(data, val, settings, processes)
+        out = Path(processes.of_first(str(out)))
+        resume = processes.of_first(processes.first and _check(data, out, resume))
+        with alone_in(out) if processes.first else nullcontext():
+            try:
+                return _train(
+                    data,
+                    val,
+                    settings,
+                    out,
+                    report if report and processes.first else lambda _: None,
+                    resume,
+                    workers,
+                    max_bad,
+                    checkpoint_seconds,
+                    processes,
+                )
+            except (WriteError, LostWorkerError, LostProcessError) as error:
+                here = processes.first or out.is_dir()  # not so on another machine
+                raise InputError(f"{error}; {intact(out) if here else f'process 0 has {out}'}") from None
+            except (MemoryError, RuntimeError, OSError) as error:
+                if not _out_of_memory(error):
+                    raise
+                raise InputError(
+                    f"memory: found too little for a step of {settings.batch_size} images, wanted more; "
+                    "lower --batch-size or --image-size, or raise --accumulate, in another folder; "
+                    f"{intact(out)}"
+                ) from None
 
 
 def _train(
@@ -128,29 +151,38 @@ def _train(
     workers: int,
     max_bad: float,
     checkpoint_seconds: float,
+    processes: Processes,
 ) -> TrainResult:
-    unreadable = Unreadable(data, max_bad, report)
+    unreadable = Unreadable(data, max_bad, report, processes)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     detector = starting_detector(settings, data, report).to(device)
+    processes.copy_first(list(detector.state_dict().values()))
     optimizer = make_optimizer(detector, settings)
     average = Average(detector, settings.average) if settings.average else None
     judged = detector if average is None else average.detector
     steps = batch_count(data, settings.batch_size)
     described = asdict(settings) | {"names": data.names, "training_images": len(data)}
-    saved = RunFile(out, checkpoint_seconds, detector, judged, optimizer, described)
+    saved = RunFile(out, checkpoint_seconds, detector, judged, optimizer, described, processes)
     state = RunState()
     if resume:
         state = saved.read(lambda said: report({"event": "start", "said": said}))
-        _write_results(out, judged, state)  # a kill may have come between the state and these
+        saved.write_results(state)  # a kill may have come between the state and these
     else:
         saved.write(state)  # shows at once that the folder can be written to
-    write_text(out / "settings.json", json.dumps(asdict(settings), indent=2) + "\n")
+    if processes.first:
+        write_text(out / "settings.json", json.dumps(asdict(settings), indent=2) + "\n")
     page = TrainPage(out, settings, (data, val), unreadable.told)
+
+    def show(ended: str | None = None) -> None:
+        if processes.first:
+            page.write(state, done(), ended)
 
     def done() -> float:
         return progress(settings, state.epoch * steps + state.step, steps, state.seconds)
 
-    stop = Stop()
+    stop = Stop(patient=processes.world > 1)
+    parts = processes.world * settings.accumulate
+    own = range(processes.rank * settings.accumulate, (processes.rank + 1) * settings.accumulate)
     try:
         stop.listen()
         while (done() < 1 or state.step) and not state.gave_up:
@@ -165,9 +197,16 @@ def _train(
                 channels=settings.channels,
                 start=state.step,
                 workers=workers,
+                parts=parts,
+                own=own,
                 on_fault=unreadable.add,
                 on_lost=lambda said: report({"event": "fault", "fault": said}),
             ):
+                images, faults = processes.sum(len(batch), unreadable.untold)
+                if faults:
+                    unreadable.tell()
+                if not images:
+                    continue
                 number = state.epoch * steps + batch.number
                 state.learning_rate = learning_rate(settings, number, done())
                 for group in optimizer.param_groups:
@@ -175,80 +214,94 @@ def _train(
                 statistics = (
                     [b.clone() for b in detector.buffers()] if settings.on_nonfinite == "skip" else []
                 )
-                losses = _gradients(detector, batch, settings, number, done())
+                losses = gradients(detector, batch, images, settings, number, done(), processes)
                 norm = nn.utils.clip_grad_norm_(detector.parameters(), settings.clip_norm)
-                bad = not_finite(losses, norm, batch, state.epoch)
+                bad = not_finite(losses, norm, batch, state.epoch, processes)
                 if bad is None:
                     optimizer.step()
                     if average is not None:
                         average.update(number)
-                    state.add(losses, len(batch))
+                    state.add(losses, int(images))
                 else:
                     skip_or_stop(bad, settings, state, detector, statistics, out)
                     report({"event": "fault", "fault": f"{bad}; step skipped"})
 
                 now = time.perf_counter()
-                state.next_step(batch.number, now - clock)
+                (seconds,) = processes.sum((now - clock) * processes.first)
+                state.next_step(batch.number, seconds)
                 clock = now
                 report({"event": "step", "steps": steps, **state.progress(settings.epochs, done())})
                 if done() >= 1:
                     break
-                stop.if_asked()
+                with processes.stopping_together():
+                    stop.if_asked()
                 if saved.due():
                     saved.write(state)
                     clock = time.perf_counter()
 
+            unreadable.tell()
             row = state.row()
             state.step = steps  # the clock may have ended the epoch early
             if val is not None and (done() >= 1 or (state.epoch + 1) % settings.evaluate_every == 0):
-                metrics = evaluate(judged, val, progress=lambda *_: stop.if_asked())
-                row |= _figures(metrics.as_dict())
-                _write_samples(judged, val, out / "samples" / f"epoch_{state.epoch + 1:03d}.jpg")
+                metrics = evaluate(judged, val, progress=lambda *_: stop.if_asked(), processes=processes)
+                row = processes.of_first(row | _figures(metrics.as_dict()))
+                if processes.first:
+                    _write_samples(judged, val, out / "samples" / f"epoch_{state.epoch + 1:03d}.jpg")
             score = next((row[name] for name in ("ap", "ar100") if row.get(name) is not None), None)
             state.end_epoch(row, score, validated=val is not None, patience=settings.patience)
             saved.write(state)  # first: a resumed run writes the files of the next lines again from it
-            _write_results(out, judged, state)
-            page.write(state, done())
+            saved.write_results(state)
+            show()
             report({"event": "epoch", "epochs": settings.epochs, **row})
     except KeyboardInterrupt:
         if stop.at_once:
             raise  # in the middle of a step: what was written last stands
         saved.write(state)
-        _write_results(out, judged, state)
-        page.write(state, done(), "stopped by hand; the same command with --resume goes on from there")
+        saved.write_results(state)
+        show("stopped by hand; the same command with --resume goes on from there")
         return _result(out, state, interrupted=True)
     except InputError as error:
+        if isinstance(error, LostProcessError):
+            stop.ignore_launcher()
         with suppress(WriteError):  # the folder itself may be what is wrong
-            page.write(state, done(), f"stopped: {error}")
+            show(f"stopped: {error}")
         raise
     finally:
         stop.leave()
     return _result(out, state, interrupted=False)
 
 
-def _write_results(out: Path, judged: Detector, state: RunState) -> None:
-    """The files that show a state: the last model, the best one if that is it, the figures of all epochs."""
-    save(judged, out / "last.safetensors")
-    if state.at_best:
-        save(judged, out / "best.safetensors")
-    write_text(out / "metrics.jsonl", "".join(json.dumps(r) + "\n" for r in state.history))
-
-
 class Unreadable:
     """The faults of images, each told once; too many end the training."""
 
-    def __init__(self, data: Dataset, most: float, report: Report) -> None:
-        self.data, self.most, self.report = data, most, report
+    def __init__(self, data: Dataset, most: float, report: Report, processes: Processes) -> None:
+        self.data, self.most, self.report, self.processes = data, most, report, processes
         self.told: set[Fault] = set()
+        self.new: dict[Fault, None] = {}
 
     def add(self, fault: Fault) -> None:
-        """Tell a fault.
+        """Keep a fault until it is told."""
+        if fault not in self.told:
+            self.new[fault] = None
+
+    @property
+    def untold(self) -> int:
+        """How many are kept."""
+        return len(self.new)
+
+    def tell(self) -> None:
+        """Tell the faults of all processes.
 
         Raises:
-            InputError: where it is one too many.
+            InputError: where there is one too many, in all of them.
         """
-        if fault in self.told:
-            return
+        own = [asdict(fault) | {"file": os.fsdecode(fault.file)} for fault in self.new]
+        self.new = {}
+        for text in self.processes.texts(json.dumps(own)):
+            for values in json.loads(text):
+                self._tell(Fault(**values | {"file": Path(values["file"])}))
+
+    def _tell(self, fault: Fault) -> None:
         self.told.add(fault)
         self.report({"event": "fault", "fault": str(fault)})
         bad = sum(fault.kind == "unreadable-image" for fault in self.told)
@@ -259,29 +312,25 @@ class Unreadable:
             )
 
 
-def _gradients(
-    detector: Detector, batch: Batch, settings: TrainSettings, number: int, done: float
-) -> dict[str, Tensor]:
-    """Leave the gradient of a batch's mean loss in the parameters; returns its terms."""
-    device = next(detector.parameters()).device
-    generator = torch.Generator(device).manual_seed(settings.seed * 1_000_003 + number)
-    draw = torch.rand((), generator=torch.Generator().manual_seed(number)).item()
-    policy = step_policy(settings, detector.input, done, draw)
-    detector.zero_grad()
-    terms: dict[str, Tensor] = {}
-    size = -(-len(batch) // settings.accumulate)
-    for first in range(0, len(batch), size):
-        images = [image.to(device) for image in batch.images[first : first + size]]
-        share = len(images) / len(batch)
-        raw = detector(images, policy)
-        losses = detector.losses(raw, batch.targets[first : first + size], generator)
-        torch.autograd.backward(torch.stack(list(losses.values())).sum() * share)
-        for name, value in losses.items():
-            terms[name] = terms.get(name, torch.zeros_like(value)) + value.detach() * share
-    return terms
+def _check_alike(data: Dataset, val: Dataset | None, settings: TrainSettings, processes: Processes) -> None:
+    """Refuse processes that would not train the same on the same."""
+    if settings.batch_size < processes.world:
+        raise InputError(
+            f"--batch-size: found {settings.batch_size} for {processes.world} processes, wanted at least "
+            f"{processes.world}: it counts the images of a step in all processes together"
+        )
+    processes.alike("settings", json.dumps(asdict(settings)))
+    digest = hashlib.blake2b()
+    for part in (data, val):
+        if part is not None:
+            digest.update(repr((part.names, [os.path.basename(path) for path in part.paths])).encode())
+            for array in (part.starts, part.boxes, part.labels, part.ignored):
+                digest.update(array.tobytes())
+    processes.alike("data", digest.hexdigest())
 
 
-def _check(data: Dataset, out: Path, resume: bool) -> None:
+def _check(data: Dataset, out: Path, resume: bool) -> bool:
+    """Whether to resume; refuses what cannot be done."""
     if not (~data.ignored).any():
         raise InputError(f"{data.root}: found no labelled object in {len(data)} images, wanted at least one")
     resumable = any((out / f"{name}.safetensors").exists() for name in ("resume", "resume-before"))
@@ -290,8 +339,9 @@ def _check(data: Dataset, out: Path, resume: bool) -> None:
             f"{out}: found a training that is already there, wanted an empty folder; continue it (--resume) "
             "or choose another one (--out)"
         )
-    if resume and not resumable:
+    if resume and not resumable and not launched():
         raise InputError(f"{out}: found no training to resume, wanted the --out folder of an earlier run")
+    return resume and resumable
 
 
 def _out_of_memory(error: Exception) -> bool:
