@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from masu.errors import InputError
     from masu.records import Detections, Target
     from masu.verbs.evaluate import evaluate
+    from masu.verbs.funnel import funnel
     from masu.verbs.recipe import TrainSettings
     from masu.verbs.train import train
 
@@ -28,6 +29,7 @@ __all__ = [
     "build",
     "evaluate",
     "from_torchvision",
+    "funnel",
     "load",
     "read_dataset",
     "save",
@@ -42,6 +44,7 @@ _HOME = {
     "build": "masu.detectors.build",
     "evaluate": "masu.verbs.evaluate",
     "from_torchvision": "masu.detectors.build",
+    "funnel": "masu.verbs.funnel",
     "load": "masu.detectors.build",
     "read_dataset": "masu.data.formats",
     "save": "masu.detectors.build",

@@ -228,30 +228,52 @@ def _training_data(
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--split", help="Split to evaluate on. Default: test, else val, where DATA has splits.")
 @click.option("--batch-size", type=int, default=1, show_default=True, help="Images at once.")
+@click.option(
+    "--funnel",
+    "with_funnel",
+    is_flag=True,
+    help="Also which stage lost each object; images one by one.",
+)
 @click.option("--format", "form", help="Format of DATA. Default: found by looking.")
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as one JSON object.")
 def evaluate(
-    model: Path, data: Path, split: str | None, batch_size: int, form: str | None, as_json: bool
+    model: Path,
+    data: Path,
+    split: str | None,
+    batch_size: int,
+    with_funnel: bool,
+    form: str | None,
+    as_json: bool,
 ) -> int:
     """COCO AP of MODEL on DATA, over all and per class; average recall for a proposal generator."""
     from masu.data.formats import read_dataset
-    from masu.terminal import counter, print_metrics
+    from masu.terminal import counter, print_funnel, print_metrics
     from masu.verbs.evaluate import evaluate as run
     from masu.verbs.exported import open_detector
+    from masu.verbs.funnel import funnel
 
     detector = open_detector(model)
     chosen = _test_split(data, split, form)
     names = detector.names if detector.kind == "detector" else None
     dataset = read_dataset(data, chosen, names=names, form=form)
     _print_faults(dataset)
+    report = None
     with counter("evaluating") as progress:
-        metrics = run(detector, dataset, batch_size=_positive(batch_size, "--batch-size"), progress=progress)
+        if with_funnel:
+            report = funnel(detector, dataset, progress=progress)
+            metrics = report.metrics
+        else:
+            size = _positive(batch_size, "--batch-size")
+            metrics = run(detector, dataset, batch_size=size, progress=progress)
     for fault in metrics.faults:
         _note(fault)
     if as_json:
-        click.echo(json.dumps(metrics.as_dict()))
-    else:
-        print_metrics(metrics.as_dict())
+        figures = metrics.as_dict() if report is None else metrics.as_dict() | {"funnel": report.as_dict()}
+        click.echo(json.dumps(figures))
+        return 0
+    print_metrics(metrics.as_dict())
+    if report is not None:
+        print_funnel(report)
     return 0
 
 

@@ -11,7 +11,7 @@ import torch
 
 from masu.errors import InputError
 from masu.records import Detections, Target
-from masu.verbs.detect import Detector, predictions
+from masu.verbs.detect import Detector, Prediction, predictions
 from masu.verbs.metrics import Metrics, ProposalMetrics, coco_metrics, proposal_metrics
 
 
@@ -33,6 +33,7 @@ def evaluate(
     *,
     batch_size: int = 1,
     progress: Callable[[int, int], None] | None = None,
+    each: Callable[[Prediction, Target], None] | None = None,
 ) -> Metrics | ProposalMetrics:
     """Score a detector on every image of a data set.
 
@@ -45,6 +46,7 @@ def evaluate(
         data: images and targets, from :func:`masu.read_dataset`.
         batch_size: images per prediction.
         progress: called with (images done, images in total).
+        each: called with every prediction and its target.
 
     Returns:
         :class:`Metrics`, or :class:`ProposalMetrics` for a detector of kind ``"proposals"``;
@@ -72,6 +74,8 @@ def evaluate(
         targets.append(items[prediction.index][1])
         found.append(prediction.detections)
         seconds += prediction.seconds
+        if each is not None:
+            each(prediction, targets[-1])
     if not found:
         raise InputError(f"data: none of {len(paths)} images can be read; the first: {unreadable[0]}")
 
