@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from masu.errors import InputError
     from masu.records import Detections, Target
     from masu.verbs.evaluate import evaluate
+    from masu.verbs.funnel import funnel
     from masu.verbs.recipe import TrainSettings
     from masu.verbs.saliency import saliency
     from masu.verbs.train import train
@@ -29,6 +30,7 @@ __all__ = [
     "build",
     "evaluate",
     "from_torchvision",
+    "funnel",
     "load",
     "read_dataset",
     "saliency",
@@ -44,6 +46,7 @@ _HOME = {
     "build": "masu.detectors.build",
     "evaluate": "masu.verbs.evaluate",
     "from_torchvision": "masu.detectors.build",
+    "funnel": "masu.verbs.funnel",
     "load": "masu.detectors.build",
     "read_dataset": "masu.data.formats",
     "saliency": "masu.verbs.saliency",

@@ -241,6 +241,12 @@ def _training_data(
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--split", help="Split to evaluate on. Default: test, else val, where DATA has splits.")
 @click.option("--batch-size", type=int, default=1, show_default=True, help="Images at once.")
+@click.option(
+    "--funnel",
+    "with_funnel",
+    is_flag=True,
+    help="Also which stage lost each object; images one by one.",
+)
 @click.option("--format", "form", help="Format of DATA. Default: found by looking.")
 @click.option("--report", "page", type=click.Path(path_type=Path), help="Write a page about the errors.")
 @click.option("--store-thresholds", is_flag=True, help="Write each class's best threshold into MODEL.")
@@ -250,6 +256,7 @@ def evaluate(
     data: Path,
     split: str | None,
     batch_size: int,
+    with_funnel: bool,
     form: str | None,
     page: Path | None,
     store_thresholds: bool,
@@ -261,11 +268,12 @@ def evaluate(
     of errors are made and cost. Choose thresholds with --split val: on a test split they flatter it.
     """
     from masu.data.formats import read_dataset
-    from masu.terminal import counter, print_errors, print_metrics
+    from masu.terminal import counter, print_errors, print_funnel, print_metrics
     from masu.verbs.error_page import write_page
     from masu.verbs.error_report import error_report, refuse
     from masu.verbs.evaluate import score
     from masu.verbs.exported import open_detector
+    from masu.verbs.funnel import funnel
     from masu.verbs.processes import joined
 
     detector = open_detector(model)
@@ -275,9 +283,15 @@ def evaluate(
     names = detector.names if detector.kind == "detector" else None
     dataset = read_dataset(data, chosen, names=names, form=form)
     _print_faults(dataset)
-    size = _positive(batch_size, "--batch-size")
+    size, lost = _positive(batch_size, "--batch-size"), None
     with joined() as processes, counter("evaluating") as progress:
-        scored = score(detector, dataset, batch_size=size, progress=progress, processes=processes)
+        if not with_funnel:
+            scored = score(detector, dataset, batch_size=size, progress=progress, processes=processes)
+        elif processes.world > 1:
+            raise InputError(f"--funnel: found {processes.world} processes, wanted one")
+        else:
+            lost = funnel(detector, dataset, progress=progress)
+            scored = lost.scored
     if _rank():
         return 0
     for fault in scored.metrics.faults:
@@ -287,9 +301,12 @@ def evaluate(
         # thresholds that are about to be replaced are not worth a look
         report = error_report(scored, None if store_thresholds else detector.thresholds)
     if as_json:
-        click.echo(json.dumps(scored.metrics.as_dict() | ({} if report is None else report.as_dict())))
+        figures = scored.metrics.as_dict() | ({} if report is None else report.as_dict())
+        click.echo(json.dumps(figures if lost is None else figures | {"funnel": lost.as_dict()}))
     else:
         print_metrics(scored.metrics.as_dict())
+        if lost is not None:
+            print_funnel(lost)
         if report is not None:
             print_errors(report)
     if report is None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from masu.verbs.check import CheckReport
     from masu.verbs.error_report import ErrorReport
     from masu.verbs.export import ExportReport
+    from masu.verbs.funnel import FunnelReport
 
 FIRST_PLACES = 5
 """Places of each kind of finding that the terminal shows."""
@@ -147,6 +148,32 @@ def print_errors(report: ErrorReport) -> None:
     console.print(table)
 
 
+def print_funnel(report: FunnelReport) -> None:
+    """Tables of the stages that lose objects: by size with what each means, and by class; then advice."""
+    from masu.verbs.fates import STAGES
+
+    console = Console(highlight=False)
+    sizes, counts = report.by_size, report.counts()
+    table = Table("stage", "objects", *sizes, "what it means", title=f"the funnel at IoU {report.iou:g}")
+    for stage in report.stages:
+        if counts[stage] or stage == "found":
+            of_sizes = (_count(of[stage]) for of in sizes.values())
+            table.add_row(stage, _count(counts[stage]), *of_sizes, STAGES[stage])
+    table.columns[0].no_wrap = True
+    for column in table.columns[1:-1]:
+        column.justify = "right"
+    console.print(table)
+    idle = [stage for stage in report.stages if not counts[stage] and stage != "found"]
+    console.print(f"None lost at {', '.join(idle)}.", markup=False, soft_wrap=True)
+    table = Table("class", "objects", "found", "lost at")
+    for name, of in report.by_class.items():
+        lost = (f"{stage} {of[stage]}" for stage in report.stages if of[stage] and stage != "found")
+        table.add_row(_plain(name), str(sum(of.values())), _count(of["found"]), ", ".join(lost))
+    console.print(table)
+    for sentence in report.advice:
+        console.print(sentence, markup=False, soft_wrap=True)
+
+
 def print_findings(report: CheckReport) -> None:
     """A table of the kinds that ``masu check`` found, with the first places of each."""
     console = Console(highlight=False, soft_wrap=True)
@@ -259,6 +286,10 @@ def print_models(rows: Sequence[dict[str, Any]]) -> None:
 
 def _figure(value: float | None) -> str:
     return "–" if value is None else f"{value:.4f}"
+
+
+def _count(value: int) -> str:
+    return str(value) if value else "·"
 
 
 def _plain(name: str) -> str:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from masu.ops.compiled_nms import suppress
 from masu.ops.geometry import iou
-from masu.ops.nms import batched_nms, compiled, nms, topk_per_level
+from masu.ops.nms import batched_nms, compiled, nms, suppressors, topk_per_level
 
 
 def scattered(count, seed):
@@ -186,3 +186,33 @@ def test_without_numba_torchvisions_serves(unloaded, monkeypatch):
     boxes, scores, groups = scattered(30, 0)
     assert len(batched_nms(boxes, scores, groups, 0.5)) > 0
     assert compiled() is None
+
+
+def test_a_dropped_box_gave_way_to_the_best_survivor_of_its_group():
+    boxes = torch.tensor(
+        [[0.0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 6], [0, 0, 10, 8], [50, 0, 60, 10], [0, 0, 10, 10]]
+    )
+    groups = torch.tensor([0, 0, 0, 1, 0, 0])
+    usable = torch.tensor([True, True, True, True, True, False])
+    scores = torch.tensor([0.7, 0.9, 0.8, 0.6, 0.5, 1.0])
+    rows = torch.where(usable)[0]
+    survivors = rows[batched_nms(boxes[rows], scores[rows], groups[rows], 0.65)]
+    # box 1 takes box 0 (0.9) and box 2 (6/9); box 3 is of another group, box 5 took no part
+    assert survivors.tolist() == [1, 3, 4]
+    assert suppressors(boxes, groups, usable, survivors, 0.65).tolist() == [1, -1, 1, -1, -1, -1]
+
+
+@given(*case)
+@settings(max_examples=30, deadline=None)
+def test_suppressors_are_those_of_the_blackboard(count, seed, threshold):
+    boxes, scores, groups = scattered(count, seed)
+    usable = torch.ones(count, dtype=torch.bool)
+    survivors = batched_nms(boxes, scores, groups, threshold)
+    found = suppressors(boxes, groups, usable, survivors, threshold)
+    for i in range(count):
+        over = [
+            j
+            for j in survivors.tolist()
+            if groups[j] == groups[i] and iou(boxes[[i]], boxes[[j]]) > threshold
+        ]
+        assert found[i] == (-1 if i in survivors else over[0])

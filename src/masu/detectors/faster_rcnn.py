@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from masu.detectors.box_loss import box_loss, check_box_loss
+from masu.detectors.candidates import Candidates
 from masu.detectors.detector import Detector
 from masu.detectors.proposals import Raw, label, proposal_losses, propose, targets_at_network_size
 from masu.detectors.rpn import RPN, RPNConfig
@@ -22,7 +23,6 @@ from masu.ops.coder import Weights, decode
 from masu.ops.geometry import clip, degenerate, resize
 from masu.ops.images import InputPolicy
 from masu.ops.losses import cross_entropy
-from masu.ops.nms import batched_nms
 from masu.ops.roi_align import assign_levels, roi_align
 from masu.ops.sampling import sample
 from masu.records import Detections, Proposals, Target
@@ -138,21 +138,28 @@ class FasterRCNN(Detector):
 
     def detections(self, raw: Raw) -> list[Detections]:
         """Steps 8 to 10: proposals, second stage, final boxes."""
-        settings = self.config.rpn.proposals
+        settings, rois = self.config.rpn.proposals, self.config.rois
         proposals = propose(raw, settings, settings.top_per_level, settings.kept)
         counts = proposals.count.tolist()
-        boxes = torch.cat([proposals.boxes[i, :count] for i, count in enumerate(counts)])
-        image = torch.arange(len(counts), device=boxes.device).repeat_interleave(proposals.count)
-        logits, deltas = self._second_stage(raw, boxes, image)
-        scores = logits.softmax(dim=1)[:, :-1]  # without background
-        per_image = zip(*(torch.split(x, counts) for x in (boxes, scores, deltas)), strict=True)
-        return [self._final(raw, i, b, s, d) for i, (b, s, d) in enumerate(per_image)]
+        classified = self.classify(raw, [proposals.boxes[i, :count] for i, count in enumerate(counts)])
+        images = [self.candidates(raw, i, *of_image) for i, of_image in enumerate(classified)]
+        threshold, most = rois.nms_threshold, rois.max_detections
+        return [self.final(raw, i, c, c.survivors(threshold, most)) for i, c in enumerate(images)]
 
     def fold_norms(self) -> None:
         """See :meth:`Detector.fold_norms`."""
         self.rpn.fold_norms()
         cells, channels = self.config.rois.cells, self.config.rpn.fpn_channels
         fold_norms(self.box_head, next(self.parameters()).new_zeros((1, channels, cells, cells)))
+
+    def classify(self, raw: Raw, proposals: Sequence[Tensor]) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """Per image its proposals ``(P, 4)``, scores ``(P, K + 1)``, background last, and class deltas."""
+        boxes, counts = torch.cat(list(proposals)), [len(p) for p in proposals]
+        image = torch.arange(len(counts), device=boxes.device)
+        image = image.repeat_interleave(torch.tensor(counts, device=boxes.device))
+        logits, deltas = self._second_stage(raw, boxes, image)
+        parts = (torch.split(x, counts) for x in (boxes, logits.softmax(dim=1), deltas))
+        return list(zip(*parts, strict=True))
 
     def _second_stage(self, raw: Raw, boxes: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
         """RoIs ``(R, 4)`` of images ``(R,)`` → logits ``(R, K + 1)`` and deltas ``(R, K, 4)``."""
@@ -185,18 +192,21 @@ class FasterRCNN(Detector):
             matched.append(object_of_row)
         return _SampledRoIs(torch.cat(boxes), torch.cat(images), torch.cat(classes), torch.cat(matched))
 
-    def _final(self, raw: Raw, i: int, boxes: Tensor, scores: Tensor, deltas: Tensor) -> Detections:
-        """Detections of image ``i``: filter by score, decode those, clip, drop small, NMS per class, best."""
+    def candidates(self, raw: Raw, i: int, proposals: Tensor, scores: Tensor, deltas: Tensor) -> Candidates:
+        """Proposals and classes of image ``i`` that score enough, only those decoded; groups are classes."""
         settings = self.config.rois
+        scores = scores[:, :-1]  # without background
         row, labels = torch.where(scores > settings.min_score)
-        scores = scores[row, labels]
-        found = clip(decode(deltas[row, labels], boxes[row], settings.box_weights), raw.images.sizes[i])
-        usable = torch.where(~degenerate(found, settings.min_size))[0]
-        threshold, most = settings.nms_threshold, settings.max_detections
-        keep = usable[batched_nms(found[usable], scores[usable], labels[usable], threshold, most)]
-        found = resize(found[keep], raw.images.sizes[i], raw.images.original_sizes[i])
-        names = tuple(self.names[label] for label in labels[keep].tolist())
-        return Detections(found, scores[keep], labels[keep], names)
+        boxes = decode(deltas[row, labels], proposals[row], settings.box_weights)
+        boxes = clip(boxes, raw.images.sizes[i])
+        return Candidates(row, labels, scores[row, labels], boxes, ~degenerate(boxes, settings.min_size))
+
+    def final(self, raw: Raw, i: int, candidates: Candidates, keep: Tensor) -> Detections:
+        """Candidates ``keep (k,)`` of image ``i`` as detections, in pixels of the image as it was given."""
+        boxes = resize(candidates.boxes[keep], raw.images.sizes[i], raw.images.original_sizes[i])
+        labels = candidates.group[keep]
+        names = tuple(self.names[label] for label in labels.tolist())
+        return Detections(boxes, candidates.ranking[keep], labels, names)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from masu.detectors.box_loss import box_loss, check_box_loss
+from masu.detectors.candidates import Candidates
 from masu.ops.coder import decode
 from masu.ops.geometry import clip, covered, degenerate, resize
 from masu.ops.losses import bce
 from masu.ops.matching import match
-from masu.ops.nms import batched_nms, topk_per_level
+from masu.ops.nms import topk_per_level
 from masu.ops.sampling import sample
 from masu.records import BACKGROUND, IGNORE, ImageBatch, Proposals, Target
 
@@ -149,6 +150,23 @@ def proposal_losses(
     }
 
 
+def ranked(raw: Raw, settings: ProposalSettings, top_per_level: int) -> list[Candidates]:
+    """Per image the best anchors of each level, decoded and cut to the image; their group is the level.
+
+    Args:
+        raw: the network's outputs; no gradient flows back through them.
+        settings: thresholds.
+        top_per_level: best anchors of each level that are decoded.
+    """
+    objectness, deltas = raw.logits.detach(), raw.deltas.detach()
+    index, level = topk_per_level(objectness, raw.levels, top_per_level)  # (N, S), (S,)
+    logits = objectness.gather(1, index)  # what is ranked: many scores of a sure network are exactly 1
+    boxes = decode(deltas.gather(1, index[..., None].expand(-1, -1, 4)), raw.anchors[index])
+    boxes = clip(boxes, raw.images.sizes[:, None])
+    usable = ~degenerate(boxes, settings.min_size) & (logits.sigmoid() >= settings.min_score)
+    return [Candidates(row, level, *rest) for row, *rest in zip(index, logits, boxes, usable, strict=True)]
+
+
 def propose(raw: Raw, settings: ProposalSettings, top_per_level: int, kept: int) -> Proposals:
     """Head outputs to proposals: top-k per level, decode, clip, drop small, NMS per level, best ``kept``.
 
@@ -158,22 +176,16 @@ def propose(raw: Raw, settings: ProposalSettings, top_per_level: int, kept: int)
         top_per_level: best anchors of each level that are decoded.
         kept: proposals per image, ``P`` of the result.
     """
-    objectness, deltas = raw.logits.detach(), raw.deltas.detach()
-    index, level = topk_per_level(objectness, raw.levels, top_per_level)  # (N, S), (S,)
-    logits = objectness.gather(1, index)  # what is ranked: many scores of a sure network are exactly 1
-    scores = logits.sigmoid()
-    boxes = decode(deltas.gather(1, index[..., None].expand(-1, -1, 4)), raw.anchors[index])
-    boxes = clip(boxes, raw.images.sizes[:, None])
-    usable = ~degenerate(boxes, settings.min_size) & (scores >= settings.min_score)
+    images = ranked(raw, settings, top_per_level)
+    like = images[0].boxes
     result = Proposals(
-        boxes.new_zeros((len(boxes), kept, 4)),
-        scores.new_zeros((len(boxes), kept)),
-        torch.zeros(len(boxes), dtype=torch.int64, device=boxes.device),
+        like.new_zeros((len(images), kept, 4)),
+        like.new_zeros((len(images), kept)),
+        torch.zeros(len(images), dtype=torch.int64, device=like.device),
     )
-    for i in range(len(boxes)):
-        rows = torch.where(usable[i])[0]
-        keep = rows[batched_nms(boxes[i, rows], logits[i, rows], level[rows], settings.nms_threshold, kept)]
-        result.boxes[i, : len(keep)] = boxes[i, keep]
-        result.scores[i, : len(keep)] = scores[i, keep]
+    for i, candidates in enumerate(images):
+        keep = candidates.survivors(settings.nms_threshold, kept)
+        result.boxes[i, : len(keep)] = candidates.boxes[keep]
+        result.scores[i, : len(keep)] = candidates.ranking[keep].sigmoid()
         result.count[i] = len(keep)
     return result

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from masu.detectors.box_loss import box_loss, check_box_loss
+from masu.detectors.candidates import Candidates
 from masu.detectors.proposals import Raw, label, targets_at_network_size
 from masu.detectors.pyramid import PyramidConfig, PyramidDetector
 from masu.nets.retina import RetinaHead
@@ -21,7 +22,6 @@ from masu.ops.coder import decode
 from masu.ops.geometry import clip, degenerate, resize
 from masu.ops.images import InputPolicy
 from masu.ops.losses import focal
-from masu.ops.nms import batched_nms
 from masu.records import IGNORE, OBJECT, Detections, Target
 
 
@@ -114,37 +114,36 @@ class RetinaNet(PyramidDetector):
 
     def detections(self, raw: Raw) -> list[Detections]:
         """Steps 8 to 10: best scores of each level, decoded, clipped, small ones dropped, NMS per class."""
-        return [self._final(raw, i) for i in range(len(raw.logits))]
+        threshold, most = self.config.nms_threshold, self.config.max_detections
+        images = [self.candidates(raw, i) for i in range(len(raw.logits))]
+        return [self.final(raw, i, c, c.survivors(threshold, most)) for i, c in enumerate(images)]
 
-    def _final(self, raw: Raw, i: int) -> Detections:
+    def candidates(self, raw: Raw, i: int) -> Candidates:
+        """Anchors and classes of image ``i`` that score enough, best of each level; groups are classes."""
         config, classes = self.config, len(self.names)
         logits, anchors, labels = [], [], []
         offset = 0
         for of_level in torch.split(raw.logits[i].detach(), list(raw.levels)):
-            row, label_of_row = torch.where(of_level > _logit(config.min_score))
+            row, label_of_row = torch.where(of_level > logit(config.min_score))
             best = of_level[row, label_of_row].topk(min(config.top_per_level, len(row)))
             logits.append(best.values)
             anchors.append(row[best.indices] + offset)
             labels.append(label_of_row[best.indices])
             offset += len(of_level)
         assert offset * classes == raw.logits[i].numel()
-        logit, anchor, found_labels = torch.cat(logits), torch.cat(anchors), torch.cat(labels)
-        found = decode(raw.deltas[i].detach()[anchor], raw.anchors[anchor])
-        found = clip(found, raw.images.sizes[i])
-        usable = torch.where(~degenerate(found, config.min_size))[0]
-        keep = usable[
-            batched_nms(
-                found[usable],
-                logit[usable],
-                found_labels[usable],
-                config.nms_threshold,
-                config.max_detections,
-            )
-        ]
-        found = resize(found[keep], raw.images.sizes[i], raw.images.original_sizes[i])
-        names = tuple(self.names[label] for label in found_labels[keep].tolist())
-        return Detections(found, logit[keep].sigmoid(), found_labels[keep], names)
+        anchor = torch.cat(anchors)
+        boxes = clip(decode(raw.deltas[i].detach()[anchor], raw.anchors[anchor]), raw.images.sizes[i])
+        usable = ~degenerate(boxes, config.min_size)
+        return Candidates(anchor, torch.cat(labels), torch.cat(logits), boxes, usable)
+
+    def final(self, raw: Raw, i: int, candidates: Candidates, keep: Tensor) -> Detections:
+        """Candidates ``keep (k,)`` of image ``i`` as detections, in pixels of the image as it was given."""
+        boxes = resize(candidates.boxes[keep], raw.images.sizes[i], raw.images.original_sizes[i])
+        labels = candidates.group[keep]
+        names = tuple(self.names[label] for label in labels.tolist())
+        return Detections(boxes, candidates.ranking[keep].sigmoid(), labels, names)
 
 
-def _logit(score: float) -> float:
+def logit(score: float) -> float:
+    """The logit of a score in 0..1."""
     return float(torch.tensor(score, dtype=torch.float64).logit())

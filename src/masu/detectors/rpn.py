@@ -12,7 +12,8 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from masu.detectors.proposals import ProposalSettings, Raw, proposal_losses, propose, targets_at_network_size
+from masu.detectors.candidates import Candidates
+from masu.detectors.proposals import ProposalSettings, Raw, proposal_losses, ranked, targets_at_network_size
 from masu.detectors.pyramid import PyramidConfig, PyramidDetector
 from masu.nets.rpn import RPNHead
 from masu.ops.geometry import resize
@@ -61,10 +62,13 @@ class RPN(PyramidDetector):
     def detections(self, raw: Raw) -> list[Detections]:
         """Step 8: the proposals, as detections of the one class ``object``."""
         settings = self.config.proposals
-        proposals = propose(raw, settings, settings.top_per_level, settings.kept)
-        found = []
-        for i, count in enumerate(proposals.count.tolist()):
-            boxes = resize(proposals.boxes[i, :count], raw.images.sizes[i], raw.images.original_sizes[i])
-            labels = torch.zeros(count, dtype=torch.int64, device=boxes.device)
-            found.append(Detections(boxes, proposals.scores[i, :count], labels, self.names * count))
-        return found
+        return [
+            self.final(raw, i, candidates, candidates.survivors(settings.nms_threshold, settings.kept))
+            for i, candidates in enumerate(ranked(raw, settings, settings.top_per_level))
+        ]
+
+    def final(self, raw: Raw, i: int, candidates: Candidates, keep: Tensor) -> Detections:
+        """Candidates ``keep (k,)`` of image ``i`` as detections, in pixels of the image as it was given."""
+        boxes = resize(candidates.boxes[keep], raw.images.sizes[i], raw.images.original_sizes[i])
+        scores, labels = candidates.ranking[keep].sigmoid(), torch.zeros_like(keep)
+        return Detections(boxes, scores, labels, self.names * len(keep))

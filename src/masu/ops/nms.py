@@ -10,6 +10,8 @@ import torch
 import torchvision
 from torch import Tensor
 
+from masu.ops.geometry import iou
+
 LOADING = 10**9
 """Pairs of boxes that torchvision's suppression compares in about the time numba needs to load."""
 
@@ -47,6 +49,34 @@ def batched_nms(
         Indices of the kept boxes, best score first, over all groups.
     """
     return _greedy(boxes, scores, groups, threshold, limit)
+
+
+def suppressors(boxes: Tensor, groups: Tensor, usable: Tensor, survivors: Tensor, threshold: float) -> Tensor:
+    """Which survivor of :func:`batched_nms` each dropped box gave way to.
+
+    Args:
+        boxes: ``(R, 4)`` xyxy.
+        groups: ``(R,)`` int64.
+        usable: ``(R,)`` booleans, the boxes that took part.
+        survivors: ``(k,)`` indices of all that survived, best first.
+        threshold: as it was.
+
+    Returns:
+        ``(R,)`` int64: of a dropped box the index of the best scored survivor of its group that overlaps it
+        by more than the threshold, else −1.
+    """
+    found = torch.full_like(groups, -1)
+    dropped = usable.clone()
+    dropped[survivors] = False
+    for group in set(groups[dropped].tolist()):
+        weak = torch.where(dropped & (groups == group))[0]
+        strong = survivors[groups[survivors] == group]
+        overlap = iou(boxes[weak], boxes[strong])
+        above = overlap > threshold
+        # suppression may round otherwise: where nothing is above here, it was the largest overlap
+        best = torch.where(above.any(1), above.byte().argmax(1), overlap.argmax(1))
+        found[weak] = strong[best]
+    return found
 
 
 def _greedy(

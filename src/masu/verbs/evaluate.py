@@ -12,7 +12,7 @@ import torch
 
 from masu.errors import InputError
 from masu.records import Detections, Target
-from masu.verbs.detect import Detector, predictions
+from masu.verbs.detect import Detector, Prediction, predictions
 from masu.verbs.metrics import Metrics, ProposalMetrics, coco_metrics, proposal_metrics
 from masu.verbs.processes import ALONE, Processes
 
@@ -88,8 +88,12 @@ def score(
     batch_size: int = 1,
     progress: Callable[[int, int], None] | None = None,
     processes: Processes = ALONE,
+    each: Callable[[Prediction, Target], None] | None = None,
 ) -> Scored:
-    """As :func:`evaluate`, with targets and detections for a closer look; the network runs once."""
+    """As :func:`evaluate`, with targets and detections for a closer look; the network runs once.
+
+    ``each`` is called with every prediction of this process and its target.
+    """
     if not len(data):
         raise InputError("data: found no images, wanted at least one; check the folder and the split")
     items = [data[index] for index in range(len(data))]
@@ -109,7 +113,10 @@ def score(
             batch_size=batch_size,
             progress=progress,
         ):
-            seen[own[prediction.index]] = (prediction.detections, prediction.seconds)
+            number = own[prediction.index]
+            seen[number] = (prediction.detections, prediction.seconds)
+            if each is not None:
+                each(prediction, items[number][1])
     seen, unreadable = _of_all(seen, unreadable, detector.names, processes)
     if not seen:
         raise InputError(f"data: none of {len(items)} images can be read; the first: {unreadable[0]}")
