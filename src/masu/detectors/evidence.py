@@ -49,7 +49,7 @@ def _of_roi(detector: FasterRCNN, raw: Raw, wanted: Tensor, label: int) -> Logit
     settings, rois = detector.config.rpn.proposals, detector.config.rois
     proposals = propose(raw, settings, settings.top_per_level, settings.kept)
     boxes = proposals.boxes[0, : int(proposals.count[0])]
-    logits, deltas = detector._second_stage(raw, boxes, boxes.new_zeros(len(boxes), dtype=torch.int64))
+    logits, deltas = detector.second_stage(raw, boxes, boxes.new_zeros(len(boxes), dtype=torch.int64))
     found = clip(decode(deltas[:, label], boxes, rois.box_weights), raw.images.sizes[0])
     nearest = int(torch.nan_to_num(iou(found, wanted[None])[:, 0]).argmax())
     roi = boxes[nearest : nearest + 1]
@@ -58,7 +58,7 @@ def _of_roi(detector: FasterRCNN, raw: Raw, wanted: Tensor, label: int) -> Logit
     def logit(pixels: Tensor) -> Tensor:
         seen = replace(raw, features=tuple(detector.rpn.fpn(detector.rpn.backbone(pixels))))
         image = torch.arange(len(pixels), device=pixels.device)
-        of_class, _ = detector._second_stage(seen, roi.expand(len(pixels), 4), image)
+        of_class, _ = detector.second_stage(seen, roi.expand(len(pixels), 4), image)
         return of_class[:, label] - of_class[:, others].logsumexp(dim=1)
 
     return logit

@@ -122,7 +122,7 @@ class FasterRCNN(Detector):
         losses = proposal_losses(raw, scaled, settings, generator)
         proposals = propose(raw, settings, settings.top_per_level_training, settings.kept_training)
         sampled = self._sample_rois(proposals, scaled, generator)
-        logits, deltas = self._second_stage(raw, sampled.boxes, sampled.image)
+        logits, deltas = self.second_stage(raw, sampled.boxes, sampled.image)
         norm = max(len(sampled.boxes), 1)
         positive = torch.where(sampled.classes < len(self.names))[0]
         losses["classes"] = cross_entropy(logits, sampled.classes, norm)
@@ -157,11 +157,11 @@ class FasterRCNN(Detector):
         boxes, counts = torch.cat(list(proposals)), [len(p) for p in proposals]
         image = torch.arange(len(counts), device=boxes.device)
         image = image.repeat_interleave(torch.tensor(counts, device=boxes.device))
-        logits, deltas = self._second_stage(raw, boxes, image)
+        logits, deltas = self.second_stage(raw, boxes, image)
         parts = (torch.split(x, counts) for x in (boxes, logits.softmax(dim=1), deltas))
         return list(zip(*parts, strict=True))
 
-    def _second_stage(self, raw: Raw, boxes: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
+    def second_stage(self, raw: Raw, boxes: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
         """RoIs ``(R, 4)`` of images ``(R,)`` → logits ``(R, K + 1)`` and deltas ``(R, K, 4)``."""
         rois = self.config.rois
         levels = raw.features[: len(rois.strides)]
