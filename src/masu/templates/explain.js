@@ -1,0 +1,335 @@
+"use strict";
+const data = JSON.parse(document.getElementById("data").textContent);
+const stages = JSON.parse(document.getElementById("stages").textContent);
+const $ = (id) => document.getElementById(id);
+const COLOURS = ["#e69f00", "#56b4e9", "#00c795", "#ff7a2e", "#f0e442", "#e58fc0", "#5aa2ff"];
+const MARKS = { object: "#ffffff", final: "#ff8c1a", proposal: "#56b4e9", anchor: "#f0e442", rival: "#ff5fc4" };
+const two = data.photographs.some((p) => p.tables.length > 1);
+const classless = data.kind === "proposals";
+const NOTHING = { kind: "nothing" };
+let photo, view, chosen = NOTHING;
+
+function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name === "onclick") made.onclick = value;
+    else made.setAttribute(name, value);
+  }
+  made.append(...children);
+  return made;
+}
+
+function shape(tag, attributes) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  return made;
+}
+
+const percent = (score) => score.toFixed(score < 0.1 ? 3 : 2);
+const pixels = (box) => `${Math.round(box[2] - box[0])} × ${Math.round(box[3] - box[1])} px`;
+const last = () => photo.tables[photo.tables.length - 1];
+const className = (k) => (k < data.names.length ? data.names[k] : "background");
+
+function iou(a, b) {
+  const w = Math.min(a[2], b[2]) - Math.max(a[0], b[0]);
+  const h = Math.min(a[3], b[3]) - Math.max(a[1], b[1]);
+  const shared = Math.max(w, 0) * Math.max(h, 0);
+  return shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared);
+}
+
+function levelOf(anchor) {
+  let found = 0;
+  photo.levels.forEach((level, i) => { if (anchor >= level.first) found = i; });
+  return found;
+}
+
+function anchorBox(anchor) {
+  const level = photo.levels[levelOf(anchor)];
+  const place = anchor - level.first, cell = Math.floor(place / level.cell.length);
+  const x = (cell % level.grid[1]) * level.steps[1], y = Math.floor(cell / level.grid[1]) * level.steps[0];
+  const own = level.cell[place % level.cell.length];
+  return [own[0] + x, own[1] + y, own[2] + x, own[3] + y];
+}
+
+/* ---- what each stage shows: rows of a table, best first ---- */
+function views() {
+  const rows = (t, keep) => ({ table: t, rows: photo.tables[t].box.map((_, i) => i).filter((i) => keep(photo.tables[t], i)) });
+  const first = photo.tables[0];
+  const listed = [
+    { name: "Photograph", said: `What the network sees: the photograph at ${photo.width} × ${photo.height} px (it was ${photo.given[1]} × ${photo.given[0]}).` },
+    { name: two || classless ? "Objectness" : "Class scores", level: true, said: "The score of the best anchor of each cell: the more orange, the higher." },
+  ];
+  if (data.labelled) listed.push({ name: "Anchors", anchors: true, said: `Anchors that stand for an object in training (the best ${photo.positive.length}); dashed: low-quality matches, the best of an object but under the threshold.` });
+  listed.push(
+    { name: "Best of each level", ...rows(0, () => true), said: `${first.count} boxes decoded from the best anchors of each level. Dashed: those that the next filters drop.` },
+    { name: "After suppression", ...rows(0, (t, i) => t.rank[i] >= 0), said: "What remains when every box has dropped the weaker ones that overlap it." },
+  );
+  if (two) {
+    listed.push(
+      { name: "Proposals", ...rows(0, (t, i) => t.rank[i] >= 0 && t.rank[i] < t.limit), said: `The best ${first.limit} of these go to the second stage.` },
+      { name: "Class boxes", ...rows(1, () => true), said: `${last().count} pairs of proposal and class score enough; the box is moved once more, for each class its own way. Dashed: those that gave way.` },
+    );
+  }
+  const t = photo.tables.length - 1;
+  listed.push({ name: classless ? "Final proposals" : "Final boxes", table: t, rows: last().kept, said: `${last().kept.length} boxes are the answer, down to the model's own low score; masu detect shows those from 0.5.`, final: true });
+  return listed;
+}
+
+function colourOf(t, i) {
+  const table = photo.tables[t];
+  return COLOURS[((two && t === 0) || classless ? levelOf(table.row[i]) : table.group[i]) % COLOURS.length];
+}
+
+function drops(t, i) {
+  const table = photo.tables[t];
+  return table.rank[i] < 0 || table.rank[i] >= table.limit;
+}
+
+/* ---- drawing ---- */
+function hint(shown) {
+  if (chosen.kind === "nothing") {
+    const labelled = data.labelled && !shown.level ? " Dots: labelled objects, red where lost." : "";
+    return `Click a box or an object, or choose one from the lists below.${labelled}`;
+  }
+  const kinds = new Set(marks().map(([, kind]) => kind));
+  const words = { final: two ? "orange: the box of its class" : "orange: the decoded box", proposal: "blue: the proposal", anchor: "yellow dashes: the anchor", object: "white: the labelled object", rival: "pink: what it gave way to" };
+  return `${Object.keys(words).filter((kind) => kinds.has(kind)).map((kind) => words[kind]).join("; ")}. Escape lets go.`.replace(/^./, (letter) => letter.toUpperCase());
+}
+
+function rectangle(box, colour, width, dashes, opacity = 1) {
+  const made = shape("rect", { x: box[0], y: box[1], width: box[2] - box[0], height: box[3] - box[1], stroke: colour, "stroke-width": width, opacity });
+  if (dashes) made.setAttribute("stroke-dasharray", dashes);
+  return made;
+}
+
+function outlined(box, colour, width, dashes) {
+  const group = shape("g", {});
+  group.append(rectangle(box, "#000", width + 1.5), rectangle(box, colour, width, dashes));
+  return group;
+}
+
+function draw() {
+  const picture = $("picture"), shown = views()[view];
+  picture.setAttribute("viewBox", `0 0 ${photo.width} ${photo.height}`);
+  picture.replaceChildren(shape("image", { href: photo.picture, width: photo.width, height: photo.height }));
+  $("said").textContent = shown.said;
+  $("level-label").hidden = !shown.level;
+  $("best-label").hidden = !shown.rows;
+  if (shown.level) {
+    const level = photo.levels[$("level").value];
+    const [h, w] = photo.canvas;
+    picture.append(shape("rect", { width: photo.width, height: photo.height, style: "fill:#000;opacity:.45" }));
+    picture.append(shape("image", { class: "heat", href: level.heat, x: -level.steps[1] / 2, y: -level.steps[0] / 2, width: w, height: h, preserveAspectRatio: "none" }));
+  }
+  $("hint").textContent = hint(shown);
+  const quiet = chosen.kind === "nothing" ? 1 : 0.4;
+  if (shown.anchors) photo.positive.forEach(([box, , restored]) => picture.append(rectangle(box, restored ? "#f0e442" : "#00c795", 1.5, restored ? "5 3" : "")));
+  if (shown.rows) {
+    const best = Number($("best").value);
+    $("best-said").textContent = `${best} of ${shown.rows.length}`;
+    for (const i of shown.rows.slice(0, best).reverse()) {
+      const box = photo.tables[shown.table].box[i];
+      picture.append(rectangle(box, colourOf(shown.table, i), 2, drops(shown.table, i) ? "3 4" : "", quiet));
+    }
+  }
+  if (!shown.level) photo.objects.forEach((o) => picture.append(rectangle(o.box, o.stage === "found" ? "#fff" : "#ff5533", 1.5, "2 3", quiet)));
+  for (const [box, kind] of marks()) picture.append(outlined(box, MARKS[kind], kind === "anchor" ? 2 : 2.5, kind === "anchor" ? "6 4" : ""));
+}
+
+/* ---- following a box back ---- */
+function chain(t, i) {
+  const found = { steps: [] };
+  const table = photo.tables[t];
+  if (t === 1) {
+    found.last = i;
+    found.proposal = table.row[i];
+    found.first = photo.tables[0].kept[found.proposal];
+  } else {
+    found.first = i;
+    if (two && table.rank[i] >= 0 && table.rank[i] < table.limit) found.proposal = table.rank[i];
+  }
+  found.anchor = photo.tables[0].row[found.first];
+  return found;
+}
+
+function ofObject(o) {
+  if (o.detection !== null) return chain(photo.tables.length - 1, last().kept[o.detection]);
+  const rows = photo.tables[0].row.map((row, i) => i).filter((i) => photo.tables[0].row[i] === o.anchor);
+  const first = rows.find((i) => two || classless || className(photo.tables[0].group[i]) === o.name) ?? rows[0] ?? -1;
+  if (first < 0) return { anchor: o.anchor, decoded: o.decoded };
+  const found = chain(0, first);
+  if (found.proposal !== undefined) {
+    const own = photo.tables[1].row.map((row, i) => i).filter((i) => photo.tables[1].row[i] === found.proposal && className(photo.tables[1].group[i]) === o.name);
+    if (own.length) found.last = own[0];
+  }
+  return found;
+}
+
+function marks() {
+  if (chosen.kind === "nothing") return [];
+  const list = [], object = chosen.kind === "object" ? photo.objects[chosen.index] : null;
+  const found = object ? ofObject(object) : chain(chosen.table, chosen.index);
+  list.push([anchorBox(found.anchor), "anchor"]);
+  if (found.decoded) list.push([found.decoded, "proposal"]);
+  if (found.first !== undefined) list.push([photo.tables[0].box[found.first], two ? "proposal" : "final"]);
+  if (found.last !== undefined) list.push([photo.tables[1].box[found.last], "final"]);
+  if (object) {
+    list.push([object.box, "object"]);
+    if (object.by) list.push([object.by, "rival"]);
+  } else {
+    const by = photo.tables[chosen.table].by[chosen.index];
+    if (by >= 0) list.push([photo.tables[chosen.table].box[by], "rival"]);
+  }
+  return list;
+}
+
+function jump(words, target) {
+  return element("button", { type: "button", class: "jump", onclick: () => choose(target) }, words);
+}
+
+function step(kind, title, ...content) {
+  return element("li", { style: `--mark:${MARKS[kind]}` }, element("b", {}, title), ...content);
+}
+
+function crop(box) {
+  const canvas = element("canvas", { width: 168, height: 168, role: "img", "aria-label": "What the box holds" });
+  const image = new Image();
+  image.onload = () => canvas.getContext("2d").drawImage(image, box[0], box[1], Math.max(box[2] - box[0], 1), Math.max(box[3] - box[1], 1), 0, 0, 168, 168);
+  image.src = photo.picture;
+  return canvas;
+}
+
+function fate(t, i) {
+  const table = photo.tables[t], what = t === 1 || !two ? "final boxes" : "proposals";
+  if (table.state[i] === 1) return [element("p", {}, "Too small a box: dropped.")];
+  if (table.state[i] === 2) return [element("p", {}, "Scored too low: dropped.")];
+  if (table.by[i] >= 0) {
+    const by = table.by[i];
+    const words = `a better box (${percent(table.score[by])}, IoU ${iou(table.box[i], table.box[by]).toFixed(2)})`;
+    return [element("p", {}, "Gave way to ", jump(words, { kind: "box", table: t, index: by }))];
+  }
+  if (table.rank[i] >= table.limit) return [element("p", {}, `Number ${table.rank[i] + 1}: beyond the ${table.limit} ${what} kept.`)];
+  const weaker = table.by.map((by, j) => j).filter((j) => table.by[j] === i);
+  const said = [element("p", {}, `Number ${table.rank[i] + 1} of ${table.kept.length} ${what}; ${weaker.length} ${weaker.length === 1 ? "box" : "boxes"} gave way to it.`)];
+  const buttons = weaker.slice(0, 6).map((j) => jump(`${percent(table.score[j])}, IoU ${iou(table.box[i], table.box[j]).toFixed(2)}`, { kind: "box", table: t, index: j }));
+  return buttons.length ? [...said, element("p", {}, ...buttons, weaker.length > 6 ? `and ${weaker.length - 6} more` : "")] : said;
+}
+
+function steps(found, object) {
+  const listed = [], first = photo.tables[0];
+  const near = (box) => (object ? [element("p", {}, `IoU ${iou(box, object.box).toFixed(2)} with the object.`)] : []);
+  if (found.last !== undefined) {
+    const t = photo.tables[1], i = found.last;
+    listed.push(step("final", `${className(t.group[i])} ${percent(t.score[i])}`, ...near(t.box[i]), ...fate(1, i)));
+  }
+  if (found.proposal !== undefined) {
+    const bars = photo.classes[found.proposal].map(([k, score]) => element("div", { class: "bar" }, element("span", {}, className(k)), element("i", { style: `width:${Math.max(100 * score, 0.5)}%` }), element("span", {}, percent(score))));
+    listed.push(step("proposal", `RoI of proposal ${found.proposal + 1}`, crop(photo.proposals[found.proposal]), ...bars));
+  }
+  if (found.first !== undefined) {
+    const i = found.first, score = percent(first.score[i]);
+    const title = two || classless ? `Decoded box, objectness ${score}` : `${className(first.group[i])} ${score}`;
+    listed.push(step(two ? "proposal" : "final", title, element("p", {}, pixels(first.box[i])), ...near(first.box[i]), ...fate(0, i)));
+  } else if (found.decoded) {
+    listed.push(step("proposal", "Decoded box", element("p", {}, `${pixels(found.decoded)}; not among the best of its level.`), ...near(found.decoded)));
+  }
+  const level = levelOf(found.anchor), box = anchorBox(found.anchor);
+  const moved = found.first === undefined ? "" : `, which the head moved to a box at IoU ${iou(box, first.box[found.first]).toFixed(2)} with it`;
+  listed.push(step("anchor", `Anchor ${found.anchor}, level ${level + 1}`, element("p", {}, `${pixels(box)} on a grid of ${photo.levels[level].steps[0]} px${moved}.`), ...near(box)));
+  return element("ol", {}, ...listed);
+}
+
+function detail() {
+  const card = $("detail");
+  if (chosen.kind === "nothing") {
+    card.replaceChildren(element("h3", {}, "Nothing chosen"), element("p", { class: "soft" }, "A chosen box is followed back: final box, RoI, proposal, anchor. A lost object says which stage lost it."));
+    return;
+  }
+  if (chosen.kind === "box") {
+    const table = photo.tables[chosen.table];
+    card.replaceChildren(element("h3", {}, `Box ${pixels(table.box[chosen.index])}`), steps(chain(chosen.table, chosen.index)));
+    return;
+  }
+  const o = photo.objects[chosen.index];
+  const words = o.stage === "found" ? `Found: ${stages.found}` : `Lost at ${o.stage}: ${stages[o.stage]}`;
+  const said = [element("p", {}, `${words}.`)];
+  if (o.instead) said.push(element("p", {}, `${o.instead} wins.`));
+  const other = photo.objects.findIndex((x) => x.number === o.byObject);
+  if (other >= 0) said.push(element("p", {}, "That box belongs to ", jump(`object ${o.byObject}, ${photo.objects[other].name}`, { kind: "object", index: other })));
+  else if (o.by) said.push(element("p", {}, "That box belongs to no labelled object."));
+  const trained = { positive: "anchors stand for it", restored: "only its best anchor stands for it (low-quality match)", ignored: "its anchors take no part", background: "no anchor stands for it" };
+  said.push(element("p", { class: "soft" }, `Best anchor at IoU ${o.anchorIou}, best decoded box at ${o.boxIou}; in training ${trained[o.label]}.`));
+  card.replaceChildren(element("h3", {}, `Object ${o.number}: ${o.name}, ${pixels(o.box)}`), ...said, steps(ofObject(o), o));
+}
+
+/* ---- choosing ---- */
+function choose(target) {
+  chosen = target;
+  for (const button of document.querySelectorAll(".list button")) {
+    button.setAttribute("aria-pressed", String(button.dataset.kind === target.kind && Number(button.dataset.index) === target.index && (target.kind === "object" || target.table === photo.tables.length - 1)));
+  }
+  detail();
+  draw();
+}
+
+function radios(holder, legend, words, picked, change) {
+  const group = element("fieldset", {}, element("legend", {}, legend));
+  words.forEach((word, i) => {
+    const input = element("input", { type: "radio", name: holder, value: i });
+    input.checked = i === picked;
+    input.onchange = () => change(i);
+    group.append(element("label", {}, input, word));
+  });
+  $(holder).replaceChildren(group);
+}
+
+function show(i) {
+  view = i;
+  const rows = views()[view].rows;
+  if (rows) {
+    $("best").max = Math.max(rows.length, 1);
+    $("best").value = views()[view].final ? rows.filter((r) => last().score[r] >= 0.5).length || Math.min(rows.length, 20) : Math.min(rows.length, 50);
+  }
+  draw();
+}
+
+function open(index) {
+  photo = data.photographs[index];
+  const listed = views();
+  radios("views", "Stage", listed.map((v) => v.name), listed.length - 1, show);
+  $("level").replaceChildren(...photo.levels.map((level, i) => element("option", { value: i }, `${i + 1}: every ${level.steps[0]} px, best ${percent(level.best)}`)));
+  $("level").value = photo.levels.reduce((best, level, i) => (level.best > photo.levels[best].best ? i : best), 0);
+  $("objects-part").hidden = !data.labelled;
+  $("objects").replaceChildren(...photo.objects.map((o, i) => element("li", {}, element("button", { type: "button", "data-kind": "object", "data-index": i, "aria-pressed": "false", class: o.stage === "found" ? "" : "lost", onclick: () => choose({ kind: "object", index: i }) }, `${o.number} ${o.name} `, element("small", {}, o.stage === "found" ? `found ${percent(o.score)}` : `lost at ${o.stage}`)))));
+  const t = photo.tables.length - 1, kept = last().kept.slice(0, 100);
+  $("finals-title").textContent = `Final boxes${last().kept.length > 100 ? ", the best 100" : ""}`;
+  $("finals").replaceChildren(...kept.map((i) => element("li", {}, element("button", { type: "button", "data-kind": "box", "data-index": i, "aria-pressed": "false", onclick: () => choose({ kind: "box", table: t, index: i }) }, `${classless ? "" : className(last().group[i]) + " "}${percent(last().score[i])}`))));
+  const heads = ["level", "grid", "one anchor every", "anchor sizes", "anchors", "best score", ...(data.labelled ? ["object", "ignored", "background"] : [])];
+  const cells = (level, i) => [`${level.grid[1]} × ${level.grid[0]}`, `${level.steps[0]} px`, data.sizes[i].map((s) => `${Number(s.toPrecision(3))}`).join(", "), level.anchors, percent(level.best), ...(level.labels || [])];
+  $("levels").replaceChildren(
+    element("thead", {}, element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, head)))),
+    element("tbody", {}, ...photo.levels.map((level, i) => element("tr", {}, element("th", { scope: "row" }, `${i + 1}`), ...cells(level, i).map((cell) => element("td", {}, `${cell}`))))),
+  );
+  chosen = NOTHING;
+  show(listed.length - 1);
+  detail();
+}
+
+$("level").onchange = draw;
+$("best").oninput = draw;
+document.addEventListener("keydown", (event) => { if (event.key === "Escape") choose(NOTHING); });
+$("picture").onclick = (event) => {
+  const frame = $("picture").getBoundingClientRect();
+  const x = ((event.clientX - frame.left) / frame.width) * photo.width, y = ((event.clientY - frame.top) / frame.height) * photo.height;
+  const inside = (box) => box[0] <= x && x <= box[2] && box[1] <= y && y <= box[3];
+  const area = (box) => (box[2] - box[0]) * (box[3] - box[1]);
+  const shown = views()[view], under = [];
+  for (const i of (shown.rows || []).slice(0, Number($("best").value))) under.push([photo.tables[shown.table].box[i], { kind: "box", table: shown.table, index: i }]);
+  photo.objects.forEach((o, i) => { if (!shown.rows || o.stage !== "found") under.push([o.box, { kind: "object", index: i }]); });
+  const hit = under.filter(([box]) => inside(box)).sort((a, b) => area(a[0]) - area(b[0]))[0];
+  choose(hit ? hit[1] : NOTHING);
+};
+if (data.photographs.length > 1) {
+  radios("photographs", "Photograph", data.photographs.map((p) => `${p.name}${data.labelled ? `, ${p.objects.filter((o) => o.stage !== "found").length} lost` : ""}`), 0, open);
+}
+open(0);
