@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test test-faults lint parity bench clean
+.PHONY: demo test test-faults test-bulk lint parity bench clean
 
 demo: $(VENV)/.installed
 	rm -rf demo
@@ -14,11 +14,16 @@ test: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest --cov --cov-report=term:skip-covered
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
 
 # Kills, full disks, damaged files: the figures of docs/reliability.md. As root, since it mounts a small disk.
 test-faults: $(VENV)/.installed
 	$(BIN)/pytest tests/faults --figures docs/reliability.json
+
+# Bulk detection over Ray and a local S3 server, with processes killed at random; brings a gigabyte of packages.
+test-bulk: $(VENV)/.installed
+	$(BIN)/pip install --quiet --editable ".[bulktest]"
+	$(BIN)/pytest tests/cluster
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check --fix .

@@ -109,12 +109,12 @@ def print_peak(case: Case, side: str) -> None:
     """Megabytes by which resident memory rises above what is held before, in one run (Linux only)."""
     run = getattr(case.prepare(), side)
     Path("/proc/self/clear_refs").write_text("5")  # sets the high-water mark to what is resident now
-    before = _status("VmRSS")
+    before = status("VmRSS")
     run()
-    print((_status("VmHWM") - before) / 1024)
+    print((status("VmHWM") - before) / 1024)
 
 
-def _status(field: str) -> int:
+def status(field: str) -> int:
     match = re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert match
     return int(match[1])

@@ -35,6 +35,7 @@ ROOMS = {
         "export",
         "drawing",
     },
+    "bulk": {"errors", "atomic", "records", "data", "detectors", "verbs"},
     "terminal": {"errors", "records", "ops", "data", "nets", "detectors", "drawing", "verbs"},
     "cli": {
         "errors",
@@ -46,6 +47,7 @@ ROOMS = {
         "export",
         "drawing",
         "verbs",
+        "bulk",
         "terminal",
     },
     "__main__": {"cli"},

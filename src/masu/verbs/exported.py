@@ -28,14 +28,17 @@ class ExportedDetector:
     Args:
         path: ``.onnx``, ``.xml`` or ``.pt2``.
         engine: see :class:`masu.runtime.Model`.
+        threads: of ONNX Runtime or OpenVINO; default: their own choice.
     """
 
-    def __init__(self, path: str | os.PathLike[str], engine: Engine | None = None) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], engine: Engine | None = None, threads: int | None = None
+    ) -> None:
         path = Path(path)
         if path.suffix == SUFFIXES["torch"]:
             self._run, self.description = _program(path)
         else:
-            model = Model(path, engine)
+            model = Model(path, engine, threads)
             self._run, self.description = model.run, model.description
         described = self.description
         self.names, self.kind, self.thresholds = described.names, described.kind, described.thresholds
@@ -81,10 +84,15 @@ def as_floats(images: Tensor) -> Tensor:
     return images.float() / 255 if images.dtype == torch.uint8 else images.float()
 
 
-def open_detector(path: str | os.PathLike[str]) -> Detector | ExportedDetector:
-    """A detector from a model of masu or from an exported file, by its suffix."""
+def open_detector(path: str | os.PathLike[str], threads: int | None = None) -> Detector | ExportedDetector:
+    """A detector from a model of masu or from an exported file, by its suffix.
+
+    Args:
+        path: the file.
+        threads: of ONNX Runtime or OpenVINO; PyTorch's are set for the whole process.
+    """
     if Path(path).suffix in SUFFIXES.values():
-        return ExportedDetector(path)
+        return ExportedDetector(path, threads=threads)
     return load(path)
 
 

@@ -1,0 +1,115 @@
+"""A bulk job from beginning to end: list, plan, run what is left."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+from masu.bulk.local_engine import run_local
+from masu.bulk.plan import MANIFEST, left, make_plan
+from masu.bulk.predictor import Predictor
+from masu.bulk.sources import list_images
+from masu.bulk.stores import open_store
+from masu.bulk.table import require_pyarrow
+from masu.errors import InputError
+
+Engine = Literal["local", "ray"]
+
+
+@dataclass(frozen=True)
+class BulkReport:
+    """What :func:`detect_bulk` did.
+
+    Attributes:
+        images: number of images in the job, each of which has its row now.
+        done_before: number of those whose rows were there already.
+        detections: number of objects in the others.
+        errors: number of the others that could not be read; their rows say why.
+        parts: number of Parquet files.
+        out: the folder, a path or URL.
+    """
+
+    images: int
+    done_before: int
+    detections: int
+    errors: int
+    parts: int
+    out: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """The attributes as JSON knows them."""
+        return asdict(self)
+
+
+def detect_bulk(
+    model: str | os.PathLike[str],
+    sources: Sequence[str | os.PathLike[str]],
+    out: str | os.PathLike[str],
+    *,
+    threshold: float | None = None,
+    engine: Engine = "local",
+    workers: int | None = None,
+    batch_size: int = 1,
+    shard_images: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> BulkReport:
+    """Find objects in very many images; the rows go to Parquet files in a folder.
+
+    A job that was stopped, however, goes on when it is started again with the same arguments: what has been
+    written stays, every image has exactly one row in the end.
+
+    Args:
+        model: a model of masu or an exported file.
+        sources: see :func:`masu.bulk.sources.list_images`.
+        out: folder or URL of an object store's prefix.
+        threshold: lowest score, in 0..1; default: the model's own, per class, or 0.5.
+        engine: ``"local"``: this process. ``"ray"``: several over Ray Data, on the cluster that
+            ``RAY_ADDRESS`` names or on this machine.
+        workers: processes of ``"ray"``; default: one per core. The cores are shared out among them.
+        batch_size: images that run through the network together.
+        shard_images: images of a part; default: see :func:`masu.bulk.plan.make_plan`.
+        progress: called with (images done, images in the job) after every part.
+
+    Raises:
+        InputError: for an argument out of range, a package that is not installed, no image, a folder of
+            another job, or a store that does not answer. What has been written stays.
+    """
+    if engine not in get_args(Engine):
+        raise InputError(f"engine: found {engine!r}, wanted one of {', '.join(get_args(Engine))}")
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise InputError(f"threshold: found {threshold}, wanted a score from 0 to 1")
+    for name, count in (("workers", workers), ("batch_size", batch_size), ("shard_images", shard_images)):
+        if count is not None and count < 1:
+            raise InputError(f"{name}: found {count}, wanted at least 1")
+    require_pyarrow()
+    plan = make_plan(model, list_images(sources), threshold, shard_images)
+    store = open_store(out)
+    shards = left(plan, store)
+    done = before = len(plan.images) - sum(len(plan.shard(number)) for number in shards)
+    detections = errors = 0
+    if progress is not None:
+        progress(done, len(plan.images))
+    if shards:
+
+        def predictor(threads: int | None = None) -> Predictor:
+            return Predictor(model, threshold, threads, batch_size)
+
+        _ = predictor().detector.names  # a file that is no model stops here, before anything is written
+        if len(shards) == plan.shards:
+            store.write(MANIFEST, plan.as_json().encode())
+        if engine == "ray":
+            from masu.bulk.ray_engine import run_ray
+
+            stream = run_ray(plan, shards, predictor, store, workers)
+        else:
+            stream = run_local(plan, shards, predictor(), store)
+        for tally in stream:
+            done += tally.images
+            detections += tally.detections
+            errors += tally.errors
+            if progress is not None:
+                progress(done, len(plan.images))
+    store.sweep()
+    return BulkReport(len(plan.images), before, detections, errors, plan.shards, os.fspath(out))

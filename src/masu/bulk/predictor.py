@@ -1,0 +1,143 @@
+"""The one object that every engine calls: paths in, a table of what was found out."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from masu.bulk.remote import StoreError, local_file
+from masu.bulk.table import ImageRow, to_table
+from masu.data.pictures import UnreadableImageError
+from masu.errors import InputError
+
+if TYPE_CHECKING:
+    import pyarrow
+    from torch import Tensor
+
+    from masu.detectors.detector import Detector
+    from masu.verbs.exported import ExportedDetector
+
+
+class Predictor:
+    """Detection of a batch of paths, for Ray Data, Spark, Dask or a plain loop.
+
+    It holds settings only and can be pickled; the model is loaded in the process that calls it, once however
+    often the predictor is unpickled there. Images are decoded ahead in threads while the network runs::
+
+        predictor = Predictor("cells.safetensors", threshold=0.5)
+        table = predictor({"path": ["a.jpg", "s3://bucket/b.jpg"]})
+
+    Args:
+        model: a model of masu, or an exported file (``.onnx``, ``.xml``, ``.pt2``).
+        threshold: lowest score, in 0..1; default: the model's own, per class, or 0.5.
+        threads: that the network uses in this process; default: its own choice, all cores.
+        batch_size: images that run through the network together, where they are padded alike.
+        readers: threads that decode.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str],
+        threshold: float | None = None,
+        threads: int | None = None,
+        batch_size: int = 1,
+        readers: int = 2,
+    ) -> None:
+        self.model = os.path.abspath(model)
+        self.threshold = threshold
+        self.threads = threads
+        self.batch_size = batch_size
+        self.readers = readers
+
+    @property
+    def detector(self) -> Detector | ExportedDetector:
+        """The model, loaded at first use.
+
+        Raises:
+            InputError: for a file that is no model.
+        """
+        changed = os.stat(self.model).st_mtime_ns if os.path.exists(self.model) else 0
+        return _load(self.model, changed, self.threads)
+
+    def __call__(self, batch: Mapping[str, Sequence[str]]) -> pyarrow.Table:
+        """Predict the images under ``batch["path"]``.
+
+        Returns:
+            One row per path, in their order, of :func:`masu.bulk.table.schema`. An image that is missing or
+            damaged has its ``error`` and nothing else.
+
+        Raises:
+            InputError: for a model that cannot be read, or an object store that refuses or does not answer.
+        """
+        return to_table(list(self.rows([str(path) for path in batch["path"]])))
+
+    def rows(self, paths: Sequence[str]) -> Iterator[ImageRow]:
+        """The row of each path, in order."""
+        detector = self.detector
+        if self.threads is not None:
+            import torch
+
+            torch.set_num_threads(self.threads)  # holds for the calling thread, so at every call
+        waiting: list[tuple[str, Tensor | str]] = []
+        for path, image in self._images(paths, detector.input.channels):
+            waiting.append((path, image))
+            if len(waiting) == self.batch_size:
+                yield from self._predict(detector, waiting)
+                waiting = []
+        yield from self._predict(detector, waiting)
+
+    def _images(self, paths: Sequence[str], channels: int | None) -> Iterator[tuple[str, Tensor | str]]:
+        """Paths with their pixels, or with what is wrong with them; a few decoded ahead."""
+        pool = ThreadPoolExecutor(self.readers)
+        ahead: deque[tuple[str, Future[Tensor | str]]] = deque()
+        try:
+            for path in paths:
+                ahead.append((path, pool.submit(_read, path, channels)))
+                if len(ahead) > self.batch_size + self.readers:
+                    first, image = ahead.popleft()
+                    yield first, image.result()
+            while ahead:
+                first, image = ahead.popleft()
+                yield first, image.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _predict(
+        self, detector: Detector | ExportedDetector, images: Sequence[tuple[str, Tensor | str]]
+    ) -> Iterator[ImageRow]:
+        pixels = [image for _, image in images if not isinstance(image, str)]
+        threshold = detector.thresholds if self.threshold is None else self.threshold
+        found = iter(detector.predict(pixels, threshold, self.batch_size) if pixels else ())
+        for path, image in images:
+            if isinstance(image, str):
+                yield ImageRow(path, error=image)
+            else:
+                height, width = image.shape[-2:]
+                yield ImageRow(path, height, width, next(found))
+
+
+def _read(path: str, channels: int | None) -> Tensor | str:
+    from masu.data.bands import read_pixels
+
+    try:
+        with local_file(path) as file:
+            return read_pixels(file, channels)
+    except StoreError:
+        raise
+    except UnreadableImageError as error:
+        return error.found
+    except InputError as error:
+        return str(error)
+
+
+@functools.lru_cache(maxsize=1)
+def _load(model: str, changed: int, threads: int | None) -> Detector | ExportedDetector:
+    """Engines unpickle the predictor for every task: the model outlives it. ``changed`` tells a new file."""
+    from masu.verbs.exported import open_detector
+
+    return open_detector(Path(model), threads)

@@ -1,0 +1,113 @@
+"""The folder that a job writes to, on disk or in an object store: files appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+from uuid import uuid4
+
+from masu.atomic import put_in_place, write_part
+from masu.bulk.remote import is_url, open_filesystem, store_errors
+from masu.errors import InputError
+
+
+class Store(Protocol):
+    """A folder of small files."""
+
+    def names(self) -> set[str]:
+        """Names of the files in it; none where there is no folder yet."""
+
+    def read(self, name: str) -> bytes:
+        """A file's content."""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Put a file there, whole or not at all, over one of the same name.
+
+        Raises:
+            InputError: where it cannot be written.
+        """
+
+    def sweep(self) -> None:
+        """Remove what a killed process left half written."""
+
+
+@dataclass(frozen=True)
+class LocalFolder:
+    """A folder on disk; the path is absolute, so that workers may stand elsewhere."""
+
+    path: str
+
+    def names(self) -> set[str]:
+        """See :class:`Store`."""
+        try:
+            return set(os.listdir(self.path))
+        except FileNotFoundError:
+            return set()
+        except OSError as error:
+            raise _unwritable(self.path, error) from None
+
+    def read(self, name: str) -> bytes:
+        """See :class:`Store`."""
+        return Path(self.path, name).read_bytes()
+
+    def write(self, name: str, content: bytes) -> None:
+        """See :class:`Store`."""
+        try:
+            os.makedirs(self.path, exist_ok=True)
+        except OSError as error:
+            raise _unwritable(self.path, error) from None
+        # a name of its own: a worker of a job that was killed may still be at the same part
+        half = write_part(Path(self.path, f".{name}-{uuid4().hex}"), [content])
+        put_in_place(half, Path(self.path, name))
+
+    def sweep(self) -> None:
+        """See :class:`Store`."""
+        for half in Path(self.path).glob(".*.part"):
+            half.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class ObjectFolder:
+    """A prefix of an object store, where every put is whole by itself."""
+
+    url: str
+
+    def names(self) -> set[str]:
+        """See :class:`Store`."""
+        filesystem, path = open_filesystem(self.url)
+        filesystem.invalidate_cache()
+        try:
+            with store_errors(self.url):
+                return {str(name).rsplit("/", 1)[-1] for name in filesystem.ls(path, detail=False)}
+        except FileNotFoundError:
+            return set()
+
+    def read(self, name: str) -> bytes:
+        """See :class:`Store`."""
+        filesystem, path = open_filesystem(f"{self.url}/{name}")
+        with store_errors(self.url):
+            return bytes(filesystem.cat_file(path))
+
+    def write(self, name: str, content: bytes) -> None:
+        """See :class:`Store`."""
+        filesystem, path = open_filesystem(f"{self.url}/{name}")
+        try:
+            with store_errors(self.url):
+                filesystem.pipe_file(path, content)
+        except FileNotFoundError as error:
+            raise InputError(f"{self.url}: cannot be written ({error}); make the bucket first") from None
+
+    def sweep(self) -> None:
+        """See :class:`Store`; a put that was cut short has left nothing."""
+
+
+def open_store(out: str | os.PathLike[str]) -> Store:
+    """The folder of a path or URL; nothing is made yet."""
+    text = os.fspath(out)
+    return ObjectFolder(text.rstrip("/")) if is_url(text) else LocalFolder(os.path.abspath(text))
+
+
+def _unwritable(path: str, error: OSError) -> InputError:
+    return InputError(f"{path}: cannot be written ({error.strerror}); choose another folder")

@@ -1,0 +1,190 @@
+import json
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import masu
+from masu.bulk import table
+from masu.bulk.job import detect_bulk
+from masu.bulk.shards import run_shard
+from masu.cli import cli
+from masu.errors import InputError
+from tests.bulk.conftest import manifest, photographs, rows
+
+
+def test_a_job_in_parts(tmp_path, model_file):
+    paths = photographs(tmp_path / "in", 7)
+    paths[3].write_bytes(b"no image")
+    steps = []
+    report = detect_bulk(
+        model_file,
+        [tmp_path / "in"],
+        tmp_path / "out",
+        threshold=0.3,
+        shard_images=3,
+        progress=lambda *s: steps.append(s),
+    )
+    written = rows(tmp_path / "out")
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "_masu.json", "part-000000.parquet", "part-000001.parquet", "part-000002.parquet",
+    ]  # fmt: skip
+    assert [row["path"] for row in written] == [str(p) for p in paths]
+    assert [row["error"] is None for row in written] == [i != 3 for i in range(7)]
+    objects = sum(
+        len(found) for found in masu.load(model_file).predict([*paths[:3], *paths[4:]], threshold=0.3)
+    )
+    assert report.as_dict() == {
+        "images": 7, "done_before": 0, "detections": objects, "errors": 1, "parts": 3, "out": str(tmp_path / "out"),
+    }  # fmt: skip
+    assert steps == [(0, 7), (3, 7), (6, 7), (7, 7)]
+    assert (manifest(tmp_path / "out")["images"], manifest(tmp_path / "out")["threshold"]) == (
+        [str(p) for p in paths],
+        0.3,
+    )
+
+
+def test_a_second_run_does_only_what_is_left(tmp_path, model_file, monkeypatch):
+    photographs(tmp_path / "in", 7)
+    arguments = (model_file, [tmp_path / "in"], tmp_path / "out")
+    detect_bulk(*arguments, shard_images=3)
+    whole = {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()}
+    (tmp_path / "out" / "part-000001.parquet").unlink()
+    (tmp_path / "out" / ".part-000001.parquet-0.part").write_bytes(b"half")
+    done = []
+
+    def counted(predictor, store, number, images):
+        done.append(number)
+        return run_shard(predictor, store, number, images)
+
+    monkeypatch.setattr("masu.bulk.local_engine.run_shard", counted)
+    report = detect_bulk(*arguments, shard_images=3)
+    assert done == [1]
+    assert report.done_before == 4
+    assert {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()} == whole
+    detect_bulk(*arguments, shard_images=3)
+    assert done == [1]
+
+
+def test_a_job_killed_at_random_moments_loses_and_doubles_nothing(tmp_path):
+    draw = random.Random(0)
+    names = [f"/images/{i:03d}.jpg" for i in range(90)]
+    (tmp_path / "all.txt").write_text("\n".join(names))
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "tests.bulk.killed_job", str(out), str(tmp_path / "all.txt")]
+    killed = 0
+    while True:
+        before = len(list(out.glob("*.parquet"))) if out.exists() else 0
+        job = subprocess.Popen(command, cwd=Path(__file__).parents[2])
+        try:
+            # at least one part, then any moment: a job that never gets that far proves nothing
+            while job.poll() is None and len(list(out.glob("*.parquet"))) <= before:
+                time.sleep(0.001)
+            job.wait(timeout=draw.uniform(0, 0.15))
+        except subprocess.TimeoutExpired:
+            job.kill()
+        code = job.wait()
+        if code == 0:
+            break
+        assert code == -9
+        killed += 1
+        assert len({row["path"] for row in rows(out)}) == len(rows(out))  # what is there is whole, each once
+    assert killed >= 3
+    assert [row["path"] for row in rows(out)] == names
+    assert sorted(p.name for p in out.iterdir() if not p.name.startswith("part-")) == ["_masu.json"]
+
+
+def test_a_model_that_cannot_be_read_leaves_no_folder(tmp_path):
+    photographs(tmp_path / "in", 1)
+    (tmp_path / "m.safetensors").write_bytes(b"none")
+    with pytest.raises(InputError, match=r"m\.safetensors"):
+        detect_bulk(tmp_path / "m.safetensors", [tmp_path / "in"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"engine": "spark"}, "engine: found 'spark', wanted one of local, ray"),
+        ({"threshold": 2}, "threshold: found 2, wanted a score from 0 to 1"),
+        ({"batch_size": 0}, "batch_size: found 0, wanted at least 1"),
+        ({"workers": 0}, "workers: found 0, wanted at least 1"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(InputError) as caught:
+        detect_bulk("m", ["x"], "out", **arguments)
+    assert str(caught.value) == message
+
+
+def test_without_pyarrow(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(InputError) as caught:
+        table.require_pyarrow()
+    assert str(caught.value) == (
+        "--format parquet: found no such package, wanted the package pyarrow; pip install 'masu[parquet]'"
+    )
+
+
+def test_without_ray(tmp_path, model_file, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    photographs(tmp_path / "in", 1)
+    with pytest.raises(InputError) as caught:
+        detect_bulk(model_file, [tmp_path / "in"], tmp_path / "out", engine="ray")
+    assert str(caught.value) == (
+        "--engine ray: found no such package, wanted the package ray; pip install 'masu[ray]'"
+    )
+
+
+def run(*arguments):
+    return CliRunner().invoke(cli, ["detect", *map(str, arguments)], standalone_mode=False)
+
+
+def test_the_command(tmp_path, model_file):
+    photographs(tmp_path / "in", 2)
+    command = (
+        model_file,
+        tmp_path / "in",
+        "--format",
+        "parquet",
+        "--out",
+        tmp_path / "out",
+        "--threshold",
+        1,
+    )
+    done = run(*command)
+    assert done.exception is None
+    assert done.return_value == 0
+    assert done.stdout == ""
+    assert done.stderr == (
+        f"masu: 2 images in 1 parts in {tmp_path / 'out'}; now 0 objects found, 0 images with an error in their row\n"
+    )
+    assert len(rows(tmp_path / "out")) == 2
+    assert ", 2 of them before; now 0 objects" in run(*command).stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--format", "parquet"], "--out: found none, wanted a folder for the Parquet files, or s3://bucket/folder"),
+        (["--engine", "ray", "--format", "csv", "--out", "o"], "--format: found csv with --engine ray, wanted parquet; leave it out"),
+        (["--engine", "spark", "--out", "o"], "engine: found 'spark', wanted one of local, ray"),
+        (["--workers", "2"], "--workers: found with --engine local, wanted --engine ray; leave it out"),
+    ],
+)  # fmt: skip
+def test_bad_options(arguments, message):
+    error = run("m.safetensors", "x.jpg", *arguments).exception
+    assert isinstance(error, InputError)
+    assert str(error) == message
+
+
+def test_what_the_manifest_says(tmp_path, model_file):
+    photographs(tmp_path / "in", 2)
+    detect_bulk(model_file, [tmp_path / "in"], tmp_path / "out")
+    assert sorted(json.loads((tmp_path / "out" / "_masu.json").read_text())) == [
+        "format", "images", "model", "shard_images", "shards", "threshold",
+    ]  # fmt: skip

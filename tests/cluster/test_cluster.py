@@ -1,0 +1,274 @@
+"""Bulk detection as users run it: the command over Ray, an S3 server over HTTP, processes killed at random moments.
+
+`make test-bulk` runs these.
+"""
+
+import io
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet
+import pytest
+
+from masu.bulk.predictor import Predictor
+from tests.bulk.conftest import photographs, rows
+from tests.cluster.object_store import s3_server
+
+ROOT = Path(__file__).parents[2]
+IMAGES = 80  # five parts
+
+
+@pytest.fixture(scope="module")
+def s3():
+    import fsspec
+
+    with s3_server():
+        store = fsspec.filesystem("s3", skip_instance_cache=True)
+        store.mkdir("shots")
+        store.mkdir("results")
+        yield store
+
+
+@pytest.fixture(scope="module")
+def shots(tmp_path_factory):
+    """80 files, of which one is damaged and one more is only in the list."""
+    folder = tmp_path_factory.mktemp("shots")
+    paths = photographs(folder, IMAGES - 1)
+    paths[20].write_bytes(b"no image")
+    (folder / "all.txt").write_text("\n".join([*map(str, paths), str(folder / "gone.jpg")]))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def expected(shots, model_file):
+    """The rows of one plain call, by file name."""
+    paths = sorted((shots / "all.txt").read_text().split())
+    return {Path(row["path"]).name: row for row in Predictor(model_file, 0.3)({"path": paths}).to_pylist()}
+
+
+def command(model, source, out, *more):
+    return [
+        sys.executable, "-m", "masu", "detect", *map(str, (model, source, "--threshold", 0.3, "--out", out, *more)),
+    ]  # fmt: skip
+
+
+def run(*arguments):
+    return subprocess.run(
+        command(*arguments), cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+def remote_rows(s3, folder):
+    parts = sorted(name for name in s3.ls(folder, detail=False, refresh=True) if name.endswith(".parquet"))
+    return [
+        row for part in parts for row in pyarrow.parquet.read_table(io.BytesIO(s3.cat_file(part))).to_pylist()
+    ]
+
+
+def agree(written, expected):
+    """Every expected image exactly once, with the same row but for the folder."""
+    names = [Path(row["path"]).name for row in written]
+    assert sorted(names) == sorted(expected)
+    for row, name in zip(written, names, strict=True):
+        wanted = expected[name]
+        for column in ("height", "width", "labels", "names"):
+            assert row[column] == wanted[column], (name, column)
+        for column in ("boxes", "scores"):
+            assert (row[column] is None) == (wanted[column] is None)
+            if row[column] and column == "scores":
+                assert row[column] == pytest.approx(wanted[column], abs=1e-4)
+            for box, other in zip(row[column] or (), wanted[column] or (), strict=True):
+                assert box == pytest.approx(other, abs=1e-2)
+        assert bool(row["error"]) == bool(wanted["error"])
+
+
+def test_ray_over_a_list_writes_what_one_process_finds(tmp_path, shots, model_file, expected):
+    done = run(model_file, shots / "all.txt", tmp_path / "out", "--engine", "ray", "--workers", 2)
+    assert done.returncode == 0, done.stderr
+    assert "80 images in 5 parts" in done.stderr
+    assert done.stderr.endswith(", 2 images with an error in their row\n")
+    agree(rows(tmp_path / "out"), expected)
+    assert [row["error"] for row in rows(tmp_path / "out") if row["error"]] == [
+        "a file that is no image or of an unknown kind",
+        "no such file",
+    ]
+
+
+def test_ray_with_an_exported_file(tmp_path, shots, onnx_file):
+    out = tmp_path / "out"
+    done = run(onnx_file, f"{shots}/00*.jpg", out, "--engine", "ray", "--workers", 1)
+    assert done.returncode == 0, done.stderr
+    wanted = Predictor(onnx_file, 0.3)({"path": [str(shots / f"{i:03d}.jpg") for i in range(10)]}).to_pylist()
+    agree(rows(out), {Path(row["path"]).name: row for row in wanted})
+
+
+def test_ray_from_a_bucket_to_a_bucket(s3, shots, model_file, expected):
+    s3.put([str(p) for p in shots.glob("*.jpg")], "shots/day 1/", recursive=False)
+    done = run(model_file, "s3://shots/day 1", "s3://results/ray", "--engine", "ray", "--workers", 2)
+    assert done.returncode == 0, done.stderr
+    written = remote_rows(s3, "results/ray")
+    assert written[0]["path"] == "s3://shots/day 1/000.jpg"
+    agree(written, {name: row for name, row in expected.items() if name != "gone.jpg"})
+    again = run(model_file, "s3://shots/day 1", "s3://results/ray", "--engine", "ray")
+    assert "79 of them before; now 0 objects" in again.stderr
+    other = run(model_file, "s3://shots/day 1/*0.jpg", "s3://results/ray", "--engine", "ray")
+    assert other.returncode == 2
+    assert (
+        "masu: error: s3://results/ray: found another job (79 images, now 8: 71 gone, 0 new" in other.stderr
+    )
+
+
+@pytest.mark.parametrize("engine", ["local", "ray"])
+def test_a_job_killed_at_random_moments(tmp_path, shots, model_file, expected, engine):
+    draw = random.Random(1)
+    out = tmp_path / "out"
+    arguments = ["--format", "parquet", "--engine", engine]
+    killed = 0
+    for attempt in range(12):
+        job = subprocess.Popen(command(model_file, shots / "all.txt", out, *arguments), cwd=ROOT)
+        if attempt < 4:  # from any moment of starting to any moment after the next part
+            have = len(rows(out))
+            until = time.monotonic() + (draw.uniform(0, 6) if attempt == 0 else 60)
+            while job.poll() is None and time.monotonic() < until and len(rows(out)) == have:
+                time.sleep(0.002)
+            time.sleep(draw.uniform(0, 0.3))
+            job.send_signal(signal.SIGKILL)
+        code = job.wait(timeout=300)
+        if code == 0:
+            break
+        assert code == -9
+        killed += 1
+        written = [row["path"] for row in rows(out)]
+        assert len(set(written)) == len(written)
+    assert killed >= 2
+    agree(rows(out), expected)
+    assert [p.name for p in out.iterdir() if p.suffix != ".parquet"] == ["_masu.json"]
+
+
+def test_a_killed_worker_is_replaced(tmp_path, shots, model_file, expected):
+    out = tmp_path / "out"
+    arguments = command(model_file, shots / "all.txt", out, "--engine", "ray", "--workers", 2)
+    job = subprocess.Popen(arguments, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 120
+    while not rows(out) and time.monotonic() < until:
+        time.sleep(0.002)
+    workers = _workers(job.pid)
+    assert workers
+    os.kill(workers[0], signal.SIGKILL)
+    _, said = job.communicate(timeout=300)
+    assert job.returncode == 0, said
+    agree(rows(out), expected)
+
+
+def _workers(root):
+    """Those of Ray's processes that run shards."""
+    return [p for p in _descendants(root) if b"MapWorker" in Path(f"/proc/{p}/cmdline").read_bytes()]
+
+
+def _descendants(root):
+    """Process ids of a process and all below it."""
+    parents = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+    found = [root]
+    for process in found:
+        found += [child for child, parent in parents.items() if parent == process]
+    return found
+
+
+def _listening(processes):
+    """Addresses, as the kernel writes them, on which any of the processes listens."""
+    own = set()
+    for process in processes:
+        for link in Path(f"/proc/{process}/fd").glob("*"):
+            try:
+                own.add(os.readlink(link))
+            except OSError:
+                continue
+    found = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in Path(table).read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in own:
+                found.add(fields[1].split(":")[0])
+    return found
+
+
+def test_ray_listens_on_loopback_only_and_reports_nothing(tmp_path, shots, model_file):
+    out = tmp_path / "out"
+    job = subprocess.Popen(command(model_file, shots / "all.txt", out, "--engine", "ray"), cwd=ROOT)
+    try:
+        until = time.monotonic() + 120
+        while not rows(out) and time.monotonic() < until:
+            time.sleep(0.01)
+        below = _descendants(job.pid)
+        addresses = _listening(below)
+        told = [Path(f"/proc/{process}/environ").read_bytes() for process in below[1:]]
+    finally:
+        job.kill()
+        job.wait()
+    loopback = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
+    assert addresses
+    assert addresses <= loopback
+    assert told
+    assert all(b"RAY_USAGE_STATS_ENABLED=0" in environment for environment in told if environment)
+
+
+@pytest.mark.parametrize(
+    ("source", "out", "message"),
+    [
+        ("s3://nowhere/x", "out", "s3://nowhere/x: found nothing there (The specified bucket does not exist), wanted a bucket or folder that exists; check the URL"),
+        ("s3://shots/none", "out", "s3://shots/none: found no image, wanted an image, or a prefix or pattern with images under it; check the URL"),
+        ("s3://shots/one.jpg", "s3://nowhere/out", "s3://nowhere/out: cannot be written (The specified bucket does not exist); make the bucket first"),
+    ],
+)  # fmt: skip
+def test_buckets_that_are_not_there(tmp_path, s3, shots, model_file, source, out, message):
+    s3.put_file(str(shots / "000.jpg"), "shots/one.jpg")
+    out = out if out.startswith("s3") else tmp_path / out
+    done = run(model_file, source, out, "--format", "parquet")
+    assert (done.returncode, done.stderr) == (2, f"masu: error: {message}\n")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_store_that_goes_away_stops_the_job_and_it_goes_on_later(
+    tmp_path, s3, shots, model_file, expected, monkeypatch
+):
+    s3.put_file(str(shots / "001.jpg"), "shots/late/001.jpg")
+    (tmp_path / "mixed.txt").write_text(f"{shots / '000.jpg'}\ns3://shots/late/001.jpg\n")
+    arguments = (model_file, tmp_path / "mixed.txt", tmp_path / "out", "--engine", "ray", "--workers", 1)
+    with monkeypatch.context() as broken:
+        broken.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        done = run(*arguments)
+    assert done.returncode == 2
+    assert (
+        "masu: error: s3://shots/late/001.jpg: found a store that refuses or does not answer" in done.stderr
+    )
+    assert done.stderr.count("\n") == 1
+    assert run(*arguments).returncode == 0
+    agree(rows(tmp_path / "out"), {name: expected[name] for name in ("000.jpg", "001.jpg")})
+
+
+def test_ray_data_takes_the_predictor_as_it_is(shots, model_file, expected):
+    script = f"""
+import os
+os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0")
+import ray
+from masu.bulk.predictor import Predictor
+ray.init(address="local", include_dashboard=False, log_to_driver=False)
+paths = ray.data.from_items([{{"path": {str(shots)!r} + f"/00{{i}}.jpg"}} for i in range(4)])
+rows = paths.map_batches(Predictor({str(model_file)!r}, 0.3, threads=1), batch_size=2).take_all()
+print([(row["path"][-7:], len(row["scores"])) for row in sorted(rows, key=lambda row: row["path"])])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+    )
+    names = [f"00{i}.jpg" for i in range(4)]
+    assert done.stdout.strip() == str([(name, len(expected[name]["scores"])) for name in names]), done.stderr
