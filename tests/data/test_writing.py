@@ -116,6 +116,17 @@ def test_a_chain_of_formats_ends_where_it_began(tmp_path):
         same(read_back(source, split), wanted(parts, split, True), 1e-4)
 
 
+@pytest.mark.parametrize("form", WRITERS)
+def test_splits_with_other_classes(tmp_path, form):
+    train = contents_of(tmp_path, {"train": [[((1.0, 2.0, 9.0, 8.0), "cat", False)]]}, ("cat",))
+    val = contents_of(tmp_path, {"val": [[((3.0, 4.0, 9.0, 8.0), "eel", False)]]}, ("eel",), ids=(2,))
+    write_dataset(tmp_path / "out", form, train | val)
+    found = [
+        name for split in ("train", "val") for row in read_back(tmp_path / "out", split) for name in row[2]
+    ]
+    assert found == ["cat", "eel"]
+
+
 @pytest.mark.parametrize(
     ("form", "said"),
     [

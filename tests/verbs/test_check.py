@@ -273,3 +273,17 @@ def test_convert_on_the_command_line(data, tmp_path):
         in err
     )
     assert check(tmp_path / "out").findings == ()
+
+
+def test_a_mended_copy_decides_nothing_that_a_person_has_to(data, tmp_path):
+    """An annotation for a picture of another size, and one file under two labels, stay as they are."""
+    first = noise(tmp_path / "images" / "a.png", 1)
+    noise(tmp_path / "images" / "c.png", 2)
+    (tmp_path / "images" / "b.png").write_bytes(first.read_bytes())
+    large = obj((200, 100, 500, 400))
+    source = data({None: {"a.png": [], "b.png": [GOOD], "c.png": [large]}}, sizes={"c.png": (480, 640)})
+    before = check(source)
+    assert DataCheck(source, None, InputPolicy(320, 640)).write_mended(tmp_path / "mended") == []
+    after = check(tmp_path / "mended")
+    assert [(f.kind, f.where) for f in after.findings] == [(f.kind, f.where) for f in before.findings]
+    assert any(f.kind == "wrong-size" for f in after.findings)

@@ -67,6 +67,12 @@ def test_every_format_is_compared_and_kept(small, request, tmp_path, to):
     assert (opened.names, opened.kind) == (("cat", "dog", "hen"), "detector")
 
 
+def test_a_name_that_looks_like_a_pattern(small, quicker, tmp_path):
+    report = export(small, tmp_path / "[v1] m*.onnx")
+    assert [f.name for f in tmp_path.iterdir()] == ["[v1] m*.onnx"]
+    assert report.bytes == report.file.stat().st_size > 1e7
+
+
 def test_a_file_that_differs_is_not_kept(small, quicker, tmp_path, monkeypatch):
     good = ExportedDetector.predict
 
@@ -100,12 +106,12 @@ def test_eight_bits(small, quicker, coins, tmp_path):
     detector = masu.build("faster_rcnn_lite0_fpn", names, "none")
     detector.load_state_dict(small.state_dict())
     train, val = (read_dataset(coins, split, names=names) for split in ("train", "val"))
-    report = export(detector.eval(), tmp_path / "a.onnx", data=val, int8=train, max_ap_loss=1)
+    report = export(detector.eval(), tmp_path / "single.onnx", data=val, int8=train, max_ap_loss=1)
     assert (report.int8, report.spared) == (True, 0)
     assert report.bytes < 0.5 * sum(p.numel() * 4 for p in detector.parameters())
-    kinds = {node.op_type for node in onnx.load(tmp_path / "a.onnx").graph.node}
+    kinds = {node.op_type for node in onnx.load(tmp_path / "single.onnx").graph.node}
     assert {"QuantizeLinear", "NonMaxSuppression", "RoiAlign"} <= kinds
-    assert [f.name for f in tmp_path.iterdir() if f.name.startswith(("a", "."))] == ["a.onnx"]
+    assert [f.name for f in tmp_path.iterdir() if f.name.startswith(("s", "."))] == ["single.onnx"]
 
 
 def test_the_first_convolutions_are_spared_and_the_others_not(onnx_file, tmp_path):

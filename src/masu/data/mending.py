@@ -29,9 +29,10 @@ def mend(
 
     Boxes without area, outside, not finite or under a pixel are left out, corners in the wrong order swapped,
     boxes that reach outside cut, boxes that are there twice kept once. Images that cannot be read are left
-    out; of the same file twice one stays, in the test rather than in the training split. Class names that
-    differ in case or blanks become the commonest of them. What reading could not use is not there to begin
-    with; it is told, too.
+    out; of the same file with the same labels twice one stays, in the test rather than in the training
+    split. Class names that differ in case or blanks become the commonest of them. What reading could not use
+    is not there to begin with; it is told, too. Where an annotation is for a picture of another size, or the
+    same file has other labels elsewhere, a person has to look: they stay.
 
     Returns:
         The new contents, by split, and the changes.
@@ -67,6 +68,8 @@ def mend(
 def _mended(
     picture: Picture, size: tuple[int, int], spelling: Mapping[str, str], changes: list[Change]
 ) -> Picture:
+    if picture.size is not None and picture.size != size:
+        return picture  # its boxes may mean another picture: a person has to look
     kept: list[Marked] = []
     boxes: list[Box] = []
     for item in picture.objects:
@@ -132,13 +135,16 @@ def _repeated(
     groups = [[paths[i] for i in group] for group in same_files([prints[path] for path in paths])]
     twins = {path: group for group in groups for path in group}
     dropped: dict[tuple[str | None, Path], str] = {}
-    tested: dict[Path, str] = {}  # first of its group → the split that has it, test before val
+    # first of its group and its labels → the split that has it, test before val
+    tested: dict[tuple[Path, frozenset[tuple[str, Box]]], str] = {}
     splits = [split for split in _TESTED_BEFORE_TRAINED if split in parts]
     splits += [split for split in parts if split not in splits]  # type: ignore[misc]
     for split in splits:
-        here: set[Path] = set()
+        here: set[tuple[Path, frozenset[tuple[str, Box]]]] = set()
         for picture in parts[split].pictures:
-            first = twins.get(picture.image, [picture.image])[0]
+            path = twins.get(picture.image, [picture.image])[0]
+            # the same file under other labels is not the same: which is right, a person has to say
+            first = (path, frozenset((item.name, item.box) for item in picture.objects))
             elsewhere = tested.get(first)
             apart = elsewhere is not None and not (split == "trainval" and elsewhere.startswith("val"))
             if first in here:

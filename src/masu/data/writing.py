@@ -121,11 +121,11 @@ def write_voc(out: Path, parts: Parts) -> list[str]:
 def write_yolo(out: Path, parts: Parts) -> list[str]:
     """``data.yaml``, a list ``<split>.txt``, ``images/``, ``labels/``; ignored regions are left out."""
     said: list[str] = []
-    contents = next(iter(parts.values()))
+    classes = list(dict.fromkeys(name for part in parts.values() for name in part.names))
     if any(part.category_ids != tuple(range(len(part.names))) for part in parts.values()):
         said.append("YOLO numbers classes from 0: the ids of the source are not kept")
     names = _file_names(parts, by_stem=True, said=said)
-    number = {name: i for i, name in enumerate(contents.names)}
+    number = {name: i for i, name in enumerate(classes)}
     (out / "labels").mkdir()
     for split, part in parts.items():
         for picture in part.pictures:
@@ -137,7 +137,7 @@ def write_yolo(out: Path, parts: Parts) -> list[str]:
             lines = [f"./images/{names[picture.image]}\n" for picture in part.pictures]
             (out / f"{split}.txt").write_text("".join(lines), encoding="utf-8")
     places = {split: f"{split}.txt" for split in parts if split} or {"train": "images"}
-    page = {"path": ".", **places, "names": list(contents.names)}
+    page = {"path": ".", **places, "names": classes}
     (out / "data.yaml").write_text(
         yaml.safe_dump(page, allow_unicode=True, sort_keys=False), encoding="utf-8"
     )

@@ -135,7 +135,7 @@ def export(
             ap = None if data is None else (_ap(detector, data, report), _ap(exported, data, report))
         if ap is not None:
             _refuse_loss(ap, max_ap_loss)
-        files = sorted(Path(folder).glob(f"{out.stem}.*"), key=lambda file: file.suffix)  # .bin before .xml
+        files = [written.with_suffix(".bin"), written] if to == "openvino" else [written]
         size = sum(file.stat().st_size for file in files)
         del exported
         for file in files:
@@ -156,7 +156,7 @@ def _to_eight_bits(
     Returns:
         How many were spared, and AP of the detector and of the file.
     """
-    single = file.rename(file.with_name("single.onnx"))
+    single = file.rename(file.with_name(f"single-{file.name}"))
     images, own, spared, theirs = _images(calibration, detector), _ap(detector, data, report), 0, 0.0
     for spared in SPARED:
         report(f"calibrating 8 bits, the first {spared} convolutions spared")
