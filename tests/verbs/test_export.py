@@ -67,6 +67,19 @@ def test_every_format_is_compared_and_kept(small, request, tmp_path, to):
     assert (opened.names, opened.kind) == (("cat", "dog", "hen"), "detector")
 
 
+def test_a_file_that_cannot_be_run_is_not_kept(small, quicker, tmp_path, monkeypatch):
+    def fail(self, images, **options):
+        raise RuntimeError("Concat: dimensions differ\nat node 3")
+
+    monkeypatch.setattr(ExportedDetector, "predict", fail)
+    with pytest.raises(InputError) as error:
+        export(small, tmp_path / "a.onnx")
+    assert "cannot run at 1 images of 300×500 (Concat: dimensions differ), wanted one that" in str(
+        error.value
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_name_that_looks_like_a_pattern(small, quicker, tmp_path):
     report = export(small, tmp_path / "[v1] m*.onnx")
     assert [f.name for f in tmp_path.iterdir()] == ["[v1] m*.onnx"]

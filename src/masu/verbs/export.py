@@ -214,7 +214,16 @@ def _check(
     times = []
     for one in (detector, exported):
         started = time.perf_counter()
-        answer = one.predict(batch, batch_size=count)
+        try:
+            answer = one.predict(batch, batch_size=count)
+        except Exception as error:
+            if one is detector:
+                raise
+            raise InputError(
+                f"export: found a file that its runtime cannot run at {count} images of {height}×{width} "
+                f"({str(error).splitlines()[0]}), wanted one that runs at any size; no file was written; "
+                "please report it with --image-size and the versions of torch and of the runtime"
+            ) from None
         times.append((answer, (time.perf_counter() - started) / count))
     (ours, our_time), (theirs, their_time) = times
     described = exported.description
