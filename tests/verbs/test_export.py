@@ -74,7 +74,7 @@ def test_a_file_that_cannot_be_run_is_not_kept(small, quicker, tmp_path, monkeyp
     monkeypatch.setattr(ExportedDetector, "predict", fail)
     with pytest.raises(InputError) as error:
         export(small, tmp_path / "a.onnx")
-    assert "cannot run at 1 images of 300×500 (Concat: dimensions differ), wanted one that" in str(
+    assert "cannot run at 1 images of 300×500 (Concat: dimensions differ at node 3), wanted one that" in str(
         error.value
     )
     assert list(tmp_path.iterdir()) == []

@@ -221,7 +221,7 @@ def _check(
                 raise
             raise InputError(
                 f"export: found a file that its runtime cannot run at {count} images of {height}×{width} "
-                f"({str(error).splitlines()[0]}), wanted one that runs at any size; no file was written; "
+                f"({' '.join(str(error).split())[:200]}), wanted one that runs at any size; no file was written; "
                 "please report it with --image-size and the versions of torch and of the runtime"
             ) from None
         times.append((answer, (time.perf_counter() - started) / count))
