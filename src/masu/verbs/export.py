@@ -221,8 +221,8 @@ def _check(
                 raise
             raise InputError(
                 f"export: found a file that its runtime cannot run at {count} images of {height}×{width} "
-                f"({' '.join(str(error).split())[:200]}), wanted one that runs at any size; no file was written; "
-                "please report it with --image-size and the versions of torch and of the runtime"
+                f"({' '.join(str(error).split())[:200]}), wanted one that runs at any size; no file "
+                "was written; please report it with --image-size and the versions of torch and of the runtime"
             ) from None
         times.append((answer, (time.perf_counter() - started) / count))
     (ours, our_time), (theirs, their_time) = times
