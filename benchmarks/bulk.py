@@ -20,7 +20,7 @@ from masu.bulk.job import detect_bulk
 from masu.detectors.zoo import DEFAULT
 from masu.verbs.detect import detect
 
-PART = 16
+PART = 8
 
 
 def main() -> None:

@@ -106,7 +106,7 @@ def _cluster() -> Iterator[Any]:
         )
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
-    logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)  # it warns that there is no bar
+    logging.getLogger("ray.data._internal").setLevel(logging.ERROR)  # it tells of every run, and of no bar
     context.print_on_execution_start = False
     try:
         yield ray
