@@ -39,6 +39,9 @@ def test_upright_size_and_orientation(tmp_path):
     Image.new("RGB", (60, 40)).save(tmp_path / "a.jpg", exif=exif)
     one = fingerprint(tmp_path / "a.jpg")
     assert (one.fault, one.size, one.orientation) == ("", (60, 40), 6)
+    exif[0x0112] = 99  # means nothing: the picture is not turned
+    Image.new("RGB", (60, 40)).save(tmp_path / "b.jpg", exif=exif)
+    assert fingerprint(tmp_path / "b.jpg").size == (40, 60)
     np.save(tmp_path / "a.npy", np.ones((5, 7, 3), np.float32))
     assert fingerprint(tmp_path / "a.npy").size == (5, 7)
 

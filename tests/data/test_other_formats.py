@@ -354,6 +354,11 @@ class TestLabelMe:
                 "shape 2 (dog)",
                 "found a shape of type 'point', wanted one of rectangle, circle, polygon, mask, rotation",
             ),
+            (
+                shape([[1, 2]], shape_type=[]),
+                "shape 2 (dog)",
+                "found a shape of type [], wanted one of rectangle, circle, polygon, mask, rotation",
+            ),
             (shape([[1, 2], [1, 9]]), "shape 2 (dog)", "box 1 2 1 9 has no area"),
             (
                 shape([[70, 2], [90, 9]]),

@@ -70,7 +70,7 @@ def fingerprint(path: Path) -> Fingerprint:
         empty = path.is_file() and path.stat().st_size == 0
         found = "an empty file" if empty else f"a damaged image ({type(error).__name__}: {error})"
         return Fingerprint(path, found, (0, 0), 1, b"", nothing)
-    return Fingerprint(path, "", size[::-1] if orientation >= 5 else size, orientation, digest, small)
+    return Fingerprint(path, "", size[::-1] if 5 <= orientation <= 8 else size, orientation, digest, small)
 
 
 def _of_bands(path: Path, digest: bytes) -> Fingerprint:

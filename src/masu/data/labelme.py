@@ -127,7 +127,7 @@ class _Page:
 
 
 def _box(shape: dict[str, Any], kind: object) -> Box:
-    if kind not in _FEWEST_POINTS:
+    if not isinstance(kind, str) or kind not in _FEWEST_POINTS:
         raise BadEntryError(f"a shape of type {kind!r}"[:80], f"one of {', '.join(_FEWEST_POINTS)}")
     points = shape.get("points")
     if not isinstance(points, list) or len(points) < _FEWEST_POINTS[str(kind)]:
