@@ -72,7 +72,7 @@ def test_a_second_run_does_only_what_is_left(tmp_path, model_file, monkeypatch):
 
 def test_a_job_killed_at_random_moments_loses_and_doubles_nothing(tmp_path):
     draw = random.Random(0)
-    names = [f"/images/{i:03d}.jpg" for i in range(90)]
+    names = [f"/images/{i:03d}.jpg" for i in range(400)]
     (tmp_path / "all.txt").write_text("\n".join(names))
     out = tmp_path / "out"
     command = [sys.executable, "-m", "tests.bulk.killed_job", str(out), str(tmp_path / "all.txt")]
