@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from masu.cli import _seconds, cli, main
+from masu.cli import cli, main
+from masu.cli.values import seconds as parsed
 from masu.errors import InputError
 
 
@@ -135,10 +136,10 @@ def test_help_opens_without_pytorch(verb):
     ("text", "seconds"), [("90", 90), ("90s", 90), ("10m", 600), ("1.5h", 5400), ("2M", 120), ("0.5", 0.5)]
 )
 def test_times(text, seconds):
-    assert _seconds(text) == seconds
+    assert parsed(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "m", "10 minutes", "1d", "ten"])
 def test_what_is_no_time(text):
     with pytest.raises(InputError, match=r"--time-budget: found .*, wanted a time such as"):
-        _seconds(text)
+        parsed(text)

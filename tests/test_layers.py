@@ -117,7 +117,7 @@ def test_the_parser_sees_a_wrong_import(file, text):
     [
         ("ops/nms.py", "import torch\nfrom masu.records import IGNORE\nfrom .geometry import iou"),
         ("detectors/build.py", "import masu\nfrom masu.nets.fpn import FPN\nprint(masu.__version__)"),
-        ("cli.py", "from masu import __version__\nfrom masu.verbs.detect import detect"),
+        ("cli/train.py", "from masu import __version__\nfrom masu.verbs.detect import detect"),
     ],
 )
 def test_the_parser_lets_right_imports_pass(file, text):

@@ -1,0 +1,71 @@
+"""The command line: parse, call a verb, print; one file per verb.
+
+PyTorch is imported only by the verbs that need it, when they run.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+import click
+
+from masu import __version__
+from masu.cli import anchors, check, convert, demo, detect, evaluate, explain, export, models, train
+from masu.cli.notes import rank
+from masu.errors import InputError
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+def main() -> NoReturn:
+    """Run ``masu``; bad input gives one line on stderr and exit code 2."""
+    try:
+        sys.exit(cli.main(prog_name="masu", standalone_mode=False) or 0)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        sys.exit(0)
+    except click.ClickException as error:
+        command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "masu"
+        _fail(f"{error.format_message()} See '{command} --help'.")
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("masu: stopped", err=True)
+        sys.exit(130)
+    except (InputError, OSError) as error:
+        _fail(str(error))
+
+
+def _fail(message: str) -> NoReturn:
+    who = f" in process {rank()}" if rank() else ""
+    click.echo(f"masu: error{who}: {' '.join(message.split())}", err=True)
+    sys.exit(2)
+
+
+class _InOrderOfUse(click.Group):
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """The verbs as they were added, not by the alphabet."""
+        return list(self.commands)
+
+
+@click.group(cls=_InOrderOfUse, context_settings=CONTEXT)
+@click.version_option(__version__, message="masu %(version)s")
+def cli() -> None:
+    """Train, explain and ship object detectors on the computer you have.
+
+    Start with `masu demo`, or with your own labelled photographs: `masu train PHOTOS`.
+    """
+
+
+for verb in (
+    demo.demo,
+    check.check,
+    convert.convert,
+    anchors.anchors,
+    models.models,
+    train.train,
+    evaluate.evaluate,
+    explain.explain,
+    detect.detect,
+    export.export,
+):
+    cli.add_command(verb)

@@ -1,0 +1,52 @@
+"""``masu check``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from masu.cli.notes import note
+from masu.cli.values import positive
+
+
+@click.command(short_help="Find the faults of labelled images before training.")
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option(
+    "--format", "form", help="voc, yolo, labelme, coco, metadata or csv. Default: found by looking."
+)
+@click.option("--image-size", type=int, help="Shorter side that the network will see. Default: the model's.")
+@click.option("--html", "page", type=click.Path(path_type=Path), help="Write a page with pictures.")
+@click.option("--fix", "fixed", type=click.Path(path_type=Path), help="Folder for a copy without faults.")
+@click.option("--json", "as_json", is_flag=True, help="Print all findings as one JSON object.")
+def check(
+    data: Path, form: str | None, image_size: int | None, page: Path | None, fixed: Path | None, as_json: bool
+) -> int:
+    """Find the faults of DATA before training: damaged files, bad boxes, doubles, leaks between splits.
+
+    Exit code 1 when there are errors, of which masu would leave something out or which deceive.
+    """
+    from masu.detectors.zoo import ARCHITECTURES, DEFAULT, pyramid_of
+    from masu.terminal import counter, print_findings
+    from masu.verbs.check import DataCheck, write_page
+
+    policy = pyramid_of(ARCHITECTURES[DEFAULT]()).input
+    if image_size is not None:
+        policy = policy.of_size(positive(image_size, "--image-size"))
+    with counter("looking at images") as progress:
+        found = DataCheck(data, form, policy, progress)
+    if as_json:
+        click.echo(json.dumps(found.report.as_dict()))
+    else:
+        print_findings(found.report)
+    if page is not None:
+        write_page(found.report, page)
+        note(f"open {page}")
+    if fixed is not None:
+        changes = found.write_mended(fixed)
+        for change in changes[:20]:
+            note(change)
+        more = ", 20 shown" if len(changes) > 20 else ""
+        note(f"{len(changes)} changes{more}; the mended copy and changes.json are in {fixed}")
+    return 1 if found.report.errors else 0

@@ -1,0 +1,40 @@
+"""``masu convert``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from masu.cli.notes import note
+
+
+@click.command(short_help="Write labelled images in another format.")
+@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--to", "target", required=True, help="coco, voc, yolo or csv.")
+@click.option("--format", "form", help="Format of IN. Default: found by looking.")
+@click.option("--split-by", help="Share all pictures out anew: 80/20 or 80/10/10 (train/val/test).")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of --split-by.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was written as one JSON object.")
+def convert(
+    source: Path, out: Path, target: str, form: str | None, split_by: str | None, seed: int, as_json: bool
+) -> int:
+    """Write the data set IN anew in the folder OUT, in another format or with other splits."""
+    from masu.terminal import counter
+    from masu.verbs.convert import convert as run
+
+    with counter("looking at pictures") as progress:
+        done = run(source, out, target, source_form=form, split_by=split_by, seed=seed, progress=progress)
+    for sentence in (*done.faults[:20], *done.lost):
+        note(sentence)
+    if len(done.faults) > 20:
+        note(f"{len(done.faults)} faults in the source, 20 shown; see all with 'masu check {source}'")
+    if as_json:
+        click.echo(json.dumps(done.as_dict()))
+    parts = ", ".join(
+        f"{split} {images} images with {done.objects[split]} objects" for split, images in done.images.items()
+    )
+    note(f"{done.source_format} to {done.format}: {parts}; in {out}")
+    return 0

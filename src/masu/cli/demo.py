@@ -1,0 +1,30 @@
+"""``masu demo``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from masu.cli.notes import note
+
+
+@click.command(short_help="The whole job in minutes, on made-up scenes.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Folder."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
+def demo(out: Path, as_json: bool) -> int:
+    """The whole job in minutes: make scenes of handwritten digits, train, evaluate, detect, show a page."""
+    from masu.terminal import TrainingDisplay
+    from masu.verbs.demo import demo as run
+
+    note("handwritten digits on photographs; a few minutes on two processors")
+    with TrainingDisplay() as display:
+        result = run(out, report=display.report)
+    note(f"AP50 {result.ap50:.3f}, AP {result.ap:.3f} on held-back scenes after {result.seconds:.0f} s")
+    note(f"open {result.page}")
+    if as_json:
+        click.echo(json.dumps(result.as_dict()))
+    return 0

@@ -1,0 +1,113 @@
+"""``masu detect``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from masu.cli.notes import note
+from masu.cli.values import positive, scores
+from masu.errors import InputError
+
+
+@click.command(short_help="Find objects in photographs.")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("sources", nargs=-1, required=True)
+@click.option("--threshold", type=float, help="Smallest score, 0 to 1. Default: the model's own, or 0.5.")
+@click.option("--format", "form", help="json, csv, coco or parquet. Default: json; parquet with ray.")
+@click.option("--out", help="Folder for results and drawn pictures; for parquet also s3://bucket/folder.")
+@click.option("--batch-size", type=int, default=1, show_default=True, help="Images at once.")
+@click.option(
+    "--engine", default="local", show_default=True, help="local: one process. ray: many, over Ray Data."
+)
+@click.option("--workers", type=int, help="Processes of --engine ray. Default: one per core.")
+def detect(
+    model: Path,
+    sources: tuple[str, ...],
+    threshold: float | None,
+    form: str | None,
+    out: str | None,
+    batch_size: int,
+    engine: Any,
+    workers: int | None,
+) -> int:
+    """Find objects in SOURCES: image files, folders, globs. Without --out the result goes to stdout.
+
+    A model has thresholds of its own, per class, after `masu evaluate --store-thresholds`.
+    --format parquet is for very many images: it goes on where it was stopped, and SOURCES may also be URLs
+    such as s3://bucket/folder and lists of paths (.txt).
+    """
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise InputError(f"--threshold: found {threshold}, wanted a number from 0 to 1")
+    positive(batch_size, "--batch-size")
+    if form == "parquet" or engine != "local":
+        return _detect_bulk(model, sources, threshold, form, out, batch_size, engine, workers)
+    if workers is not None:
+        raise InputError("--workers: found with --engine local, wanted --engine ray; leave it out")
+    from masu.terminal import counter
+    from masu.verbs.detect import detect as run
+    from masu.verbs.exported import open_detector
+
+    detector = open_detector(model)
+    if threshold is None and detector.thresholds:
+        note(f"the model's thresholds: {scores(detector.thresholds)}")
+    with counter("detecting") as progress:
+        report = run(
+            detector,
+            sources,
+            threshold=detector.thresholds if threshold is None else threshold,
+            format=form or "json",
+            out=out,
+            batch_size=batch_size,
+            progress=progress,
+        )
+    if out is None:
+        click.echo(report.text, nl=False)
+    else:
+        note(
+            f"{report.detections} objects in {report.images} images; results in {report.file}, "
+            f"pictures in {Path(out) / 'pictures'}"
+        )
+    for fault in report.faults:
+        click.echo(f"masu: error: {fault}", err=True)
+    return 2 if report.faults else 0
+
+
+def _detect_bulk(
+    model: Path,
+    sources: tuple[str, ...],
+    threshold: float | None,
+    form: str | None,
+    out: str | None,
+    batch_size: int,
+    engine: Any,
+    workers: int | None,
+) -> int:
+    from masu.bulk.job import detect_bulk
+    from masu.terminal import counter
+
+    if form not in (None, "parquet"):
+        raise InputError(f"--format: found {form} with --engine {engine}, wanted parquet; leave it out")
+    if out is None:
+        raise InputError("--out: found none, wanted a folder for the Parquet files, or s3://bucket/folder")
+    if workers is not None:
+        positive(workers, "--workers")
+    with counter("detecting") as progress:
+        report = detect_bulk(
+            model,
+            sources,
+            out,
+            threshold=threshold,
+            engine=engine,
+            workers=workers,
+            batch_size=batch_size,
+            progress=progress,
+        )
+    resumed = f", {report.done_before} of them before" if report.done_before else ""
+    note(
+        f"{report.images} images in {report.parts} parts in {report.out}{resumed}; now "
+        f"{report.detections} objects found, {report.errors} images with an error in their row"
+    )
+    return 0

@@ -1,0 +1,102 @@
+"""``masu evaluate``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from masu.cli.notes import note, print_faults, rank
+from masu.cli.values import evaluation_split, positive, scores
+from masu.errors import InputError
+
+
+@click.command(short_help="Measure a model: AP, its errors, its losses by stage.")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--split", help="Split to evaluate on. Default: test, else val, where DATA has splits.")
+@click.option("--batch-size", type=int, default=1, show_default=True, help="Images at once.")
+@click.option(
+    "--funnel",
+    "with_funnel",
+    is_flag=True,
+    help="Also which stage lost each object; images one by one.",
+)
+@click.option("--format", "form", help="Format of DATA. Default: found by looking.")
+@click.option("--report", "page", type=click.Path(path_type=Path), help="Write a page about the errors.")
+@click.option("--store-thresholds", is_flag=True, help="Write each class's best threshold into MODEL.")
+@click.option("--json", "as_json", is_flag=True, help="Print all figures as one JSON object.")
+def evaluate(
+    model: Path,
+    data: Path,
+    split: str | None,
+    batch_size: int,
+    with_funnel: bool,
+    form: str | None,
+    page: Path | None,
+    store_thresholds: bool,
+    as_json: bool,
+) -> int:
+    """COCO AP of MODEL on DATA, over all and per class; average recall for a proposal generator.
+
+    With --report or --store-thresholds also the threshold with the largest F1 of each class, and what kinds
+    of errors are made and cost. Choose thresholds with --split val: on a test split they flatter it.
+    """
+    from masu.data.formats import read_dataset
+    from masu.terminal import counter, print_errors, print_funnel, print_metrics
+    from masu.verbs.error_page import write_page
+    from masu.verbs.error_report import error_report, refuse
+    from masu.verbs.evaluate import score
+    from masu.verbs.exported import open_detector
+    from masu.verbs.funnel import funnel
+    from masu.verbs.processes import joined
+
+    detector = open_detector(model)
+    if page is not None or store_thresholds:
+        refuse(detector, model, page, store_thresholds)
+    chosen = evaluation_split(data, split, form)
+    names = detector.names if detector.kind == "detector" else None
+    dataset = read_dataset(data, chosen, names=names, form=form)
+    print_faults(dataset)
+    size, lost = positive(batch_size, "--batch-size"), None
+    with joined() as processes, counter("evaluating") as progress:
+        if not with_funnel:
+            scored = score(detector, dataset, batch_size=size, progress=progress, processes=processes)
+        elif processes.world > 1:
+            raise InputError(f"--funnel: found {processes.world} processes, wanted one")
+        else:
+            lost = funnel(detector, dataset, progress=progress)
+            scored = lost.scored
+    if rank():
+        return 0
+    for fault in scored.metrics.faults:
+        note(fault)
+    report = None
+    if page is not None or store_thresholds:
+        # thresholds that are about to be replaced are not worth a look
+        report = error_report(scored, None if store_thresholds else detector.thresholds)
+    if as_json:
+        figures = scored.metrics.as_dict() | ({} if report is None else report.as_dict())
+        click.echo(json.dumps(figures if lost is None else figures | {"funnel": lost.as_dict()}))
+    else:
+        print_metrics(scored.metrics.as_dict())
+        if lost is not None:
+            print_funnel(lost)
+        if report is not None:
+            print_errors(report)
+    if report is None:
+        return 0
+    if page is not None:
+        where = f"{data.resolve().name}, split {chosen}" if chosen else data.resolve().name
+        write_page(report, page, model.name, where, detector.input.channels)
+        note(f"open {page}")
+    if store_thresholds:
+        from masu.detectors.build import store_thresholds as store
+
+        store(model, report.best_thresholds())
+        note(f"{model} now holds the thresholds {scores(report.best_thresholds())}")
+        if chosen not in ("val", "valid", "validation"):
+            where = f"the split {chosen}" if chosen else "all of the data"
+            note(f"chosen on {where}, whose figures they flatter; --split val keeps a test split honest")
+    return 0

@@ -1,0 +1,50 @@
+"""``masu explain``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from masu.cli.notes import note, print_faults
+from masu.cli.values import evaluation_split, positive
+
+
+@click.command(short_help="A page that follows boxes through every stage.")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("source", metavar="IMAGE|DATA", type=click.Path(path_type=Path))
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("report.html"), show_default=True, help="The page."
+)
+@click.option("--split", help="Split of DATA. Default: test, else val, where it has splits.")
+@click.option("--images", type=int, default=4, show_default=True, help="Images of DATA on the page.")
+@click.option("--format", "form", help="Format of DATA. Default: found by looking.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was written as one JSON object.")
+def explain(
+    model: Path, source: Path, out: Path, split: str | None, images: int, form: str | None, as_json: bool
+) -> int:
+    """Write a page that follows boxes through every stage of MODEL, and lost objects to where they were lost.
+
+    For a photograph, or for the images of labelled DATA that lost most objects.
+    """
+    from masu.data.formats import read_dataset
+    from masu.data.pictures import IMAGE_SUFFIXES
+    from masu.terminal import counter
+    from masu.verbs.explain import explain as run
+    from masu.verbs.exported import open_detector
+
+    detector = open_detector(model)
+    given: Any = source
+    if source.suffix.lower() not in IMAGE_SUFFIXES:
+        names = detector.names if detector.kind == "detector" else None
+        given = read_dataset(source, evaluation_split(source, split, form), names=names, form=form)
+        print_faults(given)
+    with counter("explaining") as progress:
+        done = run(detector, given, out, most=positive(images, "--images"), progress=progress)
+    if as_json:
+        click.echo(json.dumps(done.as_dict()))
+    lost = "" if done.lost is None else f", {done.lost} of {done.objects} objects lost"
+    note(f"{len(done.images)} images, {done.detections} boxes{lost}; open {done.page}")
+    return 0

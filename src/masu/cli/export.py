@@ -1,0 +1,65 @@
+"""``masu export``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from masu.cli.notes import note
+from masu.cli.values import evaluation_split
+from masu.errors import InputError
+
+
+@click.command(short_help="Write a model for ONNX Runtime, OpenVINO, torch.export.")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--to", default="onnx", show_default=True, help="onnx, openvino or torch.")
+@click.option("--out", type=click.Path(path_type=Path), help="File to write. Default: beside MODEL.")
+@click.option("--data", type=click.Path(path_type=Path), help="Labelled images: compares AP as well.")
+@click.option("--split", help="Split of --data. Default: test, else val, where it has splits.")
+@click.option("--format", "form", help="Format of --data. Default: found by looking.")
+@click.option("--int8", is_flag=True, help="Compute in 8 bits, calibrated on the train split of --data.")
+@click.option("--max-ap-loss", type=float, default=0.01, show_default=True, help="Most AP lost on --data.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was measured as one JSON object.")
+def export(
+    model: Path,
+    to: Any,
+    out: Path | None,
+    data: Path | None,
+    split: str | None,
+    form: str | None,
+    int8: bool,
+    max_ap_loss: float,
+    as_json: bool,
+) -> int:
+    """Write MODEL as one file for ONNX Runtime, OpenVINO or torch.export, and compare its answers.
+
+    A file whose detections differ from the model's is refused and not kept.
+    """
+    from masu.data.formats import read_dataset, splits
+    from masu.detectors.build import load
+    from masu.export.write import SUFFIXES
+    from masu.terminal import print_export
+    from masu.verbs.export import export as run
+
+    detector = load(model)
+    dataset = calibration = None
+    if int8 and data is None:
+        raise InputError(
+            "--int8: found no --data, wanted labelled images to calibrate on and to measure AP with"
+        )
+    if data is not None:
+        names = detector.names if detector.kind == "detector" else None
+        dataset = read_dataset(data, evaluation_split(data, split, form), names=names, form=form)
+        if int8:
+            train = "train" if "train" in splits(data, form) else None
+            calibration = read_dataset(data, train, names=names, form=form)
+    file = out or model.with_suffix(SUFFIXES.get(to, ""))
+    done = run(detector, file, to=to, data=dataset, int8=calibration, max_ap_loss=max_ap_loss, report=note)
+    if as_json:
+        click.echo(json.dumps(done.as_dict()))
+    else:
+        print_export(done)
+    return 0

@@ -1,0 +1,22 @@
+"""``masu models``."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the list as one JSON object.")
+def models(as_json: bool) -> int:
+    """The architectures, with parameters and arithmetic."""
+    from masu.terminal import print_models
+    from masu.verbs.models import describe
+
+    rows = describe()
+    if as_json:
+        click.echo(json.dumps({"models": rows}))
+    else:
+        print_models(rows)
+    return 0

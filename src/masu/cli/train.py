@@ -1,0 +1,200 @@
+"""``masu train``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from masu.cli.notes import note, print_faults, rank
+from masu.cli.values import seconds, share
+from masu.errors import InputError
+
+if TYPE_CHECKING:
+    from masu.data.formats import Dataset
+
+
+@click.command(short_help="Train a detector on labelled images.")
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--val", type=click.Path(path_type=Path), help="Validation data. Default: a split of DATA.")
+@click.option("--split", help="Split to train on. Default: train, where DATA has splits.")
+@click.option("--val-split", help="Split to validate on. Default: val; without one, a fifth is held back.")
+@click.option("--model", "architecture", help="Architecture, see `masu models`. Default: the small one.")
+@click.option("--backbone", help="Another backbone: efficientnet_lite2, timm/NAME … Default: the model's.")
+@click.option(
+    "--weights",
+    default="auto",
+    show_default=True,
+    help="auto, imagenet, none, a model file (its classes may be others) or torchvision/NAME.",
+)
+@click.option("--frozen-stride", type=int, help="Keep backbone stages up to this stride; 0 trains all.")
+@click.option("--frozen-norms/--trained-norms", default=None, help="Keep or train normalisation.")
+@click.option("--channels", type=int, help="Images of so many channels, as they are. Default: RGB.")
+@click.option("--anchors", default="model", show_default=True, help="model, or auto: fitted to the data.")
+@click.option("--box-loss", help="smooth_l1, l1, l2 or giou. Default: the architecture's.")
+@click.option("--epochs", type=int, help="Passes over the training images. Default: 20, or --time-budget.")
+@click.option("--time-budget", help="Training time such as 90s, 10m, 1h; the schedule is fitted to it.")
+@click.option("--accumulate", type=int, default=1, show_default=True, help="Parts of a batch, saves memory.")
+@click.option("--patience", type=int, help="Stop after so many evaluations without a better AP.")
+@click.option(
+    "--batch-size", type=int, default=2, show_default=True, help="Images per step, of all processes."
+)
+@click.option("--image-size", type=int, help="Shorter side in pixels. Default: the architecture's.")
+@click.option("--optimizer", help="sgd or adamw. Default: the architecture's.")
+@click.option("--lr", type=float, help="Largest learning rate. Default: the architecture's.")
+@click.option("--schedule", default="cosine", show_default=True, help="cosine, one-cycle or constant.")
+@click.option("--flip-vertical", is_flag=True, help="Also flip upside down (cells, aerial pictures).")
+@click.option("--no-flip", is_flag=True, help="Never flip (letters, digits, signs).")
+@click.option("--eval-every", type=int, default=1, show_default=True, help="Epochs between evaluations.")
+@click.option(
+    "--on-nonfinite", default="stop", show_default=True, help="stop, or skip: steps without finite loss."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Start of all randomness.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the run. Default: runs/train-N.")
+@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
+@click.option("--workers", type=int, default=0, show_default=True, help="Processes that read ahead.")
+@click.option("--track", help="Also send the figures to tensorboard, wandb or mlflow.")
+@click.option(
+    "--max-bad", default="5%", show_default=True, help="Faulty images or objects to skip before refusing."
+)
+@click.option("--strict", is_flag=True, help="Refuse at the first fault; as --max-bad 0.")
+@click.option("--format", "form", help="Format of DATA: see `masu check --help`. Default: found by looking.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+def train(
+    data: Path,
+    val: Path | None,
+    split: str | None,
+    val_split: str | None,
+    architecture: str | None,
+    backbone: str | None,
+    weights: str,
+    frozen_stride: int | None,
+    frozen_norms: bool | None,
+    channels: int | None,
+    anchors: Any,
+    box_loss: str | None,
+    epochs: int | None,
+    time_budget: str | None,
+    accumulate: int,
+    patience: int | None,
+    batch_size: int,
+    image_size: int | None,
+    optimizer: Any,
+    lr: float | None,
+    schedule: Any,
+    flip_vertical: bool,
+    no_flip: bool,
+    eval_every: int,
+    on_nonfinite: Any,
+    seed: int,
+    out: Path | None,
+    resume: bool,
+    workers: int,
+    track: Any,
+    max_bad: str,
+    strict: bool,
+    form: str | None,
+    as_json: bool,
+) -> int:
+    """Train a detector on DATA: Pascal VOC, COCO, YOLO, CSV, LabelMe or a folder with metadata.jsonl."""
+    from masu.data.transforms import Augmentation
+    from masu.detectors.zoo import DEFAULT
+    from masu.nets.imagenet import installed
+    from masu.terminal import TrainingDisplay
+    from masu.verbs.recipe import TrainSettings
+    from masu.verbs.start import backbone_of
+    from masu.verbs.tracking import Tracking
+    from masu.verbs.train import train as run
+
+    if no_flip and flip_vertical:
+        raise InputError("--flip-vertical: found together with --no-flip, wanted one of them")
+    settings = TrainSettings(
+        architecture=architecture or DEFAULT,
+        backbone=backbone,
+        weights=weights,
+        frozen_stride=frozen_stride,
+        frozen_norms=frozen_norms,
+        channels=channels,
+        anchors=anchors,
+        box_loss=box_loss,
+        image_size=image_size,
+        epochs=epochs,
+        time_budget=None if time_budget is None else seconds(time_budget),
+        accumulate=accumulate,
+        patience=patience,
+        batch_size=batch_size,
+        optimizer=optimizer,
+        learning_rate=lr,
+        schedule=schedule,
+        augmentation=Augmentation(
+            horizontal_flip=0.0 if no_flip else 0.5, vertical_flip=0.5 if flip_vertical else 0.0
+        ),
+        evaluate_every=eval_every,
+        on_nonfinite=on_nonfinite,
+        seed=seed,
+    )
+    if weights == "auto" and not installed(backbone_of(settings)):
+        raise InputError(
+            f"--weights: found no installed weights for {backbone_of(settings)}, wanted a choice: "
+            "--weights imagenet downloads them, --weights none starts from random ones, "
+            "--weights FILE from a model"
+        )
+    if out is None:
+        if resume:
+            raise InputError("--resume: found no --out, wanted the folder of the run to go on with")
+        out = next(p for i in range(1, 10_000) if not (p := Path(f"runs/train-{i}")).exists())
+    training, validation = _training_data(data, split, val, val_split, seed, form)
+    print_faults(training, validation)
+    classes = ", ".join(training.names[:8]) + (" …" if len(training.names) > 8 else "")
+    note(
+        f"{len(training)} training and {len(validation)} validation images, "
+        f"{len(training.names)} classes: {classes}"
+    )
+    with TrainingDisplay() as display, Tracking(track, out, display.report) as tracking:
+        result = run(
+            training,
+            validation,
+            settings,
+            out,
+            report=tracking.report,
+            resume=resume,
+            workers=workers,
+            max_bad=0.0 if strict else share(max_bad, "--max-bad"),
+        )
+    if result.interrupted:
+        note(
+            f"stopped; {result.last} holds what was learnt. "
+            f"Go on with the same command plus --out {out} --resume"
+        )
+        return 130
+    note(f"{result.best} after {result.seconds:.0f} s of training; open {out / 'report.html'}")
+    best = max(result.history, key=lambda row: row.get("ap") or row.get("ar100") or -1.0)
+    if as_json and not rank():
+        click.echo(json.dumps({"best": str(result.best), "seconds": result.seconds, **best}))
+    return 0
+
+
+def _training_data(
+    data: Path, split: str | None, val: Path | None, val_split: str | None, seed: int, form: str | None
+) -> tuple[Dataset, Dataset]:
+    from masu.data.formats import read_dataset, splits
+
+    known = splits(data, form)
+    training = read_dataset(data, split or ("train" if "train" in known else None), form=form)
+    if val is not None:
+        return training, read_dataset(val, val_split, names=training.names)
+    chosen = val_split or next((name for name in ("val", "valid", "validation") if name in known), None)
+    if chosen is not None:
+        return training, read_dataset(data, chosen, names=training.names, form=form)
+    import torch
+
+    if len(training) < 2:
+        raise InputError(
+            f"{data}: found {len(training)} image, wanted at least 2, one of them for validation"
+        )
+    order = torch.randperm(len(training), generator=torch.Generator().manual_seed(seed)).tolist()
+    held = max(len(training) // 5, 1)
+    note(f"{data}: no validation split, {held} of {len(training)} images are held back for it")
+    return training.take(sorted(order[held:])), training.take(sorted(order[:held]))
