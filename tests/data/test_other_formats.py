@@ -251,6 +251,17 @@ class TestCsv:
         assert stems(read_dataset(pictures, "val")) == ["b"]
         assert stems(read_dataset(pictures)) == ["a", "b"]
 
+    def test_one_picture_in_two_tables_keeps_the_boxes_of_both(self, pictures):
+        rows = {"train": "a.png,1,2,3,4,dog", "val": "a.png,1,2,3,4,dog\na.png,5,6,9,9,cat"}
+        for split, row in rows.items():
+            text(pictures / f"{split}.csv", f"file,x1,y1,x2,y2,class\n{row}\n")
+        assert boxes(read_dataset(pictures)) == [[[1, 2, 3, 4], [5, 6, 9, 9]]]
+        assert boxes(read_dataset(pictures, "train")) == [[[1, 2, 3, 4]]]
+
+    def test_a_row_that_is_there_twice_in_one_table_stays(self, pictures):
+        text(pictures / "t.csv", "file,x1,y1,x2,y2,class\n" + "a.png,1,2,3,4,dog\n" * 2)
+        assert boxes(read_dataset(pictures)) == [[[1, 2, 3, 4], [1, 2, 3, 4]]]
+
     def test_ignored_regions_and_names_with_commas(self, pictures):
         text(pictures / "t.csv", 'file,x1,y1,x2,y2,class,ignored\na.png,1,2,3,4,"big, <red>",1\n')
         data = read_dataset(pictures)
@@ -332,6 +343,23 @@ class TestLabelMe:
         assert (data.names, data.faults) == (("cat", "dog"), ())
         reader, source = open_source(tmp_path)
         assert (reader.name, reader.read(source, None).left_out) == ("labelme", {"polygons": 1})
+
+    def test_two_files_of_one_picture(self, tmp_path):
+        """The boxes of both; a fault names the file that it is in."""
+        labelme(tmp_path, "a", shape([[1, 2], [30, 40]]))
+        other = labelme(
+            tmp_path, "b", shape([[5, 6], [9, 9]], label="cat"), shape([[1, 1], [1, 9]]), imagePath="a.png"
+        )
+        data = read_dataset(tmp_path)
+        assert boxes(data) == [[[1, 2, 30, 40], [5, 6, 9, 9]]]
+        assert faults(data) == [f"{other}: shape 2 (dog): box 1 1 1 9 has no area, skipped"]
+
+    def test_files_that_disagree_on_the_size_of_a_picture(self, tmp_path):
+        labelme(tmp_path, "a")
+        other = labelme(tmp_path, "b", imagePath="a.png", imageWidth=99)
+        assert faults(read_dataset(tmp_path)) == [
+            f"{other}: image a.png: 99×48 pixels, but 64×48 in a.json, taken as 64×48"
+        ]
 
     def test_splits_are_folders(self, tmp_path):
         for split in ("train", "val"):
@@ -479,7 +507,7 @@ class TestMetadata:
             ),
             (entry("b.png", bbox=[[1, 2, 0, 3]]), "line 2, object 1", "box 1 2 1 5 has no area, skipped"),
             (entry("z.png"), "line 2", "no such file z.png, skipped"),
-            (entry("a.png"), "line 2", "a.png for a second time, skipped"),
+            (entry("a.png"), "line 2", "a.png for a second time, joined with the first"),
         ],
     )
     def test_a_broken_line_costs_itself(self, tmp_path, broken, where, found):

@@ -193,6 +193,24 @@ def test_a_picture_of_two_splits_is_copied_once(tmp_path, form):
     assert [len(read_dataset(tmp_path / "out", split)) for split in ("train", "trainval", None)] == [1, 1, 1]
 
 
+@pytest.mark.parametrize("form", WRITERS)
+def test_a_picture_that_two_splits_label_in_different_ways(tmp_path, form):
+    """Neither is written over the other, and pictures labelled alike are still copied once."""
+    one, two = ((1.0, 2.0, 30.0, 40.0), "a", False), ((3.0, 4.0, 9.0, 8.0), "a", False)
+    parts = contents_of(tmp_path, {"train": [[one], [one]]}, ("a",))
+    first, second = parts["train"].pictures
+    other = first._replace(objects=[Marked("object 1", *two)])
+    parts["val"] = parts["train"]._replace(pictures=[other, second])
+    said = write_dataset(tmp_path / "out", form, parts)
+    copies = 3 if form in ("voc", "yolo") else 2
+    assert len(list((tmp_path / "out").rglob("*.png"))) == copies
+    told = "1 images are labelled in different ways by two splits: written once for each"
+    assert (told in said) == (copies == 3)
+    for split, box in (("train", one[0]), ("val", two[0])):
+        boxes = [target.boxes.tolist() for _, target in read_dataset(tmp_path / "out", split)]
+        np.testing.assert_allclose(sorted(boxes), sorted([[list(box)], [list(one[0])]]), atol=1e-4)
+
+
 def test_what_is_refused(tmp_path):
     parts = contents_of(tmp_path, {None: [[((1, 2, 3, 4), "a\x01", False)]]}, ("a\x01",))
     cases = [

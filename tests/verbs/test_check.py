@@ -183,6 +183,18 @@ def test_one_picture_in_train_and_test_but_trainval_is_meant(data):
     assert found(path) == [("leak", "", "in trainval and in test")]
 
 
+def test_one_picture_labelled_in_two_ways(data, tmp_path):
+    bad = obj((5, 5, 5, 9))
+    path = data({"train": {"a.png": MANY}, "val": {"a.png": [GOOD, bad]}})
+    assert found(path) == [
+        ("no-area", "annotation id 2", "box 5 5 5 9 has no area"),
+        ("leak", "", "in train and in val"),
+        ("other-labels", "", "other objects in val than in train"),
+    ]
+    DataCheck(path, None, InputPolicy(320, 640)).write_mended(tmp_path / "mended")
+    assert check(tmp_path / "mended").objects == {"train": 12, "val": 1}
+
+
 def test_a_mended_copy_has_no_errors_and_the_original_is_untouched(data, tmp_path):
     for name in ("a.png", "same.png", "leak.png"):
         noise(tmp_path / "images" / name, 7)

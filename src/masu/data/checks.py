@@ -11,7 +11,7 @@ import numpy as np
 
 from masu.data.fingerprints import Fingerprint, near_duplicates, same_files
 from masu.data.pictures import Array
-from masu.data.reading import Box, Contents, Picture, fit_box
+from masu.data.reading import Box, Contents, Picture, fit_box, joined, other_labels
 from masu.errors import listed
 from masu.ops.images import InputPolicy, resized_size
 
@@ -80,18 +80,24 @@ def find_faults(
 def _all(
     root: Path, parts: Mapping[str | None, Contents], prints: Mapping[Path, Fingerprint], policy: InputPolicy
 ) -> Iterator[Finding]:
-    pictures: dict[Path, Picture] = {}
     split_of: dict[Path, list[str | None]] = defaultdict(list)
+    others = other_labels(parts)
     for split, contents in parts.items():
         for fault in contents.faults:
             yield Finding(fault.kind, fault.file, fault.where, fault.found, split)
         for picture in contents.pictures:
+            first = not split_of[picture.image]
             split_of[picture.image].append(split)
-            if pictures.setdefault(picture.image, picture) is picture:
+            if (split, picture.image) in others:
+                found = f"other objects in {split} than in {split_of[picture.image][0]}"
+                yield Finding("other-labels", picture.image, "", found, split, picture.image)
+            if first or (split, picture.image) in others:
                 yield from _of_picture(picture, prints[picture.image], split)
+    every = [picture for contents in parts.values() for picture in contents.pictures]
+    pictures = joined(every, [])
     contents = next(iter(parts.values()))
-    yield from _of_classes(root, contents.names, pictures.values())
-    yield from _of_objects(root, pictures.values(), prints, policy)
+    yield from _of_classes(root, contents.names, pictures)
+    yield from _of_objects(root, pictures, prints, policy)
     yield from _of_images(prints, split_of)
 
 
@@ -113,24 +119,26 @@ def _of_picture(picture: Picture, seen: Fingerprint, split: str | None) -> Itera
         fitted = fit_box(item.box, seen.size)
         at = (item.box,) if all(np.isfinite(item.box)) else ()
         if fitted.kind:
-            yield Finding(fitted.kind, picture.file, item.where, fitted.found, split, picture.image, at)
+            file = picture.file_of(item)
+            yield Finding(fitted.kind, file, item.where, fitted.found, split, picture.image, at)
         if fitted.box is None:
             continue
         x1, y1, x2, y2 = fitted.box
         if min(x2 - x1, y2 - y1) < 1:
             found = f"box of {x2 - x1:.3g}×{y2 - y1:.3g} pixels"
-            yield Finding("sub-pixel", picture.file, item.where, found, split, picture.image, at)
+            yield Finding("sub-pixel", picture.file_of(item), item.where, found, split, picture.image, at)
         if not item.ignored:
             kept.append((item, fitted.box))
     for a, b, share in _overlapping([box for _, box in kept]):
         (first, box), (second, other) = kept[a], kept[b]
+        file = picture.file_of(second)
+        elsewhere = picture.file_of(first)
+        place = first.where if elsewhere == file else f"{first.where} of {elsewhere.name}"
         kind = "duplicate-box" if share >= DUPLICATE else "near-duplicate-box"
-        found = (
-            f"the same box as {first.where}" if share >= DUPLICATE else f"IoU {share:.2f} with {first.where}"
-        )
+        found = f"the same box as {place}" if share >= DUPLICATE else f"IoU {share:.2f} with {place}"
         if first.name != second.name:
-            kind, found = "two-classes", f"{second.name}, but {first.name} in {first.where} (IoU {share:.2f})"
-        yield Finding(kind, picture.file, second.where, found, split, picture.image, (box, other))
+            kind, found = "two-classes", f"{second.name}, but {first.name} in {place} (IoU {share:.2f})"
+        yield Finding(kind, file, second.where, found, split, picture.image, (box, other))
 
 
 def overlaps(boxes: Sequence[Box]) -> Array:

@@ -19,6 +19,7 @@ from masu.data.reading import (
     Reader,
     Source,
     find_image,
+    joined,
     refuse_leaving,
     split_order,
 )
@@ -58,6 +59,8 @@ def find(path: Path) -> Source | None:
 def read(source: Source, split: str | None) -> Contents:
     """The images and objects of a split, or of all tables; a row of empty numbers is an image without any.
 
+    An image in several tables or splits has the objects of them all; one that two of them have alike counts
+    once.
     Classes are in alphabetical order, those of all splits. Images are looked for beside the table, in
     ``images/``, ``JPEGImages/`` and folders of the split's name.
 
@@ -69,8 +72,7 @@ def read(source: Source, split: str | None) -> Contents:
     tables: list[_Table] = source.parsed["tables"]
     names = tuple(sorted({row.name for table in tables for row in table.rows if row.name}))
     faults: list[Fault] = []
-    pictures: dict[Path, list[Marked]] = {}
-    of_file: dict[Path, Path] = {}
+    rows: dict[tuple[Path, Path, str], list[Marked]] = {}
     for table in tables:
         own = source.splits.get(split or "") == table.file
         faults += table.faults if split is None or own or table.has_splits else []
@@ -88,12 +90,11 @@ def read(source: Source, split: str | None) -> Contents:
                     found = f"no such file {row.file}, looked in {looked}"
                     faults.append(Fault("missing-image", table.file, row.where, found, "skipped"))
                 continue
-            objects = pictures.setdefault(image, [])
-            of_file.setdefault(image, table.file)
+            objects = rows.setdefault((image, table.file, row.split), [])
             if row.box is not None:
                 objects.append(Marked(row.where, row.box, row.name, row.ignored))
-    made = [Picture(image, of_file[image], None, objects) for image, objects in pictures.items()]
-    return Contents(made, names, tuple(range(1, len(names) + 1)), faults)
+    pictures = (Picture(image, file, None, objects) for (image, file, _), objects in rows.items())
+    return Contents(joined(pictures, faults), names, tuple(range(1, len(names) + 1)), faults)
 
 
 READER = Reader("csv", "CSV (a table with file, x1, y1, x2, y2, class)", find, read)

@@ -37,6 +37,9 @@ KINDS: dict[str, Kind] = {
     "outside": Kind("error", "box outside of its image", _BOX),
     "wrong-size": Kind("error", "image of another size than its annotation says", "label the image as it is"),
     "leak": Kind("error", "same image in two splits", "keep it in one of them"),
+    "other-labels": Kind(
+        "warning", "image that two splits label in different ways", "make the labels equal or keep one"
+    ),
     "list-entry": Kind(
         "warning", "entry of a split's list without annotation", "annotate it or delete the line"
     ),

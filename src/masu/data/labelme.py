@@ -19,6 +19,7 @@ from masu.data.reading import (
     Reader,
     Source,
     as_pixels,
+    joined,
     load_json,
     refuse_leaving,
     split_order,
@@ -68,7 +69,7 @@ def read(source: Source, split: str | None) -> Contents:
             continue
         left_out += page.left_out
         pictures.append(Picture(image, page.file, page.size, page.objects))
-    return Contents(pictures, names, tuple(range(1, len(names) + 1)), faults, +left_out)
+    return Contents(joined(pictures, faults), names, tuple(range(1, len(names) + 1)), faults, +left_out)
 
 
 READER = Reader("labelme", "LabelMe (a folder with a JSON file for each picture)", find, read)

@@ -15,6 +15,7 @@ from masu.data.reading import (
     Reader,
     Source,
     as_pixels,
+    joined,
     refuse_leaving,
     split_order,
 )
@@ -65,12 +66,13 @@ def read(source: Source, split: str | None) -> Contents:
             image = page.file.parent / name.replace("\\", "/")
             if not image.is_file():
                 faults.append(Fault("missing-image", page.file, where, f"no such file {name}", "skipped"))
-            elif image in seen:
-                faults.append(Fault("double-image", page.file, where, f"{name} for a second time", "skipped"))
-            else:
-                seen.add(image)
-                pictures.append(Picture(image, page.file, None, objects))
-    return Contents(pictures, names, ids, faults)
+                continue
+            if image in seen:
+                found = f"{name} for a second time"
+                faults.append(Fault("double-image", page.file, where, found, "joined with the first"))
+            seen.add(image)
+            pictures.append(Picture(image, page.file, None, objects))
+    return Contents(joined(pictures, faults), names, ids, faults)
 
 
 READER = Reader("metadata", "a Hugging Face image folder (metadata.jsonl)", find, read)

@@ -22,6 +22,7 @@ from masu.data.reading import (
     Picture,
     Reader,
     Source,
+    joined,
     split_order,
 )
 from masu.errors import bad_input, listed
@@ -76,7 +77,7 @@ def read(source: Source, split: str | None) -> Contents:
         else:
             pictures.append(Picture(image, page.file, page.size, page.objects))
     left_out = sum((Counter(page.left_out) for page in parsed.values()), Counter[str]())
-    return Contents(pictures, names, tuple(range(1, len(names) + 1)), faults, left_out)
+    return Contents(joined(pictures, faults), names, tuple(range(1, len(names) + 1)), faults, left_out)
 
 
 READER = Reader("voc", "Pascal VOC (a folder with Annotations/*.xml and JPEGImages/)", find, read)

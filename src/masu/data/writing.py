@@ -20,7 +20,7 @@ from xml.etree import ElementTree
 import yaml
 
 from masu.data.bands import image_size
-from masu.data.reading import Box, Contents, Marked, Picture
+from masu.data.reading import Box, Contents, Marked, Picture, other_labels
 from masu.errors import bad_input, listed
 
 Parts = Mapping[str | None, Contents]
@@ -70,7 +70,7 @@ def write_coco(out: Path, parts: Parts) -> list[str]:
         images: list[dict[str, Any]] = []
         annotations: list[dict[str, Any]] = []
         for number, picture in enumerate(contents.pictures, start=1):
-            name = _copied(picture, names[picture.image], out / "images")
+            name = _copied(picture, names[split, picture.image], out / "images")
             height, width = _size(picture)
             images.append({"id": number, "file_name": name, "height": height, "width": width})
             for item in _finite(picture, said):
@@ -100,7 +100,7 @@ def write_voc(out: Path, parts: Parts) -> list[str]:
     for split, contents in parts.items():
         stems = []
         for picture in contents.pictures:
-            name = names[picture.image]
+            name = names[split, picture.image]
             stem = Path(name).stem
             stems.append(stem)
             if name in done:
@@ -129,12 +129,12 @@ def write_yolo(out: Path, parts: Parts) -> list[str]:
     (out / "labels").mkdir()
     for split, part in parts.items():
         for picture in part.pictures:
-            name = _copied(picture, names[picture.image], out / "images")
+            name = _copied(picture, names[split, picture.image], out / "images")
             labels = out / "labels" / f"{Path(name).stem}.txt"
             if not labels.exists():
                 labels.write_text("".join(_yolo_lines(picture, number, said)), encoding="utf-8")
         if split is not None:
-            lines = [f"./images/{names[picture.image]}\n" for picture in part.pictures]
+            lines = [f"./images/{names[split, picture.image]}\n" for picture in part.pictures]
             (out / f"{split}.txt").write_text("".join(lines), encoding="utf-8")
     places = {split: f"{split}.txt" for split in parts if split} or {"train": "images"}
     page = {"path": ".", **places, "names": classes}
@@ -155,7 +155,7 @@ def write_csv(out: Path, parts: Parts) -> list[str]:
             writer = csv.writer(stream)
             writer.writerow(("file", "x1", "y1", "x2", "y2", "class", "ignored"))
             for picture in contents.pictures:
-                name = f"images/{_copied(picture, names[picture.image], out / 'images')}"
+                name = f"images/{_copied(picture, names[split, picture.image], out / 'images')}"
                 objects = _finite(picture, said)
                 if not objects:
                     writer.writerow((name, "", "", "", "", "", ""))
@@ -242,27 +242,36 @@ def _copied(picture: Picture, name: str, folder: Path) -> str:
     return name
 
 
-def _file_names(parts: Parts, *, by_stem: bool, said: list[str]) -> dict[Path, str]:
-    """A name for each picture, distinct on any file system.
+def _file_names(parts: Parts, *, by_stem: bool, said: list[str]) -> dict[tuple[str | None, Path], str]:
+    """A name for each picture of each split, distinct on any file system.
+
+    A picture of several splits has one name; where they label it in different ways and the format has one
+    file of labels for each picture, it has one name for each way.
 
     Args:
-        parts: the data set; a picture of several splits has one name.
-        by_stem: names that differ in their suffix alone count as the same.
+        parts: the data set.
+        by_stem: names that differ in their suffix alone count as the same, since labels go by the stem.
         said: told of each renamed file.
     """
-    names: dict[Path, str] = {}
+    names: dict[tuple[str | None, Path], str] = {}
+    given: dict[tuple[Path, int], str] = {}
     taken: set[str] = set()
-    for image in (picture.image for contents in parts.values() for picture in contents.pictures):
-        if image in names:
-            continue
-        name, number = image.name, 1
-        while _key(name, by_stem) in taken:
-            name = f"{image.parent.name}_{f'{number}_' if number > 1 else ''}{image.name}"
-            number += 1
-        if name != image.name:
-            said.append("{} files renamed, since another has the same name")
-        taken.add(_key(name, by_stem))
-        names[image] = name
+    ways = other_labels(parts) if by_stem else {}
+    for split, image in ((split, p.image) for split, contents in parts.items() for p in contents.pictures):
+        way = ways.get((split, image), 0)
+        if (image, way) not in given:
+            before = split if way else image.parent.name
+            name, number = image.name if not way else f"{before}_{image.name}", 1
+            while _key(name, by_stem) in taken:
+                name = f"{before}_{f'{number}_' if number > 1 else ''}{image.name}"
+                number += 1
+            if way:
+                said.append("{} images are labelled in different ways by two splits: written once for each")
+            elif name != image.name:
+                said.append("{} files renamed, since another has the same name")
+            taken.add(_key(name, by_stem))
+            given[image, way] = name
+        names[split, image] = given[image, way]
     return names
 
 
