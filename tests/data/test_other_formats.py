@@ -55,6 +55,16 @@ def yolo(tmp_path):
 
 
 class TestYolo:
+    def test_labelled_images_that_no_list_names(self, yolo):
+        (yolo / "data.yaml").write_text(
+            "names: [dog, cat]\ntrain: train.txt\nhard: hard.txt\nnotes: none.txt\n"
+        )
+        (yolo / "train.txt").write_text("images/train/b.png\n")
+        (yolo / "hard.txt").write_text("")
+        assert splits(yolo) == ("train", "hard")
+        assert stems(read_dataset(yolo, "train")) == ["b"]
+        assert stems(read_dataset(yolo)) == ["b", "a"]
+
     def test_a_yaml_with_two_splits(self, yolo):
         assert splits(yolo) == splits(yolo / "data.yaml") == ("train", "val")
         data = read_dataset(yolo, "train")

@@ -194,6 +194,15 @@ def test_a_picture_of_two_splits_is_copied_once(tmp_path, form):
 
 
 @pytest.mark.parametrize("form", WRITERS)
+def test_splits_of_other_names(tmp_path, form):
+    box = [((1, 2, 3, 4), "a", False)]
+    parts = contents_of(tmp_path, {"fold 1": [box], "train": [box], "names2": [box, []]}, ("a",))
+    write_dataset(tmp_path / "out", form, parts)
+    assert splits(tmp_path / "out") == ("train", "fold 1", "names2")
+    assert [len(read_dataset(tmp_path / "out", split)) for split in parts] == [1, 1, 2]
+
+
+@pytest.mark.parametrize("form", WRITERS)
 def test_a_picture_that_two_splits_label_in_different_ways(tmp_path, form):
     """Neither is written over the other, and pictures labelled alike are still copied once."""
     one, two = ((1.0, 2.0, 30.0, 40.0), "a", False), ((3.0, 4.0, 9.0, 8.0), "a", False)

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from masu.cli import cli
+from masu.data.formats import open_source
 from masu.data.kinds import KINDS
 from masu.data.reading import Contents, Marked, Picture
 from masu.data.writing import write_dataset
@@ -193,6 +194,73 @@ def test_one_picture_labelled_in_two_ways(data, tmp_path):
     ]
     DataCheck(path, None, InputPolicy(320, 640)).write_mended(tmp_path / "mended")
     assert check(tmp_path / "mended").objects == {"train": 12, "val": 1}
+
+
+@pytest.fixture
+def forgotten(data, tmp_path):
+    """Writes a set of a format in which each of two splits has an image, one is in no split, one unlabelled."""
+
+    def make(form: str) -> Path:
+        path = data({"train": {"a.png": MANY}, "val": {"b.png": [GOOD]}, "extra": {"c.png": [GOOD]}})
+        noise(path / "images" / "d.png", 99)
+        reader, source = open_source(path)
+        parts = {split: reader.read(source, split) for split in ("train", "val")}
+        parts[None] = reader.read(source, "extra")
+        write_dataset(tmp_path / form, form, parts, [path / "images" / "d.png"])
+        return tmp_path / form
+
+    return make
+
+
+@pytest.mark.parametrize("form", ["voc", "csv"])
+def test_images_that_no_list_names_and_images_without_annotation(forgotten, tmp_path, form):
+    path = forgotten(form)
+    images = path / ("JPEGImages" if form == "voc" else "images")
+    report = check(path)
+    assert [(f.kind, f.file, f.found) for f in report.findings] == [
+        ("unlisted-image", images / "c.png", "no split names it"),
+        ("unlabelled-image", images / "d.png", "no annotation names it"),
+    ]
+    assert report.images == {"train": 1, "val": 1, "no split": 1}
+    stays = "1 images without annotation are copied and stay without"
+    assert DataCheck(path, None, InputPolicy(320, 640)).write_mended(tmp_path / "mended") == [stays]
+    again = check(tmp_path / "mended")
+    assert (again.images, again.objects) == (report.images, report.objects)
+    assert [f.kind for f in again.findings] == [f.kind for f in report.findings]
+
+
+@pytest.mark.parametrize("form", ["coco", "yolo"])
+def test_formats_without_a_place_for_images_of_no_split(forgotten, form):
+    """They are a split of their own there."""
+    report = check(forgotten(form))
+    assert [(f.kind, f.file.name) for f in report.findings] == [("unlabelled-image", "d.png")]
+    assert report.images == {"train": 1, "val": 1, "unlisted": 1}
+    assert report.objects == {"train": 12, "val": 1, "unlisted": 1}
+
+
+def test_convert_loses_no_image(forgotten, tmp_path):
+    code, _, err = run("convert", forgotten("voc"), tmp_path / "out", "--to", "yolo")
+    assert code == 0
+    assert "masu: 1 images of no split are in the split unlisted\n" in err
+    assert "masu: 1 images without annotation are copied and stay without\n" in err
+    assert "train 1 images with 12 objects, val 1 images with 1 objects, no split 1 images" in err
+    assert sorted(path.name for path in (tmp_path / "out" / "images").iterdir()) == [
+        "a.png",
+        "b.png",
+        "c.png",
+        "d.png",
+    ]
+    run("convert", tmp_path / "voc", tmp_path / "shared", "--to", "coco", "--split-by", "50/50")
+    assert sum(check(tmp_path / "shared").images.values()) == 3
+    assert (tmp_path / "shared" / "images" / "d.png").is_file()
+
+
+def test_one_annotation_file_of_several_says_nothing_of_the_images_of_the_others(data):
+    path = data({"train": {"a.png": MANY}, "val": {"b.png": [GOOD]}})
+    assert check(path / "annotations" / "instances_train.json").findings == ()
+    (path / "annotations" / "instances_val.json").unlink()
+    for place in (path, path / "annotations" / "instances_train.json"):
+        assert [(f.kind, f.file.name) for f in check(place).findings] == [("unlabelled-image", "b.png")]
 
 
 def test_a_mended_copy_has_no_errors_and_the_original_is_untouched(data, tmp_path):

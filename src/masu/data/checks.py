@@ -62,6 +62,7 @@ def find_faults(
     parts: Mapping[str | None, Contents],
     prints: Mapping[Path, Fingerprint],
     policy: InputPolicy,
+    strays: Iterable[Path] = (),
 ) -> list[Finding]:
     """Everything that is wrong with a data set; a fault met in several splits is told once.
 
@@ -70,10 +71,14 @@ def find_faults(
         parts: what was read, by split.
         prints: fingerprints of all images.
         policy: how the network will see the images.
+        strays: images without annotation.
     """
     found: dict[tuple[str, Path, str, str], Finding] = {}
     for finding in _all(root, parts, prints, policy):
         found.setdefault((finding.kind, finding.file, finding.where, finding.found), finding)
+    for image in strays:
+        finding = Finding("unlabelled-image", image, "", "no annotation names it", None, image)
+        found[finding.kind, image, "", finding.found] = finding
     return list(found.values())
 
 
@@ -89,8 +94,11 @@ def _all(
             first = not split_of[picture.image]
             split_of[picture.image].append(split)
             if (split, picture.image) in others:
-                found = f"other objects in {split} than in {split_of[picture.image][0]}"
+                names = [split or "no split", split_of[picture.image][0]]
+                found = f"other objects in {names[0]} than in {names[1]}"
                 yield Finding("other-labels", picture.image, "", found, split, picture.image)
+            if first and split is None and len(parts) > 1:
+                yield Finding("unlisted-image", picture.image, "", "no split names it", None, picture.image)
             if first or (split, picture.image) in others:
                 yield from _of_picture(picture, prints[picture.image], split)
     every = [picture for contents in parts.values() for picture in contents.pictures]

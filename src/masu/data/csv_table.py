@@ -10,6 +10,7 @@ from pathlib import Path
 
 from masu.data.dataset import Fault
 from masu.data.reading import (
+    UNLISTED,
     USUAL_SPLITS,
     BadEntryError,
     Box,
@@ -60,9 +61,8 @@ def read(source: Source, split: str | None) -> Contents:
     """The images and objects of a split, or of all tables; a row of empty numbers is an image without any.
 
     An image in several tables or splits has the objects of them all; one that two of them have alike counts
-    once.
-    Classes are in alphabetical order, those of all splits. Images are looked for beside the table, in
-    ``images/``, ``JPEGImages/`` and folders of the split's name.
+    once. Rows whose split is empty are in none. Classes are in alphabetical order, those of all splits.
+    Images are looked for beside the table, in ``images/``, ``JPEGImages/`` and folders of the split's name.
 
     Raises:
         InputError: a table that cannot be read, or an image outside of the data set.
@@ -75,6 +75,8 @@ def read(source: Source, split: str | None) -> Contents:
     rows: dict[tuple[Path, Path, str], list[Marked]] = {}
     for table in tables:
         own = source.splits.get(split or "") == table.file
+        if split == UNLISTED:
+            own = table.file not in source.splits.values()
         faults += table.faults if split is None or own or table.has_splits else []
         folders = _folders(table.file, source.root, split)
         missing: set[str] = set()
@@ -97,7 +99,7 @@ def read(source: Source, split: str | None) -> Contents:
     return Contents(joined(pictures, faults), names, tuple(range(1, len(names) + 1)), faults)
 
 
-READER = Reader("csv", "CSV (a table with file, x1, y1, x2, y2, class)", find, read)
+READER = Reader("csv", "CSV (a table with file, x1, y1, x2, y2, class)", find, read, has_unlisted=True)
 
 
 @dataclass(frozen=True)

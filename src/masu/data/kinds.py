@@ -40,6 +40,9 @@ KINDS: dict[str, Kind] = {
     "other-labels": Kind(
         "warning", "image that two splits label in different ways", "make the labels equal or keep one"
     ),
+    "unlisted-image": Kind(
+        "warning", "labelled image that is in no split", "add it to the list of a split or delete it"
+    ),
     "list-entry": Kind(
         "warning", "entry of a split's list without annotation", "annotate it or delete the line"
     ),
@@ -54,6 +57,7 @@ KINDS: dict[str, Kind] = {
     "few-objects": Kind("warning", "class with few objects", "label more of them"),
     "imbalance": Kind("note", "classes of very different numbers", "look at AP per class"),
     "empty-images": Kind("note", "images without objects", "make sure that nothing was left unlabelled"),
+    "unlabelled-image": Kind("note", "image without annotation", "label it, or move it elsewhere"),
     "too-small": Kind(
         "warning", "objects too small at the training size", "train with a larger --image-size"
     ),

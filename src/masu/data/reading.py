@@ -24,6 +24,9 @@ Box = tuple[float, float, float, float]
 
 USUAL_SPLITS = ("train", "val", "valid", "validation", "trainval", "test")
 
+UNLISTED = ""
+"""Asks a reader for the images that are in none of the splits."""
+
 _FARTHEST = 1e7  # float32 no longer holds single pixels beyond 2**24
 _ROUNDING = 0.1  # pixels by which annotation tools overshoot when they round
 
@@ -95,12 +98,21 @@ class Source:
 
 
 class Reader(NamedTuple):
-    """One format: its name, its looks (for messages), how to find it and read a split of it (None: all)."""
+    """One format.
+
+    Attributes:
+        name: of the format.
+        looks: for messages.
+        find: what of it is at a path, if anything.
+        read: a split of it; None reads everything.
+        has_unlisted: whether images can be in no split; then ``read`` also takes ``UNLISTED``.
+    """
 
     name: str
     looks: str
     find: Callable[[Path], Source | None]
     read: Callable[[Source, str | None], Contents]
+    has_unlisted: bool = False
 
 
 class BadEntryError(Exception):

@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -20,14 +20,14 @@ from xml.etree import ElementTree
 import yaml
 
 from masu.data.bands import image_size
-from masu.data.reading import Box, Contents, Marked, Picture, other_labels
+from masu.data.reading import USUAL_SPLITS, Box, Contents, Marked, Picture, other_labels
 from masu.errors import bad_input, listed
 
 Parts = Mapping[str | None, Contents]
-"""Contents by split; a single None for a data set without splits."""
+"""Contents by split; None alone is a data set without splits, beside splits it holds the images of none."""
 
 
-def write_dataset(out: Path, form: str, parts: Parts) -> list[str]:
+def write_dataset(out: Path, form: str, parts: Parts, strays: Sequence[Path] = ()) -> list[str]:
     """Write a data set with copies of its images; ``out`` appears whole or not at all.
 
     Boxes are written as they stand, faulty ones too, with all their digits.
@@ -35,10 +35,11 @@ def write_dataset(out: Path, form: str, parts: Parts) -> list[str]:
     Args:
         out: folder that does not exist or is empty.
         form: one of ``WRITERS``.
-        parts: what to write.
+        parts: what to write; None beside splits holds the images of no split.
+        strays: images without annotation, which stay so.
 
     Returns:
-        One sentence for each thing that the format cannot hold, with its count.
+        One sentence for each thing that the format cannot hold, or holds in another way, with its count.
 
     Raises:
         InputError: for an unknown format, an ``out`` that holds something, or nothing to write.
@@ -53,17 +54,35 @@ def write_dataset(out: Path, form: str, parts: Parts) -> list[str]:
     with tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=f".{out.name}-") as folder:
         made = Path(folder) / "made"
         made.mkdir()
-        said = [*_left_out(parts), *WRITERS[form](made, parts)]
+        said = _left_out(parts)
+        if None in parts and len(parts) > 1:
+            parts = _with_named_rest(parts, form, said)
+        said += WRITERS[form](made, parts, strays)
         if out.exists():
             out.rmdir()
         os.replace(made, out)
     return said
 
 
-def write_coco(out: Path, parts: Parts) -> list[str]:
+def _with_named_rest(parts: Parts, form: str, said: list[str]) -> Parts:
+    """The images of no split as a split of their own, where a format has no other place for them."""
+    named = dict(parts)
+    rest = named.pop(None)
+    if not rest.pictures:
+        return named
+    if form in ("voc", "csv"):
+        return parts
+    name = "unlisted"
+    while name in named:
+        name += "_"
+    said.append(f"{len(rest.pictures)} images of no split are in the split {name}")
+    return named | {name: rest}
+
+
+def write_coco(out: Path, parts: Parts, strays: Sequence[Path]) -> list[str]:
     """``annotations/instances_<split>.json`` (without splits ``instances.json``) and ``images/``."""
     said: list[str] = []
-    names = _file_names(parts, by_stem=False, said=said)
+    names = _file_names(parts, strays, by_stem=False, said=said)
     (out / "annotations").mkdir()
     for split, contents in parts.items():
         ids = dict(zip(contents.names, contents.category_ids, strict=True))
@@ -88,13 +107,14 @@ def write_coco(out: Path, parts: Parts) -> list[str]:
         page = {"images": images, "annotations": annotations, "categories": categories}
         file = out / "annotations" / (f"instances_{split}.json" if split else "instances.json")
         file.write_text(json.dumps(page), encoding="utf-8")
+    _copy_strays(strays, names, out / "images", said)
     return _counted(said)
 
 
-def write_voc(out: Path, parts: Parts) -> list[str]:
+def write_voc(out: Path, parts: Parts, strays: Sequence[Path]) -> list[str]:
     """``Annotations/``, ``JPEGImages/`` and ``ImageSets/Main/<split>.txt``; ignored is ``difficult``."""
     said = _unordered(parts)
-    names = _file_names(parts, by_stem=True, said=said)
+    names = _file_names(parts, strays, by_stem=True, said=said)
     (out / "Annotations").mkdir()
     done: set[str] = set()
     for split, contents in parts.items():
@@ -115,16 +135,17 @@ def write_voc(out: Path, parts: Parts) -> list[str]:
             file = out / "ImageSets" / "Main" / f"{split}.txt"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text("".join(f"{stem}\n" for stem in stems), encoding="utf-8")
+    _copy_strays(strays, names, out / "JPEGImages", said)
     return _counted(said)
 
 
-def write_yolo(out: Path, parts: Parts) -> list[str]:
+def write_yolo(out: Path, parts: Parts, strays: Sequence[Path]) -> list[str]:
     """``data.yaml``, a list ``<split>.txt``, ``images/``, ``labels/``; ignored regions are left out."""
     said: list[str] = []
     classes = list(dict.fromkeys(name for part in parts.values() for name in part.names))
     if any(part.category_ids != tuple(range(len(part.names))) for part in parts.values()):
         said.append("YOLO numbers classes from 0: the ids of the source are not kept")
-    names = _file_names(parts, by_stem=True, said=said)
+    names = _file_names(parts, strays, by_stem=True, said=said)
     number = {name: i for i, name in enumerate(classes)}
     (out / "labels").mkdir()
     for split, part in parts.items():
@@ -133,10 +154,11 @@ def write_yolo(out: Path, parts: Parts) -> list[str]:
             labels = out / "labels" / f"{Path(name).stem}.txt"
             if not labels.exists():
                 labels.write_text("".join(_yolo_lines(picture, number, said)), encoding="utf-8")
-        if split is not None:
+        if split is not None or strays:
             lines = [f"./images/{names[split, picture.image]}\n" for picture in part.pictures]
-            (out / f"{split}.txt").write_text("".join(lines), encoding="utf-8")
-    places = {split: f"{split}.txt" for split in parts if split} or {"train": "images"}
+            (out / f"{split or 'train'}.txt").write_text("".join(lines), encoding="utf-8")
+    _copy_strays(strays, names, out / "images", said)
+    places = {split or "train": f"{split or 'train'}.txt" if split or strays else "images" for split in parts}
     page = {"path": ".", **places, "names": classes}
     (out / "data.yaml").write_text(
         yaml.safe_dump(page, allow_unicode=True, sort_keys=False), encoding="utf-8"
@@ -146,25 +168,38 @@ def write_yolo(out: Path, parts: Parts) -> list[str]:
     return _counted(said)
 
 
-def write_csv(out: Path, parts: Parts) -> list[str]:
-    """``<split>.csv`` (``annotations.csv``) with file, x1, y1, x2, y2, class, ignored, and ``images/``."""
+def write_csv(out: Path, parts: Parts, strays: Sequence[Path]) -> list[str]:
+    """``<split>.csv`` (``annotations.csv``) with file, x1, y1, x2, y2, class, ignored, and ``images/``.
+
+    Where splits have other names than the usual ones, or images are in none, one table with a column for the
+    split.
+    """
     said = _unordered(parts)
-    names = _file_names(parts, by_stem=False, said=said)
+    names = _file_names(parts, strays, by_stem=False, said=said)
+    columns = ("file", "x1", "y1", "x2", "y2", "class", "ignored")
+    tables: dict[str, list[tuple[object, ...]]] = {}
+    own_tables = list(parts) == [None] or all(split in USUAL_SPLITS for split in parts)
     for split, contents in parts.items():
-        with (out / f"{split or 'annotations'}.csv").open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.writer(stream)
-            writer.writerow(("file", "x1", "y1", "x2", "y2", "class", "ignored"))
-            for picture in contents.pictures:
-                name = f"images/{_copied(picture, names[split, picture.image], out / 'images')}"
-                objects = _finite(picture, said)
-                if not objects:
-                    writer.writerow((name, "", "", "", "", "", ""))
-                for item in objects:
-                    writer.writerow((name, *map(repr, item.box), item.name, int(item.ignored)))
+        table = split if own_tables and split else "annotations"
+        rows = tables.setdefault(table, [columns if own_tables else (*columns, "split")])
+        last = () if own_tables else (split or "",)
+        if not own_tables and not contents.pictures:
+            said.append(f"a column holds no split without images: {split} is left out")
+        for picture in contents.pictures:
+            name = f"images/{_copied(picture, names[split, picture.image], out / 'images')}"
+            objects = _finite(picture, said)
+            if not objects:
+                rows.append((name, "", "", "", "", "", "", *last))
+            for item in objects:
+                rows.append((name, *map(repr, item.box), item.name, int(item.ignored), *last))
+    for table, rows in tables.items():
+        with (out / f"{table}.csv").open("w", encoding="utf-8", newline="") as stream:
+            csv.writer(stream).writerows(rows)
+    _copy_strays(strays, names, out / "images", said)
     return _counted(said)
 
 
-WRITERS: dict[str, Callable[[Path, Parts], list[str]]] = {
+WRITERS: dict[str, Callable[[Path, Parts, Sequence[Path]], list[str]]] = {
     "coco": write_coco,
     "voc": write_voc,
     "yolo": write_yolo,
@@ -242,7 +277,17 @@ def _copied(picture: Picture, name: str, folder: Path) -> str:
     return name
 
 
-def _file_names(parts: Parts, *, by_stem: bool, said: list[str]) -> dict[tuple[str | None, Path], str]:
+def _copy_strays(
+    strays: Sequence[Path], names: Mapping[tuple[str | None, Path], str], folder: Path, said: list[str]
+) -> None:
+    for image in strays:
+        _copied(Picture(image, image, None, ()), names[None, image], folder)
+        said.append("{} images without annotation are copied and stay without")
+
+
+def _file_names(
+    parts: Parts, strays: Sequence[Path], *, by_stem: bool, said: list[str]
+) -> dict[tuple[str | None, Path], str]:
     """A name for each picture of each split, distinct on any file system.
 
     A picture of several splits has one name; where they label it in different ways and the format has one
@@ -250,6 +295,7 @@ def _file_names(parts: Parts, *, by_stem: bool, said: list[str]) -> dict[tuple[s
 
     Args:
         parts: the data set.
+        strays: images without annotation; they are in no split.
         by_stem: names that differ in their suffix alone count as the same, since labels go by the stem.
         said: told of each renamed file.
     """
@@ -257,10 +303,11 @@ def _file_names(parts: Parts, *, by_stem: bool, said: list[str]) -> dict[tuple[s
     given: dict[tuple[Path, int], str] = {}
     taken: set[str] = set()
     ways = other_labels(parts) if by_stem else {}
-    for split, image in ((split, p.image) for split, contents in parts.items() for p in contents.pictures):
+    pictures = [(split, p.image) for split, contents in parts.items() for p in contents.pictures]
+    for split, image in (*pictures, *((None, stray) for stray in strays)):
         way = ways.get((split, image), 0)
         if (image, way) not in given:
-            before = split if way else image.parent.name
+            before = (split or "unlisted") if way else image.parent.name
             name, number = image.name if not way else f"{before}_{image.name}", 1
             while _key(name, by_stem) in taken:
                 name = f"{before}_{f'{number}_' if number > 1 else ''}{image.name}"

@@ -60,10 +60,11 @@ def find(path: Path) -> Source | None:
 
 
 def read(source: Source, split: str | None) -> Contents:
-    """The images of a split, or of all, with the objects of their label files.
+    """The images of a split, of none of them, or all, with the objects of their label files.
 
-    An image without a label file has no objects. Polygons become the box around them. Shares are taken of the
-    upright image, whose size is read from its file.
+    An image without a label file has no objects; one that no list names counts where it has such a file.
+    Polygons become the box around them. Shares are taken of the upright image, whose size is read from its
+    file.
 
     Raises:
         InputError: a ``data.yaml`` or list that cannot be read, or paths that leave the data set.
@@ -104,7 +105,7 @@ def read(source: Source, split: str | None) -> Contents:
     return Contents(pictures, names or tuple(map(str, ids)), ids, faults, +left_out)
 
 
-READER = Reader("yolo", "YOLO (data.yaml, or folders images/ and labels/)", find, read)
+READER = Reader("yolo", "YOLO (data.yaml, or folders images/ and labels/)", find, read, has_unlisted=True)
 
 
 class _Object(NamedTuple):
@@ -136,10 +137,20 @@ def _yaml(file: Path) -> dict[str, Any]:
 
 def _of_yaml(file: Path) -> Source:
     content = _yaml(file)
-    names = split_order(key for key in content if key in USUAL_SPLITS and content[key])
+    root = file.absolute().parent
+    names = split_order(
+        key
+        for key, value in content.items()
+        if value and (key in USUAL_SPLITS or (isinstance(key, str) and _is_list(value, root)))
+    )
     if not names:
         raise bad_input(file, "no train, val or test", "a folder for each split", _FIX)
-    return Source(file.absolute().parent, dict.fromkeys(names, file), (file,), {"yaml": content})
+    return Source(root, dict.fromkeys(names, file), (file,), {"yaml": content})
+
+
+def _is_list(value: object, root: Path) -> bool:
+    """Whether a key of another name stands for a split, too: it names a list beside the file."""
+    return isinstance(value, str) and value.endswith(".txt") and (root / value).is_file()
 
 
 def _names(source: Source) -> tuple[str, ...] | None:
@@ -178,6 +189,20 @@ def _folders(source: Source, split: str | None) -> list[Path]:
 
 
 def _images(source: Source, split: str | None, faults: list[Fault]) -> Iterator[Path]:
+    if split:
+        yield from _of_splits(source, split, faults)
+        return
+    named = list(_of_splits(source, None, faults if split is None else []))
+    if split is None:
+        yield from named
+    known = set(named)
+    for folder in dict.fromkeys(image.parent for image in named):
+        for image in sorted(folder.iterdir()):
+            if image not in known and image.suffix.lower() in IMAGE_SUFFIXES and _labels_of(image).is_file():
+                yield image
+
+
+def _of_splits(source: Source, split: str | None, faults: list[Fault]) -> Iterator[Path]:
     content = source.parsed.get("yaml")
     if content is None:
         for folder in _folders(source, split):
