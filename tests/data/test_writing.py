@@ -153,6 +153,31 @@ def test_what_a_format_cannot_hold_is_said(tmp_path, form, said):
     assert sorted(found) == sorted([*lost, *said, nan])
 
 
+def test_ids_of_coco_that_two_splits_give_to_different_classes(tmp_path):
+    box = (1.0, 2.0, 9.0, 8.0)
+    train = contents_of(tmp_path, {"train": [[(box, "cat", False)]]}, ("cat",), ids=(5,))
+    val = contents_of(tmp_path, {"val": [[(box, "dog", False)]]}, ("dog",), ids=(5,))
+    assert write_dataset(tmp_path / "out", "coco", train | val) == [
+        "1 classes get another id, since their ids did not agree"
+    ]
+    for split, label in (("train", 0), ("val", 1)):
+        data = read_dataset(tmp_path / "out", split)
+        assert (data.names, data.category_ids) == (("cat", "dog"), (5, 6))
+        assert data[0].target.labels.tolist() == [label]
+
+
+@pytest.mark.parametrize("form", ["voc", "csv"])
+def test_classes_without_objects(tmp_path, form):
+    """A class that one split lacks is no class without objects."""
+    box = (1.0, 2.0, 9.0, 8.0)
+    parts = contents_of(tmp_path, {"train": [[(box, "a", False)]], "val": [[(box, "b", False)]]}, ("a", "b"))
+    assert write_dataset(tmp_path / "one", form, parts) == []
+    parts = {
+        split: part._replace(names=("a", "b", "c"), category_ids=(1, 2, 3)) for split, part in parts.items()
+    }
+    assert write_dataset(tmp_path / "two", form, parts) == ["classes without objects are not kept: c"]
+
+
 def test_ids_of_coco_and_faulty_boxes_are_kept(tmp_path):
     parts = contents_of(
         tmp_path, {None: [[((5, 5, 5, 5), "b", False), ((9, 9, 2, 2), "a", True)]]}, ("b", "a"), (3, 90)

@@ -110,6 +110,30 @@ def test_faults_of_classes(data):
     ]
 
 
+def test_splits_with_other_classes(tmp_path):
+    """The classes are those of all splits, and a mended copy has one list for all."""
+    parts = {}
+    for number, (split, name) in enumerate((("train", "cat"), ("val", "dog"))):
+        image = noise(tmp_path / f"{split}.png", number)
+        objects = [item._replace(name=name) for item in MANY]
+        parts[split] = Contents([Picture(image, tmp_path, None, objects)], (name, "eel"), (1, 2), [])
+    write_dataset(tmp_path / "data", "coco", parts)
+    for split, name in (("train", "cat"), ("val", "dog")):
+        file = tmp_path / "data" / "annotations" / f"instances_{split}.json"
+        page = json.loads(file.read_text())
+        page["categories"] = [c for c in page["categories"] if c["name"] in (name, "eel")]
+        file.write_text(json.dumps(page))
+    report = check(tmp_path / "data")
+    assert report.names == ("cat", "eel", "dog")
+    assert [(f.kind, f.where, f.found) for f in report.findings] == [
+        ("split-classes", "split train", "no dog"),
+        ("split-classes", "split val", "no cat"),
+        ("unused-class", "class eel", "no objects"),
+    ]
+    DataCheck(tmp_path / "data", None, InputPolicy(320, 640)).write_mended(tmp_path / "mended")
+    assert [f.kind for f in check(tmp_path / "mended").findings] == ["unused-class"]
+
+
 def test_imbalance_empty_images_and_tiny_objects(data):
     crowd = [obj((x, y, x + 4, y + 4)) for x in range(0, 60, 5) for y in range(0, 45, 5)]
     path = data({None: {"a.png": crowd, "b.png": [], "c.png": [obj((1, 1, 20, 20), "cat")]}}, ("dog", "cat"))

@@ -11,7 +11,7 @@ import numpy as np
 
 from masu.data.fingerprints import Fingerprint, near_duplicates, same_files
 from masu.data.pictures import Array
-from masu.data.reading import Box, Contents, Picture, fit_box, joined, other_labels
+from masu.data.reading import Box, Contents, Picture, all_names, fit_box, joined, other_labels
 from masu.errors import listed
 from masu.ops.images import InputPolicy, resized_size
 
@@ -94,8 +94,8 @@ def _all(
             first = not split_of[picture.image]
             split_of[picture.image].append(split)
             if (split, picture.image) in others:
-                names = [split or "no split", split_of[picture.image][0]]
-                found = f"other objects in {names[0]} than in {names[1]}"
+                here, there = split or "no split", split_of[picture.image][0]
+                found = f"other objects in {here} than in {there}"
                 yield Finding("other-labels", picture.image, "", found, split, picture.image)
             if first and split is None and len(parts) > 1:
                 yield Finding("unlisted-image", picture.image, "", "no split names it", None, picture.image)
@@ -103,8 +103,11 @@ def _all(
                 yield from _of_picture(picture, prints[picture.image], split)
     every = [picture for contents in parts.values() for picture in contents.pictures]
     pictures = joined(every, [])
-    contents = next(iter(parts.values()))
-    yield from _of_classes(root, contents.names, pictures)
+    names = all_names(parts)
+    for split, contents in parts.items():
+        if missing := [name for name in names if name not in contents.names]:
+            yield Finding("split-classes", root, f"split {split}", f"no {listed(missing, 8)}", split)
+    yield from _of_classes(root, names, pictures)
     yield from _of_objects(root, pictures, prints, policy)
     yield from _of_images(prints, split_of)
 

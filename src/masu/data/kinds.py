@@ -53,6 +53,9 @@ KINDS: dict[str, Kind] = {
     "near-duplicate-box": Kind("warning", "two boxes of one class around the same thing", "delete one"),
     "two-classes": Kind("warning", "two classes for the same thing", "choose one"),
     "similar-names": Kind("warning", "class names that differ in case or blanks", "make them one class"),
+    "split-classes": Kind(
+        "warning", "split that lacks classes of other splits", "give every split the same list of classes"
+    ),
     "unused-class": Kind("warning", "class without objects", "label some or delete the class"),
     "few-objects": Kind("warning", "class with few objects", "label more of them"),
     "imbalance": Kind("note", "classes of very different numbers", "look at AP per class"),

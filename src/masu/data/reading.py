@@ -235,6 +235,11 @@ def joined(pictures: Iterable[Picture], faults: list[Fault]) -> list[Picture]:
     return list(made.values())
 
 
+def all_names(parts: Mapping[str | None, Contents]) -> tuple[str, ...]:
+    """The class names of all splits, each once, those of the first split first."""
+    return tuple(dict.fromkeys(name for contents in parts.values() for name in contents.names))
+
+
 def other_labels(parts: Mapping[str | None, Contents]) -> dict[tuple[str | None, Path], int]:
     """The images that a split labels in another way than those before it.
 

@@ -20,7 +20,7 @@ from xml.etree import ElementTree
 import yaml
 
 from masu.data.bands import image_size
-from masu.data.reading import USUAL_SPLITS, Box, Contents, Marked, Picture, other_labels
+from masu.data.reading import USUAL_SPLITS, Box, Contents, Marked, Picture, all_names, other_labels
 from masu.errors import bad_input, listed
 
 Parts = Mapping[str | None, Contents]
@@ -80,12 +80,16 @@ def _with_named_rest(parts: Parts, form: str, said: list[str]) -> Parts:
 
 
 def write_coco(out: Path, parts: Parts, strays: Sequence[Path]) -> list[str]:
-    """``annotations/instances_<split>.json`` (without splits ``instances.json``) and ``images/``."""
+    """``annotations/instances_<split>.json`` (without splits ``instances.json``) and ``images/``.
+
+    All splits have the same list of classes.
+    """
     said: list[str] = []
     names = _file_names(parts, strays, by_stem=False, said=said)
+    ids = _common_ids(parts, said)
+    categories = [{"id": ids[name], "name": name} for name in sorted(ids, key=lambda name: ids[name])]
     (out / "annotations").mkdir()
     for split, contents in parts.items():
-        ids = dict(zip(contents.names, contents.category_ids, strict=True))
         images: list[dict[str, Any]] = []
         annotations: list[dict[str, Any]] = []
         for number, picture in enumerate(contents.pictures, start=1):
@@ -103,12 +107,25 @@ def write_coco(out: Path, parts: Parts, strays: Sequence[Path]) -> list[str]:
                     "iscrowd": int(item.ignored),
                 }
                 annotations.append(entry)
-        categories = [{"id": key, "name": name} for name, key in ids.items()]
         page = {"images": images, "annotations": annotations, "categories": categories}
         file = out / "annotations" / (f"instances_{split}.json" if split else "instances.json")
         file.write_text(json.dumps(page), encoding="utf-8")
     _copy_strays(strays, names, out / "images", said)
     return _counted(said)
+
+
+def _common_ids(parts: Parts, said: list[str]) -> dict[str, int]:
+    """One id for each class of all splits: that of the first split that has it, if no other class has it."""
+    ids: dict[str, int] = {}
+    pairs = [pair for part in parts.values() for pair in zip(part.names, part.category_ids, strict=True)]
+    for name, number in pairs:
+        if name not in ids and number not in ids.values():
+            ids[name] = number
+    for name, _ in pairs:
+        ids.setdefault(name, max(ids.values()) + 1)
+    moved = {name for name, number in pairs if ids[name] != number}
+    said += ["{} classes get another id, since their ids did not agree"] * len(moved)
+    return ids
 
 
 def write_voc(out: Path, parts: Parts, strays: Sequence[Path]) -> list[str]:
@@ -142,7 +159,7 @@ def write_voc(out: Path, parts: Parts, strays: Sequence[Path]) -> list[str]:
 def write_yolo(out: Path, parts: Parts, strays: Sequence[Path]) -> list[str]:
     """``data.yaml``, a list ``<split>.txt``, ``images/``, ``labels/``; ignored regions are left out."""
     said: list[str] = []
-    classes = list(dict.fromkeys(name for part in parts.values() for name in part.names))
+    classes = all_names(parts)
     if any(part.category_ids != tuple(range(len(part.names))) for part in parts.values()):
         said.append("YOLO numbers classes from 0: the ids of the source are not kept")
     names = _file_names(parts, strays, by_stem=True, said=said)
@@ -159,7 +176,7 @@ def write_yolo(out: Path, parts: Parts, strays: Sequence[Path]) -> list[str]:
             (out / f"{split or 'train'}.txt").write_text("".join(lines), encoding="utf-8")
     _copy_strays(strays, names, out / "images", said)
     places = {split or "train": f"{split or 'train'}.txt" if split or strays else "images" for split in parts}
-    page = {"path": ".", **places, "names": classes}
+    page = {"path": ".", **places, "names": list(classes)}
     (out / "data.yaml").write_text(
         yaml.safe_dump(page, allow_unicode=True, sort_keys=False), encoding="utf-8"
     )
@@ -336,14 +353,15 @@ def _left_out(parts: Parts) -> list[str]:
 
 def _unordered(parts: Parts) -> list[str]:
     """What is said of a format that knows classes by their names alone."""
-    for contents in parts.values():
-        used = {item.name for picture in contents.pictures for item in picture.objects}
-        ordered = tuple(sorted(contents.names))
-        if contents.names != ordered or contents.category_ids != tuple(range(1, len(ordered) + 1)):
-            return ["order and ids of the classes are not kept: they will be alphabetical, from 1"]
-        if unused := [name for name in contents.names if name not in used]:
-            return [f"classes without objects are not kept: {listed(unused, 8)}"]
-    return []
+    said = []
+    used = {item.name for part in parts.values() for picture in part.pictures for item in picture.objects}
+    ids = [(n, i) for part in parts.values() for n, i in zip(part.names, part.category_ids, strict=True)]
+    kept = [(name, number) for name, number in dict.fromkeys(ids) if name in used]
+    if kept != [(name, number) for number, name in enumerate(sorted(used), start=1)]:
+        said.append("order and ids of the classes are not kept: they will be alphabetical, from 1")
+    if unused := [name for name in all_names(parts) if name not in used]:
+        said.append(f"classes without objects are not kept: {listed(unused, 8)}")
+    return said
 
 
 def _counted(said: list[str]) -> list[str]:

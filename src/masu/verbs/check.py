@@ -19,7 +19,7 @@ from masu.data.formats import open_source, part_name, read_parts
 from masu.data.kinds import KINDS, Kind
 from masu.data.mending import mend
 from masu.data.pictures import DECODER_ERRORS
-from masu.data.reading import Box
+from masu.data.reading import Box, all_names
 from masu.data.strays import find_strays
 from masu.data.writing import WRITERS, write_dataset
 from masu.ops.images import InputPolicy
@@ -129,7 +129,7 @@ class DataCheck:
                 part_name(split, self.parts): sum(len(picture.objects) for picture in contents.pictures)
                 for split, contents in self.parts.items()
             },
-            names=next(iter(self.parts.values())).names,
+            names=all_names(self.parts),
             findings=tuple(sorted(findings, key=lambda finding: order[finding.kind])),
             seconds=time.perf_counter() - started,
         )
