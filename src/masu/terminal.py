@@ -181,11 +181,12 @@ def print_findings(report: CheckReport) -> None:
         f"{split} {count} images with {report.objects[split]} objects"
         for split, count in report.images.items()
     )
-    console.print(f"{report.root} ({report.format}): {parts}; {len(report.names)} classes", markup=False)
+    root = _shown(report.root)
+    console.print(f"{root} ({report.format}): {parts}; {len(report.names)} classes", markup=False)
     for _, kind, findings in report.by_kind():
         console.print(f"\n{kind.severity}: {kind.title}, {len(findings)} found: {kind.fix}", markup=False)
         for finding in findings[:FIRST_PLACES]:
-            console.print(f"  {finding}", markup=False)
+            console.print(f"  {_shown(finding)}", markup=False)
         if len(findings) > FIRST_PLACES:
             console.print(
                 f"  … {len(findings) - FIRST_PLACES} more (--json or --html lists them)", markup=False
@@ -293,4 +294,9 @@ def _count(value: int) -> str:
 
 
 def _plain(name: str) -> str:
-    return name.replace("[", "\\[")
+    return _shown(name).replace("[", "\\[")
+
+
+def _shown(value: object) -> str:
+    """As text that every terminal takes: file names need not be UTF-8."""
+    return str(value).encode("utf-8", "backslashreplace").decode()

@@ -65,6 +65,21 @@ class TestYolo:
         assert stems(read_dataset(yolo, "train")) == ["b"]
         assert stems(read_dataset(yolo)) == ["b", "a"]
 
+    def test_a_class_of_thousands_of_digits_where_nothing_names_the_classes(self, yolo):
+        (yolo / "data.yaml").unlink()
+        text(yolo / "labels/train/b.txt", f"{'9' * 5000} 0.5 0.5 1 1\n")
+        data = read_dataset(yolo)
+        assert (data.names, data.category_ids, len(data.faults)) == (("0", "1"), (0, 1), 1)
+
+    def test_a_yaml_without_classes(self, yolo):
+        text(yolo / "data.yaml", "train: images/train\nnames: []\n")
+        data = read_dataset(yolo)
+        assert (data.names, [len(target) for _, target in data]) == ((), [0, 0])
+        assert [fault.found for fault in data.faults] == [
+            "class 1, known are 0 to -1",
+            "class 0, known are 0 to -1",
+        ]
+
     def test_a_yaml_with_two_splits(self, yolo):
         assert splits(yolo) == splits(yolo / "data.yaml") == ("train", "val")
         data = read_dataset(yolo, "train")
@@ -125,6 +140,7 @@ class TestYolo:
             ),
             ("cat 0.5 0.5 1 1", "found class 'cat', wanted a whole number"),
             ("-1 0.5 0.5 1 1", "found class -1, wanted a number from 0"),
+            (f"{'9' * 5000} 0.5 0.5 1 1", f"found class {'9' * 40}, wanted at most 999999"),
             ("2 0.5 0.5 1 1", "class 2, known are 0 to 1"),
             ("0 0.5 x 1 1", "found 'x', wanted a share of the image, 0 to 1"),
             ("0 20 30 10 12", "found 30, wanted shares of the image, 0 to 1, not pixels"),
@@ -532,6 +548,19 @@ class TestMetadata:
     def test_a_name_that_leaves(self, tmp_path):
         file = metadata(tmp_path, entry("../a.png"))
         assert refused(tmp_path).startswith(f"{file}, line 1: found the file name '../a.png', which leaves ")
+
+
+@pytest.mark.parametrize("label", ["01", "9" * 5000])
+def test_classes_that_are_the_same_number_or_too_long_for_one(tmp_path, label):
+    picture(tmp_path / "a.png")
+    metadata(tmp_path, entry(bbox=[[1, 2, 3, 4]] * 2, categories=["1", label]))
+    data = read_dataset(tmp_path)
+    assert (data.names, data.category_ids) == (tuple(sorted(("1", label))), (1, 2))
+
+
+def test_halves_of_letters_in_class_names_become_their_escapes(tmp_path):
+    labelme(tmp_path, "a", shape([[1, 2], [3, 4]], label="x\ud800"))
+    assert read_dataset(tmp_path).names == ("x\\ud800",)
 
 
 def test_a_format_can_be_forced(pictures):

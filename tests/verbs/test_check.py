@@ -1,6 +1,7 @@
 """masu check: each fault once, by hand; the page; the mended copy."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -341,6 +342,31 @@ def test_the_page_escapes_what_the_data_says(data, tmp_path):
     assert "&lt;script&gt;" in text
     assert text.count("data:image/jpeg;base64,") == 1
     assert "http" not in text.replace("http-equiv", "")
+
+
+def test_file_names_that_are_not_utf8(tmp_path):
+    """Findings, page, mended copy and changes can all be written, and the copy is read again."""
+    name = os.fsdecode(b"caf\xe9.png")
+    image = noise(tmp_path / "a" / "images" / name, 1)
+    page = {
+        "images": [{"id": 1, "file_name": name}],
+        "annotations": [
+            {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 30, 40]},
+            {"id": 2, "image_id": 1, "category_id": 1, "bbox": [1, 2, 0, 40]},
+        ],
+        "categories": [{"id": 1, "name": "d\ud800g"}],
+    }
+    (tmp_path / "a" / "all.json").write_text(json.dumps(page))
+    image.with_name(os.fsdecode(b"\xe9.png")).write_bytes(b"")
+    mended = tmp_path / "mended"
+    code, out, _ = run("check", tmp_path / "a", "--html", tmp_path / "p.html", "--fix", mended)
+    assert code == 1
+    assert "a/images/\\udce9.png: no annotation names it" in out
+    assert "class d\\ud800g: 2 objects" in out
+    assert "\\udce9.png" in (tmp_path / "p.html").read_text(encoding="utf-8")
+    assert [row["done"] for row in json.loads((mended / "changes.json").read_text(encoding="utf-8"))]
+    assert check(mended).images == {"all": 1}
+    assert sorted(path.name for path in (mended / "images").iterdir()) == ["%E9.png", "caf%E9.png"]
 
 
 def run(*arguments: object) -> tuple[int, str, str]:

@@ -19,6 +19,7 @@ from masu.data.reading import (
     Reader,
     Source,
     as_pixels,
+    as_text,
     find_image,
     joined,
     load_json,
@@ -104,7 +105,7 @@ class _Page:
             try:
                 key = self._required(entry, "id", (int,))
                 where = f"category id {key}"
-                name = str(self._required(entry, "name", (str, int)))
+                name = as_text(str(self._required(entry, "name", (str, int))))
             except BadEntryError as error:
                 raise InputError(f"{self.file}, {where}: found {error}; {_FIX}") from None
             if key in categories:

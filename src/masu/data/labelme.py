@@ -19,6 +19,7 @@ from masu.data.reading import (
     Reader,
     Source,
     as_pixels,
+    as_text,
     joined,
     load_json,
     refuse_leaving,
@@ -105,6 +106,7 @@ class _Page:
             name = shape.get("label") if isinstance(shape, dict) else None
             if not isinstance(name, str) or not name.strip():
                 raise BadEntryError("no label", "the name of a class")
+            name = as_text(name)
             where = f"shape {number} ({name})"
             kind = shape.get("shape_type", "polygon")
             box = _box(shape, kind)

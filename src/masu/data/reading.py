@@ -205,6 +205,11 @@ def as_pixels(value: object, what: str) -> float:
         return math.inf
 
 
+def as_text(name: str) -> str:
+    """The name; halves of letters that JSON and YAML can hold, but no text, become their escapes."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 def _slashed(name: str) -> str:
     return name.replace("\\", "/")
 

@@ -7,6 +7,7 @@ left is shared out first, each of its groups to the part that lacks most of it.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -83,7 +84,7 @@ def split_contents(
 
 
 def _shuffled(picture: Picture, seed: int) -> bytes:
-    return hashlib.blake2b(f"{seed} {picture.image}".encode(), digest_size=8).digest()
+    return hashlib.blake2b(f"{seed} ".encode() + os.fsencode(picture.image), digest_size=8).digest()
 
 
 def _classes(contents: Contents, unit: Sequence[int]) -> Counter[str]:

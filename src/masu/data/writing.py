@@ -20,7 +20,10 @@ from xml.etree import ElementTree
 import yaml
 
 from masu.data.bands import image_size
-from masu.data.reading import USUAL_SPLITS, Box, Contents, Marked, Picture, all_names, other_labels
+from masu.data.naming import file_names
+from masu.data.reading import USUAL_SPLITS, Box, Contents, Marked, Picture, all_names
+from masu.data.reading_back import refuse_unreadable
+from masu.data.yolo import LARGEST_SHARE
 from masu.errors import bad_input, listed
 
 Parts = Mapping[str | None, Contents]
@@ -42,7 +45,8 @@ def write_dataset(out: Path, form: str, parts: Parts, strays: Sequence[Path] = (
         One sentence for each thing that the format cannot hold, or holds in another way, with its count.
 
     Raises:
-        InputError: for an unknown format, an ``out`` that holds something, or nothing to write.
+        InputError: for an unknown format, an ``out`` that holds something, nothing to write, or names that
+            the format cannot hold such that they are read back.
     """
     if form not in WRITERS:
         raise bad_input("--to", repr(form), f"one of {listed(WRITERS)}", "choose one of these")
@@ -57,7 +61,12 @@ def write_dataset(out: Path, form: str, parts: Parts, strays: Sequence[Path] = (
         said = _left_out(parts)
         if None in parts and len(parts) > 1:
             parts = _with_named_rest(parts, form, said)
-        said += WRITERS[form](made, parts, strays)
+        try:
+            said += WRITERS[form](made, parts, strays)
+        except UnicodeEncodeError as error:
+            found = f"{error.object[error.start : error.end]!r}, which is not Unicode"
+            raise bad_input(out, found, "names that a text can hold", "rename the split or class") from None
+        refuse_unreadable(made, out, form, parts)
         if out.exists():
             out.rmdir()
         os.replace(made, out)
@@ -85,7 +94,7 @@ def write_coco(out: Path, parts: Parts, strays: Sequence[Path]) -> list[str]:
     All splits have the same list of classes.
     """
     said: list[str] = []
-    names = _file_names(parts, strays, by_stem=False, said=said)
+    names = file_names(parts, strays, by_stem=False, said=said)
     ids = _common_ids(parts, said)
     categories = [{"id": ids[name], "name": name} for name in sorted(ids, key=lambda name: ids[name])]
     (out / "annotations").mkdir()
@@ -131,7 +140,7 @@ def _common_ids(parts: Parts, said: list[str]) -> dict[str, int]:
 def write_voc(out: Path, parts: Parts, strays: Sequence[Path]) -> list[str]:
     """``Annotations/``, ``JPEGImages/`` and ``ImageSets/Main/<split>.txt``; ignored is ``difficult``."""
     said = _unordered(parts)
-    names = _file_names(parts, strays, by_stem=True, said=said)
+    names = file_names(parts, strays, by_stem=True, said=said)
     (out / "Annotations").mkdir()
     done: set[str] = set()
     for split, contents in parts.items():
@@ -162,7 +171,7 @@ def write_yolo(out: Path, parts: Parts, strays: Sequence[Path]) -> list[str]:
     classes = all_names(parts)
     if any(part.category_ids != tuple(range(len(part.names))) for part in parts.values()):
         said.append("YOLO numbers classes from 0: the ids of the source are not kept")
-    names = _file_names(parts, strays, by_stem=True, said=said)
+    names = file_names(parts, strays, by_stem=True, said=said)
     number = {name: i for i, name in enumerate(classes)}
     (out / "labels").mkdir()
     for split, part in parts.items():
@@ -192,7 +201,7 @@ def write_csv(out: Path, parts: Parts, strays: Sequence[Path]) -> list[str]:
     split.
     """
     said = _unordered(parts)
-    names = _file_names(parts, strays, by_stem=False, said=said)
+    names = file_names(parts, strays, by_stem=False, said=said)
     columns = ("file", "x1", "y1", "x2", "y2", "class", "ignored")
     tables: dict[str, list[tuple[object, ...]]] = {}
     own_tables = list(parts) == [None] or all(split in USUAL_SPLITS for split in parts)
@@ -234,6 +243,9 @@ def _yolo_lines(picture: Picture, number: Mapping[str, int], said: list[str]) ->
             continue
         x1, y1, x2, y2 = item.box
         values = ((x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height)
+        if max(map(abs, values)) > LARGEST_SHARE:
+            said.append("boxes farther outside than YOLO can say: {} left out")
+            continue
         lines.append(f"{number[item.name]} {' '.join(map(repr, values))}\n")
     return lines
 
@@ -265,7 +277,7 @@ def _of_xml(name: str) -> str:
     Raises:
         InputError: where it holds one.
     """
-    if any(ord(letter) < 32 and letter not in "\t\n" for letter in name):
+    if any((ord(letter) < 32 and letter not in "\t\n") or letter in "\ufffe\uffff" for letter in name):
         raise bad_input(f"class {name!r}", "a control character", "a name that XML can hold", "rename it")
     return name
 
@@ -300,47 +312,6 @@ def _copy_strays(
     for image in strays:
         _copied(Picture(image, image, None, ()), names[None, image], folder)
         said.append("{} images without annotation are copied and stay without")
-
-
-def _file_names(
-    parts: Parts, strays: Sequence[Path], *, by_stem: bool, said: list[str]
-) -> dict[tuple[str | None, Path], str]:
-    """A name for each picture of each split, distinct on any file system.
-
-    A picture of several splits has one name; where they label it in different ways and the format has one
-    file of labels for each picture, it has one name for each way.
-
-    Args:
-        parts: the data set.
-        strays: images without annotation; they are in no split.
-        by_stem: names that differ in their suffix alone count as the same, since labels go by the stem.
-        said: told of each renamed file.
-    """
-    names: dict[tuple[str | None, Path], str] = {}
-    given: dict[tuple[Path, int], str] = {}
-    taken: set[str] = set()
-    ways = other_labels(parts) if by_stem else {}
-    pictures = [(split, p.image) for split, contents in parts.items() for p in contents.pictures]
-    for split, image in (*pictures, *((None, stray) for stray in strays)):
-        way = ways.get((split, image), 0)
-        if (image, way) not in given:
-            before = (split or "unlisted") if way else image.parent.name
-            name, number = image.name if not way else f"{before}_{image.name}", 1
-            while _key(name, by_stem) in taken:
-                name = f"{before}_{f'{number}_' if number > 1 else ''}{image.name}"
-                number += 1
-            if way:
-                said.append("{} images are labelled in different ways by two splits: written once for each")
-            elif name != image.name:
-                said.append("{} files renamed, since another has the same name")
-            taken.add(_key(name, by_stem))
-            given[image, way] = name
-        names[split, image] = given[image, way]
-    return names
-
-
-def _key(name: str, by_stem: bool) -> str:
-    return (Path(name).stem if by_stem else name).lower()
 
 
 def _left_out(parts: Parts) -> list[str]:

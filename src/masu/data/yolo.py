@@ -11,6 +11,7 @@ import os
 import reprlib
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +28,7 @@ from masu.data.reading import (
     Picture,
     Reader,
     Source,
+    as_text,
     leaves,
     refuse_leaving,
     split_order,
@@ -37,7 +39,9 @@ MOST_BYTES = 1_000_000
 """Size of a ``data.yaml``, and of the labels of one image."""
 
 _FIX = "correct the file or leave it out"
-_LARGEST_SHARE = 2.0  # beyond it numbers are pixels, not shares
+_LARGEST_CLASS = 999_999
+LARGEST_SHARE = 2.0
+"""Beyond it numbers are pixels, not shares."""
 
 
 def find(path: Path) -> Source | None:
@@ -162,11 +166,13 @@ def _names(source: Source) -> tuple[str, ...] | None:
                 return tuple(line for text in _text(file).splitlines() if (line := text.strip()))
         return None
     names, file = content.get("names"), source.files[0]
+    if names == []:
+        return ()  # pictures without any object
     if isinstance(names, dict) and set(names) == set(range(len(names))):
         names = [names[number] for number in range(len(names))]
     if not isinstance(names, list) or not names or not all(isinstance(n, str | int | float) for n in names):
         raise bad_input(f"{file}, 'names'", reprlib.repr(names), "a list, or 0: name, 1: name …", _FIX)
-    texts = [str(name) for name in names]
+    texts = [as_text(str(name)) for name in names]
     if len(set(texts)) != len(texts):
         twice = next(name for name in texts if texts.count(name) > 1)
         raise bad_input(f"{file}, 'names'", f"{twice!r} twice", "each class name once", _FIX)
@@ -299,19 +305,14 @@ def _object(where: str, line: str, size: tuple[int, int], names: tuple[str, ...]
     if len(words) != 5 and (len(words) < 7 or len(words) % 2 == 0):
         wanted = "5: class x y width height, or a class and at least 3 points"
         raise BadEntryError(f"{len(words)} values", wanted)
-    try:
-        number = int(words[0])
-    except ValueError:
-        raise BadEntryError(f"class {words[0][:40]!r}", "a whole number") from None
-    if number < 0:
-        raise BadEntryError(f"class {number}", "a number from 0")
+    number = _number(words[0])
     values = []
     for word in words[1:]:
         try:
             values.append(float(word))
         except ValueError:
             raise BadEntryError(f"{word[:40]!r}", "a share of the image, 0 to 1") from None
-    if any(math.isfinite(value) and abs(value) > _LARGEST_SHARE for value in values):
+    if any(math.isfinite(value) and abs(value) > LARGEST_SHARE for value in values):
         raise BadEntryError(f"{max(values, key=abs):g}", "shares of the image, 0 to 1, not pixels")
     height, width = size
     polygon = len(words) != 5
@@ -325,6 +326,17 @@ def _object(where: str, line: str, size: tuple[int, int], names: tuple[str, ...]
     return _Object(number, polygon, Marked(where, box, name, False))
 
 
+def _number(word: str) -> int:
+    try:
+        number = int(word[:40])
+    except ValueError:
+        raise BadEntryError(f"class {word[:40]!r}", "a whole number") from None
+    if not 0 <= number <= _LARGEST_CLASS:
+        wanted = "a number from 0" if number < 0 else f"at most {_LARGEST_CLASS}"
+        raise BadEntryError(f"class {word[:40]}", wanted)
+    return number
+
+
 def _all_ids(source: Source, used: set[int]) -> set[int]:
     """Class numbers of every split, so that each split gives the same names."""
     if "ids" not in source.parsed:
@@ -334,8 +346,8 @@ def _all_ids(source: Source, used: set[int]) -> set[int]:
                 for name in names:
                     if name.endswith(".txt"):
                         for _, line in _lines(Path(parent, name), []):
-                            word = line.split()[0]
-                            ids |= {int(word)} if word.isdecimal() else set()
+                            with suppress(BadEntryError):
+                                ids.add(_number(line.split()[0]))
         source.parsed["ids"] = ids
     found: set[int] = source.parsed["ids"]
     return found

@@ -149,7 +149,8 @@ class DataCheck:
         mended, changes = mend(self.parts, self.prints)
         lost = write_dataset(out, self.format if self.format in WRITERS else "coco", mended, self.strays)
         rows = [{"file": str(c.file), "where": c.where, "done": c.done} for c in changes]
-        (out / "changes.json").write_text(json.dumps(rows, indent=1, ensure_ascii=False), encoding="utf-8")
+        text = json.dumps(rows, indent=1, ensure_ascii=False)
+        (out / "changes.json").write_text(text, encoding="utf-8", errors="backslashreplace")
         said = [
             ": ".join(part for part in (str(c.file) if c.file.name else "", c.where, c.done) if part)
             for c in changes
@@ -181,7 +182,7 @@ def write_page(report: CheckReport, file: Path) -> None:
     ]
     text = render("check.html.j2", report=report, groups=groups, most=200)
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text, encoding="utf-8")
+    file.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def _picture(finding: Finding) -> str | None:
