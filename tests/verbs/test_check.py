@@ -15,6 +15,7 @@ from masu.data.reading import Contents, Marked, Picture
 from masu.data.writing import write_dataset
 from masu.ops.images import InputPolicy
 from masu.verbs.check import DataCheck, check, write_page
+from masu.verbs.page import breakable
 
 
 def noise(path: Path, seed: int, size: tuple[int, int] = (48, 64), **options: object) -> Path:
@@ -104,8 +105,8 @@ def test_faults_of_classes(data):
         ("dog", "Dog ", "hen", "cow"),
     )
     assert sorted(found(path)) == [
-        ("few-objects", "class Dog ", "1 objects"),
-        ("few-objects", "class hen", "1 objects"),
+        ("few-objects", "class Dog ", "1 object"),
+        ("few-objects", "class hen", "1 object"),
         ("similar-names", "", "'dog' and 'Dog '"),
         ("unused-class", "class cow", "no objects"),
     ]
@@ -141,7 +142,7 @@ def test_imbalance_empty_images_and_tiny_objects(data):
     report = DataCheck(path, None, InputPolicy(32, 64)).report
     assert sorted((f.kind, f.found) for f in report.findings) == [
         ("empty-images", "1: b.png"),
-        ("few-objects", "1 objects"),
+        ("few-objects", "1 object"),
         ("imbalance", "108 objects of dog, 1 of cat"),
         (
             "too-small",
@@ -363,10 +364,35 @@ def test_file_names_that_are_not_utf8(tmp_path):
     assert code == 1
     assert "a/images/\\udce9.png: no annotation names it" in out
     assert "class d\\ud800g: 2 objects" in out
-    assert "\\udce9.png" in (tmp_path / "p.html").read_text(encoding="utf-8")
+    assert "\\udce9.<wbr>png<" in (tmp_path / "p.html").read_text(encoding="utf-8")
     assert [row["done"] for row in json.loads((mended / "changes.json").read_text(encoding="utf-8"))]
     assert check(mended).images == {"all": 1}
     assert sorted(path.name for path in (mended / "images").iterdir()) == ["%E9.png", "caf%E9.png"]
+
+
+def test_data_without_any_image(data, tmp_path):
+    """An empty data set, and an empty split, are errors; nothing to find is not nothing found."""
+    (tmp_path / "empty.json").write_text('{"images": [], "annotations": [], "categories": []}')
+    code, out, _ = run("check", tmp_path / "empty.json")
+    assert code == 1
+    assert out.startswith(f"{tmp_path} (coco): all 0 images with 0 objects; 0 classes\n")
+    assert "error: no image with an annotation, 1 found" in out
+    assert "\n1 error, 0 other findings, " in out
+    path = data({"train": {"a.png": MANY}, "val": {}})
+    assert found(path) == [("no-images", "split val", "nothing in it")]
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("a/b_c.png", "a/<wbr>b_<wbr>c.<wbr>png"),
+        ("C:\\x", "C:\\<wbr>x"),
+        ("IoU 0.96 and -3.", "IoU 0.96 and -3."),
+        ("<b>_x", "&lt;b&gt;_<wbr>x"),
+    ],
+)
+def test_where_a_long_name_may_be_broken(text, wanted):
+    assert str(breakable(text)) == wanted
 
 
 def run(*arguments: object) -> tuple[int, str, str]:

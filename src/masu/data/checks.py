@@ -12,7 +12,7 @@ import numpy as np
 from masu.data.fingerprints import Fingerprint, near_duplicates, same_files
 from masu.data.pictures import Array
 from masu.data.reading import Box, Contents, Picture, all_names, fit_box, joined, other_labels
-from masu.errors import listed
+from masu.errors import counted, listed
 from masu.ops.images import InputPolicy, resized_size
 
 DUPLICATE, NEAR_DUPLICATE = 0.99, 0.9
@@ -88,6 +88,8 @@ def _all(
     split_of: dict[Path, list[str | None]] = defaultdict(list)
     others = other_labels(parts)
     for split, contents in parts.items():
+        if not contents.pictures and (split is not None or len(parts) == 1):
+            yield Finding("no-images", root, f"split {split}" if split else "", "nothing in it", split)
         for fault in contents.faults:
             yield Finding(fault.kind, fault.file, fault.where, fault.found, split)
         for picture in contents.pictures:
@@ -177,7 +179,7 @@ def _of_classes(root: Path, names: Sequence[str], pictures: Iterable[Picture]) -
         if count[name] == 0:
             yield Finding("unused-class", root, f"class {name}", "no objects")
         elif count[name] < FEW_OBJECTS:
-            yield Finding("few-objects", root, f"class {name}", f"{count[name]} objects")
+            yield Finding("few-objects", root, f"class {name}", counted(count[name], "object"))
     if count:
         (most, of_most), (least, of_least) = count.most_common()[0], count.most_common()[-1]
         if of_most >= IMBALANCE * of_least:

@@ -26,6 +26,7 @@ _BOX = "correct the box or delete it"
 _FILE = "replace the file or delete its entry"
 
 KINDS: dict[str, Kind] = {
+    "no-images": Kind("error", "no image with an annotation", "check where the images lie, and the lists"),
     "annotation": Kind("error", "annotation that cannot be understood", "correct it or export it again"),
     "missing-image": Kind("error", "image that does not exist", "add the image or delete the entry"),
     "unreadable-image": Kind("error", "image that cannot be read", _FILE),

@@ -210,7 +210,7 @@ def write_csv(out: Path, parts: Parts, strays: Sequence[Path]) -> list[str]:
         rows = tables.setdefault(table, [columns if own_tables else (*columns, "split")])
         last = () if own_tables else (split or "",)
         if not own_tables and not contents.pictures:
-            said.append(f"a column holds no split without images: {split} is left out")
+            said.append(f"CSV has no place for a split without images: {split} is left out")
         for picture in contents.pictures:
             name = f"images/{_copied(picture, names[split, picture.image], out / 'images')}"
             objects = _finite(picture, said)
