@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from masu.data.pictures import DECODER_ERRORS, Array, UnreadableImageError, read_bands
+from masu.data.pictures import DECODER_ERRORS, Array, UnreadableImageError, read_bands, read_rgb
 
 SIDE = 32
 """Pixels per side of the small grey picture that is kept."""
@@ -74,7 +74,13 @@ def fingerprint(path: Path) -> Fingerprint:
 
 
 def _of_bands(path: Path, digest: bytes) -> Fingerprint:
-    array = read_bands(path, 3)
+    try:
+        array = read_bands(path, 3)
+    except UnreadableImageError as error:
+        try:
+            array = read_rgb(path)  # enough for a photograph
+        except UnreadableImageError:
+            raise error from None
     grey = array if array.ndim == 2 else array.mean(axis=int(np.argmin(array.shape)))
     low, high = float(np.nanmin(grey)), float(np.nanmax(grey))
     grey = (np.nan_to_num(grey) - low) / max(high - low, 1e-9) * 255
