@@ -58,4 +58,7 @@ def test_damage_shows(folder, tmp_path):
     assert faults["cut.jpg"].startswith("a damaged image (OSError: image file is truncated")
     assert faults["cut.png"].startswith("a damaged image (")
     assert faults["text.jpg"].startswith("a damaged image (UnidentifiedImageError: ")
-    assert fingerprint(tmp_path / "none.jpg").fault.startswith("a damaged image (FileNotFoundError")
+    assert fingerprint(tmp_path / "none.jpg").fault == "no such file"
+    (tmp_path / "link.jpg").symlink_to("none.jpg")
+    link = "a link to none.jpg, which does not exist: restore that or delete the link"
+    assert fingerprint(tmp_path / "link.jpg").fault == link

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from masu.data.pictures import DECODER_ERRORS, Array, UnreadableImageError, read_bands, read_rgb
+from masu.data.pictures import DECODER_ERRORS, Array, UnreadableImageError, absence, read_bands, read_rgb
 
 SIDE = 32
 """Pixels per side of the small grey picture that is kept."""
@@ -66,6 +66,8 @@ def fingerprint(path: Path) -> Fingerprint:
             small = np.array(image.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX))
     except UnreadableImageError as error:
         return Fingerprint(path, error.found, (0, 0), 1, b"", nothing)
+    except FileNotFoundError:
+        return Fingerprint(path, absence(path), (0, 0), 1, b"", nothing)
     except (*DECODER_ERRORS, Image.DecompressionBombError) as error:
         empty = path.is_file() and path.stat().st_size == 0
         found = "an empty file" if empty else f"a damaged image ({type(error).__name__}: {error})"

@@ -94,7 +94,7 @@ def read_rgb(path: Path) -> Array:
             with Image.open(path) as image:
                 return _decode(image, path)
     except FileNotFoundError:
-        raise UnreadableImageError(path, "no such file", "check the path") from None
+        raise UnreadableImageError(path, absence(path), "check the path") from None
     except UnidentifiedImageError:
         empty = path.stat().st_size == 0
         found = "an empty file" if empty else "a file that is no image or of an unknown kind"
@@ -106,6 +106,13 @@ def read_rgb(path: Path) -> Array:
     except DECODER_ERRORS as error:
         found = f"a damaged image ({type(error).__name__}: {error})"
         raise UnreadableImageError(path, found, "replace the file or leave it out") from None
+
+
+def absence(path: Path) -> str:
+    """What to say of a file that is not there: a link may be, and lead nowhere."""
+    if not path.is_symlink():
+        return "no such file"
+    return f"a link to {os.readlink(path)}, which does not exist: restore that or delete the link"
 
 
 def _decode(image: Image.Image, thing: object) -> Array:
@@ -151,7 +158,7 @@ def read_bands(path: Path, channels: int) -> Array:
         with Image.open(path) as picture:
             return np.array(ImageOps.exif_transpose(picture))
     except FileNotFoundError:
-        raise UnreadableImageError(path, "no such file", "check the path") from None
+        raise UnreadableImageError(path, absence(path), "check the path") from None
     except UnreadableImageError:
         raise
     except (*DECODER_ERRORS, Image.DecompressionBombError) as error:

@@ -11,7 +11,7 @@ from masu.data.fingerprints import fingerprint_images, near_duplicates
 from masu.data.formats import open_source
 from masu.data.reading import Contents
 from masu.data.splitting import parse_shares, split_contents
-from masu.data.writing import write_dataset
+from masu.data.writing import writable, write_dataset
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Converted:
         format: format that was written.
         images: pictures by split.
         objects: objects by split, ignored regions among them.
-        faults: what could not be read and is not in the new data set.
+        faults: what could not be read or copied and is not in the new data set.
         lost: one sentence for each thing that the new format cannot hold.
     """
 
@@ -69,12 +69,12 @@ def convert(
     reader, found = open_source(source, source_form)
     parts: dict[str | None, Contents]
     if shares is not None:
-        whole = reader.read(found, None)
+        whole = writable(reader.read(found, None), form)
         prints = fingerprint_images([picture.image for picture in whole.pictures], progress=progress)
         parts = dict(split_contents(whole, shares, seed, near_duplicates(prints)).items())
         faults = [str(fault) for fault in whole.faults]
     else:
-        parts = {split: reader.read(found, split) for split in found.splits or (None,)}
+        parts = {split: writable(reader.read(found, split), form) for split in found.splits or (None,)}
         faults = list(dict.fromkeys(str(fault) for part in parts.values() for fault in part.faults))
     lost = write_dataset(out, form, parts)
     return Converted(
