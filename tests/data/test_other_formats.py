@@ -8,6 +8,7 @@ from PIL import Image
 
 from masu.data.formats import open_source, read_dataset, splits
 from masu.errors import InputError
+from masu.verbs.check import check
 
 
 def picture(path: Path, size: tuple[int, int] = (64, 48)) -> Path:
@@ -219,6 +220,8 @@ class TestCsv:
             ("image\tx_min\ty_min\tx_max\ty_max\tcategory", "a.png\t1\t2\t30\t40\tdog"),
             ("image,x,y,w,h,label", "a.png,1,2,29,38,dog"),
             ("img,bbox_x,bbox_y,bbox_width,bbox_height,name", "a.png,1,2,29,38,dog"),
+            ("file|x1|y1|x2|y2|class", "a.png|1|2|30|40|dog"),
+            ("file,x1,y1,x2,y2,class", "a.png,1,2,30,40,dog,,"),
             ("\ufefffile,x1,y1,x2,y2,class", '"a.png","1","2","30","40","dog"'),
         ],
     )
@@ -261,6 +264,10 @@ class TestCsv:
         ("row", "found"),
         [
             ("a.png,1,2", "found 3 columns, wanted 6"),
+            (
+                "a.png,1,2,3,4,big, red",
+                "found 7 columns, wanted 6, with quotes around a text that holds the separator",
+            ),
             ("a.png,1,2,x,4,dog", "found x2 'x', wanted a number of pixels"),
             ("a.png,1,2,,4,dog", "found x2 '', wanted a number of pixels"),
             (",1,2,3,4,dog", "found no file name, wanted the name of an image"),
@@ -290,6 +297,72 @@ class TestCsv:
         assert refused(pictures) == (
             f"{file}, line 2: found the file name {name!r}, which leaves {pictures}, wanted a path inside the "
             "data set; write file names relative to the folder of the images"
+        )
+
+    def test_utf_16_as_excel_writes_it(self, pictures):
+        content = "file\tx1\ty1\tx2\ty2\tclass\na.png\t1\t2\t30\t40\tdög\n"
+        for encoding in ("utf-16-le", "utf-16-be"):
+            (pictures / "t.csv").write_bytes(("\ufeff" + content).encode(encoding))
+            assert read_dataset(pictures).names == ("dög",)
+
+    def test_width_and_height_are_compared_with_the_image(self, pictures):
+        file = text(
+            pictures / "t.csv",
+            "filename,width,height,class,xmin,ymin,xmax,ymax\n"
+            "a.png,64,48,dog,1,2,30,40\na.png,48,64,dog,1,2,20,40\nb.png,640,480,dog,1,2,30,40\n"
+            "c.png,,,dog,1,2,30,40\n",
+        )
+        rows = {(f.file, f.where, f.found) for f in check(pictures).findings if f.kind == "wrong-size"}
+        assert rows == {
+            (file, "line 3", "48×64 pixels, 64×48 in an earlier row"),
+            (file, "", "640×480 pixels in the annotation, 64×48 in b.png"),
+        }
+
+    def test_width_and_height_of_every_box_are_no_size_of_the_image(self, pictures):
+        head = "filename,width,height,class,xmin,ymin,xmax,ymax\n"
+        text(pictures / "t.csv", f"{head}a.png,20,30,dog,10,10,30,40\nb.png,5,6,dog,40,40,45,46\n")
+        data = read_dataset(pictures)
+        assert (boxes(data), data.faults) == ([[[10, 10, 30, 40]], [[40, 40, 45, 46]]], ())
+
+    def test_corners_from_0_to_1_are_shares_of_the_image(self, pictures):
+        file = text(
+            pictures / "t.csv",
+            "image,label,xmin,xmax,ymin,ymax\na.png,dog,0.25,0.5,0,1\nb.png,dog,0.5,1.001,0,0.25\n",
+        )
+        data = read_dataset(pictures)
+        assert boxes(data)[0] == [[16, 0, 32, 48]]
+        assert faults(data) == [
+            f"{file}: the file: x1, y1, x2 and y2 all from 0 to 1, taken for shares of the image"
+        ]
+        assert [(f.kind, f.where) for f in check(pictures).findings if f.kind == "shares"] == [
+            ("shares", "the file")
+        ]
+        broken = text(pictures / "images/b.png", "no picture")
+        assert faults(read_dataset(pictures))[1].startswith(f"{broken}: image: a damaged image (")
+        text(file, "image,label,xmin,xmax,ymin,ymax\na.png,dog,0.25,0.5,0,1\na.png,dog,10,20,10,20\n")
+        assert boxes(read_dataset(pictures)) == [[[0.25, 0, 0.5, 1], [10, 10, 20, 20]]]
+
+    def test_shares_that_may_be_a_corner_or_the_middle_are_refused(self, pictures):
+        file = text(pictures / "t.csv", "image,x,y,w,h,label\na.png,0.5,0.5,0.25,0.5,dog\n")
+        assert refused(pictures) == (
+            f"{file}: found x, y, w and h all from 0 to 1: shares of the image, x and y of a corner or of "
+            "the middle, wanted pixels, or shares as x1, y1, x2, y2; write the corners"
+        )
+
+    def test_a_column_that_is_missing_is_named(self, pictures):
+        file = text(pictures / "t.csv", "image,xmin,ymin,xmax,ymax,kind\na.png,1,2,3,4,dog\n")
+        message = (
+            f"{file}: found no column for class (its columns: image, xmin, ymin, xmax, ymax, kind), wanted class or "
+            "label, class_name, name, category, label_name, object; rename its columns"
+        )
+        assert refused(pictures) == refused(file) == message
+        text(file, "picture,left,top,w,h\n")
+        assert refused(file).startswith(
+            f"{file}: found no column for file, x2, y2, class (its columns: picture, left, top, w, h), wanted file "
+            "or filename, file_name, image, image_path, path, img, … (8 in all); x2 or xmax, x_max, right; y2 or "
+        )
+        assert refused(text(pictures / "empty.csv", "")).startswith(
+            f"{pictures / 'empty.csv'}: found no column for file, x1, y1, x2, y2, class (its columns: none), wanted "
         )
 
     def test_no_table(self, pictures):
