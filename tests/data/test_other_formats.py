@@ -90,6 +90,60 @@ class TestYolo:
         text(tmp_path / "train/labels/x.txt", "")
         assert splits(tmp_path) == ("train", "valid")
 
+    def test_roboflow_names_a_test_split_that_may_not_exist(self, tmp_path):
+        content = "train: ../train/images\nval: ../valid/images\ntest: ../test/images\nnames: [cat]\n"
+        root = tmp_path / "inner"
+        file = text(root / "data.yaml", content)
+        picture(root / "train/images/a.png")
+        picture(root / "valid/images/b.png")
+        picture(tmp_path / "train/images/of_another_data_set.png")
+        assert splits(root) == ("train", "val")
+        assert stems(read_dataset(root, "train")) == ["a"]
+        told = f"{file}: 'test': '../test/images', which does not exist, left out"
+        assert faults(read_dataset(root)) == faults(read_dataset(root, "val")) == [told]
+        read_dataset(root).refuse_bad(0)  # nothing was lost
+        text(file, content.replace("valid", "nowhere"))
+        assert refused(root, "val").startswith(
+            f"{file}, 'val': found '../nowhere/images', which does not exist"
+        )
+
+    def test_labels_beside_the_images_as_labelimg_writes_them(self, tmp_path):
+        root = tmp_path / "images"
+        picture(root / "a.png")
+        picture(root / "b.jpg")
+        text(root / "classes.txt", "cat\ndog\n")
+        text(root / "a.txt", "1 0.5 0.5 0.5 0.5\n")
+        text(root / "notes.txt", "to do")
+        lost = text(root / "lost.txt", "1 0.5 0.5 0.5 0.5\n")
+        data = read_dataset(root)
+        assert (data.names, boxes(data)) == (("cat", "dog"), [[[16, 12, 48, 36]], []])
+        assert faults(data) == [f"{lost}: the file: no image lost, skipped"]
+
+    def test_folders_in_capitals(self, tmp_path):
+        picture(tmp_path / "Images/train/a.png")
+        text(tmp_path / "Labels/train/a.txt", "0 0.5 0.5 0.5 0.5\n")
+        assert splits(tmp_path) == ("train",)
+        assert read_dataset(tmp_path).names == ("0",)
+        assert boxes(read_dataset(tmp_path, "train")) == [[[16, 12, 48, 36]]]
+
+    def test_labels_of_another_format_are_not_taken_for_none(self, tmp_path):
+        picture(tmp_path / "images/a.png")
+        text(tmp_path / "labels/a.xml", "<annotation/>")
+        assert "found a folder with no known annotations" in refused(tmp_path)
+
+    def test_backslashes_floats_for_classes_and_texts_for_their_numbers(self, yolo):
+        text(yolo / "data.yaml", 'names: {"0": cat, "1": dog}\ntrain: images\\train\nval: list.txt\n')
+        text(yolo / "list.txt", "images\\val\\c.png\n.\\images\\train\\b.png\n")
+        text(yolo / "labels/val/c.txt", "1.0 0.5 0.5 0.5 0.5\n0.5 0.5 0.5 1 1\n")
+        data = read_dataset(yolo, "val")
+        assert (data.names, stems(data), data[0].target.labels.tolist()) == (("cat", "dog"), ["c", "b"], [1])
+        assert faults(data) == [
+            f"{yolo / 'labels/val/c.txt'}: line 2: found class '0.5', wanted a whole number, skipped"
+        ]
+        assert stems(read_dataset(yolo, "train")) == ["a", "b"]
+        (yolo / "data.yaml").unlink()
+        assert read_dataset(yolo, "val").names == ("0", "1")
+
     def test_a_polygon_is_the_box_around_it(self, yolo):
         text(yolo / "labels/val/c.txt", "1 0.25 0.25 0.75 0.5 0.5 1\n")
         reader, source = open_source(yolo)

@@ -40,6 +40,7 @@ KINDS: dict[str, Kind] = {
     "list-entry": Kind(
         "warning", "entry of a split's list without annotation", "annotate it or delete the line"
     ),
+    "missing-split": Kind("warning", "split that does not exist", "add the folder or delete its entry"),
     "shares": Kind(
         "warning", "coordinates that look like shares of the image", "look at some boxes; write pixels"
     ),
