@@ -11,8 +11,9 @@ from PIL import Image
 
 from masu.data.formats import open_source, read_dataset, splits
 from masu.data.reading import Contents, Marked, Picture
-from masu.data.writing import WRITERS, write_dataset
+from masu.data.writing import WRITERS, writable, write_dataset
 from masu.errors import InputError
+from masu.verbs.convert import convert
 
 SIZE = (48, 64)
 NAMES = st.lists(
@@ -271,3 +272,59 @@ def test_what_is_refused(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["None_0.png"]
     with pytest.raises(InputError, match="found no image to write, wanted at least one"):
         write_dataset(tmp_path / "new", "coco", {None: Contents([], (), (), [])})
+
+
+def voc_of_three(folder: Path) -> Path:
+    """``good``, ``cut`` (damaged) and ``gone`` (a link that leads nowhere), sizes unsaid."""
+    for name in ("good", "cut", "gone"):
+        (folder / "Annotations").mkdir(parents=True, exist_ok=True)
+        box = "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>30</xmax><ymax>40</ymax></bndbox>"
+        page = f"<annotation><object><name>dog</name>{box}</object></annotation>"
+        (folder / "Annotations" / f"{name}.xml").write_text(page)
+    images = folder / "JPEGImages"
+    images.mkdir()
+    Image.new("RGB", (64, 48)).save(images / "good.png")
+    (images / "cut.png").write_bytes((images / "good.png").read_bytes()[:20])
+    (images / "gone.png").symlink_to("nowhere.png")
+    return images
+
+
+@pytest.mark.parametrize(("form", "images"), [("coco", 1), ("voc", 1), ("yolo", 1), ("csv", 2)])
+@pytest.mark.parametrize("split_by", [None, "50/50"])
+def test_an_image_that_cannot_be_converted_costs_itself(tmp_path, form, images, split_by):
+    folder = voc_of_three(tmp_path / "in")
+    if split_by is not None:
+        Image.new("RGB", (64, 48), "red").save(folder / "more.png")
+        xml = (tmp_path / "in/Annotations/good.xml").read_text()
+        (tmp_path / "in/Annotations/more.xml").write_text(xml)
+        images += 1
+    done = convert(tmp_path / "in", tmp_path / "out", form, split_by=split_by)
+    assert sum(done.images.values()) == images
+    link = "a link to nowhere.png, which does not exist: restore that or delete the link"
+    assert done.faults[-1] == f"{folder / 'gone.png'}: image: {link}, skipped"
+    if form != "csv":
+        assert done.faults[0].startswith(f"{folder / 'cut.png'}: image: a damaged image (")
+    assert len(list((tmp_path / "out").rglob("*.png"))) == images
+
+
+def test_a_damaged_image_of_known_size_is_copied_as_it_is(tmp_path):
+    cut = tmp_path / "cut.png"
+    cut.write_bytes(b"cut")
+    contents = Contents([Picture(cut, cut, SIZE, [])], (), (), [])
+    assert writable(contents, "coco").pictures == contents.pictures
+    write_dataset(tmp_path / "out", "coco", {None: contents})
+    assert (tmp_path / "out/images/cut.png").read_bytes() == b"cut"
+
+
+def test_nothing_to_convert_names_the_first_fault(tmp_path):
+    folder = voc_of_three(tmp_path / "in")
+    (tmp_path / "in/Annotations/good.xml").unlink()
+    (tmp_path / "in/Annotations/cut.xml").unlink()
+    with pytest.raises(InputError) as caught:
+        convert(tmp_path / "in", tmp_path / "out", "yolo")
+    assert str(caught.value) == (
+        f"{tmp_path / 'out'}: found no image to write; the first fault: {folder / 'gone.png'}: image: a link to "
+        "nowhere.png, which does not exist: restore that or delete the link, skipped, wanted at least one; check "
+        "the data set that is read"
+    )
+    assert not (tmp_path / "out").exists()

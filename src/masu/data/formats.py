@@ -84,6 +84,8 @@ def open_source(path: str | os.PathLike[str], form: str | None = None) -> tuple[
         source = reader.find(path)
         if source is not None:
             return reader, source
+    if form in (None, "csv") and (error := csv_table.near_miss(path)):
+        raise error
     if path.is_dir():
         inside = listed((child.name for child in sorted(path.iterdir())), most=8)
         found = f"a folder with no known annotations (it holds: {inside})"

@@ -47,6 +47,10 @@ KINDS: dict[str, Kind] = {
     "list-entry": Kind(
         "warning", "entry of a split's list without annotation", "annotate it or delete the line"
     ),
+    "missing-split": Kind("warning", "split that does not exist", "add the folder or delete its entry"),
+    "shares": Kind(
+        "warning", "coordinates that look like shares of the image", "look at some boxes; write pixels"
+    ),
     "double-image": Kind("warning", "image listed twice", "delete one entry"),
     "overhang": Kind("warning", "box that reaches outside of its image", "cut it to the image"),
     "sub-pixel": Kind("warning", "box with a side under a pixel", _BOX),

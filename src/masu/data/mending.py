@@ -12,6 +12,7 @@ from masu.data.fingerprints import Fingerprint, same_files
 from masu.data.reading import Box, Contents, Marked, Picture, fit_box, other_labels
 
 _TESTED_BEFORE_TRAINED = ("test", "val", "valid", "validation")
+_DONE = {"skipped": "left out"}
 
 
 class Change(NamedTuple):
@@ -38,11 +39,7 @@ def mend(
         The new contents, by split, and the changes.
     """
     changes = [
-        Change(
-            fault.file,
-            fault.where,
-            f"left out: {fault.found}" if fault.action == "skipped" else f"{fault.found}, {fault.action}",
-        )
+        Change(fault.file, fault.where, f"{_DONE.get(fault.action, fault.action)}: {fault.found}")
         for contents in parts.values()
         for fault in contents.faults
     ]

@@ -20,7 +20,9 @@ from xml.etree import ElementTree
 import yaml
 
 from masu.data.bands import image_size
+from masu.data.dataset import Fault
 from masu.data.naming import file_names
+from masu.data.pictures import UnreadableImageError, absence
 from masu.data.reading import USUAL_SPLITS, Box, Contents, Marked, Picture, all_names
 from masu.data.reading_back import refuse_unreadable
 from masu.data.yolo import LARGEST_SHARE
@@ -53,7 +55,8 @@ def write_dataset(out: Path, form: str, parts: Parts, strays: Sequence[Path] = (
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise bad_input(out, "something that is already there", "a new or empty folder", "choose another one")
     if not any(contents.pictures for contents in parts.values()):
-        raise bad_input(out, "no image to write", "at least one", "check the data set that is read")
+        first = next((f"; the first fault: {part.faults[0]}" for part in parts.values() if part.faults), "")
+        raise bad_input(out, f"no image to write{first}", "at least one", "check the data set that is read")
     out.absolute().parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=f".{out.name}-") as folder:
         made = Path(folder) / "made"
@@ -71,6 +74,31 @@ def write_dataset(out: Path, form: str, parts: Parts, strays: Sequence[Path] = (
             out.rmdir()
         os.replace(made, out)
     return said
+
+
+def writable(contents: Contents, form: str) -> Contents:
+    """The contents without the pictures that no data set of a format can be made of, each told as a fault.
+
+    An image that cannot be copied is left out, and where the format wants the size of one and neither its
+    annotation nor its file says it. Damaged images of known size are copied as they are.
+    """
+    kept: list[Picture] = []
+    faults: list[Fault] = []
+    for picture in contents.pictures:
+        try:
+            with picture.image.open("rb"):
+                pass
+            size = picture.size if form == "csv" else _size(picture)
+        except UnreadableImageError as error:
+            faults.append(Fault("unreadable-image", picture.image, "image", error.found, "skipped"))
+        except FileNotFoundError:
+            faults.append(Fault("missing-image", picture.image, "image", absence(picture.image), "skipped"))
+        except OSError as error:
+            found = (error.strerror or str(error)).lower()
+            faults.append(Fault("unreadable-image", picture.image, "image", found, "skipped"))
+        else:
+            kept.append(picture._replace(size=size))
+    return contents._replace(pictures=kept, faults=[*contents.faults, *faults])
 
 
 def _with_named_rest(parts: Parts, form: str, said: list[str]) -> Parts:
@@ -302,7 +330,12 @@ def _size(picture: Picture) -> tuple[int, int]:
 def _copied(picture: Picture, name: str, folder: Path) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / name).exists():
-        shutil.copy2(picture.image, folder / name)
+        try:
+            shutil.copy2(picture.image, folder / name)
+        except OSError as error:
+            found = f"a file that cannot be copied ({(error.strerror or str(error)).lower()})"
+            fix = "look at the file and at the room on the disk"
+            raise bad_input(picture.image, found, f"a copy in {folder.parent.parent.parent}", fix) from None
     return name
 
 
