@@ -30,8 +30,8 @@ def write_whole(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """:func:`write_whole` of a text, in UTF-8."""
-    write_whole(path, [text.encode("utf-8")])
+    """:func:`write_whole` of a text, in UTF-8; bytes of file names that are not come as ``\\udce9``."""
+    write_whole(path, [text.encode("utf-8", "backslashreplace")])
 
 
 def write_part(path: Path, chunks: Iterable[bytes | memoryview]) -> Path:

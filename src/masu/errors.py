@@ -20,6 +20,11 @@ def bad_input(thing: object, found: str, wanted: str, fix: str) -> InputError:
     return InputError(" ".join(f"{thing}: found {shown}, wanted {wanted}; {fix}".split()))
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """``1 image``, ``2 images``; ``many`` where an s is not enough."""
+    return f"{number} {one}" if number == 1 else f"{number} {many or one + 's'}"
+
+
 def listed(words: Iterable[str], most: int = 20) -> str:
     """The words separated by commas, at most ``most`` of them; ``none`` when there are none."""
     all_words = list(words)

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from masu.errors import counted
+
 if TYPE_CHECKING:
     from masu.verbs.anchors import AnchorReport, Coverage, Group
     from masu.verbs.check import CheckReport
@@ -178,20 +180,24 @@ def print_findings(report: CheckReport) -> None:
     """A table of the kinds that ``masu check`` found, with the first places of each."""
     console = Console(highlight=False, soft_wrap=True)
     parts = ", ".join(
-        f"{split} {count} images with {report.objects[split]} objects"
+        f"{split} {counted(count, 'image')} with {counted(report.objects[split], 'object')}"
         for split, count in report.images.items()
     )
-    console.print(f"{report.root} ({report.format}): {parts}; {len(report.names)} classes", markup=False)
+    root = _shown(report.root)
+    console.print(
+        f"{root} ({report.format}): {parts}; {counted(len(report.names), 'class', 'classes')}", markup=False
+    )
     for _, kind, findings in report.by_kind():
         console.print(f"\n{kind.severity}: {kind.title}, {len(findings)} found: {kind.fix}", markup=False)
         for finding in findings[:FIRST_PLACES]:
-            console.print(f"  {finding}", markup=False)
+            console.print(f"  {_shown(finding)}", markup=False)
         if len(findings) > FIRST_PLACES:
             console.print(
                 f"  … {len(findings) - FIRST_PLACES} more (--json or --html lists them)", markup=False
             )
     errors, others = report.errors, len(report.findings) - report.errors
-    found = f"{errors} errors, {others} other findings" if report.findings else "nothing found"
+    found = f"{counted(errors, 'error')}, {counted(others, 'other finding')}"
+    found = found if report.findings else "nothing found"
     console.print(f"\n{found}, {report.seconds:.1f} s", markup=False)
 
 
@@ -293,4 +299,9 @@ def _count(value: int) -> str:
 
 
 def _plain(name: str) -> str:
-    return name.replace("[", "\\[")
+    return _shown(name).replace("[", "\\[")
+
+
+def _shown(value: object) -> str:
+    """As text that every terminal takes: file names need not be UTF-8."""
+    return str(value).encode("utf-8", "backslashreplace").decode()

@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 import tifffile
@@ -6,6 +8,7 @@ from PIL import Image
 
 from masu.data.bands import displayable, image_size, pixel_statistics, read_pixels
 from masu.data.dataset import Dataset, Sample
+from masu.data.fingerprints import fingerprint
 from masu.data.images import read_image
 from masu.errors import InputError
 from masu.records import Target
@@ -60,6 +63,60 @@ def test_arrays_pictures_and_tensors_are_like_files(tmp_path):
 def test_without_channels_it_is_read_image(tmp_path):
     files(tmp_path)
     assert torch.equal(read_pixels(tmp_path / "rgb.png"), read_image(tmp_path / "rgb.png"))
+
+
+@pytest.fixture
+def without_imagecodecs(monkeypatch):
+    """tifffile as it is where that package is missing."""
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
+
+
+@pytest.mark.usefixtures("without_imagecodecs")
+@pytest.mark.parametrize("compression", ["tiff_lzw", "jpeg", "group4", "tiff_adobe_deflate"])
+def test_compressed_tiffs_are_read_without_imagecodecs(tmp_path, compression):
+    rgb = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
+    picture = Image.fromarray(rgb).convert("1" if compression == "group4" else "RGB")
+    path = tmp_path / "a.tif"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture.save(path, compression=compression, exif=exif)
+    whole = read_pixels(path, 1 if compression == "group4" else 3)
+    assert torch.equal(whole.expand(3, -1, -1), read_image(path))
+    assert (fingerprint(path).fault, fingerprint(path).size) == ("", (7, 5))
+
+
+@pytest.mark.usefixtures("without_imagecodecs")
+def test_a_tiff_of_several_pictures_is_its_first(tmp_path):
+    rgb = np.random.default_rng(0).integers(0, 256, (4, 5, 7, 3), np.uint8)
+    pages = [Image.fromarray(page) for page in rgb]
+    for name, options in (("plain", {}), ("lzw", {"compression": "tiff_lzw"})):
+        path = tmp_path / f"{name}.tif"
+        pages[0].save(path, save_all=True, append_images=pages[1:], **options)
+        assert torch.equal(read_pixels(path, 3), torch.from_numpy(rgb[0].transpose(2, 0, 1).copy()))
+        assert (fingerprint(path).fault, fingerprint(path).size) == ("", (5, 7))
+    greys = [page.convert("L") for page in pages]
+    greys[0].save(path, save_all=True, append_images=greys[1:])
+    assert read_pixels(path, 1).tolist() == [np.asarray(greys[0]).tolist()]
+
+
+@pytest.mark.parametrize("error", [ValueError("LZW requires the 'imagecodecs' package"), ImportError("zstd")])
+def test_depth_that_pillow_would_drop_is_not_dropped(tmp_path, monkeypatch, error):
+    def refuse(file):
+        raise error
+
+    monkeypatch.setattr(tifffile.TiffFile, "asarray", refuse)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.arange(105, dtype=np.uint8).reshape(5, 7, 3), photometric="rgb")
+    assert read_pixels(path, 3)[0, 0].tolist() == [0, 3, 6, 9, 12, 15, 18]
+    for deep in (np.zeros((5, 7, 3), np.uint16), np.zeros((5, 7, 5), np.uint16)):
+        kind = "rgb" if deep.shape[2] == 3 else "minisblack"
+        tifffile.imwrite(path, deep, photometric=kind, planarconfig="contig")
+        with pytest.raises(InputError) as caught:
+            read_pixels(path, deep.shape[2])
+        assert str(caught.value) == (
+            f"{path}: found a compressed TIFF of 16 bits a channel, wanted one that can be read in full; "
+            "install the package imagecodecs or save the file uncompressed"
+        )
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

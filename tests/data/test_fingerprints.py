@@ -1,3 +1,6 @@
+import subprocess
+import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -58,4 +61,47 @@ def test_damage_shows(folder, tmp_path):
     assert faults["cut.jpg"].startswith("a damaged image (OSError: image file is truncated")
     assert faults["cut.png"].startswith("a damaged image (")
     assert faults["text.jpg"].startswith("a damaged image (UnidentifiedImageError: ")
-    assert fingerprint(tmp_path / "none.jpg").fault.startswith("a damaged image (FileNotFoundError")
+    assert fingerprint(tmp_path / "none.jpg").fault == "no such file"
+    (tmp_path / "link.jpg").symlink_to("none.jpg")
+    link = "a link to none.jpg, which does not exist: restore that or delete the link"
+    assert fingerprint(tmp_path / "link.jpg").fault == link
+
+
+INTERRUPTED = """
+import os, signal, sys, threading, time
+from pathlib import Path
+from masu.data.fingerprints import fingerprint_images
+
+paths = [Path(sys.argv[1])] * 20_000
+for moment in (0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.2):
+    start = time.monotonic()
+    press = threading.Timer(moment, os.kill, (os.getpid(), signal.SIGINT))
+    try:
+        press.start()
+        fingerprint_images(paths, workers=4)
+        print("went on")
+    except KeyboardInterrupt:
+        press.join()
+        print("stopped", "at once" if time.monotonic() - start < moment + 5 else "late")
+"""
+
+
+def test_ctrl_c_ends_at_once_at_any_moment(folder):
+    command = [sys.executable, "-c", INTERRUPTED, str(folder / "cat.png")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.stdout.splitlines(), done.stderr) == (["stopped at once"] * 7, "")
+
+
+def test_what_nobody_expects_is_raised(monkeypatch):
+    def fails(path):
+        raise RecursionError("not foreseen")
+
+    monkeypatch.setattr("masu.data.fingerprints.fingerprint", fails)
+    with pytest.raises(RecursionError, match="not foreseen"):
+        fingerprint_images([Path("a")] * 9, workers=3)
+
+
+def test_threads_leave_the_filters_of_warnings_as_they_were(folder):
+    before = list(warnings.filters)
+    fingerprint_images([folder / "cat.png"] * 50, workers=4)
+    assert warnings.filters == before

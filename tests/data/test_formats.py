@@ -332,7 +332,7 @@ class TestCoco:
         assert len(data) == 1
         assert [str(fault) for fault in data.faults] == [
             f"{file}: image gone.png: no such file, looked in {tmp_path}, skipped",
-            f"{file}: image id 2: a.png for a second time, skipped",
+            f"{file}: image id 2: a.png for a second time, joined with the first",
         ]
 
     @pytest.mark.parametrize(
@@ -445,9 +445,75 @@ class TestCoco:
 
     def test_splits_that_disagree_on_a_category(self, tmp_path: Path) -> None:
         coco_file(tmp_path / "train.json", coco(), "a.png", "b.png")
-        page = coco(categories=[{"id": 3, "name": "wolf"}], annotations=[])
-        file = coco_file(tmp_path / "val.json", page)
-        assert refused(tmp_path).startswith(f"{file}: found the name 'wolf' for category id 3, wanted 'dog'")
+        page = coco(categories=[{"id": 3, "name": "wolf"}], annotations=[annotation(bbox=[5, 6, 7, 8])])
+        coco_file(tmp_path / "val.json", page)
+        data = read_dataset(tmp_path)
+        assert dict(zip(data.names, data.category_ids, strict=True)) == {
+            "cat": 0,
+            "dog": 3,
+            "bird": 90,
+            "wolf": 91,
+        }
+        assert [data.names[k] for k in data[0].target.labels] == ["dog", "cat", "wolf"]
+
+    def test_an_image_that_is_listed_twice_keeps_all_objects(self, tmp_path: Path) -> None:
+        images = [{"id": key, "file_name": "a.png"} for key in (7, 9)]
+        marked = [annotation(), annotation(image_id=9), annotation(image_id=9, bbox=[5, 6, 7, 8])]
+        file = coco_file(tmp_path / "x.json", coco(images=images, annotations=marked), "a.png")
+        assert read_dataset(file)[0].target.boxes.tolist() == [[1, 2, 11, 22], [5, 6, 12, 14]]
+
+
+def of_class(name: str, *boxes: list[float], **changes: object) -> dict[str, object]:
+    """A COCO file whose only class has id 1, with boxes in a.png and none in b.png."""
+    marked = [annotation(id=k, category_id=1, bbox=box) for k, box in enumerate(boxes)]
+    return coco(annotations=marked, categories=[{"id": 1, "name": name}]) | changes
+
+
+class TestCocoFilesOfTheSameImages:
+    @pytest.mark.parametrize("places", [("cats", "dogs"), ("annotations/instances_cats", "annotations/dogs")])
+    def test_files_of_one_class_each_are_one_data_set(self, tmp_path: Path, places: tuple[str, str]) -> None:
+        cats, dogs = (tmp_path / f"{place}.json" for place in places)
+        if "/" in places[0]:
+            dogs = dogs.with_name("instances_dogs.json")
+        coco_file(cats, of_class("cat", [1, 2, 10, 20]))
+        coco_file(dogs, of_class("dog", [1, 2, 10, 20], [5, 6, 0, 8]))
+        for name in ("a.png", "b.png"):
+            picture(tmp_path / name)
+        assert splits(tmp_path) == ()
+        data = read_dataset(tmp_path)
+        assert (data.names, data.category_ids) == (("cat", "dog"), (1, 2))
+        assert [len(target) for _, target in data] == [2, 0]
+        assert data[0].target.labels.tolist() == [0, 1]
+        assert [(f.file, f.where, f.kind) for f in data.faults] == [(dogs, "annotation id 1", "no-area")]
+
+    def test_files_of_a_class_and_a_split(self, tmp_path: Path) -> None:
+        for split in ("train", "val"):
+            for name in ("cats", "dogs"):
+                page = of_class(name, [1, 2, 10, 20])
+                coco_file(tmp_path / "annotations" / f"instances_{split}2017_{name}.json", page)
+            picture(tmp_path / split / "a.png")
+            picture(tmp_path / split / "b.png")
+        assert splits(tmp_path) == ("train", "val")
+        assert [len(read_dataset(tmp_path, split)[0].target) for split in ("train", "val")] == [2, 2]
+        assert len(read_dataset(tmp_path)) == 4
+
+    @pytest.mark.parametrize(
+        ("first", "second"),
+        [
+            (of_class("cat", [1, 2, 10, 20]), of_class("cat", [1, 2, 10, 20])),  # a part of the other
+            (of_class("cat", [1, 2, 3, 4]), of_class("dog", images=[{"id": 7, "file_name": "c.png"}])),
+        ],
+    )
+    def test_folds_and_parts_stay_splits(self, tmp_path: Path, first: object, second: object) -> None:
+        coco_file(tmp_path / "one.json", first, "a.png", "b.png", "c.png")
+        coco_file(tmp_path / "two.json", second)
+        assert splits(tmp_path) == ("one", "two")
+        assert len(read_dataset(tmp_path)[0].target) == 1
+
+    def test_a_relabelled_split_stays_beside_the_first(self, tmp_path: Path) -> None:
+        coco_file(tmp_path / "train.json", of_class("cat", [1, 2, 10, 20]), "a.png", "b.png")
+        coco_file(tmp_path / "train_again.json", of_class("cat", [1, 2, 10, 21]))
+        assert splits(tmp_path) == ("train", "train_again")
 
 
 class TestFrontDoor:

@@ -8,6 +8,7 @@ from PIL import Image
 
 from masu.data.formats import open_source, read_dataset, splits
 from masu.errors import InputError
+from masu.verbs.check import check
 
 
 def picture(path: Path, size: tuple[int, int] = (64, 48)) -> Path:
@@ -55,6 +56,31 @@ def yolo(tmp_path):
 
 
 class TestYolo:
+    def test_labelled_images_that_no_list_names(self, yolo):
+        (yolo / "data.yaml").write_text(
+            "names: [dog, cat]\ntrain: train.txt\nhard: hard.txt\nnotes: none.txt\n"
+        )
+        (yolo / "train.txt").write_text("images/train/b.png\n")
+        (yolo / "hard.txt").write_text("")
+        assert splits(yolo) == ("train", "hard")
+        assert stems(read_dataset(yolo, "train")) == ["b"]
+        assert stems(read_dataset(yolo)) == ["b", "a"]
+
+    def test_a_class_of_thousands_of_digits_where_nothing_names_the_classes(self, yolo):
+        (yolo / "data.yaml").unlink()
+        text(yolo / "labels/train/b.txt", f"{'9' * 5000} 0.5 0.5 1 1\n")
+        data = read_dataset(yolo)
+        assert (data.names, data.category_ids, len(data.faults)) == (("0", "1"), (0, 1), 1)
+
+    def test_a_yaml_without_classes(self, yolo):
+        text(yolo / "data.yaml", "train: images/train\nnames: []\n")
+        data = read_dataset(yolo)
+        assert (data.names, [len(target) for _, target in data]) == ((), [0, 0])
+        assert [fault.found for fault in data.faults] == [
+            "class 1, known are 0 to -1",
+            "class 0, known are 0 to -1",
+        ]
+
     def test_a_yaml_with_two_splits(self, yolo):
         assert splits(yolo) == splits(yolo / "data.yaml") == ("train", "val")
         data = read_dataset(yolo, "train")
@@ -89,6 +115,60 @@ class TestYolo:
         text(tmp_path / "train/labels/x.txt", "")
         assert splits(tmp_path) == ("train", "valid")
 
+    def test_roboflow_names_a_test_split_that_may_not_exist(self, tmp_path):
+        content = "train: ../train/images\nval: ../valid/images\ntest: ../test/images\nnames: [cat]\n"
+        root = tmp_path / "inner"
+        file = text(root / "data.yaml", content)
+        picture(root / "train/images/a.png")
+        picture(root / "valid/images/b.png")
+        picture(tmp_path / "train/images/of_another_data_set.png")
+        assert splits(root) == ("train", "val")
+        assert stems(read_dataset(root, "train")) == ["a"]
+        told = f"{file}: 'test': '../test/images', which does not exist, left out"
+        assert faults(read_dataset(root)) == faults(read_dataset(root, "val")) == [told]
+        read_dataset(root).refuse_bad(0)  # nothing was lost
+        text(file, content.replace("valid", "nowhere"))
+        assert refused(root, "val").startswith(
+            f"{file}, 'val': found '../nowhere/images', which does not exist"
+        )
+
+    def test_labels_beside_the_images_as_labelimg_writes_them(self, tmp_path):
+        root = tmp_path / "images"
+        picture(root / "a.png")
+        picture(root / "b.jpg")
+        text(root / "classes.txt", "cat\ndog\n")
+        text(root / "a.txt", "1 0.5 0.5 0.5 0.5\n")
+        text(root / "notes.txt", "to do")
+        lost = text(root / "lost.txt", "1 0.5 0.5 0.5 0.5\n")
+        data = read_dataset(root)
+        assert (data.names, boxes(data)) == (("cat", "dog"), [[[16, 12, 48, 36]], []])
+        assert faults(data) == [f"{lost}: the file: no image lost, skipped"]
+
+    def test_folders_in_capitals(self, tmp_path):
+        picture(tmp_path / "Images/train/a.png")
+        text(tmp_path / "Labels/train/a.txt", "0 0.5 0.5 0.5 0.5\n")
+        assert splits(tmp_path) == ("train",)
+        assert read_dataset(tmp_path).names == ("0",)
+        assert boxes(read_dataset(tmp_path, "train")) == [[[16, 12, 48, 36]]]
+
+    def test_labels_of_another_format_are_not_taken_for_none(self, tmp_path):
+        picture(tmp_path / "images/a.png")
+        text(tmp_path / "labels/a.xml", "<annotation/>")
+        assert "found a folder with no known annotations" in refused(tmp_path)
+
+    def test_backslashes_floats_for_classes_and_texts_for_their_numbers(self, yolo):
+        text(yolo / "data.yaml", 'names: {"0": cat, "1": dog}\ntrain: images\\train\nval: list.txt\n')
+        text(yolo / "list.txt", "images\\val\\c.png\n.\\images\\train\\b.png\n")
+        text(yolo / "labels/val/c.txt", "1.0 0.5 0.5 0.5 0.5\n0.5 0.5 0.5 1 1\n")
+        data = read_dataset(yolo, "val")
+        assert (data.names, stems(data), data[0].target.labels.tolist()) == (("cat", "dog"), ["c", "b"], [1])
+        assert faults(data) == [
+            f"{yolo / 'labels/val/c.txt'}: line 2: found class '0.5', wanted a whole number, skipped"
+        ]
+        assert stems(read_dataset(yolo, "train")) == ["a", "b"]
+        (yolo / "data.yaml").unlink()
+        assert read_dataset(yolo, "val").names == ("0", "1")
+
     def test_a_polygon_is_the_box_around_it(self, yolo):
         text(yolo / "labels/val/c.txt", "1 0.25 0.25 0.75 0.5 0.5 1\n")
         reader, source = open_source(yolo)
@@ -115,6 +195,7 @@ class TestYolo:
             ),
             ("cat 0.5 0.5 1 1", "found class 'cat', wanted a whole number"),
             ("-1 0.5 0.5 1 1", "found class -1, wanted a number from 0"),
+            (f"{'9' * 5000} 0.5 0.5 1 1", f"found class {'9' * 40}, wanted at most 999999"),
             ("2 0.5 0.5 1 1", "class 2, known are 0 to 1"),
             ("0 0.5 x 1 1", "found 'x', wanted a share of the image, 0 to 1"),
             ("0 20 30 10 12", "found 30, wanted shares of the image, 0 to 1, not pixels"),
@@ -219,6 +300,8 @@ class TestCsv:
             ("image\tx_min\ty_min\tx_max\ty_max\tcategory", "a.png\t1\t2\t30\t40\tdog"),
             ("image,x,y,w,h,label", "a.png,1,2,29,38,dog"),
             ("img,bbox_x,bbox_y,bbox_width,bbox_height,name", "a.png,1,2,29,38,dog"),
+            ("file|x1|y1|x2|y2|class", "a.png|1|2|30|40|dog"),
+            ("file,x1,y1,x2,y2,class", "a.png,1,2,30,40,dog,,"),
             ("\ufefffile,x1,y1,x2,y2,class", '"a.png","1","2","30","40","dog"'),
         ],
     )
@@ -251,6 +334,17 @@ class TestCsv:
         assert stems(read_dataset(pictures, "val")) == ["b"]
         assert stems(read_dataset(pictures)) == ["a", "b"]
 
+    def test_one_picture_in_two_tables_keeps_the_boxes_of_both(self, pictures):
+        rows = {"train": "a.png,1,2,3,4,dog", "val": "a.png,1,2,3,4,dog\na.png,5,6,9,9,cat"}
+        for split, row in rows.items():
+            text(pictures / f"{split}.csv", f"file,x1,y1,x2,y2,class\n{row}\n")
+        assert boxes(read_dataset(pictures)) == [[[1, 2, 3, 4], [5, 6, 9, 9]]]
+        assert boxes(read_dataset(pictures, "train")) == [[[1, 2, 3, 4]]]
+
+    def test_a_row_that_is_there_twice_in_one_table_stays(self, pictures):
+        text(pictures / "t.csv", "file,x1,y1,x2,y2,class\n" + "a.png,1,2,3,4,dog\n" * 2)
+        assert boxes(read_dataset(pictures)) == [[[1, 2, 3, 4], [1, 2, 3, 4]]]
+
     def test_ignored_regions_and_names_with_commas(self, pictures):
         text(pictures / "t.csv", 'file,x1,y1,x2,y2,class,ignored\na.png,1,2,3,4,"big, <red>",1\n')
         data = read_dataset(pictures)
@@ -261,6 +355,10 @@ class TestCsv:
         ("row", "found"),
         [
             ("a.png,1,2", "found 3 columns, wanted 6"),
+            (
+                "a.png,1,2,3,4,big, red",
+                "found 7 columns, wanted 6, with quotes around a text that holds the separator",
+            ),
             ("a.png,1,2,x,4,dog", "found x2 'x', wanted a number of pixels"),
             ("a.png,1,2,,4,dog", "found x2 '', wanted a number of pixels"),
             (",1,2,3,4,dog", "found no file name, wanted the name of an image"),
@@ -290,6 +388,72 @@ class TestCsv:
         assert refused(pictures) == (
             f"{file}, line 2: found the file name {name!r}, which leaves {pictures}, wanted a path inside the "
             "data set; write file names relative to the folder of the images"
+        )
+
+    def test_utf_16_as_excel_writes_it(self, pictures):
+        content = "file\tx1\ty1\tx2\ty2\tclass\na.png\t1\t2\t30\t40\tdög\n"
+        for encoding in ("utf-16-le", "utf-16-be"):
+            (pictures / "t.csv").write_bytes(("\ufeff" + content).encode(encoding))
+            assert read_dataset(pictures).names == ("dög",)
+
+    def test_width_and_height_are_compared_with_the_image(self, pictures):
+        file = text(
+            pictures / "t.csv",
+            "filename,width,height,class,xmin,ymin,xmax,ymax\n"
+            "a.png,64,48,dog,1,2,30,40\na.png,48,64,dog,1,2,20,40\nb.png,640,480,dog,1,2,30,40\n"
+            "c.png,,,dog,1,2,30,40\n",
+        )
+        rows = {(f.file, f.where, f.found) for f in check(pictures).findings if f.kind == "wrong-size"}
+        assert rows == {
+            (file, "line 3", "48×64 pixels, 64×48 in an earlier row"),
+            (file, "", "640×480 pixels in the annotation, 64×48 in b.png"),
+        }
+
+    def test_width_and_height_of_every_box_are_no_size_of_the_image(self, pictures):
+        head = "filename,width,height,class,xmin,ymin,xmax,ymax\n"
+        text(pictures / "t.csv", f"{head}a.png,20,30,dog,10,10,30,40\nb.png,5,6,dog,40,40,45,46\n")
+        data = read_dataset(pictures)
+        assert (boxes(data), data.faults) == ([[[10, 10, 30, 40]], [[40, 40, 45, 46]]], ())
+
+    def test_corners_from_0_to_1_are_shares_of_the_image(self, pictures):
+        file = text(
+            pictures / "t.csv",
+            "image,label,xmin,xmax,ymin,ymax\na.png,dog,0.25,0.5,0,1\nb.png,dog,0.5,1.001,0,0.25\n",
+        )
+        data = read_dataset(pictures)
+        assert boxes(data)[0] == [[16, 0, 32, 48]]
+        assert faults(data) == [
+            f"{file}: the file: x1, y1, x2 and y2 all from 0 to 1, taken for shares of the image"
+        ]
+        assert [(f.kind, f.where) for f in check(pictures).findings if f.kind == "shares"] == [
+            ("shares", "the file")
+        ]
+        broken = text(pictures / "images/b.png", "no picture")
+        assert faults(read_dataset(pictures))[1].startswith(f"{broken}: image: a damaged image (")
+        text(file, "image,label,xmin,xmax,ymin,ymax\na.png,dog,0.25,0.5,0,1\na.png,dog,10,20,10,20\n")
+        assert boxes(read_dataset(pictures)) == [[[0.25, 0, 0.5, 1], [10, 10, 20, 20]]]
+
+    def test_shares_that_may_be_a_corner_or_the_middle_are_refused(self, pictures):
+        file = text(pictures / "t.csv", "image,x,y,w,h,label\na.png,0.5,0.5,0.25,0.5,dog\n")
+        assert refused(pictures) == (
+            f"{file}: found x, y, w and h all from 0 to 1: shares of the image, x and y of a corner or of "
+            "the middle, wanted pixels, or shares as x1, y1, x2, y2; write the corners"
+        )
+
+    def test_a_column_that_is_missing_is_named(self, pictures):
+        file = text(pictures / "t.csv", "image,xmin,ymin,xmax,ymax,kind\na.png,1,2,3,4,dog\n")
+        message = (
+            f"{file}: found no column for class (its columns: image, xmin, ymin, xmax, ymax, kind), wanted class or "
+            "label, class_name, name, category, label_name, object; rename its columns"
+        )
+        assert refused(pictures) == refused(file) == message
+        text(file, "picture,left,top,w,h\n")
+        assert refused(file).startswith(
+            f"{file}: found no column for file, x2, y2, class (its columns: picture, left, top, w, h), wanted file "
+            "or filename, file_name, image, image_path, path, img, … (8 in all); x2 or xmax, x_max, right; y2 or "
+        )
+        assert refused(text(pictures / "empty.csv", "")).startswith(
+            f"{pictures / 'empty.csv'}: found no column for file, x1, y1, x2, y2, class (its columns: none), wanted "
         )
 
     def test_no_table(self, pictures):
@@ -332,6 +496,23 @@ class TestLabelMe:
         assert (data.names, data.faults) == (("cat", "dog"), ())
         reader, source = open_source(tmp_path)
         assert (reader.name, reader.read(source, None).left_out) == ("labelme", {"polygons": 1})
+
+    def test_two_files_of_one_picture(self, tmp_path):
+        """The boxes of both; a fault names the file that it is in."""
+        labelme(tmp_path, "a", shape([[1, 2], [30, 40]]))
+        other = labelme(
+            tmp_path, "b", shape([[5, 6], [9, 9]], label="cat"), shape([[1, 1], [1, 9]]), imagePath="a.png"
+        )
+        data = read_dataset(tmp_path)
+        assert boxes(data) == [[[1, 2, 30, 40], [5, 6, 9, 9]]]
+        assert faults(data) == [f"{other}: shape 2 (dog): box 1 1 1 9 has no area, skipped"]
+
+    def test_files_that_disagree_on_the_size_of_a_picture(self, tmp_path):
+        labelme(tmp_path, "a")
+        other = labelme(tmp_path, "b", imagePath="a.png", imageWidth=99)
+        assert faults(read_dataset(tmp_path)) == [
+            f"{other}: image a.png: 99×48 pixels, but 64×48 in a.json, taken as 64×48"
+        ]
 
     def test_splits_are_folders(self, tmp_path):
         for split in ("train", "val"):
@@ -479,7 +660,7 @@ class TestMetadata:
             ),
             (entry("b.png", bbox=[[1, 2, 0, 3]]), "line 2, object 1", "box 1 2 1 5 has no area, skipped"),
             (entry("z.png"), "line 2", "no such file z.png, skipped"),
-            (entry("a.png"), "line 2", "a.png for a second time, skipped"),
+            (entry("a.png"), "line 2", "a.png for a second time, joined with the first"),
         ],
     )
     def test_a_broken_line_costs_itself(self, tmp_path, broken, where, found):
@@ -494,6 +675,19 @@ class TestMetadata:
     def test_a_name_that_leaves(self, tmp_path):
         file = metadata(tmp_path, entry("../a.png"))
         assert refused(tmp_path).startswith(f"{file}, line 1: found the file name '../a.png', which leaves ")
+
+
+@pytest.mark.parametrize("label", ["01", "9" * 5000])
+def test_classes_that_are_the_same_number_or_too_long_for_one(tmp_path, label):
+    picture(tmp_path / "a.png")
+    metadata(tmp_path, entry(bbox=[[1, 2, 3, 4]] * 2, categories=["1", label]))
+    data = read_dataset(tmp_path)
+    assert (data.names, data.category_ids) == (tuple(sorted(("1", label))), (1, 2))
+
+
+def test_halves_of_letters_in_class_names_become_their_escapes(tmp_path):
+    labelme(tmp_path, "a", shape([[1, 2], [3, 4]], label="x\ud800"))
+    assert read_dataset(tmp_path).names == ("x\\ud800",)
 
 
 def test_a_format_can_be_forced(pictures):

@@ -88,3 +88,30 @@ def test_fewer_pictures_than_parts():
         InputError, match="--split-by: found 2 pictures, wanted at least 3, one for each part"
     ):
         split_contents(data_set(2), SHARES, 0)
+
+
+def test_pictures_that_are_almost_the_same_are_one():
+    with pytest.raises(InputError) as caught:
+        split_contents(data_set(9), SHARES, 0, [range(5), range(5, 9)])
+    assert str(caught.value) == (
+        "--split-by: found 9 pictures, 2 where those that are almost the same count as one, wanted at least 3, "
+        "one for each part; use fewer parts"
+    )
+
+
+@pytest.mark.parametrize("text", ["99/1", "999/1/1", "1/99", "98/1/1"])
+@pytest.mark.parametrize("count", [3, 10, 40])
+def test_no_part_is_empty(text, count):
+    groups = [(0, 1)] if count > 3 else []
+    parts = split_contents(data_set(count, seed=3), parse_shares(text), 0, groups)
+    found = {part: [int(p.image.stem) for p in contents.pictures] for part, contents in parts.items()}
+    assert all(found.values())
+    assert sorted(number for numbers in found.values() for number in numbers) == list(range(count))
+    assert all(len({0, 1} & set(numbers)) in (0, 2) for numbers in found.values()) or not groups
+
+
+def test_the_picture_for_an_empty_part_has_objects():
+    marked = [Marked("", (0, 0, 1, 1), "dog", False)]
+    pictures = [Picture(Path(f"{i}.png"), Path(), None, marked if i < 2 else []) for i in range(9)]
+    parts = split_contents(Contents(pictures, ("dog",), (1,), []), {"train": 0.999, "val": 0.001}, 0)
+    assert [len(p.objects) for p in parts["val"].pictures] == [1]

@@ -11,8 +11,9 @@ from PIL import Image
 
 from masu.data.formats import open_source, read_dataset, splits
 from masu.data.reading import Contents, Marked, Picture
-from masu.data.writing import WRITERS, write_dataset
+from masu.data.writing import WRITERS, writable, write_dataset
 from masu.errors import InputError
+from masu.verbs.convert import convert
 
 SIZE = (48, 64)
 NAMES = st.lists(
@@ -153,6 +154,31 @@ def test_what_a_format_cannot_hold_is_said(tmp_path, form, said):
     assert sorted(found) == sorted([*lost, *said, nan])
 
 
+def test_ids_of_coco_that_two_splits_give_to_different_classes(tmp_path):
+    box = (1.0, 2.0, 9.0, 8.0)
+    train = contents_of(tmp_path, {"train": [[(box, "cat", False)]]}, ("cat",), ids=(5,))
+    val = contents_of(tmp_path, {"val": [[(box, "dog", False)]]}, ("dog",), ids=(5,))
+    assert write_dataset(tmp_path / "out", "coco", train | val) == [
+        "1 classes get another id, since their ids did not agree"
+    ]
+    for split, label in (("train", 0), ("val", 1)):
+        data = read_dataset(tmp_path / "out", split)
+        assert (data.names, data.category_ids) == (("cat", "dog"), (5, 6))
+        assert data[0].target.labels.tolist() == [label]
+
+
+@pytest.mark.parametrize("form", ["voc", "csv"])
+def test_classes_without_objects(tmp_path, form):
+    """A class that one split lacks is no class without objects."""
+    box = (1.0, 2.0, 9.0, 8.0)
+    parts = contents_of(tmp_path, {"train": [[(box, "a", False)]], "val": [[(box, "b", False)]]}, ("a", "b"))
+    assert write_dataset(tmp_path / "one", form, parts) == []
+    parts = {
+        split: part._replace(names=("a", "b", "c"), category_ids=(1, 2, 3)) for split, part in parts.items()
+    }
+    assert write_dataset(tmp_path / "two", form, parts) == ["classes without objects are not kept: c"]
+
+
 def test_ids_of_coco_and_faulty_boxes_are_kept(tmp_path):
     parts = contents_of(
         tmp_path, {None: [[((5, 5, 5, 5), "b", False), ((9, 9, 2, 2), "a", True)]]}, ("b", "a"), (3, 90)
@@ -193,6 +219,33 @@ def test_a_picture_of_two_splits_is_copied_once(tmp_path, form):
     assert [len(read_dataset(tmp_path / "out", split)) for split in ("train", "trainval", None)] == [1, 1, 1]
 
 
+@pytest.mark.parametrize("form", WRITERS)
+def test_splits_of_other_names(tmp_path, form):
+    box = [((1, 2, 3, 4), "a", False)]
+    parts = contents_of(tmp_path, {"fold 1": [box], "train": [box], "names2": [box, []]}, ("a",))
+    write_dataset(tmp_path / "out", form, parts)
+    assert splits(tmp_path / "out") == ("train", "fold 1", "names2")
+    assert [len(read_dataset(tmp_path / "out", split)) for split in parts] == [1, 1, 2]
+
+
+@pytest.mark.parametrize("form", WRITERS)
+def test_a_picture_that_two_splits_label_in_different_ways(tmp_path, form):
+    """Neither is written over the other, and pictures labelled alike are still copied once."""
+    one, two = ((1.0, 2.0, 30.0, 40.0), "a", False), ((3.0, 4.0, 9.0, 8.0), "a", False)
+    parts = contents_of(tmp_path, {"train": [[one], [one]]}, ("a",))
+    first, second = parts["train"].pictures
+    other = first._replace(objects=[Marked("object 1", *two)])
+    parts["val"] = parts["train"]._replace(pictures=[other, second])
+    said = write_dataset(tmp_path / "out", form, parts)
+    copies = 3 if form in ("voc", "yolo") else 2
+    assert len(list((tmp_path / "out").rglob("*.png"))) == copies
+    told = "1 images are labelled in different ways by two splits: written once for each"
+    assert (told in said) == (copies == 3)
+    for split, box in (("train", one[0]), ("val", two[0])):
+        boxes = [target.boxes.tolist() for _, target in read_dataset(tmp_path / "out", split)]
+        np.testing.assert_allclose(sorted(boxes), sorted([[list(box)], [list(one[0])]]), atol=1e-4)
+
+
 def test_what_is_refused(tmp_path):
     parts = contents_of(tmp_path, {None: [[((1, 2, 3, 4), "a\x01", False)]]}, ("a\x01",))
     cases = [
@@ -219,3 +272,59 @@ def test_what_is_refused(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["None_0.png"]
     with pytest.raises(InputError, match="found no image to write, wanted at least one"):
         write_dataset(tmp_path / "new", "coco", {None: Contents([], (), (), [])})
+
+
+def voc_of_three(folder: Path) -> Path:
+    """``good``, ``cut`` (damaged) and ``gone`` (a link that leads nowhere), sizes unsaid."""
+    for name in ("good", "cut", "gone"):
+        (folder / "Annotations").mkdir(parents=True, exist_ok=True)
+        box = "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>30</xmax><ymax>40</ymax></bndbox>"
+        page = f"<annotation><object><name>dog</name>{box}</object></annotation>"
+        (folder / "Annotations" / f"{name}.xml").write_text(page)
+    images = folder / "JPEGImages"
+    images.mkdir()
+    Image.new("RGB", (64, 48)).save(images / "good.png")
+    (images / "cut.png").write_bytes((images / "good.png").read_bytes()[:20])
+    (images / "gone.png").symlink_to("nowhere.png")
+    return images
+
+
+@pytest.mark.parametrize(("form", "images"), [("coco", 1), ("voc", 1), ("yolo", 1), ("csv", 2)])
+@pytest.mark.parametrize("split_by", [None, "50/50"])
+def test_an_image_that_cannot_be_converted_costs_itself(tmp_path, form, images, split_by):
+    folder = voc_of_three(tmp_path / "in")
+    if split_by is not None:
+        Image.new("RGB", (64, 48), "red").save(folder / "more.png")
+        xml = (tmp_path / "in/Annotations/good.xml").read_text()
+        (tmp_path / "in/Annotations/more.xml").write_text(xml)
+        images += 1
+    done = convert(tmp_path / "in", tmp_path / "out", form, split_by=split_by)
+    assert sum(done.images.values()) == images
+    link = "a link to nowhere.png, which does not exist: restore that or delete the link"
+    assert done.faults[-1] == f"{folder / 'gone.png'}: image: {link}, skipped"
+    if form != "csv":
+        assert done.faults[0].startswith(f"{folder / 'cut.png'}: image: a damaged image (")
+    assert len(list((tmp_path / "out").rglob("*.png"))) == images
+
+
+def test_a_damaged_image_of_known_size_is_copied_as_it_is(tmp_path):
+    cut = tmp_path / "cut.png"
+    cut.write_bytes(b"cut")
+    contents = Contents([Picture(cut, cut, SIZE, [])], (), (), [])
+    assert writable(contents, "coco").pictures == contents.pictures
+    write_dataset(tmp_path / "out", "coco", {None: contents})
+    assert (tmp_path / "out/images/cut.png").read_bytes() == b"cut"
+
+
+def test_nothing_to_convert_names_the_first_fault(tmp_path):
+    folder = voc_of_three(tmp_path / "in")
+    (tmp_path / "in/Annotations/good.xml").unlink()
+    (tmp_path / "in/Annotations/cut.xml").unlink()
+    with pytest.raises(InputError) as caught:
+        convert(tmp_path / "in", tmp_path / "out", "yolo")
+    assert str(caught.value) == (
+        f"{tmp_path / 'out'}: found no image to write; the first fault: {folder / 'gone.png'}: image: a link to "
+        "nowhere.png, which does not exist: restore that or delete the link, skipped, wanted at least one; check "
+        "the data set that is read"
+    )
+    assert not (tmp_path / "out").exists()

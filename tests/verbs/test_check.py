@@ -1,6 +1,7 @@
 """masu check: each fault once, by hand; the page; the mended copy."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +9,13 @@ import pytest
 from PIL import Image
 
 from masu.cli import cli
+from masu.data.formats import open_source
 from masu.data.kinds import KINDS
 from masu.data.reading import Contents, Marked, Picture
 from masu.data.writing import write_dataset
 from masu.ops.images import InputPolicy
 from masu.verbs.check import DataCheck, check, write_page
+from masu.verbs.page import breakable
 
 
 def noise(path: Path, seed: int, size: tuple[int, int] = (48, 64), **options: object) -> Path:
@@ -102,11 +105,35 @@ def test_faults_of_classes(data):
         ("dog", "Dog ", "hen", "cow"),
     )
     assert sorted(found(path)) == [
-        ("few-objects", "class Dog ", "1 objects"),
-        ("few-objects", "class hen", "1 objects"),
+        ("few-objects", "class Dog ", "1 object"),
+        ("few-objects", "class hen", "1 object"),
         ("similar-names", "", "'dog' and 'Dog '"),
         ("unused-class", "class cow", "no objects"),
     ]
+
+
+def test_splits_with_other_classes(tmp_path):
+    """The classes are those of all splits, and a mended copy has one list for all."""
+    parts = {}
+    for number, (split, name) in enumerate((("train", "cat"), ("val", "dog"))):
+        image = noise(tmp_path / f"{split}.png", number)
+        objects = [item._replace(name=name) for item in MANY]
+        parts[split] = Contents([Picture(image, tmp_path, None, objects)], (name, "eel"), (1, 2), [])
+    write_dataset(tmp_path / "data", "coco", parts)
+    for split, name in (("train", "cat"), ("val", "dog")):
+        file = tmp_path / "data" / "annotations" / f"instances_{split}.json"
+        page = json.loads(file.read_text())
+        page["categories"] = [c for c in page["categories"] if c["name"] in (name, "eel")]
+        file.write_text(json.dumps(page))
+    report = check(tmp_path / "data")
+    assert report.names == ("cat", "eel", "dog")
+    assert [(f.kind, f.where, f.found) for f in report.findings] == [
+        ("split-classes", "split train", "no dog"),
+        ("split-classes", "split val", "no cat"),
+        ("unused-class", "class eel", "no objects"),
+    ]
+    DataCheck(tmp_path / "data", None, InputPolicy(320, 640)).write_mended(tmp_path / "mended")
+    assert [f.kind for f in check(tmp_path / "mended").findings] == ["unused-class"]
 
 
 def test_imbalance_empty_images_and_tiny_objects(data):
@@ -115,7 +142,7 @@ def test_imbalance_empty_images_and_tiny_objects(data):
     report = DataCheck(path, None, InputPolicy(32, 64)).report
     assert sorted((f.kind, f.found) for f in report.findings) == [
         ("empty-images", "1: b.png"),
-        ("few-objects", "1 objects"),
+        ("few-objects", "1 object"),
         ("imbalance", "108 objects of dog, 1 of cat"),
         (
             "too-small",
@@ -183,6 +210,85 @@ def test_one_picture_in_train_and_test_but_trainval_is_meant(data):
     assert found(path) == [("leak", "", "in trainval and in test")]
 
 
+def test_one_picture_labelled_in_two_ways(data, tmp_path):
+    bad = obj((5, 5, 5, 9))
+    path = data({"train": {"a.png": MANY}, "val": {"a.png": [GOOD, bad]}})
+    assert found(path) == [
+        ("no-area", "annotation id 2", "box 5 5 5 9 has no area"),
+        ("leak", "", "in train and in val"),
+        ("other-labels", "", "other objects in val than in train"),
+    ]
+    DataCheck(path, None, InputPolicy(320, 640)).write_mended(tmp_path / "mended")
+    assert check(tmp_path / "mended").objects == {"train": 12, "val": 1}
+
+
+@pytest.fixture
+def forgotten(data, tmp_path):
+    """Writes a set of a format in which each of two splits has an image, one is in no split, one unlabelled."""
+
+    def make(form: str) -> Path:
+        path = data({"train": {"a.png": MANY}, "val": {"b.png": [GOOD]}, "extra": {"c.png": [GOOD]}})
+        noise(path / "images" / "d.png", 99)
+        reader, source = open_source(path)
+        parts = {split: reader.read(source, split) for split in ("train", "val")}
+        parts[None] = reader.read(source, "extra")
+        write_dataset(tmp_path / form, form, parts, [path / "images" / "d.png"])
+        return tmp_path / form
+
+    return make
+
+
+@pytest.mark.parametrize("form", ["voc", "csv"])
+def test_images_that_no_list_names_and_images_without_annotation(forgotten, tmp_path, form):
+    path = forgotten(form)
+    images = path / ("JPEGImages" if form == "voc" else "images")
+    report = check(path)
+    assert [(f.kind, f.file, f.found) for f in report.findings] == [
+        ("unlisted-image", images / "c.png", "no split names it"),
+        ("unlabelled-image", images / "d.png", "no annotation names it"),
+    ]
+    assert report.images == {"train": 1, "val": 1, "no split": 1}
+    stays = "1 images without annotation are copied and stay without"
+    assert DataCheck(path, None, InputPolicy(320, 640)).write_mended(tmp_path / "mended") == [stays]
+    again = check(tmp_path / "mended")
+    assert (again.images, again.objects) == (report.images, report.objects)
+    assert [f.kind for f in again.findings] == [f.kind for f in report.findings]
+
+
+@pytest.mark.parametrize("form", ["coco", "yolo"])
+def test_formats_without_a_place_for_images_of_no_split(forgotten, form):
+    """They are a split of their own there."""
+    report = check(forgotten(form))
+    assert [(f.kind, f.file.name) for f in report.findings] == [("unlabelled-image", "d.png")]
+    assert report.images == {"train": 1, "val": 1, "unlisted": 1}
+    assert report.objects == {"train": 12, "val": 1, "unlisted": 1}
+
+
+def test_convert_loses_no_image(forgotten, tmp_path):
+    code, _, err = run("convert", forgotten("voc"), tmp_path / "out", "--to", "yolo")
+    assert code == 0
+    assert "masu: 1 images of no split are in the split unlisted\n" in err
+    assert "masu: 1 images without annotation are copied and stay without\n" in err
+    assert "train 1 images with 12 objects, val 1 images with 1 objects, no split 1 images" in err
+    assert sorted(path.name for path in (tmp_path / "out" / "images").iterdir()) == [
+        "a.png",
+        "b.png",
+        "c.png",
+        "d.png",
+    ]
+    run("convert", tmp_path / "voc", tmp_path / "shared", "--to", "coco", "--split-by", "50/50")
+    assert sum(check(tmp_path / "shared").images.values()) == 3
+    assert (tmp_path / "shared" / "images" / "d.png").is_file()
+
+
+def test_one_annotation_file_of_several_says_nothing_of_the_images_of_the_others(data):
+    path = data({"train": {"a.png": MANY}, "val": {"b.png": [GOOD]}})
+    assert check(path / "annotations" / "instances_train.json").findings == ()
+    (path / "annotations" / "instances_val.json").unlink()
+    for place in (path, path / "annotations" / "instances_train.json"):
+        assert [(f.kind, f.file.name) for f in check(place).findings] == [("unlabelled-image", "b.png")]
+
+
 def test_a_mended_copy_has_no_errors_and_the_original_is_untouched(data, tmp_path):
     for name in ("a.png", "same.png", "leak.png"):
         noise(tmp_path / "images" / name, 7)
@@ -237,6 +343,56 @@ def test_the_page_escapes_what_the_data_says(data, tmp_path):
     assert "&lt;script&gt;" in text
     assert text.count("data:image/jpeg;base64,") == 1
     assert "http" not in text.replace("http-equiv", "")
+
+
+def test_file_names_that_are_not_utf8(tmp_path):
+    """Findings, page, mended copy and changes can all be written, and the copy is read again."""
+    name = os.fsdecode(b"caf\xe9.png")
+    image = noise(tmp_path / "a" / "images" / name, 1)
+    page = {
+        "images": [{"id": 1, "file_name": name}],
+        "annotations": [
+            {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 30, 40]},
+            {"id": 2, "image_id": 1, "category_id": 1, "bbox": [1, 2, 0, 40]},
+        ],
+        "categories": [{"id": 1, "name": "d\ud800g"}],
+    }
+    (tmp_path / "a" / "all.json").write_text(json.dumps(page))
+    image.with_name(os.fsdecode(b"\xe9.png")).write_bytes(b"")
+    mended = tmp_path / "mended"
+    code, out, _ = run("check", tmp_path / "a", "--html", tmp_path / "p.html", "--fix", mended)
+    assert code == 1
+    assert "a/images/\\udce9.png: no annotation names it" in out
+    assert "class d\\ud800g: 2 objects" in out
+    assert "\\udce9.<wbr>png<" in (tmp_path / "p.html").read_text(encoding="utf-8")
+    assert [row["done"] for row in json.loads((mended / "changes.json").read_text(encoding="utf-8"))]
+    assert check(mended).images == {"all": 1}
+    assert sorted(path.name for path in (mended / "images").iterdir()) == ["%E9.png", "caf%E9.png"]
+
+
+def test_data_without_any_image(data, tmp_path):
+    """An empty data set, and an empty split, are errors; nothing to find is not nothing found."""
+    (tmp_path / "empty.json").write_text('{"images": [], "annotations": [], "categories": []}')
+    code, out, _ = run("check", tmp_path / "empty.json")
+    assert code == 1
+    assert out.startswith(f"{tmp_path} (coco): all 0 images with 0 objects; 0 classes\n")
+    assert "error: no image with an annotation, 1 found" in out
+    assert "\n1 error, 0 other findings, " in out
+    path = data({"train": {"a.png": MANY}, "val": {}})
+    assert found(path) == [("no-images", "split val", "nothing in it")]
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("a/b_c.png", "a/<wbr>b_<wbr>c.<wbr>png"),
+        ("C:\\x", "C:\\<wbr>x"),
+        ("IoU 0.96 and -3.", "IoU 0.96 and -3."),
+        ("<b>_x", "&lt;b&gt;_<wbr>x"),
+    ],
+)
+def test_where_a_long_name_may_be_broken(text, wanted):
+    assert str(breakable(text)) == wanted
 
 
 def run(*arguments: object) -> tuple[int, str, str]:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from masu.data.dataset import Dataset
 from masu.data.images import read_image
-from masu.data.pictures import DECODER_ERRORS, UnreadableImageError, planes, read_bands
+from masu.data.pictures import DECODER_ERRORS, UnreadableImageError, absence, planes, read_bands
 
 MOST_MEASURED = 200
 """Images, evenly spread over a data set, from which mean and deviation are measured."""
@@ -71,6 +71,8 @@ def image_size(path: Path, channels: int | None = None) -> tuple[int, int]:
         with Image.open(path) as picture:
             turned = picture.getexif().get(_ORIENTATION, 1) >= _FIRST_TURNED
             return (picture.width, picture.height) if turned else (picture.height, picture.width)
+    except FileNotFoundError:
+        raise UnreadableImageError(path, absence(path), "check the path") from None
     except (*DECODER_ERRORS, Image.DecompressionBombError) as error:
         found = f"a damaged image ({type(error).__name__}: {error})"
         raise UnreadableImageError(path, found, "replace the file or leave it out") from None

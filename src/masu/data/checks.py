@@ -11,8 +11,8 @@ import numpy as np
 
 from masu.data.fingerprints import Fingerprint, near_duplicates, same_files
 from masu.data.pictures import Array
-from masu.data.reading import Box, Contents, Picture, fit_box
-from masu.errors import listed
+from masu.data.reading import Box, Contents, Picture, all_names, fit_box, joined, other_labels
+from masu.errors import counted, listed
 from masu.ops.images import InputPolicy, resized_size
 
 DUPLICATE, NEAR_DUPLICATE = 0.99, 0.9
@@ -62,6 +62,7 @@ def find_faults(
     parts: Mapping[str | None, Contents],
     prints: Mapping[Path, Fingerprint],
     policy: InputPolicy,
+    strays: Iterable[Path] = (),
 ) -> list[Finding]:
     """Everything that is wrong with a data set; a fault met in several splits is told once.
 
@@ -70,28 +71,46 @@ def find_faults(
         parts: what was read, by split.
         prints: fingerprints of all images.
         policy: how the network will see the images.
+        strays: images without annotation.
     """
     found: dict[tuple[str, Path, str, str], Finding] = {}
     for finding in _all(root, parts, prints, policy):
         found.setdefault((finding.kind, finding.file, finding.where, finding.found), finding)
+    for image in strays:
+        finding = Finding("unlabelled-image", image, "", "no annotation names it", None, image)
+        found[finding.kind, image, "", finding.found] = finding
     return list(found.values())
 
 
 def _all(
     root: Path, parts: Mapping[str | None, Contents], prints: Mapping[Path, Fingerprint], policy: InputPolicy
 ) -> Iterator[Finding]:
-    pictures: dict[Path, Picture] = {}
     split_of: dict[Path, list[str | None]] = defaultdict(list)
+    others = other_labels(parts)
     for split, contents in parts.items():
+        if not contents.pictures and (split is not None or len(parts) == 1):
+            yield Finding("no-images", root, f"split {split}" if split else "", "nothing in it", split)
         for fault in contents.faults:
             yield Finding(fault.kind, fault.file, fault.where, fault.found, split)
         for picture in contents.pictures:
+            first = not split_of[picture.image]
             split_of[picture.image].append(split)
-            if pictures.setdefault(picture.image, picture) is picture:
+            if (split, picture.image) in others:
+                here, there = split or "no split", split_of[picture.image][0]
+                found = f"other objects in {here} than in {there}"
+                yield Finding("other-labels", picture.image, "", found, split, picture.image)
+            if first and split is None and len(parts) > 1:
+                yield Finding("unlisted-image", picture.image, "", "no split names it", None, picture.image)
+            if first or (split, picture.image) in others:
                 yield from _of_picture(picture, prints[picture.image], split)
-    contents = next(iter(parts.values()))
-    yield from _of_classes(root, contents.names, pictures.values())
-    yield from _of_objects(root, pictures.values(), prints, policy)
+    every = [picture for contents in parts.values() for picture in contents.pictures]
+    pictures = joined(every, [])
+    names = all_names(parts)
+    for split, contents in parts.items():
+        if missing := [name for name in names if name not in contents.names]:
+            yield Finding("split-classes", root, f"split {split}", f"no {listed(missing, 8)}", split)
+    yield from _of_classes(root, names, pictures)
+    yield from _of_objects(root, pictures, prints, policy)
     yield from _of_images(prints, split_of)
 
 
@@ -113,24 +132,26 @@ def _of_picture(picture: Picture, seen: Fingerprint, split: str | None) -> Itera
         fitted = fit_box(item.box, seen.size)
         at = (item.box,) if all(np.isfinite(item.box)) else ()
         if fitted.kind:
-            yield Finding(fitted.kind, picture.file, item.where, fitted.found, split, picture.image, at)
+            file = picture.file_of(item)
+            yield Finding(fitted.kind, file, item.where, fitted.found, split, picture.image, at)
         if fitted.box is None:
             continue
         x1, y1, x2, y2 = fitted.box
         if min(x2 - x1, y2 - y1) < 1:
             found = f"box of {x2 - x1:.3g}×{y2 - y1:.3g} pixels"
-            yield Finding("sub-pixel", picture.file, item.where, found, split, picture.image, at)
+            yield Finding("sub-pixel", picture.file_of(item), item.where, found, split, picture.image, at)
         if not item.ignored:
             kept.append((item, fitted.box))
     for a, b, share in _overlapping([box for _, box in kept]):
         (first, box), (second, other) = kept[a], kept[b]
+        file = picture.file_of(second)
+        elsewhere = picture.file_of(first)
+        place = first.where if elsewhere == file else f"{first.where} of {elsewhere.name}"
         kind = "duplicate-box" if share >= DUPLICATE else "near-duplicate-box"
-        found = (
-            f"the same box as {first.where}" if share >= DUPLICATE else f"IoU {share:.2f} with {first.where}"
-        )
+        found = f"the same box as {place}" if share >= DUPLICATE else f"IoU {share:.2f} with {place}"
         if first.name != second.name:
-            kind, found = "two-classes", f"{second.name}, but {first.name} in {first.where} (IoU {share:.2f})"
-        yield Finding(kind, picture.file, second.where, found, split, picture.image, (box, other))
+            kind, found = "two-classes", f"{second.name}, but {first.name} in {place} (IoU {share:.2f})"
+        yield Finding(kind, file, second.where, found, split, picture.image, (box, other))
 
 
 def overlaps(boxes: Sequence[Box]) -> Array:
@@ -158,7 +179,7 @@ def _of_classes(root: Path, names: Sequence[str], pictures: Iterable[Picture]) -
         if count[name] == 0:
             yield Finding("unused-class", root, f"class {name}", "no objects")
         elif count[name] < FEW_OBJECTS:
-            yield Finding("few-objects", root, f"class {name}", f"{count[name]} objects")
+            yield Finding("few-objects", root, f"class {name}", counted(count[name], "object"))
     if count:
         (most, of_most), (least, of_least) = count.most_common()[0], count.most_common()[-1]
         if of_most >= IMBALANCE * of_least:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from masu.data.coco_files import find, image_folders
+from masu.data.coco_files import MOST_BYTES, files_of, find, image_folders
 from masu.data.dataset import Fault
 from masu.data.reading import (
     BadEntryError,
@@ -19,14 +19,13 @@ from masu.data.reading import (
     Reader,
     Source,
     as_pixels,
+    as_text,
     find_image,
+    joined,
     load_json,
     refuse_leaving,
 )
 from masu.errors import InputError, bad_input, listed
-
-MOST_BYTES = 2_000_000_000
-"""Size of a file; Python needs about eight times as much to hold it."""
 
 _FIX = "correct the file or export it again"
 _KINDS = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
@@ -35,39 +34,27 @@ _KINDS = {dict: "an object", list: "a list", str: "a string", bool: "a boolean",
 def read(source: Source, split: str | None) -> Contents:
     """The images, objects and categories of one split's file, or of all files together.
 
-    ``iscrowd`` objects are ignored ones. Classes are in the order of their category ids; two categories of
-    the same name are one class. An image is looked for in the split's folder, in ``images/<split>/``, in
-    ``images/`` and beside the JSON file.
+    An image that several files annotate has the objects of them all. ``iscrowd`` objects are ignored ones.
+    Classes are in the order of their category ids; two categories of the same name are one class, and where
+    two files use one id for two names, the later one gets a new id. An image is looked for in the split's
+    folder, in ``images/<split>/``, in ``images/`` and beside the JSON file.
 
     Raises:
-        InputError: a file that cannot be parsed or lacks a required key, a file name that leaves the data
-            set's folder, or two files that give one category id two names.
+        InputError: a file that cannot be parsed or lacks a required key, or a file name that leaves the data
+            set's folder.
     """
-    files = source.files if split is None else (source.splits[split],)
-    pages = [_Page(file, source.root) for file in files]
-    categories: dict[int, str] = {}
-    for page in pages:
-        for key, name in page.categories.items():
-            if categories.setdefault(key, name) != name:
-                raise bad_input(
-                    page.file,
-                    f"the name {name!r} for category id {key}",
-                    f"{categories[key]!r} as in the other files",
-                    "read the splits one by one or make their categories equal",
-                )
-    pictures: dict[Path, Picture] = {}
+    pages = [_Page(file, source.root) for file in files_of(source, split)]
+    pictures: list[Picture] = []
     faults: list[Fault] = []
     left_out: Counter[str] = Counter()
     used: set[int] = set()
     for page in pages:
-        for picture in page.pictures(faults, used):
-            pictures.setdefault(picture.image, picture)
+        pictures += page.pictures(faults, used)
         left_out += page.left_out
-    ids: dict[str, int] = {}
-    for key in sorted(categories, key=lambda key: (key not in used, key)):
-        ids.setdefault(categories[key], key)
+    ids = _ids(pages, used)
     names = tuple(sorted(ids, key=lambda name: ids[name]))
-    return Contents(list(pictures.values()), names, tuple(ids[name] for name in names), faults, left_out)
+    ordered = tuple(ids[name] for name in names)
+    return Contents(joined(pictures, faults), names, ordered, faults, left_out)
 
 
 READER = Reader("coco", "COCO (a JSON file, or a folder with annotations/instances_<split>.json)", find, read)
@@ -118,7 +105,7 @@ class _Page:
             try:
                 key = self._required(entry, "id", (int,))
                 where = f"category id {key}"
-                name = str(self._required(entry, "name", (str, int)))
+                name = as_text(str(self._required(entry, "name", (str, int))))
             except BadEntryError as error:
                 raise InputError(f"{self.file}, {where}: found {error}; {_FIX}") from None
             if key in categories:
@@ -174,8 +161,10 @@ class _Page:
                 faults.append(Fault("missing-image", self.file, f"image {name}", found, "skipped"))
             elif path in seen:
                 found = f"{name} for a second time"
-                faults.append(Fault("double-image", self.file, f"image id {key}", found, "skipped"))
-            else:
+                faults.append(
+                    Fault("double-image", self.file, f"image id {key}", found, "joined with the first")
+                )
+            if path is not None:
                 seen.add(path)
                 yield Picture(path, self.file, _size(entry), objects[key])
 
@@ -186,6 +175,21 @@ class _Page:
         numbers = [as_pixels(value, "the bbox value") for value in values]
         x, y, width, height = numbers
         return x, y, x + width, y + height
+
+
+def _ids(pages: Sequence[_Page], used: set[int]) -> dict[str, int]:
+    """An id for each class name, one that objects use before one that none does."""
+    known = {pair: None for page in pages for pair in page.categories.items()}
+    ids: dict[str, int] = {}
+    later: list[str] = []
+    for key, name in sorted(known, key=lambda pair: (pair[0] not in used, pair[0])):
+        if name not in ids and key not in ids.values():
+            ids[name] = key
+        elif name not in ids:
+            later.append(name)
+    for name in later:
+        ids.setdefault(name, max(ids.values()) + 1)
+    return ids
 
 
 def _load(file: Path) -> dict[str, Any]:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 
 import numpy as np
 from PIL import Image
 
-from masu.data.pictures import DECODER_ERRORS, Array, UnreadableImageError, read_bands
+from masu.data.pictures import DECODER_ERRORS, Array, UnreadableImageError, absence, read_bands, read_rgb
 
 SIDE = 32
 """Pixels per side of the small grey picture that is kept."""
@@ -52,20 +55,24 @@ class Fingerprint:
 
 
 def fingerprint(path: Path) -> Fingerprint:
-    """Decode a file, JPEG at an eighth of its size where that is enough, so that damage shows."""
+    """Decode a file, JPEG at an eighth of its size where that is enough, so that damage shows.
+
+    Pillow warns of large and of slightly damaged files; :func:`fingerprint_images` keeps that quiet.
+    """
     nothing = np.zeros((SIDE, SIDE), np.uint8)
     try:
         digest = hashlib.blake2b(path.read_bytes(), digest_size=16).digest()
         if path.suffix.lower() in _SUFFIXES_OF_BANDS:
             return _of_bands(path, digest)
-        with warnings.catch_warnings(), Image.open(path) as image:
-            warnings.simplefilter("ignore")
+        with Image.open(path) as image:
             orientation = int(image.getexif().get(_TURNED_BY, 1) or 1)
             size = (image.height, image.width)
             image.draft("L", (_DRAFT, _DRAFT))
             small = np.array(image.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX))
     except UnreadableImageError as error:
         return Fingerprint(path, error.found, (0, 0), 1, b"", nothing)
+    except FileNotFoundError:
+        return Fingerprint(path, absence(path), (0, 0), 1, b"", nothing)
     except (*DECODER_ERRORS, Image.DecompressionBombError) as error:
         empty = path.is_file() and path.stat().st_size == 0
         found = "an empty file" if empty else f"a damaged image ({type(error).__name__}: {error})"
@@ -74,7 +81,13 @@ def fingerprint(path: Path) -> Fingerprint:
 
 
 def _of_bands(path: Path, digest: bytes) -> Fingerprint:
-    array = read_bands(path, 3)
+    try:
+        array = read_bands(path, 3)
+    except UnreadableImageError as error:
+        try:
+            array = read_rgb(path)  # enough for a photograph
+        except UnreadableImageError:
+            raise error from None
     grey = array if array.ndim == 2 else array.mean(axis=int(np.argmin(array.shape)))
     low, high = float(np.nanmin(grey)), float(np.nanmax(grey))
     grey = (np.nan_to_num(grey) - low) / max(high - low, 1e-9) * 255
@@ -90,23 +103,39 @@ def fingerprint_images(
 
     Args:
         paths: image files.
-        workers: processes; default: one per processor, none for a few files.
+        workers: threads; default: one per processor.
         progress: called with (files done, files in total).
     """
-    workers = (os.cpu_count() or 1 if len(paths) > 200 else 0) if workers is None else workers
-    found = []
-    if workers < 2:
-        for path in paths:
-            found.append(fingerprint(path))
-            if progress is not None:
-                progress(len(found), len(paths))
-        return found
-    with ProcessPoolExecutor(workers) as pool:
-        for one in pool.map(fingerprint, paths, chunksize=32):
-            found.append(one)
-            if progress is not None:
-                progress(len(found), len(paths))
-    return found
+    # Threads, since decoders let go of the interpreter; bare ones, since Ctrl-C in the middle of what
+    # concurrent.futures does in this thread leaves its locks closed for ever.
+    todo = deque(enumerate(paths))
+    done: SimpleQueue[tuple[int, Fingerprint | BaseException]] = SimpleQueue()
+    found: dict[int, Fingerprint] = {}
+    with warnings.catch_warnings():  # here: in threads it would forget what was before
+        warnings.simplefilter("ignore")
+        try:
+            for _ in range(min(workers or os.cpu_count() or 1, len(paths))):
+                Thread(target=_look, args=(todo, done), daemon=True).start()
+            while len(found) < len(paths):
+                index, one = done.get()
+                if isinstance(one, BaseException):
+                    raise one
+                found[index] = one
+                if progress is not None:
+                    progress(len(found), len(paths))
+        finally:
+            todo.clear()
+    return [found[index] for index in range(len(paths))]
+
+
+def _look(todo: deque[tuple[int, Path]], done: SimpleQueue[tuple[int, Fingerprint | BaseException]]) -> None:
+    with suppress(IndexError):
+        while True:
+            index, path = todo.popleft()
+            try:
+                done.put((index, fingerprint(path)))
+            except BaseException as error:  # noqa: BLE001 raised where somebody waits
+                done.put((index, error))
 
 
 def same_files(fingerprints: Sequence[Fingerprint]) -> list[tuple[int, ...]]:

@@ -6,12 +6,12 @@ To add a format, write a file with a ``READER`` and name it in ``READERS``.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from masu.data import coco, csv_table, labelme, metadata_jsonl, voc, yolo
 from masu.data.dataset import Dataset, Fault, Sample
-from masu.data.reading import Reader, Source, assemble
+from masu.data.reading import UNLISTED, Contents, Reader, Source, assemble
 from masu.errors import bad_input, listed
 
 __all__ = ["READERS", "Dataset", "Fault", "Sample", "read_dataset", "splits"]
@@ -84,12 +84,37 @@ def open_source(path: str | os.PathLike[str], form: str | None = None) -> tuple[
         source = reader.find(path)
         if source is not None:
             return reader, source
+    if form in (None, "csv") and (error := csv_table.near_miss(path)):
+        raise error
     if path.is_dir():
         inside = listed((child.name for child in sorted(path.iterdir())), most=8)
         found = f"a folder with no known annotations (it holds: {inside})"
     else:
         found = f"a file with the suffix {path.suffix!r}"
     raise bad_input(path, found, wanted, "point at the folder that holds the annotations")
+
+
+def read_parts(reader: Reader, source: Source) -> dict[str | None, Contents]:
+    """All of a data set, as it lies in the files: by split, and what is in none of them under None.
+
+    Raises:
+        InputError: as of the reader.
+    """
+    parts: dict[str | None, Contents] = {
+        split: reader.read(source, split) for split in source.splits or (None,)
+    }
+    if source.splits and reader.has_unlisted:
+        told = {fault for contents in parts.values() for fault in contents.faults}
+        rest = reader.read(source, UNLISTED)
+        rest = rest._replace(faults=[fault for fault in rest.faults if fault not in told])
+        if rest.pictures or rest.faults:
+            parts[None] = rest
+    return parts
+
+
+def part_name(split: str | None, parts: Mapping[str | None, Contents]) -> str:
+    """What a part is called where figures are shown."""
+    return split or ("all" if len(parts) == 1 else "no split")
 
 
 def _chosen(split: str, source: Source, path: Path) -> str:

@@ -26,6 +26,7 @@ _BOX = "correct the box or delete it"
 _FILE = "replace the file or delete its entry"
 
 KINDS: dict[str, Kind] = {
+    "no-images": Kind("error", "no image with an annotation", "check where the images lie, and the lists"),
     "annotation": Kind("error", "annotation that cannot be understood", "correct it or export it again"),
     "missing-image": Kind("error", "image that does not exist", "add the image or delete the entry"),
     "unreadable-image": Kind("error", "image that cannot be read", _FILE),
@@ -37,8 +38,18 @@ KINDS: dict[str, Kind] = {
     "outside": Kind("error", "box outside of its image", _BOX),
     "wrong-size": Kind("error", "image of another size than its annotation says", "label the image as it is"),
     "leak": Kind("error", "same image in two splits", "keep it in one of them"),
+    "other-labels": Kind(
+        "warning", "image that two splits label in different ways", "make the labels equal or keep one"
+    ),
+    "unlisted-image": Kind(
+        "warning", "labelled image that is in no split", "add it to the list of a split or delete it"
+    ),
     "list-entry": Kind(
         "warning", "entry of a split's list without annotation", "annotate it or delete the line"
+    ),
+    "missing-split": Kind("warning", "split that does not exist", "add the folder or delete its entry"),
+    "shares": Kind(
+        "warning", "coordinates that look like shares of the image", "look at some boxes; write pixels"
     ),
     "double-image": Kind("warning", "image listed twice", "delete one entry"),
     "overhang": Kind("warning", "box that reaches outside of its image", "cut it to the image"),
@@ -47,10 +58,14 @@ KINDS: dict[str, Kind] = {
     "near-duplicate-box": Kind("warning", "two boxes of one class around the same thing", "delete one"),
     "two-classes": Kind("warning", "two classes for the same thing", "choose one"),
     "similar-names": Kind("warning", "class names that differ in case or blanks", "make them one class"),
+    "split-classes": Kind(
+        "warning", "split that lacks classes of other splits", "give every split the same list of classes"
+    ),
     "unused-class": Kind("warning", "class without objects", "label some or delete the class"),
     "few-objects": Kind("warning", "class with few objects", "label more of them"),
     "imbalance": Kind("note", "classes of very different numbers", "look at AP per class"),
     "empty-images": Kind("note", "images without objects", "make sure that nothing was left unlabelled"),
+    "unlabelled-image": Kind("note", "image without annotation", "label it, or move it elsewhere"),
     "too-small": Kind(
         "warning", "objects too small at the training size", "train with a larger --image-size"
     ),

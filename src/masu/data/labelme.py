@@ -19,6 +19,8 @@ from masu.data.reading import (
     Reader,
     Source,
     as_pixels,
+    as_text,
+    joined,
     load_json,
     refuse_leaving,
     split_order,
@@ -68,7 +70,7 @@ def read(source: Source, split: str | None) -> Contents:
             continue
         left_out += page.left_out
         pictures.append(Picture(image, page.file, page.size, page.objects))
-    return Contents(pictures, names, tuple(range(1, len(names) + 1)), faults, +left_out)
+    return Contents(joined(pictures, faults), names, tuple(range(1, len(names) + 1)), faults, +left_out)
 
 
 READER = Reader("labelme", "LabelMe (a folder with a JSON file for each picture)", find, read)
@@ -104,6 +106,7 @@ class _Page:
             name = shape.get("label") if isinstance(shape, dict) else None
             if not isinstance(name, str) or not name.strip():
                 raise BadEntryError("no label", "the name of a class")
+            name = as_text(name)
             where = f"shape {number} ({name})"
             kind = shape.get("shape_type", "polygon")
             box = _box(shape, kind)

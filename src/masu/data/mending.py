@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 from masu.data.checks import DUPLICATE, overlaps, similar_names
 from masu.data.fingerprints import Fingerprint, same_files
-from masu.data.reading import Box, Contents, Marked, Picture, fit_box
+from masu.data.reading import Box, Contents, Marked, Picture, fit_box, other_labels
 
 _TESTED_BEFORE_TRAINED = ("test", "val", "valid", "validation")
+_DONE = {"skipped": "left out"}
 
 
 class Change(NamedTuple):
@@ -38,7 +39,7 @@ def mend(
         The new contents, by split, and the changes.
     """
     changes = [
-        Change(fault.file, fault.where, f"left out: {fault.found}")
+        Change(fault.file, fault.where, f"{_DONE.get(fault.action, fault.action)}: {fault.found}")
         for contents in parts.values()
         for fault in contents.faults
     ]
@@ -47,7 +48,8 @@ def mend(
     dropped = _repeated(parts, prints)
     told: set[tuple[str | None, Path]] = set()
     mended: dict[str | None, Contents] = {}
-    done: dict[Path, Picture] = {}
+    done: dict[tuple[Path, int], Picture] = {}
+    others = other_labels(parts)
     for split, contents in parts.items():
         pictures = []
         for picture in contents.pictures:
@@ -58,9 +60,10 @@ def mend(
                     place = "" if prints[picture.image].fault or split is None else f"split {split}"
                     changes.append(Change(picture.image, place, f"image left out: {reason}"))
                 continue
-            if picture.image not in done:
-                done[picture.image] = _mended(picture, prints[picture.image].size, spelling, changes)
-            pictures.append(done[picture.image])
+            key = (picture.image, others.get((split, picture.image), 0))
+            if key not in done:
+                done[key] = _mended(picture, prints[picture.image].size, spelling, changes)
+            pictures.append(done[key])
         mended[split] = _with_names(contents, pictures, spelling)
     return mended, list(dict.fromkeys(changes))
 
@@ -73,29 +76,28 @@ def _mended(
     kept: list[Marked] = []
     boxes: list[Box] = []
     for item in picture.objects:
+        file = picture.file_of(item)
         x1, y1, x2, y2 = item.box
         fitted = fit_box((min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)), size)
         if fitted.box is None:
-            changes.append(Change(picture.file, item.where, f"left out: {fitted.found}"))
+            changes.append(Change(file, item.where, f"left out: {fitted.found}"))
             continue
         sides = (fitted.box[2] - fitted.box[0], fitted.box[3] - fitted.box[1])
         if min(sides) < 1:
-            changes.append(
-                Change(picture.file, item.where, f"left out: {sides[0]:.3g}×{sides[1]:.3g} pixels")
-            )
+            changes.append(Change(file, item.where, f"left out: {sides[0]:.3g}×{sides[1]:.3g} pixels"))
             continue
         if x2 < x1 or y2 < y1:
-            changes.append(Change(picture.file, item.where, "corners swapped"))
+            changes.append(Change(file, item.where, "corners swapped"))
         if fitted.action:
-            changes.append(Change(picture.file, item.where, fitted.action))
+            changes.append(Change(file, item.where, fitted.action))
         box = fitted.box if fitted.kind or x2 < x1 or y2 < y1 else item.box
         name = spelling.get(item.name, item.name)
         same = [i for i, other in enumerate(kept) if (other.name, other.ignored) == (name, item.ignored)]
         twin = next((i for i in same if overlaps([boxes[i], fitted.box])[0, 1] >= DUPLICATE), None)
         if twin is not None:
-            changes.append(Change(picture.file, item.where, f"left out: the same as {kept[twin].where}"))
+            changes.append(Change(file, item.where, f"left out: the same as {kept[twin].where}"))
             continue
-        kept.append(Marked(item.where, box, name, item.ignored))
+        kept.append(item._replace(box=box, name=name))
         boxes.append(fitted.box)
     return picture._replace(objects=kept, size=size)
 

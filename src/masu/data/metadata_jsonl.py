@@ -15,6 +15,8 @@ from masu.data.reading import (
     Reader,
     Source,
     as_pixels,
+    as_text,
+    joined,
     refuse_leaving,
     split_order,
 )
@@ -50,7 +52,8 @@ def read(source: Source, split: str | None) -> Contents:
         source.parsed.update({str(file): _Page(file) for file in source.files})
     pages: list[_Page] = list(source.parsed.values())
     every = {item.name for page in pages for _, _, objects in page.pictures for item in objects}
-    numbers = all(name.isdecimal() for name in every)
+    numbers = all(name.isdecimal() and len(name) < 10 for name in every)
+    numbers = numbers and len(set(map(int, every))) == len(every)  # "1" and "01" are two classes
     names = tuple(sorted(every, key=int if numbers else str))
     ids = tuple(map(int, names)) if numbers else tuple(range(1, len(names) + 1))
     faults: list[Fault] = []
@@ -65,12 +68,13 @@ def read(source: Source, split: str | None) -> Contents:
             image = page.file.parent / name.replace("\\", "/")
             if not image.is_file():
                 faults.append(Fault("missing-image", page.file, where, f"no such file {name}", "skipped"))
-            elif image in seen:
-                faults.append(Fault("double-image", page.file, where, f"{name} for a second time", "skipped"))
-            else:
-                seen.add(image)
-                pictures.append(Picture(image, page.file, None, objects))
-    return Contents(pictures, names, ids, faults)
+                continue
+            if image in seen:
+                found = f"{name} for a second time"
+                faults.append(Fault("double-image", page.file, where, found, "joined with the first"))
+            seen.add(image)
+            pictures.append(Picture(image, page.file, None, objects))
+    return Contents(joined(pictures, faults), names, ids, faults)
 
 
 READER = Reader("metadata", "a Hugging Face image folder (metadata.jsonl)", find, read)
@@ -145,4 +149,4 @@ def _marked(where: str, box: Any, label: Any) -> Marked:
     if isinstance(label, bool) or not isinstance(label, str | int) or label == "":
         raise BadEntryError(f"category {json.dumps(label)[:40]}", "a text or a whole number")
     x, y, width, height = (as_pixels(value, "the bbox value") for value in box)
-    return Marked(where, (x, y, x + width, y + height), str(label), False)
+    return Marked(where, (x, y, x + width, y + height), as_text(str(label)), False)

@@ -94,7 +94,7 @@ def read_rgb(path: Path) -> Array:
             with Image.open(path) as image:
                 return _decode(image, path)
     except FileNotFoundError:
-        raise UnreadableImageError(path, "no such file", "check the path") from None
+        raise UnreadableImageError(path, absence(path), "check the path") from None
     except UnidentifiedImageError:
         empty = path.stat().st_size == 0
         found = "an empty file" if empty else "a file that is no image or of an unknown kind"
@@ -106,6 +106,13 @@ def read_rgb(path: Path) -> Array:
     except DECODER_ERRORS as error:
         found = f"a damaged image ({type(error).__name__}: {error})"
         raise UnreadableImageError(path, found, "replace the file or leave it out") from None
+
+
+def absence(path: Path) -> str:
+    """What to say of a file that is not there: a link may be, and lead nowhere."""
+    if not path.is_symlink():
+        return "no such file"
+    return f"a link to {os.readlink(path)}, which does not exist: restore that or delete the link"
 
 
 def _decode(image: Image.Image, thing: object) -> Array:
@@ -137,26 +144,65 @@ def _three(grey: Array) -> Array:
 def read_bands(path: Path, channels: int) -> Array:
     """A file of any channels and depth as it stands, ``(H, W, C)`` or ``(H, W)``, upright.
 
+    Of a TIFF with several pictures the first; pages are channels where there are as many of them.
+
     Raises:
-        UnreadableImageError: a file that is missing or damaged.
+        UnreadableImageError: a file that is missing or damaged, or a compressed TIFF that neither tifffile
+            nor Pillow reads in its full depth.
     """
     try:
         if path.suffix.lower() == ".npy":
             return _channels_last(np.load(path, allow_pickle=False), channels)
         if path.suffix.lower() in (".tif", ".tiff"):
-            import tifffile
-
-            with tifffile.TiffFile(path) as file:
-                orientation = file.pages.first.tags.get("Orientation")
-                array = _channels_last(file.asarray(), channels)
-            return _upright(array, orientation.value if orientation is not None else 1)
+            return _read_tiff(path, channels)
         with Image.open(path) as picture:
             return np.array(ImageOps.exif_transpose(picture))
     except FileNotFoundError:
-        raise UnreadableImageError(path, "no such file", "check the path") from None
+        raise UnreadableImageError(path, absence(path), "check the path") from None
+    except UnreadableImageError:
+        raise
     except (*DECODER_ERRORS, Image.DecompressionBombError) as error:
         found = f"a damaged image ({type(error).__name__}: {error})"
         raise UnreadableImageError(path, found, "replace the file or leave it out") from None
+
+
+def _read_tiff(path: Path, channels: int) -> Array:
+    import tifffile
+
+    with tifffile.TiffFile(path) as file:
+        page = file.pages.first
+        try:
+            array = _channels_last(file.asarray(), channels)
+            if len(file.pages) > 1 and not _has(array, channels):
+                first = _channels_last(page.asarray(), channels)
+                array = first if _has(first, channels) or array.ndim > 3 else array
+        except (ValueError, ImportError) as error:
+            if not isinstance(error, ImportError) and "imagecodecs" not in str(error):
+                raise
+            return _decompressed(path, 8 * (page.dtype.itemsize if page.dtype else 1))
+        orientation = page.tags.get("Orientation")
+        return _upright(array, orientation.value if orientation is not None else 1)
+
+
+def _decompressed(path: Path, bits: int) -> Array:
+    """A TIFF that tifffile needs imagecodecs for; Pillow has most codecs, but makes 16 bits of colour 8."""
+    try:
+        with Image.open(path) as picture:
+            array = np.array(ImageOps.exif_transpose(picture))
+    except UnidentifiedImageError:
+        array = np.zeros(0, np.uint8)
+    if array.size and 8 * array.dtype.itemsize >= bits:
+        return array
+    raise UnreadableImageError(
+        path,
+        f"a compressed TIFF of {bits} bits a channel",
+        "install the package imagecodecs or save the file uncompressed",
+        "one that can be read in full",
+    )
+
+
+def _has(array: Array, channels: int) -> bool:
+    return array.shape[2:] == (channels,) or (channels == 1 and array.ndim == 2)
 
 
 def _channels_last(array: Array, channels: int) -> Array:

@@ -24,17 +24,29 @@ Box = tuple[float, float, float, float]
 
 USUAL_SPLITS = ("train", "val", "valid", "validation", "trainval", "test")
 
+UNLISTED = ""
+"""Asks a reader for the images that are in none of the splits."""
+
 _FARTHEST = 1e7  # float32 no longer holds single pixels beyond 2**24
 _ROUNDING = 0.1  # pixels by which annotation tools overshoot when they round
 
 
 class Marked(NamedTuple):
-    """One object as a file has it: its place in the file, xyxy box in pixels, class and ignore flag."""
+    """One object as a file has it.
+
+    Attributes:
+        where: its place in the file.
+        box: xyxy in pixels.
+        name: class.
+        ignored: whether training and scoring leave it out.
+        file: the file, where it is another one than that of its picture.
+    """
 
     where: str
     box: Box
     name: str
     ignored: bool
+    file: Path | None = None
 
 
 class Picture(NamedTuple):
@@ -44,6 +56,10 @@ class Picture(NamedTuple):
     file: Path
     size: tuple[int, int] | None
     objects: Sequence[Marked]
+
+    def file_of(self, item: Marked) -> Path:
+        """The annotation file of one of the objects."""
+        return item.file or self.file
 
 
 class Contents(NamedTuple):
@@ -82,12 +98,21 @@ class Source:
 
 
 class Reader(NamedTuple):
-    """One format: its name, its looks (for messages), how to find it and read a split of it (None: all)."""
+    """One format.
+
+    Attributes:
+        name: of the format.
+        looks: for messages.
+        find: what of it is at a path, if anything.
+        read: a split of it; None reads everything.
+        has_unlisted: whether images can be in no split; then ``read`` also takes ``UNLISTED``.
+    """
 
     name: str
     looks: str
     find: Callable[[Path], Source | None]
     read: Callable[[Source, str | None], Contents]
+    has_unlisted: bool = False
 
 
 class BadEntryError(Exception):
@@ -180,8 +205,78 @@ def as_pixels(value: object, what: str) -> float:
         return math.inf
 
 
+def as_text(name: str) -> str:
+    """The name; halves of letters that JSON and YAML can hold, but no text, become their escapes."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 def _slashed(name: str) -> str:
     return name.replace("\\", "/")
+
+
+def joined(pictures: Iterable[Picture], faults: list[Fault]) -> list[Picture]:
+    """Each image once, with the objects of every entry; one that two entries have alike counts once.
+
+    Args:
+        pictures: as the files have them, in order.
+        faults: told of entries that disagree on the size of an image; the first is taken.
+    """
+    made: dict[Path, Picture] = {}
+    for picture in pictures:
+        first = made.setdefault(picture.image, picture)
+        if first is picture:
+            continue
+        if first.size and picture.size and first.size != picture.size:
+            (height, width), (other_height, other_width) = first.size, picture.size
+            found = f"{other_width}×{other_height} pixels, but {width}×{height} in {first.file.name}"
+            where = f"image {picture.image.name}"
+            faults.append(Fault("wrong-size", picture.file, where, found, f"taken as {width}×{height}"))
+        known = set(map(_label, first.objects))
+        more = [
+            item._replace(file=picture.file_of(item)) for item in picture.objects if _label(item) not in known
+        ]
+        size = first.size or picture.size
+        made[picture.image] = first._replace(size=size, objects=[*first.objects, *more])
+    return list(made.values())
+
+
+def all_names(parts: Mapping[str | None, Contents]) -> tuple[str, ...]:
+    """The class names of all splits, each once, those of the first split first."""
+    return tuple(dict.fromkeys(name for contents in parts.values() for name in contents.names))
+
+
+def other_labels(parts: Mapping[str | None, Contents]) -> dict[tuple[str | None, Path], int]:
+    """The images that a split labels in another way than those before it.
+
+    Args:
+        parts: contents by split.
+
+    Returns:
+        ``(split, image)`` → which of the image's labellings the split has, from 1; 0, the first, is left out.
+    """
+    seen: dict[Path, list[Picture]] = {}
+    found: dict[tuple[str | None, Path], int] = {}
+    for split, contents in parts.items():
+        for picture in contents.pictures:
+            ways = seen.setdefault(picture.image, [])
+            way = next((i for i, other in enumerate(ways) if same_objects(other, picture)), len(ways))
+            if way == len(ways):
+                ways.append(picture)
+            if way:
+                found[split, picture.image] = way
+    return found
+
+
+def same_objects(one: Picture, other: Picture) -> bool:
+    """Whether two pictures have the same objects, in any order."""
+    return one.objects is other.objects or (
+        len(one.objects) == len(other.objects)
+        and sorted(map(_label, one.objects)) == sorted(map(_label, other.objects))
+    )
+
+
+def _label(item: Marked) -> tuple[str, bool, str]:
+    return item.name, item.ignored, repr(tuple(map(float, item.box)))  # as text nan is equal to itself
 
 
 def split_order(names: Iterable[str]) -> list[str]:
@@ -267,12 +362,12 @@ def _target(picture: Picture, names: tuple[str, ...]) -> tuple[Target, list[Faul
     for item in picture.objects:
         box, kind, found, action = fit_box(item.box, picture.size)
         if found:
-            faults.append(Fault(kind, picture.file, item.where, found, action))
+            faults.append(Fault(kind, picture.file_of(item), item.where, found, action))
         if box is None:
             continue
         if item.name not in names:
             raise bad_input(
-                f"{picture.file}, {item.where}",
+                f"{picture.file_of(item)}, {item.where}",
                 f"class {item.name!r}",
                 f"one of the known classes ({listed(names)})",
                 "rename the class in the annotations, or use a model trained with it",

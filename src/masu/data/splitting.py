@@ -7,6 +7,7 @@ left is shared out first, each of its groups to the part that lacks most of it.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -50,14 +51,15 @@ def split_contents(
         The parts, pictures in the order of ``contents``.
 
     Raises:
-        InputError: for fewer pictures than parts.
+        InputError: for fewer pictures, or groups of pictures, than parts.
     """
-    if len(contents.pictures) < len(shares):
-        found = f"{len(contents.pictures)} pictures"
-        raise bad_input("--split-by", found, f"at least {len(shares)}, one for each part", "use fewer parts")
     grouped = {index for group in groups for index in group}
     units = [tuple(group) for group in groups]
     units += [(index,) for index in range(len(contents.pictures)) if index not in grouped]
+    if len(units) < len(shares):
+        alike = f", {len(units)} where those that are almost the same count as one" if groups else ""
+        found = f"{len(contents.pictures)} pictures{alike}"
+        raise bad_input("--split-by", found, f"at least {len(shares)}, one for each part", "use fewer parts")
     units.sort(key=lambda unit: min(_shuffled(contents.pictures[index], seed) for index in unit))
     objects = [_classes(contents, unit) for unit in units]
 
@@ -71,19 +73,34 @@ def split_contents(
         rarest = min(remaining, key=lambda name: (remaining[name], name), default=None)
         for unit in sorted(left) if rarest is None else sorted(u for u in left if objects[u][rarest]):
             part = max(shares, key=lambda part: (wanted[part].get(rarest or "", 0.0), room[part]))
-            chosen[part] += units[unit]
+            chosen[part].append(unit)
             room[part] -= len(units[unit])
             for name, count in objects[unit].items():
                 wanted[part][name] -= count
             left.discard(unit)
+    _fill_empty(chosen, units, objects)
     return {
-        part: contents._replace(pictures=[contents.pictures[index] for index in sorted(indices)], faults=())
-        for part, indices in chosen.items()
+        part: contents._replace(
+            pictures=[contents.pictures[i] for i in sorted(i for unit in of for i in units[unit])], faults=()
+        )
+        for part, of in chosen.items()
     }
 
 
+def _fill_empty(
+    chosen: Mapping[str, list[int]], units: Sequence[tuple[int, ...]], objects: Sequence[Counter[str]]
+) -> None:
+    """Give each part that has nothing the smallest unit with objects of the part with most units."""
+    for part in chosen.values():
+        if not part:
+            giver = max(chosen.values(), key=len)
+            given = min(giver, key=lambda unit: (not objects[unit], len(units[unit]), unit))
+            giver.remove(given)
+            part.append(given)
+
+
 def _shuffled(picture: Picture, seed: int) -> bytes:
-    return hashlib.blake2b(f"{seed} {picture.image}".encode(), digest_size=8).digest()
+    return hashlib.blake2b(f"{seed} ".encode() + os.fsencode(picture.image), digest_size=8).digest()
 
 
 def _classes(contents: Contents, unit: Sequence[int]) -> Counter[str]:

@@ -15,6 +15,7 @@ from defusedxml import ElementTree
 from masu.data.dataset import Fault
 from masu.data.pictures import IMAGE_SUFFIXES
 from masu.data.reading import (
+    UNLISTED,
     BadEntryError,
     Box,
     Contents,
@@ -22,6 +23,7 @@ from masu.data.reading import (
     Picture,
     Reader,
     Source,
+    joined,
     split_order,
 )
 from masu.errors import bad_input, listed
@@ -43,7 +45,7 @@ def find(path: Path) -> Source | None:
 
 
 def read(source: Source, split: str | None) -> Contents:
-    """Every annotation, or those that the list of a split names; a broken one is left out.
+    """Every annotation, or those that the list of a split or none of them names; a broken one is left out.
 
     The class names are those of all annotations, sorted, so that each split gives the same ids. Boxes are
     taken as they stand: xmin ymin xmax ymax are pixels, nothing is subtracted. ``difficult`` objects are
@@ -58,7 +60,12 @@ def read(source: Source, split: str | None) -> Contents:
     parsed: dict[str, _Page] = source.parsed
     names = tuple(sorted({item.name for page in parsed.values() for item in page.objects}))
     faults: list[Fault] = []
-    stems = list(parsed) if split is None else _stems(source.splits[split], parsed, faults)
+    if split:
+        stems = _stems(source.splits[split], parsed, faults)
+    else:
+        lists = source.splits.values() if split == UNLISTED else ()
+        listed_stems = {stem for file in lists for stem in _stems(file, parsed, [])}
+        stems = [stem for stem in parsed if stem not in listed_stems]
     folders = _image_folders(source)
     pictures = []
     for stem in stems:
@@ -76,10 +83,12 @@ def read(source: Source, split: str | None) -> Contents:
         else:
             pictures.append(Picture(image, page.file, page.size, page.objects))
     left_out = sum((Counter(page.left_out) for page in parsed.values()), Counter[str]())
-    return Contents(pictures, names, tuple(range(1, len(names) + 1)), faults, left_out)
+    return Contents(joined(pictures, faults), names, tuple(range(1, len(names) + 1)), faults, left_out)
 
 
-READER = Reader("voc", "Pascal VOC (a folder with Annotations/*.xml and JPEGImages/)", find, read)
+READER = Reader(
+    "voc", "Pascal VOC (a folder with Annotations/*.xml and JPEGImages/)", find, read, has_unlisted=True
+)
 
 
 class _Page(NamedTuple):

@@ -1,7 +1,8 @@
 """YOLO folders: one text file per image, boxes as shares of it, classes by number.
 
 The layouts of Ultralytics: ``data.yaml`` with the folders or lists of the splits, or bare pairs of folders
-``images/`` and ``labels/``; the label file of ``…/images/…/a.jpg`` is ``…/labels/…/a.txt``.
+``images/`` and ``labels/``; the label file of ``…/images/…/a.jpg`` is ``…/labels/…/a.txt``. Also labelImg's:
+label files beside the images, and ``classes.txt``.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import os
 import reprlib
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import yaml
 
@@ -27,6 +29,7 @@ from masu.data.reading import (
     Picture,
     Reader,
     Source,
+    as_text,
     leaves,
     refuse_leaving,
     split_order,
@@ -37,7 +40,10 @@ MOST_BYTES = 1_000_000
 """Size of a ``data.yaml``, and of the labels of one image."""
 
 _FIX = "correct the file or leave it out"
-_LARGEST_SHARE = 2.0  # beyond it numbers are pixels, not shares
+_NAMES = ("classes.txt", "obj.names", "names.txt")
+_LARGEST_CLASS = 999_999
+LARGEST_SHARE = 2.0
+"""Beyond it numbers are pixels, not shares."""
 
 
 def find(path: Path) -> Source | None:
@@ -47,29 +53,53 @@ def find(path: Path) -> Source | None:
     for file in sorted((*path.glob("*.yaml"), *path.glob("*.yml"))):
         if _is_data_yaml(file):
             return _of_yaml(file)
-    if (path / "images").is_dir() and (path / "labels").is_dir():
-        inside = [child.name for child in (path / "images").iterdir() if child.is_dir()]
-        splits = {name: path / "images" / name for name in split_order(set(inside) & set(USUAL_SPLITS))}
+    images, labels = _folder(path, "images"), _folder(path, "labels")
+    if images and labels and _are_labels(labels):
+        inside = [child.name for child in images.iterdir() if child.is_dir()]
+        splits = {name: images / name for name in split_order(set(inside) & set(USUAL_SPLITS))}
         return Source(path, splits, (path,))
-    pairs = [
-        name
-        for name in USUAL_SPLITS
-        if (path / name / "images").is_dir() and (path / name / "labels").is_dir()
-    ]
-    return Source(path, {name: path / name / "images" for name in pairs}, (path,)) if pairs else None
+    labelled = [name for name in USUAL_SPLITS if _folder(path / name, "labels")]
+    folders = {name: _folder(path / name, "images") for name in labelled}
+    pairs = {name: folder for name, folder in folders.items() if folder}
+    return Source(path, pairs, (path,)) if pairs or _has_labels_beside(path) else None
+
+
+def _folder(parent: Path, name: str) -> Path | None:
+    """A folder of that name, also in capitals."""
+    folders = (parent / spelt for spelt in (name, name.capitalize(), name.upper()))
+    return next((folder for folder in folders if folder.is_dir()), None)
+
+
+def _are_labels(folder: Path) -> bool:
+    """False for a folder with annotations of another format alone."""
+    others = False
+    for _, _, names in os.walk(folder):
+        suffixes = {os.path.splitext(name)[1].lower() for name in names}
+        if ".txt" in suffixes:
+            return True
+        others = others or bool(suffixes & {".json", ".xml"})
+    return not others
+
+
+def _has_labels_beside(path: Path) -> bool:
+    names = os.listdir(path)
+    images = {stem for stem, suffix in map(os.path.splitext, names) if suffix.lower() in IMAGE_SUFFIXES}
+    texts = {stem for stem, suffix in map(os.path.splitext, names) if suffix == ".txt"}
+    return not images.isdisjoint(texts) and not set(names).isdisjoint(_NAMES)
 
 
 def read(source: Source, split: str | None) -> Contents:
-    """The images of a split, or of all, with the objects of their label files.
+    """The images of a split, of none of them, or all, with the objects of their label files.
 
-    An image without a label file has no objects. Polygons become the box around them. Shares are taken of the
-    upright image, whose size is read from its file.
+    An image without a label file has no objects; one that no list names counts where it has such a file.
+    Polygons become the box around them. Shares are taken of the upright image, whose size is read from its
+    file.
 
     Raises:
         InputError: a ``data.yaml`` or list that cannot be read, or paths that leave the data set.
     """
     names = _names(source)
-    faults: list[Fault] = []
+    faults: list[Fault] = list(source.parsed.get("faults", ()))
     left_out: Counter[str] = Counter()
     pictures = []
     seen: set[Path] = set()
@@ -104,7 +134,7 @@ def read(source: Source, split: str | None) -> Contents:
     return Contents(pictures, names or tuple(map(str, ids)), ids, faults, +left_out)
 
 
-READER = Reader("yolo", "YOLO (data.yaml, or folders images/ and labels/)", find, read)
+READER = Reader("yolo", "YOLO (data.yaml, or folders images/ and labels/)", find, read, has_unlisted=True)
 
 
 class _Object(NamedTuple):
@@ -136,26 +166,48 @@ def _yaml(file: Path) -> dict[str, Any]:
 
 def _of_yaml(file: Path) -> Source:
     content = _yaml(file)
-    names = split_order(key for key in content if key in USUAL_SPLITS and content[key])
+    root = file.absolute().parent
+    names = split_order(
+        key
+        for key, value in content.items()
+        if value and (key in USUAL_SPLITS or (isinstance(key, str) and _is_list(value, root)))
+    )
     if not names:
         raise bad_input(file, "no train, val or test", "a folder for each split", _FIX)
-    return Source(file.absolute().parent, dict.fromkeys(names, file), (file,), {"yaml": content})
+    absent = []
+    source = Source(root, dict.fromkeys(names, file), (file,), {"yaml": content})
+    test = content.get("test")
+    if len(names) > 1 and isinstance(test, str) and _place(test, _base(source, content), root) == "absent":
+        # Roboflow writes the entry whether there is such a split or not
+        absent = [Fault("missing-split", file, "'test'", f"{test!r}, which does not exist", "left out")]
+        names.remove("test")
+    return Source(root, dict.fromkeys(names, file), (file,), {"yaml": content, "faults": absent})
+
+
+def _is_list(value: object, root: Path) -> bool:
+    """Whether a key of another name stands for a split, too: it names a list beside the file."""
+    return isinstance(value, str) and value.endswith(".txt") and (root / value).is_file()
 
 
 def _names(source: Source) -> tuple[str, ...] | None:
     """Class names, or None where nothing says them."""
     content = source.parsed.get("yaml")
     if content is None:
-        for name in ("classes.txt", "obj.names", "labels/classes.txt", "names.txt"):
-            if (file := source.root / name).is_file():
+        labels = _folder(source.root, "labels") or source.root
+        for file in (*(source.root / name for name in _NAMES), labels / "classes.txt"):
+            if file.is_file():
                 return tuple(line for text in _text(file).splitlines() if (line := text.strip()))
         return None
     names, file = content.get("names"), source.files[0]
-    if isinstance(names, dict) and set(names) == set(range(len(names))):
-        names = [names[number] for number in range(len(names))]
+    if names == []:
+        return ()  # pictures without any object
+    if isinstance(names, dict):
+        by_number = {int(k) if isinstance(k, str) and k.isdecimal() else k: name for k, name in names.items()}
+        if set(by_number) == set(range(len(names))):
+            names = [by_number[number] for number in range(len(names))]
     if not isinstance(names, list) or not names or not all(isinstance(n, str | int | float) for n in names):
         raise bad_input(f"{file}, 'names'", reprlib.repr(names), "a list, or 0: name, 1: name …", _FIX)
-    texts = [str(name) for name in names]
+    texts = [as_text(str(name)) for name in names]
     if len(set(texts)) != len(texts):
         twice = next(name for name in texts if texts.count(name) > 1)
         raise bad_input(f"{file}, 'names'", f"{twice!r} twice", "each class name once", _FIX)
@@ -174,10 +226,26 @@ def _text(file: Path) -> str:
 
 
 def _folders(source: Source, split: str | None) -> list[Path]:
-    return [source.splits[split]] if split else list(source.splits.values()) or [source.root / "images"]
+    if split:
+        return [source.splits[split]]
+    return list(source.splits.values()) or [_folder(source.root, "images") or source.root]
 
 
 def _images(source: Source, split: str | None, faults: list[Fault]) -> Iterator[Path]:
+    if split:
+        yield from _of_splits(source, split, faults)
+        return
+    named = list(_of_splits(source, None, faults if split is None else []))
+    if split is None:
+        yield from named
+    known = set(named)
+    for folder in dict.fromkeys(image.parent for image in named):
+        for image in sorted(folder.iterdir()):
+            if image not in known and image.suffix.lower() in IMAGE_SUFFIXES and _labels_of(image).is_file():
+                yield image
+
+
+def _of_splits(source: Source, split: str | None, faults: list[Fault]) -> Iterator[Path]:
     content = source.parsed.get("yaml")
     if content is None:
         for folder in _folders(source, split):
@@ -203,13 +271,21 @@ def _base(source: Source, content: dict[str, Any]) -> Path:
     return inside if inside.is_dir() else source.root
 
 
+def _place(entry: str, base: Path, root: Path) -> Path | Literal["absent", "outside"]:
+    """What an entry means; Roboflow's ``../train/images`` stands beside the file, whatever it says."""
+    entry = entry.replace("\\", "/")
+    places = [base / entry, base / entry.removeprefix("../")]
+    inside = [place for place in places if not leaves(os.path.relpath(place, root), root / "_", root)]
+    if place := next((place for place in inside if place.exists()), None):
+        return place
+    return "outside" if not inside or places[0].exists() else "absent"
+
+
 def _resolved(entry: str, base: Path, file: Path, split: str) -> Path:
-    """Roboflow's ``../train/images`` stands beside the file, whatever it says."""
-    place = base / entry
-    if not place.exists() and entry.startswith("../") and (base / entry[3:]).exists():
-        place = base / entry[3:]
-    refuse_leaving(str(place), file.absolute(), repr(split), file.absolute().parent)
-    if not place.exists():
+    place = _place(entry, base, file.absolute().parent)
+    if place == "outside":
+        refuse_leaving(str(base / entry), file.absolute(), repr(split), file.absolute().parent)
+    if not isinstance(place, Path):
         raise bad_input(f"{file}, {split!r}", f"{entry!r}, which does not exist", "a folder or list", _FIX)
     return place
 
@@ -219,7 +295,7 @@ def _of_entry(place: Path, root: Path, faults: list[Fault]) -> Iterator[Path]:
         yield from _in_folder(place)
         return
     for number, line in enumerate(_text(place).splitlines(), start=1):
-        name = line.strip()
+        name = line.strip().replace("\\", "/")
         if not name:
             continue
         folders = [folder for folder in (place.parent, root) if not leaves(name, folder / "list", root)]
@@ -241,12 +317,16 @@ def _in_folder(folder: Path) -> Iterator[Path]:
 
 
 def _labels_of(image: Path) -> Path:
-    parts = list(image.parent.parts)
+    """``labels`` in place of the path's last ``images``, where there is such a folder; else beside it."""
+    parts = image.parent.parts
     for at in range(len(parts) - 1, -1, -1):
-        if parts[at] == "images":
-            parts[at] = "labels"
+        if parts[at].lower() == "images":
+            for name in ("labels", "Labels", "LABELS"):
+                folder = Path(*parts[:at], name, *parts[at + 1 :])
+                if folder.is_dir():
+                    return folder / f"{image.stem}.txt"
             break
-    return Path(*parts, image.stem + ".txt")
+    return image.with_name(f"{image.stem}.txt")
 
 
 def _lines(labels: Path, faults: list[Fault]) -> Iterator[tuple[str, str]]:
@@ -274,19 +354,14 @@ def _object(where: str, line: str, size: tuple[int, int], names: tuple[str, ...]
     if len(words) != 5 and (len(words) < 7 or len(words) % 2 == 0):
         wanted = "5: class x y width height, or a class and at least 3 points"
         raise BadEntryError(f"{len(words)} values", wanted)
-    try:
-        number = int(words[0])
-    except ValueError:
-        raise BadEntryError(f"class {words[0][:40]!r}", "a whole number") from None
-    if number < 0:
-        raise BadEntryError(f"class {number}", "a number from 0")
+    number = _number(words[0])
     values = []
     for word in words[1:]:
         try:
             values.append(float(word))
         except ValueError:
             raise BadEntryError(f"{word[:40]!r}", "a share of the image, 0 to 1") from None
-    if any(math.isfinite(value) and abs(value) > _LARGEST_SHARE for value in values):
+    if any(math.isfinite(value) and abs(value) > LARGEST_SHARE for value in values):
         raise BadEntryError(f"{max(values, key=abs):g}", "shares of the image, 0 to 1, not pixels")
     height, width = size
     polygon = len(words) != 5
@@ -300,17 +375,31 @@ def _object(where: str, line: str, size: tuple[int, int], names: tuple[str, ...]
     return _Object(number, polygon, Marked(where, box, name, False))
 
 
+def _number(word: str) -> int:
+    """Also of ``3.0``, as tables of floats are written."""
+    try:
+        value = float(word)
+    except ValueError:
+        value = math.nan
+    if not (value.is_integer() or math.isinf(value)):
+        raise BadEntryError(f"class {word[:40]!r}", "a whole number")
+    if not 0 <= value <= _LARGEST_CLASS:
+        wanted = "a number from 0" if value < 0 else f"at most {_LARGEST_CLASS}"
+        raise BadEntryError(f"class {word[:40]}", wanted)
+    return int(value)
+
+
 def _all_ids(source: Source, used: set[int]) -> set[int]:
     """Class numbers of every split, so that each split gives the same names."""
     if "ids" not in source.parsed:
         ids = set(used)
         for parent, _, names in os.walk(source.root):
-            if "labels" in Path(parent).parts[len(source.root.parts) :]:
+            if "labels" in map(str.lower, Path(parent).parts[len(source.root.parts) :]):
                 for name in names:
                     if name.endswith(".txt"):
                         for _, line in _lines(Path(parent, name), []):
-                            word = line.split()[0]
-                            ids |= {int(word)} if word.isdecimal() else set()
+                            with suppress(BadEntryError):
+                                ids.add(_number(line.split()[0]))
         source.parsed["ids"] = ids
     found: set[int] = source.parsed["ids"]
     return found
@@ -319,11 +408,26 @@ def _all_ids(source: Source, used: set[int]) -> set[int]:
 def _orphans(images: set[Path], faults: list[Fault]) -> None:
     """Label files of the images' folders that have no image there."""
     for folder in sorted({image.parent for image in images}):
-        known = {os.path.splitext(name)[0] for name in os.listdir(folder)} | {"classes"}
+        files = map(os.path.splitext, os.listdir(folder))
+        known = {stem for stem, suffix in files if suffix != ".txt"} | {"classes"}
         labels = _labels_of(folder / "any.jpg").parent
         if labels.is_dir():
             faults += [
                 Fault("missing-image", label, "the file", f"no image {label.stem}", "skipped")
                 for label in sorted(labels.glob("*.txt"))
-                if label.stem not in known
+                if label.stem not in known and (labels != folder or _holds_an_object(label))
             ]
+
+
+def _holds_an_object(file: Path) -> bool:
+    """Whether a text beside the images has a line of labels, and is no list or note."""
+    words = next((line.split() for _, line in _lines(file, [])), [])
+    return len(words) >= 5 and all(_is_number(word) for word in words)
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True

@@ -263,7 +263,7 @@ def write_page(report: AnchorReport, file: Path) -> None:
         tallest=tallest,
         bins=BINS,
     )
-    file.write_text(text, encoding="utf-8")
+    file.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def _anchor_shapes(sizes: Sequence[float], ratios: Sequence[float]) -> list[tuple[float, float]]:

@@ -15,11 +15,12 @@ from PIL import Image, ImageDraw, ImageOps
 
 from masu.data.checks import Finding, find_faults
 from masu.data.fingerprints import Fingerprint, fingerprint_images
-from masu.data.formats import open_source
+from masu.data.formats import open_source, part_name, read_parts
 from masu.data.kinds import KINDS, Kind
 from masu.data.mending import mend
 from masu.data.pictures import DECODER_ERRORS
-from masu.data.reading import Box, Contents
+from masu.data.reading import Box, all_names
+from masu.data.strays import find_strays
 from masu.data.writing import WRITERS, write_dataset
 from masu.ops.images import InputPolicy
 from masu.verbs.page import render
@@ -111,23 +112,24 @@ class DataCheck:
         started = time.perf_counter()
         reader, source = open_source(path, form)
         self.format = reader.name
-        self.parts: dict[str | None, Contents] = {
-            split: reader.read(source, split) for split in source.splits or (None,)
-        }
+        self.parts = read_parts(reader, source)
+        self.strays = find_strays(path, reader, source, self.parts)
         paths = dict.fromkeys(p.image for contents in self.parts.values() for p in contents.pictures)
         found = fingerprint_images(list(paths), progress=progress)
         self.prints: dict[Path, Fingerprint] = {one.path: one for one in found}
         order = {name: rank for rank, name in enumerate(KINDS)}
-        findings = find_faults(source.root, self.parts, self.prints, policy)
+        findings = find_faults(source.root, self.parts, self.prints, policy, self.strays)
         self.report = CheckReport(
             root=source.root,
             format=reader.name,
-            images={split or "all": len(contents.pictures) for split, contents in self.parts.items()},
+            images={
+                part_name(split, self.parts): len(contents.pictures) for split, contents in self.parts.items()
+            },
             objects={
-                split or "all": sum(len(picture.objects) for picture in contents.pictures)
+                part_name(split, self.parts): sum(len(picture.objects) for picture in contents.pictures)
                 for split, contents in self.parts.items()
             },
-            names=next(iter(self.parts.values())).names,
+            names=all_names(self.parts),
             findings=tuple(sorted(findings, key=lambda finding: order[finding.kind])),
             seconds=time.perf_counter() - started,
         )
@@ -136,6 +138,7 @@ class DataCheck:
         """Write a copy without what :func:`masu.data.mending.mend` can decide, and ``changes.json``.
 
         In the format of the data set, or COCO where masu cannot write that; the original stays untouched.
+        Images without annotation are copied, too.
 
         Args:
             out: new or empty folder.
@@ -144,9 +147,10 @@ class DataCheck:
             What was changed, one sentence each, and what the format cannot hold.
         """
         mended, changes = mend(self.parts, self.prints)
-        lost = write_dataset(out, self.format if self.format in WRITERS else "coco", mended)
+        lost = write_dataset(out, self.format if self.format in WRITERS else "coco", mended, self.strays)
         rows = [{"file": str(c.file), "where": c.where, "done": c.done} for c in changes]
-        (out / "changes.json").write_text(json.dumps(rows, indent=1, ensure_ascii=False), encoding="utf-8")
+        text = json.dumps(rows, indent=1, ensure_ascii=False)
+        (out / "changes.json").write_text(text, encoding="utf-8", errors="backslashreplace")
         said = [
             ": ".join(part for part in (str(c.file) if c.file.name else "", c.where, c.done) if part)
             for c in changes
@@ -178,7 +182,7 @@ def write_page(report: CheckReport, file: Path) -> None:
     ]
     text = render("check.html.j2", report=report, groups=groups, most=200)
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text, encoding="utf-8")
+    file.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def _picture(finding: Finding) -> str | None:

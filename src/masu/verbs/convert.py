@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from masu.data.fingerprints import fingerprint_images, near_duplicates
-from masu.data.formats import open_source
+from masu.data.formats import open_source, part_name, read_parts
 from masu.data.reading import Contents
 from masu.data.splitting import parse_shares, split_contents
-from masu.data.writing import write_dataset
+from masu.data.strays import find_strays
+from masu.data.writing import writable, write_dataset
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Converted:
         format: format that was written.
         images: pictures by split.
         objects: objects by split, ignored regions among them.
-        faults: what could not be read and is not in the new data set.
+        faults: what could not be read or copied and is not in the new data set.
         lost: one sentence for each thing that the new format cannot hold.
     """
 
@@ -51,6 +52,8 @@ def convert(
 ) -> Converted:
     """Write a data set anew in another format; boxes as they stand, faulty ones too.
 
+    Images that no split names and images without annotation come along.
+
     Args:
         source: data set to read.
         out: new or empty folder.
@@ -69,19 +72,25 @@ def convert(
     reader, found = open_source(source, source_form)
     parts: dict[str | None, Contents]
     if shares is not None:
-        whole = reader.read(found, None)
+        whole = writable(reader.read(found, None), form)
         prints = fingerprint_images([picture.image for picture in whole.pictures], progress=progress)
         parts = dict(split_contents(whole, shares, seed, near_duplicates(prints)).items())
         faults = [str(fault) for fault in whole.faults]
+        strays = find_strays(source, reader, found, {None: whole})
     else:
-        parts = {split: reader.read(found, split) for split in found.splits or (None,)}
+        read = read_parts(reader, found)
+        parts = {split: writable(contents, form) for split, contents in read.items()}
+        strays = find_strays(source, reader, found, parts)
         faults = list(dict.fromkeys(str(fault) for part in parts.values() for fault in part.faults))
-    lost = write_dataset(out, form, parts)
+    lost = write_dataset(out, form, parts, strays)
     return Converted(
         source_format=reader.name,
         format=form,
-        images={split or "all": len(part.pictures) for split, part in parts.items()},
-        objects={split or "all": sum(len(p.objects) for p in part.pictures) for split, part in parts.items()},
+        images={part_name(split, parts): len(part.pictures) for split, part in parts.items()},
+        objects={
+            part_name(split, parts): sum(len(p.objects) for p in part.pictures)
+            for split, part in parts.items()
+        },
         faults=tuple(faults),
         lost=tuple(lost),
     )

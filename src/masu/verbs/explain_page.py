@@ -79,7 +79,9 @@ def photograph(
 def write_page(values: dict[str, Any], file: Path) -> None:
     """Write the page, one HTML file that needs nothing else."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(render("explain.html.j2", stages=STAGES, **values), encoding="utf-8")
+    file.write_text(
+        render("explain.html.j2", stages=STAGES, **values), encoding="utf-8", errors="backslashreplace"
+    )
 
 
 def _rounded(boxes: Tensor) -> list[list[float]]:

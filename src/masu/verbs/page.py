@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import jinja2
+import markupsafe
 
 import masu
+from masu.errors import counted
 
 
 def render(template: str, filters: dict[str, Callable[..., str]] | None = None, **values: Any) -> str:
@@ -19,5 +22,11 @@ def render(template: str, filters: dict[str, Callable[..., str]] | None = None, 
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= filters or {}
+    environment.filters |= {"breakable": breakable, "counted": counted} | (filters or {})
     return environment.get_template(template).render(version=masu.__version__, **values)
+
+
+def breakable(text: object) -> markupsafe.Markup:
+    """The text, escaped, that may go on in a new line where paths and names are joined."""
+    parts = re.split(r"(?<=[/\\_])(?=\S)|(?<=\.)(?=[^\W\d])", str(text))
+    return markupsafe.Markup("<wbr>").join(parts)
