@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from uuid import uuid4
 
 from masu.errors import InputError, bad_input
 
@@ -37,9 +38,9 @@ def write_text(path: Path, text: str) -> None:
 def write_part(path: Path, chunks: Iterable[bytes | memoryview]) -> Path:
     """Write what is to become ``path`` to a file beside it and bring it to the disk; returns that file.
 
-    Its name is always the same, so that what a killed process left is overwritten and does not pile up.
+    It has a name of its own, since another process may be writing the same; see :func:`sweep`.
     """
-    part = path.with_name(path.name + ".part")
+    part = path.with_name(f".{path.name}-{uuid4().hex}.part")
     written = 0
     try:
         with part.open("wb") as file:
@@ -53,6 +54,12 @@ def write_part(path: Path, chunks: Iterable[bytes | memoryview]) -> Path:
             part.unlink()
         raise not_written(path, error, written) from None
     return part
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left half written in a folder and below; nobody else may be writing."""
+    for part in folder.rglob(f".*-{'[0-9a-f]' * 32}.part"):
+        part.unlink(missing_ok=True)
 
 
 def put_in_place(part: Path, path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from unicodedata import category
 
 
 class InputError(ValueError):
@@ -30,3 +31,11 @@ def listed(words: Iterable[str], most: int = 20) -> str:
     all_words = list(words)
     more = [f"… ({len(all_words)} in all)"] if len(all_words) > most else []
     return ", ".join(all_words[:most] + more) or "none"
+
+
+def visible(text: str) -> str:
+    """The text with control characters written out, ``\\x1b`` for ESC; line breaks and tabs stay.
+
+    Names of files and classes are of strangers: raw, they could move the cursor or recolour the terminal.
+    """
+    return "".join(f"\\x{ord(c):02x}" if category(c) == "Cc" and c not in "\n\t" else c for c in text)

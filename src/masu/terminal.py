@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
-from masu.errors import counted
+from masu.errors import counted, visible
 
 if TYPE_CHECKING:
     from masu.verbs.anchors import AnchorReport, Coverage, Group
@@ -24,6 +25,13 @@ FIRST_PLACES = 5
 """Places of each kind of finding that the terminal shows."""
 
 
+class _Console(Console):
+    """Rich's console; every text, in tables as well, comes through here and is made visible."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(visible(text), **options)
+
+
 class TrainingDisplay:
     """A bar with loss terms, images per second and time left; one line per finished epoch.
 
@@ -31,7 +39,7 @@ class TrainingDisplay:
     """
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = _Console(stderr=True, highlight=False, soft_wrap=True)
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(bar_width=24),
@@ -98,7 +106,7 @@ def _duration(seconds: float) -> str:
 @contextmanager
 def counter(what: str) -> Iterator[Callable[[int, int], None]]:
     """A bar on stderr for ``progress(done, total)`` callbacks; silent where stderr is no terminal."""
-    console = Console(stderr=True)
+    console = _Console(stderr=True)
     bar = Progress(
         TextColumn(what),
         BarColumn(),
@@ -115,7 +123,7 @@ def counter(what: str) -> Iterator[Callable[[int, int], None]]:
 
 def print_metrics(metrics: dict[str, Any]) -> None:
     """A table of the figures of ``masu evaluate``."""
-    console = Console(highlight=False)
+    console = _Console(highlight=False)
     table = Table("figure", "value", title=f"{metrics['images']} images, {metrics['objects']} objects")
     table.columns[1].justify = "right"
     for name, value in metrics.items():
@@ -137,7 +145,7 @@ def print_metrics(metrics: dict[str, Any]) -> None:
 
 def print_errors(report: ErrorReport) -> None:
     """Tables of thresholds and of what the errors cost."""
-    console = Console(highlight=False)
+    console = _Console(highlight=False)
     table = Table("class", "threshold", "precision", "recall", "f1")
     for name, used in report.used.items():
         figures = (used.threshold, used.precision, used.recall, used.f1)
@@ -154,7 +162,7 @@ def print_funnel(report: FunnelReport) -> None:
     """Tables of the stages that lose objects: by size with what each means, and by class; then advice."""
     from masu.verbs.fates import STAGES
 
-    console = Console(highlight=False)
+    console = _Console(highlight=False)
     sizes, counts = report.by_size, report.counts()
     table = Table("stage", "objects", *sizes, "what it means", title=f"the funnel at IoU {report.iou:g}")
     for stage in report.stages:
@@ -178,7 +186,7 @@ def print_funnel(report: FunnelReport) -> None:
 
 def print_findings(report: CheckReport) -> None:
     """A table of the kinds that ``masu check`` found, with the first places of each."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = _Console(highlight=False, soft_wrap=True)
     parts = ", ".join(
         f"{split} {counted(count, 'image')} with {counted(report.objects[split], 'object')}"
         for split, count in report.images.items()
@@ -203,7 +211,7 @@ def print_findings(report: CheckReport) -> None:
 
 def print_anchors(report: AnchorReport) -> None:
     """Tables of what ``masu anchors`` measured: the model's own anchors beside fitted ones."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = _Console(highlight=False, soft_wrap=True)
     own, fitted = report.own, report.fitted
     console.print(
         f"{report.architecture} at {report.min_size} px: {own.objects} objects in {report.images} images; "
@@ -242,7 +250,7 @@ def print_anchors(report: AnchorReport) -> None:
 
 def print_export(report: ExportReport) -> None:
     """A table of the batches in which ``masu export`` compared the file with the detector."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = _Console(highlight=False, soft_wrap=True)
     table = Table("images", "size", "detections", "box, px", "score", "near-ties", "PyTorch, ms", "file, ms")
     for check in report.checks:
         agreed = check.agreement
@@ -287,7 +295,7 @@ def print_models(rows: Sequence[dict[str, Any]]) -> None:
             f"{row['height']}×{row['width']}",
             row["imagenet"],
         )
-    Console(highlight=False).print(table)
+    _Console(highlight=False).print(table)
 
 
 def _figure(value: float | None) -> str:

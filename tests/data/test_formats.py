@@ -292,6 +292,27 @@ class TestCoco:
             coco_file(tmp_path / "annotations" / f"instances_train{year}.json", coco())
         assert splits(tmp_path) == ("train2014", "train2017")
 
+    def test_ids_as_texts_and_floats(self, tmp_path: Path) -> None:
+        file = coco_file(
+            tmp_path / "x.json",
+            coco(
+                images=[{"id": "7", "file_name": "a.png"}, {"id": "007", "file_name": "b.png"}],
+                categories=[{"id": "3", "name": "dog"}, {"id": 4.0, "name": "cat"}],
+                annotations=[
+                    annotation(image_id=7, category_id="4"),
+                    annotation(image_id=7.0, category_id=3.0),
+                    annotation(image_id="007", category_id=3),
+                    annotation(image_id="9" * 5000),
+                ],
+            ),
+            "a.png",
+            "b.png",
+        )
+        data = read_dataset(file)
+        assert (data.names, data.category_ids) == (("dog", "cat"), (3, 4))
+        assert [target.labels.tolist() for _, target in data] == [[1, 0], [0]]
+        assert [fault.kind for fault in data.faults] == ["unknown-image"]
+
     def test_two_categories_of_one_name_are_one_class(self, tmp_path: Path) -> None:
         page = coco(
             categories=[{"id": 0, "name": "dog"}, {"id": 3, "name": "dog"}], annotations=[annotation()]

@@ -578,6 +578,22 @@ class TestLabelMe:
         assert stems(data) == ["a"]
         assert faults(data) == [f"{file}: imagePath: no such file b.png, looked beside b.json, skipped"]
 
+    @pytest.mark.parametrize("path", ["C:\\photos\\a.png", "/home/me/a.png", "../elsewhere/a.png"])
+    def test_a_path_of_another_machine_means_the_picture_beside_the_file(self, tmp_path, path):
+        labelme(tmp_path, "a", imagePath=path)
+        assert read_dataset(tmp_path)[0].image == tmp_path / "a.png"
+
+    def test_pictures_in_a_folder_beside_that_of_the_files(self, tmp_path):
+        labelme(tmp_path / "labels", "a", shape([[1, 2], [3, 4]]), imagePath="..\\images\\a.png")
+        (tmp_path / "images").mkdir()
+        (tmp_path / "labels/a.png").rename(tmp_path / "images/a.png")
+        data = read_dataset(tmp_path)
+        assert (boxes(data), data.faults) == ([[[1, 2, 3, 4]]], ())
+        assert refused(tmp_path / "labels").endswith(
+            f"which leaves {tmp_path / 'labels'}, wanted a path inside the data set; put a.png beside a.json, or "
+            "point at the folder that holds both"
+        )
+
     def test_a_path_that_leaves(self, tmp_path):
         file = labelme(tmp_path, "a", imagePath="..\\..\\secret.png")
         assert refused(tmp_path).startswith(

@@ -1,5 +1,7 @@
 """What is written is read back the same, and what a format cannot hold is said."""
 
+import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -328,3 +330,42 @@ def test_nothing_to_convert_names_the_first_fault(tmp_path):
         "the data set that is read"
     )
     assert not (tmp_path / "out").exists()
+
+
+def test_places_that_cannot_be_written(tmp_path, monkeypatch):
+    contents = contents_of(tmp_path, {None: [[]]}, ())
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("folder")
+    (tmp_path / "gone").symlink_to("nowhere")
+    monkeypatch.chdir(tmp_path / "folder")
+    taken = "found something that is already there, wanted a new or empty folder; choose another one"
+    unlike = "wanted a new folder that can be written; choose another one"
+    for out, message in (
+        (Path(), "found the folder that you are in, wanted a new folder; name one that does not exist"),
+        (tmp_path / "link", "found a link to folder, wanted a new or empty folder; name the folder itself"),
+        (tmp_path / "gone", "found a link to nowhere, wanted a new or empty folder; name the folder itself"),
+        (tmp_path / "file", taken),
+        (Path(os.devnull), taken),
+        (tmp_path / "file" / "out", f"found file exists, {unlike}"),
+    ):
+        with pytest.raises(InputError) as caught:
+            write_dataset(out, "coco", contents)
+        assert str(caught.value) == f"{out}: {message}"
+    assert list((tmp_path / "folder").iterdir()) == []
+    assert {path.name for path in tmp_path.iterdir()} == {"folder", "file", "link", "gone", "None_0.png"}
+
+
+def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
+    def full(*_args):
+        raise OSError(28, "No space left on device")
+
+    contents = contents_of(tmp_path, {None: [[]]}, ())
+    monkeypatch.setattr(shutil, "copy2", full)
+    with pytest.raises(InputError) as caught:
+        write_dataset(tmp_path / "out", "csv", contents)
+    assert str(caught.value) == (
+        f"{tmp_path / 'None_0.png'}: found a file that cannot be copied (no space left on device), wanted a copy "
+        f"in {tmp_path}; look at the file and at the room on the disk"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["None_0.png"]

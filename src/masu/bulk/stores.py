@@ -6,9 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
-from uuid import uuid4
 
-from masu.atomic import put_in_place, write_part
+from masu.atomic import write_whole
 from masu.bulk.remote import is_url, open_filesystem, store_errors
 from masu.errors import InputError
 
@@ -58,9 +57,7 @@ class LocalFolder:
             os.makedirs(self.path, exist_ok=True)
         except OSError as error:
             raise _unwritable(self.path, error) from None
-        # a name of its own: a worker of a job that was killed may still be at the same part
-        half = write_part(Path(self.path, f".{name}-{uuid4().hex}"), [content])
-        put_in_place(half, Path(self.path, name))
+        write_whole(Path(self.path, name), [content])
 
     def sweep(self) -> None:
         """See :class:`Store`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -27,6 +28,7 @@ from masu.data.reading import (
 )
 from masu.errors import InputError, bad_input, listed
 
+_WHOLE = re.compile("0|[1-9][0-9]{0,17}")
 _FIX = "correct the file or export it again"
 _KINDS = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
 
@@ -98,12 +100,21 @@ class _Page:
             raise BadEntryError(found, wanted)
         return value
 
+    def _id(self, entry: dict[str, Any], key: str, kinds: tuple[type, ...]) -> Any:
+        """An id; ``"7"`` and ``7.0`` are 7, as tables and other languages write it."""
+        value = entry.get(key)
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
+        if isinstance(value, str) and _WHOLE.fullmatch(value):
+            return int(value)
+        return self._required(entry, key, kinds)
+
     def _categories(self, entries: list[dict[str, Any]]) -> dict[int, str]:
         categories: dict[int, str] = {}
         for number, entry in enumerate(entries, start=1):
             where = f"category {number} of the list"
             try:
-                key = self._required(entry, "id", (int,))
+                key = self._id(entry, "id", (int,))
                 where = f"category id {key}"
                 name = as_text(str(self._required(entry, "name", (str, int))))
             except BadEntryError as error:
@@ -119,7 +130,7 @@ class _Page:
         for number, entry in enumerate(self.images, start=1):
             where = f"image {number} of the list"
             try:
-                key = self._required(entry, "id", (int, str))
+                key = self._id(entry, "id", (int, str))
                 where = f"image id {key}"
                 self._required(entry, "file_name", (str,))
                 if key in entries:
@@ -132,8 +143,8 @@ class _Page:
         for number, entry in enumerate(self.annotations, start=1):
             where = f"annotation id {entry['id']}" if "id" in entry else f"annotation {number} of the list"
             try:
-                image = self._required(entry, "image_id", (int, str))
-                category = self._required(entry, "category_id", (int,))
+                image = self._id(entry, "image_id", (int, str))
+                category = self._id(entry, "category_id", (int,))
                 box = self._box(entry)
             except BadEntryError as error:
                 faults.append(error.fault(self.file, where))

@@ -21,10 +21,11 @@ from masu.data.reading import (
     as_pixels,
     as_text,
     joined,
+    leaves,
     load_json,
-    refuse_leaving,
     split_order,
 )
+from masu.errors import bad_input
 
 MOST_BYTES = 64_000_000
 """Size of a file; LabelMe may write the picture into it."""
@@ -33,14 +34,16 @@ _FEWEST_POINTS = {"rectangle": 2, "circle": 2, "polygon": 3, "mask": 2, "rotatio
 
 
 def find(path: Path) -> Source | None:
-    """The LabelMe files of a folder, or of its folders ``train``, ``val`` and ``test``."""
+    """The LabelMe files of a folder, of its ``train``, ``val`` and ``test``, or of any folder in it."""
     if not path.is_dir():
         return None
     splits = {name: path / name for name in USUAL_SPLITS if (path / name).is_dir() and _files(path / name)}
     if splits:
         every = tuple(file for folder in splits.values() for file in _files(folder))
         return Source(path, {name: splits[name] for name in split_order(splits)}, every)
-    files = _files(path)
+    files = _files(path) or tuple(
+        file for folder in sorted(path.iterdir()) if folder.is_dir() for file in _files(folder)
+    )
     return Source(path, {}, files) if files else None
 
 
@@ -117,14 +120,24 @@ class _Page:
         self.objects.append(Marked(where, box, name, False))
 
     def image(self, root: Path) -> Path | None:
-        """The picture: ``imagePath`` beside the file, else one with the file's stem."""
+        """The picture: ``imagePath``, its last part beside the file, else one with the file's stem.
+
+        Raises:
+            InputError: an ``imagePath`` outside of the data set, such as one of another machine, without a
+                picture of its name beside the file.
+        """
         assert self.content is not None
         path = self.content.get("imagePath")
         if isinstance(path, str) and path:
-            refuse_leaving(path, self.file, "imagePath", root)
-            for name in (path.replace("\\", "/"), PureWindowsPath(path).name):
+            last = PureWindowsPath(path).name
+            outside = leaves(path, self.file, root)
+            for name in (last,) if outside else (path.replace("\\", "/"), last):
                 if (self.file.parent / name).is_file():
                     return self.file.parent / name
+            if outside:
+                fix = f"put {last} beside {self.file.name}, or point at the folder that holds both"
+                found = f"the file name {path!r}, which leaves {root}"
+                raise bad_input(f"{self.file}, imagePath", found, "a path inside the data set", fix)
         images = sorted(self.file.parent.glob(f"{_escaped(self.file.stem)}.*"))
         return next((image for image in images if image.suffix.lower() in IMAGE_SUFFIXES), None)
 

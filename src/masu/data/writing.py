@@ -47,33 +47,48 @@ def write_dataset(out: Path, form: str, parts: Parts, strays: Sequence[Path] = (
         One sentence for each thing that the format cannot hold, or holds in another way, with its count.
 
     Raises:
-        InputError: for an unknown format, an ``out`` that holds something, nothing to write, or names that
-            the format cannot hold such that they are read back.
+        InputError: for an unknown format, an ``out`` that holds something or cannot be written, nothing to
+            write, or names that the format cannot hold such that they are read back.
     """
     if form not in WRITERS:
         raise bad_input("--to", repr(form), f"one of {listed(WRITERS)}", "choose one of these")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise bad_input(out, "something that is already there", "a new or empty folder", "choose another one")
+    _refuse_place(out)
     if not any(contents.pictures for contents in parts.values()):
         first = next((f"; the first fault: {part.faults[0]}" for part in parts.values() if part.faults), "")
         raise bad_input(out, f"no image to write{first}", "at least one", "check the data set that is read")
-    out.absolute().parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=f".{out.name}-") as folder:
-        made = Path(folder) / "made"
-        made.mkdir()
-        said = _left_out(parts)
-        if None in parts and len(parts) > 1:
-            parts = _with_named_rest(parts, form, said)
-        try:
-            said += WRITERS[form](made, parts, strays)
-        except UnicodeEncodeError as error:
-            found = f"{error.object[error.start : error.end]!r}, which is not Unicode"
-            raise bad_input(out, found, "names that a text can hold", "rename the split or class") from None
-        refuse_unreadable(made, out, form, parts)
-        if out.exists():
-            out.rmdir()
-        os.replace(made, out)
+    try:
+        out.absolute().parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=f".{out.name}-") as folder:
+            made = Path(folder) / "made"
+            made.mkdir()
+            said = _left_out(parts)
+            if None in parts and len(parts) > 1:
+                parts = _with_named_rest(parts, form, said)
+            try:
+                said += WRITERS[form](made, parts, strays)
+            except UnicodeEncodeError as error:
+                found = f"{error.object[error.start : error.end]!r}, which is not Unicode"
+                raise bad_input(
+                    out, found, "names that a text can hold", "rename the split or class"
+                ) from None
+            refuse_unreadable(made, out, form, parts)
+            if out.exists():
+                out.rmdir()
+            os.replace(made, out)
+    except OSError as error:
+        found = (error.strerror or str(error)).lower()
+        raise bad_input(out, found, "a new folder that can be written", "choose another one") from None
     return said
+
+
+def _refuse_place(out: Path) -> None:
+    wanted, fix = "a new or empty folder", "choose another one"
+    if out.is_symlink():
+        raise bad_input(out, f"a link to {os.readlink(out)}", wanted, "name the folder itself")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise bad_input(out, "something that is already there", wanted, fix)
+    if out.exists() and out.samefile(Path.cwd()):
+        raise bad_input(out, "the folder that you are in", "a new folder", "name one that does not exist")
 
 
 def writable(contents: Contents, form: str) -> Contents:

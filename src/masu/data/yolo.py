@@ -202,7 +202,7 @@ def _names(source: Source) -> tuple[str, ...] | None:
     if names == []:
         return ()  # pictures without any object
     if isinstance(names, dict):
-        by_number = {int(k) if isinstance(k, str) and k.isdecimal() else k: name for k, name in names.items()}
+        by_number = {(int(k) if str(k).isdecimal() and len(str(k)) < 10 else k): names[k] for k in names}
         if set(by_number) == set(range(len(names))):
             names = [by_number[number] for number in range(len(names))]
     if not isinstance(names, list) or not names or not all(isinstance(n, str | int | float) for n in names):

@@ -11,6 +11,7 @@ from pathlib import Path
 import safetensors.torch
 import torch
 
+from masu.atomic import write_whole
 from masu.detectors.detector import Detector
 from masu.detectors.faster_rcnn import FasterRCNN
 from masu.detectors.retinanet import RetinaNet
@@ -32,7 +33,7 @@ def shipped(detector: Detector, path: Path) -> Path:
     tensors = {
         name: t.half().contiguous() for name, t in detector.state_dict().items() if name.startswith(heads)
     }
-    safetensors.torch.save_file(tensors, path)
+    write_whole(path, [safetensors.torch.save(tensors)])
     return path
 
 

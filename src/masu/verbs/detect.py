@@ -129,7 +129,8 @@ def detect(
             cannot be written, no image among the sources or none that can be read.
     """
     if format not in FORMATS:
-        raise InputError(f"format: found {format!r}, wanted one of {', '.join(FORMATS)}")
+        wanted = f"{', '.join(FORMATS)} or, with 'masu detect' and masu.bulk.job.detect_bulk, parquet"
+        raise InputError(f"format: found {format!r}, wanted one of {wanted}")
     check_threshold(threshold, detector.names)
     paths = find_images(sources)
     folder = None if out is None else Path(out)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from masu.atomic import not_written
+from masu.atomic import not_written, sweep
 from masu.errors import bad_input
 
 NAME = "lock"
@@ -20,7 +20,7 @@ _held: set[int] = set()
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Hold a folder for this process.
+    """Hold a folder for this process, without what a killed one left half written.
 
     The operating system lets go of the lock when the process ends, so a file that a killed process left
     holds nobody up. File systems that know no locks (some network ones) are used without.
@@ -34,6 +34,7 @@ def alone_in(folder: Path) -> Iterator[None]:
         file = _locked(path)
         os.ftruncate(file, 0)
         os.write(file, str(os.getpid()).encode())
+        sweep(folder)
     except OSError as error:
         raise not_written(path, error) from None
     _held.add(file)

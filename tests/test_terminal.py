@@ -1,0 +1,28 @@
+"""What strangers call their files and classes never reaches the terminal raw."""
+
+from pathlib import Path
+
+from masu.data.checks import Finding
+from masu.errors import visible
+from masu.terminal import TrainingDisplay, print_findings, print_metrics
+from masu.verbs.check import CheckReport
+
+EVIL = "do\x1b[31mg\x00\x07\x9b\r"
+SHOWN = r"do\x1b[31mg\x00\x07\x9b\x0d"
+
+
+def test_visible_leaves_everything_else_as_it_is():
+    assert visible(EVIL) == SHOWN
+    assert visible("Größe 语\t[red]\n") == "Größe 语\t[red]\n"
+
+
+def test_control_characters_are_written_out_in_lines_and_tables(capsys):
+    finding = Finding("no-area", Path(EVIL), EVIL, EVIL)
+    print_findings(CheckReport(Path(EVIL), "coco", {EVIL: 1}, {EVIL: 1}, (EVIL,), (finding,), 0.0))
+    row = {"ap": 0.5, "ap50": 0.5, "ar100": 0.5, "objects": 1}
+    print_metrics({"images": 1, "objects": 1, "per_class": {EVIL: row}})
+    TrainingDisplay().report({"event": "fault", "fault": EVIL})
+    out, err = capsys.readouterr()
+    assert out.count(SHOWN) == 6
+    assert SHOWN in err
+    assert not any(letter in out + err for letter in "\x1b\x00\x07\x9b\r")
