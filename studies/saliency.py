@@ -14,6 +14,7 @@ import argparse
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -29,6 +30,7 @@ from masu.verbs.faithfulness import Scene, faithfulness, middle, scene
 
 THRESHOLD = 0.3
 OCCLUSIONS = (50, 200)
+FEWER = (4, 2, 1)
 
 Rows = dict[str, list[tuple[float, float, float]]]
 
@@ -53,12 +55,13 @@ def main() -> None:
             left.append(place.ends[1])
             maps = {"middle of the box": middle}
             maps["gradient"] = lambda p: by_gradient(detector, p)[0]
+            for passes in FEWER:
+                maps[f"gradient, {passes} passes"] = lambda p, n=passes: _gradient(p, n)
             for masks in OCCLUSIONS:
                 maps[f"occlusion, {masks} masks"] = lambda p, n=masks: _occlusion(p, n)
             _add(of_score, place, maps)
             answer = evidence(detector.folded(), image, place.box, place.label)[1]
-            boxed = _Boxed(place.detector, place.image, place.blank, place.window, place.box, place.label)
-            object.__setattr__(boxed, "answer", answer)
+            boxed = _Boxed(detector, image, place.blank, place.window, place.box, place.label, answer)
             maps = {"middle of the box": middle}
             maps["gradient of the score"] = lambda p: by_gradient(detector, p)[0]
             maps["gradient of the box"] = lambda p: by_gradient(detector, p, answers=2)[1]
@@ -69,6 +72,7 @@ def main() -> None:
     _print(of_box)
 
 
+@dataclass(frozen=True, eq=False)
 class _Boxed(Scene):
     """A scene whose score is how well the network's box fits the detection's."""
 
@@ -99,6 +103,14 @@ def _print(rows: Rows) -> None:
             f"| {name} | {deletion:.3f} | {insertion:.3f} | {insertion - deletion:.3f} | "
             f"{int(better)} of {len(of)} | {seconds:.2f} s |"
         )
+
+
+def _gradient(place: Scene, passes: int) -> Tensor:
+    usual, attribution.GRADIENTS = attribution.GRADIENTS, passes
+    try:
+        return by_gradient(place.detector, place)[0]
+    finally:
+        attribution.GRADIENTS = usual
 
 
 def _occlusion(place: Scene, masks: int) -> Tensor:

@@ -30,7 +30,7 @@ from masu.verbs.exported import ExportedDetector
 from masu.verbs.faithfulness import scene
 from masu.verbs.funnel import funnel
 from tests.detectors.test_detectors import SMALL_RETINANET, SMALL_RPN
-from tests.networks import bright_cells, spread
+from tests.networks import bright_cells, shifted_cells, spread
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 MARKUP = '</script><b onclick="alert(1)">&amp;'
@@ -141,7 +141,8 @@ def test_the_maps_of_a_page_by_hand(tmp_path):
     assert report.maps == report.detections == 1
     assert photo["tables"][0]["box"][photo["tables"][0]["kept"][0]] == [16, 8, 32, 24]
     (of_box,) = photo["maps"]
-    assert (of_box["left"], of_box["box"]) == (0, None)  # the box is the anchor, whatever the pixels
+    assert of_box["box"] is None  # the box is the anchor, whatever the pixels
+    assert (of_box["left"], of_box["elsewhere"]) == (0, False)
     assert of_box["score"]["window"] == [8, 0, 40, 32]
     alpha = picture_of(of_box["score"]["picture"])[..., 3]
     assert alpha.shape == (32, 32)
@@ -150,6 +151,17 @@ def test_the_maps_of_a_page_by_hand(tmp_path):
     assert [side.tolist() for side in np.nonzero(alpha)] == [
         side.tolist() for side in np.nonzero(np.pad(alpha[12:28, 12:28], ((12, 4), (12, 4))))
     ]  # the cell, and 4 px of blur
+
+
+def test_a_page_tells_where_a_map_says_little(tmp_path, monkeypatch):
+    monkeypatch.setattr(explain_maps, "MOST_MAPS", 1)
+    image = np.zeros((48, 64, 3), dtype=np.uint8)
+    image[40:48, 56:64, 0] = 255  # lower right, which the best box, the first of equal ones, is far from
+    Image.fromarray(image).save(tmp_path / "cell.png")
+    detector = shifted_cells((48, 64))
+    report = explain(detector, tmp_path / "cell.png", tmp_path / "page.html", saliency=True)
+    (of_box,) = data_of(report.page)["photographs"][0]["maps"]
+    assert of_box == {"score": None, "box": None, "left": 0.982, "elsewhere": True}  # the sigmoid of 4
 
 
 def test_maps_are_few_small_and_only_made_when_asked_for(detector, coins, tmp_path, monkeypatch):

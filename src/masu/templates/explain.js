@@ -116,7 +116,7 @@ function draw() {
   picture.replaceChildren(shape("image", { class: laid ? "grey" : "", href: photo.picture, width: photo.width, height: photo.height }));
   picture.setAttribute("aria-label", `${photo.name}, stage ${shown.name}${laid ? `, with the map of the chosen box's ${MAPS[map]}` : ""}`);
   $("level-label").hidden = !shown.level;
-  $("best-label").hidden = !shown.rows;
+  $("best-label").hidden = !shown.rows?.length;
   if (shown.level) {
     const level = photo.levels[$("level").value];
     const [h, w] = photo.canvas;
@@ -159,9 +159,10 @@ function sayMap(shown) {
   const maps = mapOf(chosen), made = photo.maps.length;
   $("opacity-said").textContent = `${$("opacity").value} %`;
   $("map-said").textContent = shown.level ? "No map over the scores of a level."
+    : !made ? "There is no final box."
     : !maps ? `Choose one of the ${made < last().kept.length ? `best ${made} ` : ""}final boxes to see what it rests on.`
     : map !== "off" && !maps[map] ? `No pixel of the window speaks for the ${MAPS[map]}.`
-    : `With the window painted over, ${maps.left ? `a score of ${percent(maps.left)} is left` : "nothing is found"} on this box.`;
+    : `With the window painted over, ${maps.left ? `a score of ${percent(maps.left)} is left` : "nothing is found"} on this box${maps.elsewhere ? ": what it rests on lies elsewhere, and the map says little" : ""}.`;
 }
 
 /* ---- following a box back ---- */

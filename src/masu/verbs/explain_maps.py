@@ -16,6 +16,7 @@ from masu.verbs.attribution import by_gradient
 from masu.verbs.explain_page import embedded
 from masu.verbs.faithfulness import scene
 from masu.verbs.heat import stain
+from masu.verbs.saliency import LEFT_OVER
 
 MOST_MAPS = 20
 """Final boxes of a photograph that get maps: the best."""
@@ -38,7 +39,7 @@ def maps(
     Returns:
         Per box, best first: ``score`` and ``box``, each with its ``window`` in pixels of the network's input
         and the ``picture`` to lay over it, None where no pixel speaks for the answer; ``left``, the score of
-        what is found on the box with the window wiped out.
+        what is found on the box with the window wiped out; ``elsewhere``, that this is most of the score.
     """
     image = pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels
     found, made = traced.detections, []
@@ -47,11 +48,13 @@ def maps(
         place = scene(detector, image, found.boxes[k], int(found.labels[k]))
         of_score, of_box = by_gradient(detector, place, answers=2)
         window = resize(torch.tensor([place.window]), traced.original_size, traced.size)[0]
+        left = place.score([place.blank])[0]
         made.append(
             {
                 "score": _map(of_score, window),
                 "box": _map(of_box, window),
-                "left": round(place.score([place.blank])[0], 3),
+                "left": round(left, 3),
+                "elsewhere": left > LEFT_OVER * float(found.scores[k]),
             }
         )
         if progress is not None:
