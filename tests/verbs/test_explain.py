@@ -270,6 +270,12 @@ choices[0].click(); report.on = laid() !== null;
 document.querySelectorAll("#finals button")[2].click(); report.beyond = [laid(), $("map-said").textContent];
 document.querySelectorAll("#finals button")[0].click();
 report.pressed = document.querySelectorAll("#finals [aria-pressed=true]").length;
+for (const button of document.querySelectorAll("#finals button")) {
+  button.click();
+  const next = document.querySelector("#detail .jump");
+  if (next) { next.focus(); next.click(); break; }
+}
+report.focus = document.activeElement.id;
 press("Escape");
 report.gone = laid();
 report.escaped = text();
@@ -307,6 +313,7 @@ if CHROMIUM:
         assert (report["box"], report["opacity"], report["off"], report["on"]) == (True, "0.4", None, True)
         assert report["beyond"] == [None, "Choose one of the best 2 final boxes to see what it rests on."]
         assert report["gone"] is None
+        assert report["focus"] == "detail"  # the button that was followed is gone with what it stood beside
         assert report["escaped"].startswith("Nothing chosen")
         assert report["object"].startswith("Object 0: coin")
         assert report["injected"] == 0  # the class that is markup has become text

@@ -218,7 +218,7 @@ function chainMarks() {
 }
 
 function jump(words, target) {
-  return element("button", { type: "button", class: "jump", onclick: () => choose(target) }, words);
+  return element("button", { type: "button", class: "jump", onclick: () => { choose(target); $("detail").focus(); } }, words);
 }
 
 function step(kind, title, ...content) {
@@ -323,7 +323,7 @@ function show(i) {
   $("said").replaceChildren(element("b", {}, `${listed[i].name}.`), ` ${listed[i].said}`);
   $("stage").value = i;
   $("stage").setAttribute("aria-valuetext", `${i + 1} of ${listed.length}: ${listed[i].name}`);
-  [...$("ticks").children].forEach((tick, j) => tick.classList.toggle("current", i === j));
+  [...$("ticks").children].forEach((tick, j) => (i === j ? tick.setAttribute("aria-current", "step") : tick.removeAttribute("aria-current")));
   if (rows) {
     $("best").max = Math.max(rows.length, 1);
     $("best").value = listed[view].final ? rows.filter((r) => last().score[r] >= 0.5).length || Math.min(rows.length, 20) : Math.min(rows.length, 50);
