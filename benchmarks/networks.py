@@ -82,15 +82,20 @@ def both(*pairs: Pair) -> Pair:
     return Pair(lambda: [p.masu() for p in pairs], lambda: [p.reference() for p in pairs], check)  # type: ignore[misc]
 
 
-def training(name: str, check: bool = True) -> Pair:
-    """One step of SGD on two images of 480 × 640 with ten objects each, as many pixels to the network."""
-    nms.compiled()
-    model, detector = pretrained_like(name, min_size=480, max_size=640)
+def labelled_photographs() -> tuple[list[Tensor], list[Target]]:
+    """Two images of 480 × 640 with ten objects each, of six classes."""
     images = [torch.nn.functional.interpolate(p[None], (480, 640))[0] for p in photographs()[:2]]
     g = torch.Generator().manual_seed(0)
     corner = torch.rand(2, 10, 2, generator=g) * 380
     boxes = torch.cat([corner, corner + 20 + torch.rand(2, 10, 2, generator=g) * 80], dim=2)
-    labelled = [Target(b, torch.arange(10) % 6) for b in boxes]
+    return images, [Target(b, torch.arange(10) % 6) for b in boxes]
+
+
+def training(name: str, check: bool = True) -> Pair:
+    """One step of SGD on two images of 480 × 640 with ten objects each, as many pixels to the network."""
+    nms.compiled()
+    model, detector = pretrained_like(name, min_size=480, max_size=640)
+    images, labelled = labelled_photographs()
     as_theirs = [{"boxes": t.boxes, "labels": t.labels + 1} for t in labelled]
     if check:
         losses, _ = compare_training(model, detector, images, labelled)

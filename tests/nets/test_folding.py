@@ -7,7 +7,7 @@ from torch.testing import assert_close
 
 from masu.nets.backbones import BACKBONES
 from masu.nets.conv import Conv3x3
-from masu.nets.folding import fold_norms, join_norms, share_weights
+from masu.nets.folding import _folded, fold_norms, join_norms, share_weights
 from masu.nets.norm import FrozenNorm, freeze_norms
 
 
@@ -127,3 +127,23 @@ def test_folding_leaves_the_original_alone():
     fold_norms(folded, torch.zeros(1, 2, 4, 4))
     assert net[0].bias is None
     assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
+
+
+def test_joined_norms_under_autocast():
+    """Weights are scaled in single precision, then rounded: the map is off by rounding, gradients are float32."""
+    joined = nn.Sequential(Conv3x3(16, 32), FrozenNorm(randomise(nn.BatchNorm2d(32)))).float()
+    plain = copy.deepcopy(joined)
+    x = torch.randn(2, 16, 24, 24)
+    join_norms(joined, x)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = joined(x)
+        folded = nn.functional.conv2d(x, *_folded(plain[0].weight, plain[0].bias, plain[1]), padding=1)
+    assert found.dtype == torch.bfloat16
+    assert torch.equal(found, folded)
+    wanted = plain(x)
+    assert_close(found.float(), wanted, rtol=0, atol=2**-6 * wanted.abs().max().item())
+    found.float().square().sum().backward()
+    wanted.square().sum().backward()
+    for p, q in zip(joined.parameters(), plain.parameters(), strict=True):
+        assert p.grad.dtype == torch.float32
+        assert_close(p.grad, q.grad, rtol=0, atol=2**-6 * q.grad.abs().max().item())

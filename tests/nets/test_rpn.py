@@ -129,3 +129,34 @@ def test_the_gradient_is_equal_to_the_bit_every_time():
         loss = objectness.flatten()[rows].square().sum() + deltas.reshape(-1, 4)[rows].square().sum()
         runs.append(torch.autograd.grad(loss, [leaf, *head.parameters()]))
     assert all(torch.equal(a, b) for run in runs[1:] for a, b in zip(run, runs[0], strict=True))
+
+
+@pytest.mark.parametrize("most", [0, 4096])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_under_autocast_the_gradient_is_in_single_precision(most, dtype, monkeypatch):
+    """That of the same rounded map; only the map's own is rounded once more."""
+    monkeypatch.setattr("masu.nets.rpn.MOST_CELLS", most)
+    torch.manual_seed(0)
+    head = RPNHead(6, 3)
+    for p in head.parameters():
+        nn.init.normal_(p)
+    half = torch.randn(2, 6, 9, 12).to(dtype).requires_grad_()
+    single = half.detach().float().requires_grad_()
+    with torch.autocast("cpu", dtype):
+        found = head._level(half)
+    hidden = head.convs[0](single).relu()
+    wanted = head.objectness(hidden), head.deltas(hidden)
+    upstream = [(torch.randn(f.shape) * (torch.rand(f.shape) < 0.1)).to(dtype) for f in found]
+    for a, b in zip(found, wanted, strict=True):
+        assert a.dtype == dtype
+        assert_close(a.float(), b, rtol=0, atol=2**-6 * b.abs().max().item())
+    theirs = torch.autograd.grad(wanted, [single, *head.parameters()], [u.float() for u in upstream])
+    leaves = [half, *head.parameters()]
+    outside = torch.autograd.grad(found, leaves, upstream, retain_graph=True)
+    with torch.autocast("cpu", dtype):
+        inside = torch.autograd.grad(found, leaves, upstream)
+    assert [g.dtype for g in outside] == [leaf.dtype for leaf in leaves]
+    assert all(torch.equal(a, b) for a, b in zip(outside, inside, strict=True))
+    assert_close(outside[0].float(), theirs[0], rtol=2**-7, atol=1e-4)
+    for a, b in zip(outside[1:], theirs[1:], strict=True):
+        assert_close(a, b, rtol=1e-4, atol=1e-4)

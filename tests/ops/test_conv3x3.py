@@ -125,3 +125,18 @@ def test_small_and_narrow_maps_are_computed_directly():
     assert not pays(x[:, :64], weight[:64, :64])
     assert pays(x[:, :64], weight[:64, :64].requires_grad_())
     assert not pays(x.to(torch.bfloat16), weight.to(torch.bfloat16))
+
+
+def test_under_autocast_it_is_the_direct_convolution():
+    """Also of a map in single precision, where Winograd's sums of large terms would be rounded to half."""
+    x, weight, bias = (t.requires_grad_() for t in case(1, 128, 128, 32, 32, torch.float32))
+    assert pays(x, weight)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not pays(x, weight)
+        found, wanted = conv3x3(x, weight, bias), F.conv2d(x, weight, bias, padding=1)
+    assert found.dtype == torch.bfloat16
+    assert torch.equal(found, wanted)
+    ours, theirs = (torch.autograd.grad(y.float().sum(), (x, weight, bias)) for y in (found, wanted))
+    for a, b in zip(ours, theirs, strict=True):
+        assert a.dtype == torch.float32
+        assert torch.equal(a, b)

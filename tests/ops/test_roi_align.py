@@ -188,3 +188,33 @@ def test_levels_with_a_gradient_or_a_gap_are_copied():
     theirs = torch.autograd.grad(pool(maps, boxes, image).sum(), maps)
     for a, b in zip(ours, theirs, strict=True):
         assert_close(a, b, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_the_single_one_rounded_once(dtype):
+    """Of the same rounded maps, there and back, to the bit."""
+    halves, (boxes, image) = feature_maps(dtype), rois(torch.float32)
+    singles = [m.detach().float().requires_grad_() for m in halves]
+    found, wanted = pool(halves, boxes, image), pool(singles, boxes, image)
+    assert found.dtype == dtype
+    assert torch.equal(found, wanted.to(dtype))
+    upstream = torch.randn(found.shape, generator=torch.Generator().manual_seed(2)).to(dtype)
+    ours = torch.autograd.grad(found, halves, upstream)
+    theirs = torch.autograd.grad(wanted, singles, upstream.float())
+    for a, b in zip(ours, theirs, strict=True):
+        assert torch.equal(a, b.to(dtype))
+    assert torch.equal(pool([m.detach() for m in halves], boxes, image), found)
+
+
+def test_half_precision_is_torchvisions_under_autocast():
+    """Both sum in single precision; what is rounded up here may be rounded down there, 2⁻⁷ of it."""
+    maps, (boxes, image) = feature_maps(torch.bfloat16), rois(torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        found, wanted = pool(maps, boxes, image), reference(maps, boxes, image)
+    assert found.dtype == wanted.dtype == torch.bfloat16
+    assert_close(found, wanted, rtol=2**-7, atol=1e-4)
+    upstream = torch.randn(found.shape, generator=torch.Generator().manual_seed(2)).bfloat16()
+    ours = torch.autograd.grad(found, maps, upstream)
+    theirs = torch.autograd.grad(wanted, maps, upstream)
+    for a, b in zip(ours, theirs, strict=True):
+        assert_close(a, b, rtol=2**-7, atol=1e-4)

@@ -78,6 +78,7 @@ def test_what_the_architecture_decides():
         ({"time_budget": math.inf}, "--time-budget: found inf, wanted a number above 0"),
         ({"optimizer": "lion"}, "--optimizer: found 'lion', wanted sgd or adamw"),
         ({"schedule": "step"}, "--schedule: found 'step', wanted cosine or one-cycle or constant"),
+        ({"precision": "tf32"}, "--precision: found 'tf32', wanted fp32 or bf16 or fp16"),
         ({"anchors": "all"}, "--anchors: found 'all', wanted model or auto"),
         ({"box_loss": "iou"}, "--box-loss: found 'iou', wanted one of smooth_l1, l1, l2, giou"),
         (

@@ -13,6 +13,7 @@ import masu
 from masu.detectors.retinanet import RetinaNet
 from masu.errors import InputError
 from masu.verbs import run_state
+from masu.verbs.precision import loss_scaler
 from masu.verbs.recipe import TrainSettings
 from masu.verbs.run_lock import alone_in
 from masu.verbs.train import train
@@ -226,7 +227,8 @@ def test_a_resumed_run_keeps_no_replaced_file_open(parts, tmp_path):
     train(*parts, SETTINGS, out)
     detector = masu.load(out / "last.safetensors")
     optimizer = torch.optim.SGD(detector.parameters(), lr=0.1)
-    file = run_state.RunFile(out, 0, detector, detector, optimizer, {})
+    scaler = loss_scaler("fp32", torch.device("cpu"))
+    file = run_state.RunFile(out, 0, detector, detector, optimizer, scaler, {})
     found = file.checkpoint.read(print)
     assert found.tensors.keys() == tensors_of(out / "resume.safetensors").keys()
     maps = Path("/proc/self/maps")

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 @click.option("--box-loss", help="smooth_l1, l1, l2 or giou. Default: the architecture's.")
 @click.option("--epochs", type=int, help="Passes over the training images. Default: 20, or --time-budget.")
 @click.option("--time-budget", help="Training time such as 90s, 10m, 1h; the schedule is fitted to it.")
+@click.option("--precision", default="fp32", show_default=True, help="Of the networks: fp32, bf16 or fp16.")
 @click.option("--accumulate", type=int, default=1, show_default=True, help="Parts of a batch, saves memory.")
 @click.option("--patience", type=int, help="Stop after so many evaluations without a better AP.")
 @click.option(
@@ -77,6 +78,7 @@ def train(
     box_loss: str | None,
     epochs: int | None,
     time_budget: str | None,
+    precision: Any,
     accumulate: int,
     patience: int | None,
     batch_size: int,
@@ -122,6 +124,7 @@ def train(
         image_size=image_size,
         epochs=epochs,
         time_budget=None if time_budget is None else seconds(time_budget),
+        precision=precision,
         accumulate=accumulate,
         patience=patience,
         batch_size=batch_size,

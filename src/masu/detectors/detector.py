@@ -27,6 +27,8 @@ ImageSource = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any] | Tens
 class Detector(nn.Module):
     """Base of the detectors.
 
+    Under ``torch.autocast`` the networks compute in its type; boxes, scores and losses stay float32.
+
     Attributes:
         names: class names; class id ``i`` is ``names[i]``.
         kind: ``"detector"``, or ``"proposals"`` for boxes without classes.

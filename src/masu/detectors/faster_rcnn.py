@@ -168,7 +168,7 @@ class FasterRCNN(Detector):
         level = assign_levels(boxes, rois.strides, rois.canonical_size, rois.canonical_level)
         pooled = roi_align(levels, boxes, image, level, rois.strides, rois.cells)
         logits, deltas = self.predictor(self.box_head(pooled))
-        return logits, deltas
+        return logits.to(boxes), deltas.to(boxes)
 
     def _sample_rois(
         self, proposals: Proposals, targets: Sequence[Target], generator: torch.Generator | None

@@ -28,7 +28,7 @@ class Raw:
 
     Attributes:
         images: the batch as the network saw it.
-        features: per level ``(N, C, H_l, W_l)``.
+        features: per level ``(N, C, H_l, W_l)``; under ``torch.autocast`` of its type, and nothing else is.
         logits: of objectness ``(N, R)`` from an RPN, of classes ``(N, R, K)`` from a one-stage detector;
             ``R = ΣH_l·W_l·A`` anchors, level by level.
         deltas: ``(N, R, 4)`` dx, dy, dw, dh of each anchor.

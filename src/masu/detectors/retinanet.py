@@ -85,7 +85,7 @@ class RetinaNet(PyramidDetector):
         batch, features = self.features(images, policy)
         logits, deltas = self.head(features)
         anchors, levels = self.anchors_of(batch, features)
-        return Raw(batch, tuple(features), logits, deltas, anchors, levels)
+        return Raw(batch, tuple(features), logits.to(anchors), deltas.to(anchors), anchors, levels)
 
     def losses(
         self, raw: Raw, targets: Sequence[Target], generator: torch.Generator | None = None

@@ -50,7 +50,7 @@ class RPN(PyramidDetector):
         batch, features = self.features(images, policy)
         objectness, deltas = self.head(features)
         anchors, levels = self.anchors_of(batch, features)
-        return Raw(batch, tuple(features), objectness, deltas, anchors, levels)
+        return Raw(batch, tuple(features), objectness.to(anchors), deltas.to(anchors), anchors, levels)
 
     def losses(
         self, raw: Raw, targets: Sequence[Target], generator: torch.Generator | None = None

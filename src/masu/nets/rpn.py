@@ -59,7 +59,8 @@ class _SparseGradient(torch.autograd.Function):
 
     The loss samples 256 anchors of an image among hundreds of thousands, so that almost all of the incoming
     gradient is zero: instead of two dense convolutions the backward pass is a small matrix product over the
-    3×3 patches around those cells. The hidden map need not be kept.
+    3×3 patches around those cells. The hidden map need not be kept. Under autocast the backward pass, which
+    sums over patches that overlap, is in single precision.
     """
 
     @staticmethod
@@ -73,11 +74,14 @@ class _SparseGradient(torch.autograd.Function):
         touched = (grads[0] != 0).any(dim=1) | (grads[1] != 0).any(dim=1)  # (N, H, W)
         cells = torch.where(touched)
         few = len(cells[0]) <= MOST_CELLS
-        with torch.enable_grad():
-            tracked = [tensor.detach().requires_grad_() for tensor in (x, *layers)]
-            outputs = _at_cells(cells, *tracked) if few else _dense(*tracked)
         wanted = tuple(grad.permute(0, 2, 3, 1)[cells] for grad in grads) if few else grads
-        return torch.autograd.grad(outputs, tracked, wanted)
+        kind = torch.promote_types(x.dtype, torch.float32)
+        with torch.autocast(x.device.type, enabled=False):
+            with torch.enable_grad():
+                tracked = [tensor.detach().to(kind).requires_grad_() for tensor in (x, *layers)]
+                outputs = _at_cells(cells, *tracked) if few else _dense(*tracked)
+            found = torch.autograd.grad(outputs, tracked, [grad.to(kind) for grad in wanted])
+        return tuple(grad.to(given.dtype) for grad, given in zip(found, (x, *layers), strict=True))
 
 
 def _dense(x: Tensor, *layers: Tensor) -> tuple[Tensor, Tensor]:

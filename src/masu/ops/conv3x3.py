@@ -70,13 +70,14 @@ def conv3x3(x: Tensor, weight: Tensor, bias: Tensor | None = None, out: Tensor |
 
 
 def pays(x: Tensor, weight: Tensor) -> bool:
-    """Whether :func:`winograd` is faster than the direct convolution."""
+    """Whether :func:`winograd` is faster than the direct convolution; in half precision it is inexact."""
     if torch.compiler.is_exporting():
         return False
     images, channels, height, width = x.shape
     training = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
     return (
         x.device.type == "cpu"
+        and not torch.is_autocast_enabled("cpu")
         and x.dtype == weight.dtype
         and x.dtype in (torch.float32, torch.float64)
         and min(channels, weight.shape[0]) >= (MIN_CHANNELS_TRAINING if training else MIN_CHANNELS)

@@ -131,14 +131,17 @@ def roi_align(
         output_size: cells per side of the result.
 
     Returns:
-        ``(R, C, output_size, output_size)``, channels-last in memory. Equal to torchvision's ``roi_align``
-        with ``sampling_ratio=2, aligned=False``.
+        ``(R, C, output_size, output_size)`` of the features' type, channels-last in memory. Equal to
+        torchvision's ``roi_align`` with ``sampling_ratio=2, aligned=False``. Half precision is summed in
+        single, there and back.
     """
     device, channels, cells = boxes.device, features[0].shape[1], output_size
+    summed = torch.promote_types(features[0].dtype, torch.float32)
+    boxes = boxes.to(summed)
     shapes = torch.tensor([f.shape[-2:] for f in features], device=device)  # (L, 2) rows, columns
     images = features[0].shape[0]
     bases = F.pad((shapes.prod(dim=1) * images).cumsum(0), (1, 0))[:-1]
-    table = _table(features)
+    table = _table(features).to(summed)
 
     scaled = boxes / torch.tensor(strides, device=device, dtype=boxes.dtype)[level][:, None]
     sides = (scaled[:, 2:] - scaled[:, :2]).clamp(min=1)
@@ -151,4 +154,4 @@ def roi_align(
     weight = weight_y[:, :, None, :, None] * weight_x[:, None, :, None, :]
     per_cell = (2 * SAMPLES) ** 2
     pooled: Tensor = _RowSum.apply(table, index.reshape(-1, per_cell), weight.reshape(-1, per_cell))
-    return pooled.reshape(-1, cells, cells, channels).permute(0, 3, 1, 2)
+    return pooled.to(features[0].dtype).reshape(-1, cells, cells, channels).permute(0, 3, 1, 2)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from masu.data.loader import Batch, cut
 from masu.detectors.detector import Detector
 from masu.records import Target
+from masu.verbs.precision import networks_in
 from masu.verbs.processes import Processes
 from masu.verbs.recipe import TrainSettings, step_policy
 
@@ -20,8 +21,9 @@ def gradients(
     number: int,
     done: float,
     processes: Processes,
+    scaler: torch.amp.GradScaler,
 ) -> dict[str, Tensor]:
-    """Leave the gradient of the mean loss of a batch in the parameters.
+    """Leave the gradient of the mean loss of a batch in the parameters, times the scaler's scale.
 
     Args:
         detector: in training.
@@ -31,6 +33,7 @@ def gradients(
         number: of the step; with the seed it decides what is drawn.
         done: share of the training before the step.
         processes: that make the step together; all are left with the same gradient.
+        scaler: of the losses whose gradient is taken; those returned are as they are.
 
     Returns:
         The terms of that loss, the same in all processes.
@@ -46,8 +49,9 @@ def gradients(
         share = len(rows) / images
         seen = [batch.images[i].to(device) for i in rows] or [_blank(detector).to(device)]
         targets = [batch.targets[i] for i in rows] or [Target(torch.zeros(0, 4), torch.zeros(0))]
-        losses = detector.losses(detector(seen, policy), targets, generator)
-        torch.autograd.backward(torch.stack(list(losses.values())).sum() * share)
+        with networks_in(settings.precision, device):
+            losses = detector.losses(detector(seen, policy), targets, generator)
+        torch.autograd.backward(scaler.scale(torch.stack(list(losses.values())).sum() * share))
         for name, value in losses.items():
             terms[name] = terms.get(name, torch.zeros_like(value)) + value.detach() * share
 

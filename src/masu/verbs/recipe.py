@@ -14,6 +14,7 @@ from masu.detectors.detector import Detector
 from masu.detectors.zoo import ARCHITECTURES, DEFAULT, SMALL
 from masu.errors import InputError
 from masu.ops.images import InputPolicy
+from masu.verbs.precision import Precision
 
 OptimizerName = Literal["sgd", "adamw"]
 Schedule = Literal["cosine", "one-cycle", "constant"]
@@ -51,6 +52,8 @@ class TrainSettings:
         epochs: passes over the training images; None: 20, or as many as the time budget allows.
         time_budget: seconds of training, evaluation not counted, to which the schedule is fitted.
         batch_size: images per step.
+        precision: what the networks compute in while training: ``"fp32"``, ``"bf16"`` or ``"fp16"``. Weights,
+            boxes, losses and evaluation are fp32 in any case.
         accumulate: parts into which a batch is cut to save memory; their gradients are added up.
         optimizer: ``"sgd"`` with momentum 0.9, or ``"adamw"``; None: the architecture's own.
         learning_rate: largest learning rate; None: the architecture's own.
@@ -84,6 +87,7 @@ class TrainSettings:
     epochs: int | None = None
     time_budget: float | None = None
     batch_size: int = 2
+    precision: Precision = "fp32"
     accumulate: int = 1
     optimizer: OptimizerName | None = None
     learning_rate: float | None = None
@@ -121,6 +125,7 @@ class TrainSettings:
             ("optimizer", OptimizerName),
             ("schedule", Schedule),
             ("anchors", Anchors),
+            ("precision", Precision),
             ("on_nonfinite", OnNonfinite),
         ):
             value = getattr(self, name)

@@ -34,11 +34,11 @@ class RunState:
         step: number of the next step in it.
         seconds: of training so far, evaluation not counted.
         learning_rate: of the last step.
-        images: seen in this epoch, those of skipped steps not counted.
+        images: seen in this epoch, those of steps without a finite loss or gradient not counted.
         sums: of the epoch's loss terms over these images.
         epoch_seconds: of training in this epoch.
         skipped: steps of this epoch that were left out.
-        skipped_in_a_row: steps left out since the last one that was not.
+        skipped_in_a_row: steps left out since the last one that was not, or that fp16 is to blame for.
         history: one row per finished epoch.
         best: the best score.
         best_epoch: where it was reached, from 1 as in the history; 0 before the first.
@@ -138,7 +138,7 @@ class RunState:
 
 
 class RunFile:
-    """``RUN/resume.safetensors``: detector, its average, optimizer and counters, all of the same step.
+    """``RUN/resume.safetensors``: detector, its average, optimizer, scaler, counters, all of the same step.
 
     Args:
         out: folder of the run.
@@ -146,6 +146,7 @@ class RunFile:
         detector: the one in training.
         judged: the averaged one, or the same.
         optimizer: of the detector.
+        scaler: of its losses.
         settings: of the run, as JSON has them; a resumed run must have the same but for :data:`MAY_CHANGE`.
         processes: that train together; only the first touches files.
     """
@@ -157,12 +158,13 @@ class RunFile:
         detector: Detector,
         judged: Detector,
         optimizer: torch.optim.Optimizer,
+        scaler: torch.amp.GradScaler,
         settings: dict[str, Any],
         processes: Processes = ALONE,
     ) -> None:
         self.out, self.processes = out, processes
         self.checkpoint = Checkpoint(out / "resume.safetensors", every)
-        self.detector, self.judged, self.optimizer = detector, judged, optimizer
+        self.detector, self.judged, self.optimizer, self.scaler = detector, judged, optimizer, scaler
         self.settings = json.loads(json.dumps(settings))
 
     def due(self) -> bool:
@@ -182,7 +184,8 @@ class RunFile:
             tensors |= {f"average.{name}": tensor for name, tensor in self.judged.state_dict().items()}
         for i, values in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{i}.{name}": v for name, v in values.items() if v is not None}
-        metadata = {"state": json.dumps(asdict(state)), "settings": json.dumps(self.settings)}
+        described = {"state": asdict(state), "settings": self.settings, "scaler": self.scaler.state_dict()}
+        metadata = {name: json.dumps(values) for name, values in described.items()}
         self.checkpoint.write(Content(tensors, metadata))
 
     def write_results(self, state: RunState) -> None:
@@ -196,7 +199,7 @@ class RunFile:
 
     @torch.no_grad()
     def read(self, say: Callable[[str], None]) -> RunState:
-        """Put the last state that is whole back into detector, averaged detector and optimizer.
+        """Put the last state that is whole back into detector, averaged detector, optimizer and scaler.
 
         Args:
             say: told where that is not the newest.
@@ -224,6 +227,7 @@ class RunFile:
                     kept[key] = torch.empty_like(trained[index]).copy_(tensor)
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": values, "param_groups": groups})
+        self.scaler.load_state_dict(json.loads(metadata["scaler"]))
         return RunState(**json.loads(metadata["state"]))
 
     def _same_settings(self, earlier: dict[str, Any]) -> None:

@@ -33,6 +33,7 @@ from masu.verbs.average import Average
 from masu.verbs.evaluate import evaluate
 from masu.verbs.gradients import gradients
 from masu.verbs.nonfinite import not_finite, skip_or_stop
+from masu.verbs.precision import check_precision, loss_scaler
 from masu.verbs.processes import LostProcessError, Processes, joined, launched
 from masu.verbs.recipe import TrainSettings, learning_rate, make_optimizer, progress
 from masu.verbs.run_lock import alone_in
@@ -104,13 +105,15 @@ def train(
             found before the first step or in an image later; for a loss or gradient that is not finite,
             naming the images and the term; where a file cannot be written, memory does not suffice,
             worker processes are lost again and again or another process of the group is lost, naming what is
-            intact; for fewer images in a batch than processes, or processes with other settings or data.
+            intact; for a precision that the device only imitates; for fewer images in a batch than processes,
+            or processes with other settings or data.
     """
     settings = settings.resolved()
     for part in (data, val):
         if part is not None:
             part.refuse_bad(max_bad)
     with joined() as processes:
+        check_precision(settings.precision, _device())
         _check_alike(data, val, settings, processes)
         out = Path(processes.of_first(str(out)))
         resume = processes.of_first(processes.first and _check(data, out, resume))
@@ -154,15 +157,16 @@ def _train(
     processes: Processes,
 ) -> TrainResult:
     unreadable = Unreadable(data, max_bad, report, processes)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = _device()
     detector = starting_detector(settings, data, report).to(device)
     processes.copy_first(list(detector.state_dict().values()))
     optimizer = make_optimizer(detector, settings)
+    scaler = loss_scaler(settings.precision, device)
     average = Average(detector, settings.average) if settings.average else None
     judged = detector if average is None else average.detector
     steps = batch_count(data, settings.batch_size)
     described = asdict(settings) | {"names": data.names, "training_images": len(data)}
-    saved = RunFile(out, checkpoint_seconds, detector, judged, optimizer, described, processes)
+    saved = RunFile(out, checkpoint_seconds, detector, judged, optimizer, scaler, described, processes)
     state = RunState()
     if resume:
         state = saved.read(lambda said: report({"event": "start", "said": said}))
@@ -211,20 +215,23 @@ def _train(
                 state.learning_rate = learning_rate(settings, number, done())
                 for group in optimizer.param_groups:
                     group["lr"] = state.learning_rate
-                statistics = (
-                    [b.clone() for b in detector.buffers()] if settings.on_nonfinite == "skip" else []
-                )
-                losses = gradients(detector, batch, images, settings, number, done(), processes)
+                may_skip = settings.on_nonfinite == "skip" or scaler.is_enabled()
+                statistics = [b.clone() for b in detector.buffers()] if may_skip else []
+                losses = gradients(detector, batch, images, settings, number, done(), processes, scaler)
+                scaler.unscale_(optimizer)
                 norm = nn.utils.clip_grad_norm_(detector.parameters(), settings.clip_norm)
-                bad = not_finite(losses, norm, batch, state.epoch, processes)
+                bad = not_finite(losses, norm, batch, state.epoch, scaler.get_scale(), processes)
                 if bad is None:
-                    optimizer.step()
+                    scaler.step(optimizer)
+                    scaler.update()
                     if average is not None:
                         average.update(number)
-                    state.add(losses, int(images))
                 else:
                     skip_or_stop(bad, settings, state, detector, statistics, out)
+                    scaler.update(None if bad.overflow else scaler.get_scale())
                     report({"event": "fault", "fault": f"{bad}; step skipped"})
+                if bad is None or bad.overflow:
+                    state.add(losses, int(images))
 
                 now = time.perf_counter()
                 (seconds,) = processes.sum((now - clock) * processes.first)
@@ -342,6 +349,10 @@ def _check(data: Dataset, out: Path, resume: bool) -> bool:
     if resume and not resumable and not launched():
         raise InputError(f"{out}: found no training to resume, wanted the --out folder of an earlier run")
     return resume and resumable
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _out_of_memory(error: Exception) -> bool:

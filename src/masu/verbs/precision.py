@@ -1,0 +1,40 @@
+"""The numbers a training's networks compute with; weights, boxes and losses are float32 in any case.
+
+Source: Micikevicius et al. 2018 (Mixed Precision Training).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+
+from masu.errors import bad_input
+
+Precision = Literal["fp32", "bf16", "fp16"]
+
+_TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def check_precision(precision: Precision, device: torch.device) -> None:
+    """Refuse what a device can only imitate, many times slower than it computes in fp32.
+
+    Raises:
+        InputError: for fp16 on a CPU, or bf16 on a GPU without it.
+    """
+    if precision == "fp16" and device.type == "cpu":
+        raise bad_input("--precision", "fp16 on a CPU", "fp32 or bf16 there", "choose bf16, or use a GPU")
+    native = device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
+    if precision == "bf16" and not native:
+        name = torch.cuda.get_device_name(device)
+        raise bad_input("--precision", f"bf16 on {name}", "a GPU that computes in it", "choose fp16")
+
+
+def networks_in(precision: Precision, device: torch.device) -> torch.autocast:
+    """The context in which a detector's networks compute in a precision."""
+    return torch.autocast(device.type, _TYPES[precision], enabled=precision != "fp32")
+
+
+def loss_scaler(precision: Precision, device: torch.device) -> torch.amp.GradScaler:
+    """What multiplies the loss, so that small gradients do not vanish in fp16; elsewhere it does nothing."""
+    return torch.amp.GradScaler(device.type, enabled=precision == "fp16")

@@ -1,0 +1,111 @@
+"""Under autocast the networks compute in half precision, and everything around them in float32."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from masu.detectors.build import build, make
+from masu.detectors.faster_rcnn import FasterRCNNConfig, RoISettings
+from masu.detectors.zoo import with_backbone
+from tests.detectors.test_detectors import OBJECTS, SMALL_RETINANET, SMALL_RPN, generator, photographs
+
+NAMES = ("disc", "square")
+RESNET = replace(SMALL_RPN, anchor_sizes=((16.0,), (32.0,), (64.0,), (128.0,), (200.0,)))
+ROIS = RoISettings(hidden=(32,), samples=64)
+CONFIGS = {
+    "small": None,
+    "faster_rcnn": with_backbone(FasterRCNNConfig(RESNET, ROIS), "resnet50"),
+    "rpn": replace(SMALL_RPN, frozen_norms=False),
+    "retinanet": replace(SMALL_RETINANET, head_norm=True, fpn_channels=64),
+}
+"""Networks of every kind of layer that masu has: norms trained and joined, of groups, pyramids of both kinds."""
+
+TOLERANCE = 0.03
+"""Of a loss term: bfloat16 keeps eight bits, 0.4 %, and tens of layers follow each other."""
+
+
+class Rounded(TorchDispatchMode):
+    """The operators that made a number of half precision."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def __torch_dispatch__(self, function, types, arguments=(), named=None):
+        made = function(*arguments, **(named or {}))
+        if any(getattr(t, "dtype", None) in (torch.bfloat16, torch.float16) for t in tree_leaves(made)):
+            self.found.append(str(function))
+        return made
+
+
+@pytest.fixture(scope="module", params=CONFIGS)
+def detector(request):
+    torch.manual_seed(0)
+    if request.param == "small":
+        return build("faster_rcnn_lite0_fpn", NAMES, image_size=128).train()
+    return make(CONFIGS[request.param], NAMES).train()
+
+
+IMAGES, TARGETS = photographs(2), [OBJECTS, OBJECTS]
+
+
+def half(dtype=torch.bfloat16):
+    return torch.autocast("cpu", dtype)
+
+
+def test_one_step(detector):
+    losses = {}
+    for name in ("fp32", "bf16"):
+        with torch.autocast("cpu", torch.bfloat16, enabled=name == "bf16"):
+            raw = detector(IMAGES)
+            losses[name] = detector.losses(raw, TARGETS, generator())
+    for term, value in losses["bf16"].items():
+        assert value.dtype == torch.float32, term
+        assert value.item() == pytest.approx(losses["fp32"][term].item(), rel=TOLERANCE), term
+    assert {f.dtype for f in raw.features} == {torch.bfloat16}
+    assert {t.dtype for t in (raw.images.pixels, raw.logits, raw.deltas, raw.anchors)} == {torch.float32}
+    detector.zero_grad()
+    sum(losses["bf16"].values()).backward()
+    for name, parameter in detector.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad.dtype == torch.float32, name
+            assert torch.isfinite(parameter.grad).all(), name
+            assert parameter.grad.any(), name
+
+
+def test_nothing_but_the_networks_is_rounded(detector, monkeypatch):
+    """Matching, targets, losses, decoding and suppression: no operator makes a rounded number."""
+    with half(), torch.no_grad():
+        raw = detector(IMAGES)
+        if hasattr(detector, "second_stage"):
+            logits, deltas = detector.second_stage(raw, raw.anchors[:8], torch.zeros(8, dtype=torch.int64))
+            assert logits.dtype == deltas.dtype == torch.float32
+
+            def second_stage(raw, boxes, image):
+                return logits[:1].expand(len(boxes), -1), deltas[:1].expand(len(boxes), -1, -1)
+
+            monkeypatch.setattr(detector, "second_stage", second_stage)
+        with Rounded() as rounded:
+            raw = replace(raw, features=tuple(f.float() for f in raw.features))
+            detector.losses(raw, TARGETS, generator())
+            found = detector.detections(raw)
+    assert rounded.found == []
+    assert {f.boxes.dtype for f in found} == {f.scores.dtype for f in found} == {torch.float32}
+
+
+def test_prediction_under_autocast(detector):
+    """With normalisation folded in and levels in one table no less exact than without."""
+    detector.eval()
+    with torch.inference_mode():
+        wanted = detector(IMAGES).logits
+        with half():
+            plain, folded = detector(IMAGES), detector.folded()(IMAGES)
+            found = detector.predict(IMAGES)
+    detector.train()
+    assert {f.dtype for raw in (plain, folded) for f in raw.features} == {torch.bfloat16}
+    assert {f.boxes.dtype for f in found} == {f.scores.dtype for f in found} == {torch.float32}
+    errors = [((raw.logits - wanted).norm() / wanted.norm()).item() for raw in (plain, folded)]
+    assert 0 < errors[1] < 1.5 * errors[0], errors
