@@ -47,6 +47,22 @@ class _Bright(nn.Module):
         return logits, logits.new_zeros((*logits.shape, 4))
 
 
+class _Moving(nn.Module):
+    """The same logit; the box is the anchor moved to the right by the mean times its width."""
+
+    def forward(self, maps):
+        mean = maps[0].flatten(1)
+        return 8 * mean - 4, F.pad(mean[..., None], (0, 3))
+
+
+class _Shifted(nn.Module):
+    """The logit of the lower right cell for every anchor."""
+
+    def forward(self, maps):
+        logits = (8 * maps[0][:, :, -1:, -1:] - 4).expand_as(maps[0]).flatten(1)
+        return logits, logits.new_zeros((*logits.shape, 4))
+
+
 def bright_cells(size):
     """An RPN worked by hand, for images of ``size``: anchors of 16 px around the corners of 8×8 cells, and the
     score of one is the sigmoid of 8·m − 4, with m the mean red of the cell right below the corner. Scores under 0.05 are left out: those in the dark."""
@@ -61,3 +77,17 @@ def bright_cells(size):
     detector.cells = detector.cells[:1]
     detector.backbone, detector.fpn, detector.head = _Cells(), _Pass(), _Bright()
     return detector.eval()
+
+
+def moving_cells(size):
+    """``bright_cells`` whose boxes lie m·16 px to the right of their anchors."""
+    detector = bright_cells(size)
+    detector.head = _Moving()
+    return detector
+
+
+def shifted_cells(size):
+    """``bright_cells`` whose every score is that of the lower right cell."""
+    detector = bright_cells(size)
+    detector.head = _Shifted()
+    return detector

@@ -6,7 +6,7 @@ from masu.detectors.build import build, make
 from masu.detectors.evidence import evidence
 from masu.detectors.rpn import RPNConfig
 from masu.ops.images import InputPolicy
-from tests.networks import bright_cells, spread
+from tests.networks import bright_cells, moving_cells, spread
 
 NAMES = ("cat", "dog")
 
@@ -36,20 +36,38 @@ def test_the_sigmoid_of_the_logit_is_the_score_of_the_detection(kind):
     found = detector.predict([image])[0]
     assert len(found) > 3
     for k in (0, len(found) // 2, len(found) - 1):
-        pixels, logit = evidence(detector.folded(), image, found.boxes[k], int(found.labels[k]))
-        assert_close(logit(pixels).sigmoid(), found.scores[k : k + 1], atol=1e-4, rtol=1e-3)
-        assert_close(logit(pixels.repeat(2, 1, 1, 1)), logit(pixels).repeat(2), atol=1e-3, rtol=1e-3)
+        pixels, answer = evidence(detector.folded(), image, found.boxes[k], int(found.labels[k]))
+        score, overlap = answer(pixels).unbind(1)
+        assert_close(score.sigmoid(), found.scores[k : k + 1], atol=1e-4, rtol=1e-3)
+        assert_close(overlap, torch.ones(1), atol=1e-3, rtol=0)
+        assert_close(answer(pixels.repeat(2, 1, 1, 1)), answer(pixels).repeat(2, 1), atol=1e-3, rtol=1e-3)
 
 
 def test_by_hand_only_the_cell_of_the_anchor_counts():
     image = torch.zeros(3, 48, 64)
     image[0, 16:24, 24:32] = 0.75
     box = torch.tensor([16.0, 8, 32, 24])  # 16 px around the corner at (24, 16)
-    pixels, logit = evidence(bright_cells((48, 64)), image, box, 0)
+    pixels, answer = evidence(bright_cells((48, 64)), image, box, 0)
     pixels.requires_grad_()
-    value = logit(pixels)
-    assert value.tolist() == [2.0]  # 8 × 0.75 − 4
-    (gradient,) = torch.autograd.grad(value.sum(), pixels)
+    value = answer(pixels)
+    assert value.tolist() == [[2.0, 1.0]]  # 8 × 0.75 − 4
+    (gradient,) = torch.autograd.grad(value[0, 0], pixels)
     wanted = torch.zeros(1, 3, 48, 64)
     wanted[0, 0, 16:24, 24:32] = 8 / 64
+    assert_close(gradient, wanted)
+
+
+def test_by_hand_the_box_moves_with_its_cell():
+    image = torch.zeros(3, 48, 64)
+    image[0, 16:24, 24:32] = 0.75
+    box = torch.tensor([28.0, 8, 44, 24])  # the anchor, 16 px wide, moved by 0.75 of its width
+    pixels, answer = evidence(moving_cells((48, 64)), image, box, 0)
+    assert answer(pixels).tolist() == [[2.0, 1.0]]
+    darker = (pixels / 3).requires_grad_()
+    value = answer(darker)
+    assert_close(value, torch.tensor([[-2.0, 8 / 24]]))  # 8 px beside it
+    (gradient,) = torch.autograd.grad(value[0, 1], darker)
+    wanted = torch.zeros(1, 3, 48, 64)
+    # with s px between both the IoU is (16 − s) / (16 + s), and s = 12 − 16·m of 64 pixels' mean
+    wanted[0, 0, 16:24, 24:32] = 16 * 32 / 24**2 / 64
     assert_close(gradient, wanted)

@@ -1,29 +1,36 @@
-"""masu explain: the page's data against the trace, names that are markup, and the page in a browser.
+"""masu explain: the page's data against the trace, names that are markup, maps, and the page in a browser.
 
 The browser tests are part of the suite where Chromium is installed (``CHROMIUM`` below is its path); elsewhere
 they are not collected, since masu itself needs no browser.
 """
 
+import base64
 import html
+import io
 import json
 import re
 import shutil
 import subprocess
 
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from PIL import Image
 
 import masu
 from masu.cli import cli
 from masu.data.bands import read_pixels
 from masu.detectors.build import make
 from masu.detectors.trace import trace
+from masu.verbs import attribution, explain_maps
+from masu.verbs.attribution import by_gradient
 from masu.verbs.explain import explain
 from masu.verbs.exported import ExportedDetector
+from masu.verbs.faithfulness import scene
 from masu.verbs.funnel import funnel
 from tests.detectors.test_detectors import SMALL_RETINANET, SMALL_RPN
-from tests.networks import spread
+from tests.networks import bright_cells, shifted_cells, spread
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 MARKUP = '</script><b onclick="alert(1)">&amp;'
@@ -125,6 +132,72 @@ def test_names_that_are_markup_stay_text(detector, coins, tmp_path):
     assert shown["photographs"][0]["name"] == path.name
 
 
+def test_the_maps_of_a_page_by_hand(tmp_path):
+    image = np.zeros((48, 64, 3), dtype=np.uint8)
+    image[16:24, 24:32, 0] = 191
+    Image.fromarray(image).save(tmp_path / "cell.png")
+    report = explain(bright_cells((48, 64)), tmp_path / "cell.png", tmp_path / "page.html", saliency=True)
+    (photo,) = data_of(report.page)["photographs"]
+    assert report.maps == report.detections == 1
+    assert photo["tables"][0]["box"][photo["tables"][0]["kept"][0]] == [16, 8, 32, 24]
+    (of_box,) = photo["maps"]
+    assert of_box["box"] is None  # the box is the anchor, whatever the pixels
+    assert (of_box["left"], of_box["elsewhere"]) == (0, False)
+    assert of_box["score"]["window"] == [8, 0, 40, 32]
+    alpha = picture_of(of_box["score"]["picture"])[..., 3]
+    assert alpha.shape == (32, 32)
+    assert alpha.max() == round(0.85 * 255)
+    assert alpha[17:23, 17:23].min() > 0.4 * alpha.max()
+    assert [side.tolist() for side in np.nonzero(alpha)] == [
+        side.tolist() for side in np.nonzero(np.pad(alpha[12:28, 12:28], ((12, 4), (12, 4))))
+    ]  # the cell, and 4 px of blur
+
+
+def test_a_page_tells_where_a_map_says_little(tmp_path, monkeypatch):
+    monkeypatch.setattr(explain_maps, "MOST_MAPS", 1)
+    image = np.zeros((48, 64, 3), dtype=np.uint8)
+    image[40:48, 56:64, 0] = 255  # lower right, which the best box, the first of equal ones, is far from
+    Image.fromarray(image).save(tmp_path / "cell.png")
+    detector = shifted_cells((48, 64))
+    report = explain(detector, tmp_path / "cell.png", tmp_path / "page.html", saliency=True)
+    (of_box,) = data_of(report.page)["photographs"][0]["maps"]
+    assert of_box == {"score": None, "box": None, "left": 0.982, "elsewhere": True}  # the sigmoid of 4
+
+
+def test_maps_are_few_small_and_only_made_when_asked_for(detector, coins, tmp_path, monkeypatch):
+    monkeypatch.setattr(attribution, "GRADIENTS", 1)
+    monkeypatch.setattr(explain_maps, "MOST_MAPS", 2)
+    path, done = coins / "images" / "val" / "0.png", []
+    page = tmp_path / "page.html"
+    report = explain(detector, path, page, saliency=True, progress=lambda *of: done.append(of))
+    (photo,) = data_of(page)["photographs"]
+    assert done == [(1, 2), (2, 2)]
+    assert report.maps == len(photo["maps"]) == 2 < report.detections
+    pixels = read_pixels(path).float() / 255
+    found = detector.predict([pixels])[0]
+    for of_box, box, label in zip(photo["maps"], found.boxes, found.labels.tolist(), strict=False):
+        values = by_gradient(detector, scene(detector, pixels, box, label), answers=2)
+        for name, wanted in zip(("score", "box"), values, strict=True):
+            alpha = picture_of(of_box[name]["picture"])[..., 3]
+            assert max(alpha.shape) == min(max(wanted.shape), 48)
+            x1, y1, x2, y2 = of_box[name]["window"]
+            assert (x2 - x1) / (y2 - y1) == pytest.approx(wanted.shape[1] / wanted.shape[0], rel=0.01)
+            rows, columns = (
+                np.arange(of) * dots // of for of, dots in zip(wanted.shape, alpha.shape, strict=True)
+            )
+            assert np.corrcoef(alpha[rows][:, columns].flat, wanted.flatten())[0, 1] > 0.95
+    assert explain(detector, path, page).maps == 0
+    assert data_of(page)["photographs"][0]["maps"] is None
+    assert "With <code>--saliency</code> the page also shows" in page.read_text(encoding="utf-8")
+
+
+def picture_of(address):
+    """The dots of a picture in an address, ``(h, w, 4)``."""
+    head, coded = address.split(",")
+    assert head == "data:image/png;base64"
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(coded))).convert("RGBA")).astype(int)
+
+
 def test_bad_input_is_said(detector, coins, tmp_path):
     exported = ExportedDetector.__new__(ExportedDetector)  # what it is decides, not what it holds
     page = tmp_path / "page.html"
@@ -155,6 +228,7 @@ def test_the_command_writes_the_page(detector, coins, tmp_path):
     )
     assert ran.exit_code == 0, ran.output
     assert "1 images" in ran.stderr
+    assert f"the best {explain_maps.MOST_MAPS} boxes" in CliRunner().invoke(cli, ["explain", "--help"]).output
 
 
 CATCH = """<script>
@@ -166,9 +240,17 @@ console.error = (...words) => failures.push(words.join(" "));
 WALK = """<script>
 const text = () => document.getElementById("detail").textContent;
 const report = {};
-for (const input of document.querySelectorAll("#views input")) { input.click(); }
+const press = (key, target = document.body) => target.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+const laid = () => document.querySelector("#picture image.map");
+const stage = () => $("stage").getAttribute("aria-valuetext");
+for (const tick of $("ticks").children) { tick.click(); }
+for (let i = 0; i <= $("stage").max; i++) { $("stage").value = i; $("stage").oninput(); }
+report.stages = [stage()];
+press("ArrowLeft"); report.stages.push(stage());
+press("ArrowRight"); press("ArrowRight"); report.stages.push(stage());
+press("ArrowLeft", $("best")); report.stages.push(stage());
 for (let i = 0; i < photo.levels.length; i++) { $("level").value = i; draw(); }
-document.querySelectorAll("#views input")[document.querySelectorAll("#views input").length - 1].click();
+$("ticks").lastChild.click();
 $("best").value = 1; $("best").oninput();
 const target = last().kept[0], box = last().box[target];
 const frame = $("picture").getBoundingClientRect();
@@ -177,9 +259,25 @@ const at = (x, y) => $("picture").dispatchEvent(new MouseEvent("click", {
 photo.objects = photo.objects.filter(() => false);
 at((box[0] + box[2]) / 2, (box[1] + box[3]) / 2);
 report.clicked = text();
+const href = laid().getAttribute("href");
+report.laid = [href === photo.maps[0].score.picture, laid().getAttribute("opacity"), document.querySelectorAll("#picture image.grey").length, document.querySelectorAll("#picture g").length];
+const choices = document.querySelectorAll("#map input");
+choices[1].click(); report.box = laid().getAttribute("href") === photo.maps[0].box.picture;
+$("opacity").value = 40; $("opacity").oninput(); report.opacity = laid().getAttribute("opacity");
+choices[2].click(); report.off = laid();
 report.marks = document.querySelectorAll("#picture g").length;
+choices[0].click(); report.on = laid() !== null;
+document.querySelectorAll("#finals button")[2].click(); report.beyond = [laid(), $("map-said").textContent];
+document.querySelectorAll("#finals button")[0].click();
 report.pressed = document.querySelectorAll("#finals [aria-pressed=true]").length;
-document.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape" }));
+for (const button of document.querySelectorAll("#finals button")) {
+  button.click();
+  const next = document.querySelector("#detail .jump");
+  if (next) { next.focus(); next.click(); break; }
+}
+report.focus = document.activeElement.id;
+press("Escape");
+report.gone = laid();
 report.escaped = text();
 document.querySelectorAll("#photographs input")[1].click();
 document.querySelector("#objects button").click();
@@ -191,8 +289,11 @@ document.body.append(element("pre", { id: "result" }, JSON.stringify(report)));
 
 if CHROMIUM:
 
-    def test_in_a_browser_a_click_follows_a_box(detector, coins, tmp_path):
-        page = explain(detector, masu.read_dataset(coins, "train"), tmp_path / "page.html", most=2).page
+    def test_in_a_browser_a_click_follows_a_box(detector, coins, tmp_path, monkeypatch):
+        monkeypatch.setattr(attribution, "GRADIENTS", 1)
+        monkeypatch.setattr(explain_maps, "MOST_MAPS", 2)
+        data = masu.read_dataset(coins, "train")
+        page = explain(detector, data, tmp_path / "page.html", most=2, saliency=True).page
         text = page.read_text(encoding="utf-8").replace("<head>", f"<head>{CATCH}").replace("</body>", WALK)
         page.write_text(text, encoding="utf-8")
         dom = opened(page, tmp_path)
@@ -202,6 +303,17 @@ if CHROMIUM:
         for step in ("RoI of proposal", "Decoded box, objectness", "Anchor ", "Number 1 of "):
             assert step in report["clicked"]
         assert (report["marks"], report["pressed"]) == (3, 1)
+        assert report["stages"] == [
+            "8 of 8: Final boxes",
+            "7 of 8: Class boxes",
+            "8 of 8: Final boxes",
+            "8 of 8: Final boxes",  # arrows in a slider are the slider's
+        ]
+        assert report["laid"] == [True, "1", 1, 1]  # the class score over grey, and the final box alone
+        assert (report["box"], report["opacity"], report["off"], report["on"]) == (True, "0.4", None, True)
+        assert report["beyond"] == [None, "Choose one of the best 2 final boxes to see what it rests on."]
+        assert report["gone"] is None
+        assert report["focus"] == "detail"  # the button that was followed is gone with what it stood beside
         assert report["escaped"].startswith("Nothing chosen")
         assert report["object"].startswith("Object 0: coin")
         assert report["injected"] == 0  # the class that is markup has become text

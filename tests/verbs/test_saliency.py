@@ -9,7 +9,7 @@ import masu
 from masu.errors import InputError
 from masu.verbs.faithfulness import Faithfulness
 from masu.verbs.saliency import judged
-from tests.networks import bright_cells
+from tests.networks import bright_cells, shifted_cells
 
 
 @pytest.fixture(scope="module")
@@ -44,19 +44,10 @@ def test_the_map_of_a_network_worked_by_hand(detector, red):
     assert found.trustworthy
 
 
-def test_a_score_that_rests_on_another_place_is_told(detector, red):
+def test_a_score_that_rests_on_another_place_is_told(red):
     elsewhere = torch.zeros_like(red)
     elsewhere[0, 40:48, 56:64] = 0.875
-
-    class Shifted(torch.nn.Module):
-        """Reads the lower right cell for every anchor."""
-
-        def forward(self, maps):
-            logits = (8 * maps[0][:, :, -1:, -1:] - 4).expand_as(maps[0]).flatten(1)
-            return logits, logits.new_zeros((*logits.shape, 4))
-
-    detector.head = Shifted()
-    found = masu.saliency(detector, elsewhere, box=[16, 8, 32, 24])
+    found = masu.saliency(shifted_cells((48, 64)), elsewhere, box=[16, 8, 32, 24])
     assert not found.trustworthy
     assert found.verdict.startswith(
         "not trustworthy: 0.95 of the score 0.95 is left when the box and its surroundings are wiped out, so what "

@@ -20,10 +20,18 @@ from masu.cli.values import evaluation_split, positive
 )
 @click.option("--split", help="Split of DATA. Default: test, else val, where it has splits.")
 @click.option("--images", type=int, default=4, show_default=True, help="Images of DATA on the page.")
+@click.option("--saliency", is_flag=True, help="Show which pixels the best 20 boxes of an image rest on.")
 @click.option("--format", "form", help="Format of DATA. Default: found by looking.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was written as one JSON object.")
 def explain(
-    model: Path, source: Path, out: Path, split: str | None, images: int, form: str | None, as_json: bool
+    model: Path,
+    source: Path,
+    out: Path,
+    split: str | None,
+    images: int,
+    saliency: bool,
+    form: str | None,
+    as_json: bool,
 ) -> int:
     """Write a page that follows boxes through every stage of MODEL, and lost objects to where they were lost.
 
@@ -42,7 +50,8 @@ def explain(
         given = read_dataset(source, evaluation_split(source, split, form), names=names, form=form)
         print_faults(given)
     with counter("explaining") as progress:
-        done = run(detector, given, out, most=positive(images, "--images"), progress=progress)
+        most = positive(images, "--images")
+        done = run(detector, given, out, most=most, saliency=saliency, progress=progress)
     if as_json:
         click.echo(json.dumps(done.as_dict()))
     lost = "" if done.lost is None else f", {done.lost} of {done.objects} objects lost"

@@ -1,4 +1,4 @@
-"""What a detector says of one box: its class logit as a function of the image, anchor or RoI held fixed."""
+"""One detection as a function of the image: its class logit and its box, anchor or RoI held fixed."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from masu.detectors.rpn import RPN
 from masu.ops.coder import decode
 from masu.ops.geometry import clip, iou, resize
 
-Logit = Callable[[Tensor], Tensor]
-"""Pixels as the network sees them ``(N, C, H, W)`` → log odds of the detection's class ``(N,)``."""
+Answer = Callable[[Tensor], Tensor]
+"""Pixels as the network sees them ``(N, C, H, W)`` → ``(N, 2)``: log odds of the detection's class, and the
+IoU of the box that the network gives with the detection's own."""
 
 
-def evidence(detector: Detector, image: Tensor, box: Tensor, label: int) -> tuple[Tensor, Logit]:
-    """The image as the network sees it, and the logit of one detection in it.
+def evidence(detector: Detector, image: Tensor, box: Tensor, label: int) -> tuple[Tensor, Answer]:
+    """The image as the network sees it, and what the network says of one detection in it.
 
     The anchor (proposal of a two-stage detector) is chosen once, as the one whose decoded box is nearest;
     from then on it stays where it is, whatever the pixels. Its logit is the log odds of the class, so that
-    the sigmoid of it is the detection's score.
+    the sigmoid of it is the detection's score; in the image itself the IoU is 1.
 
     Args:
         detector: any of masu's.
@@ -34,7 +35,7 @@ def evidence(detector: Detector, image: Tensor, box: Tensor, label: int) -> tupl
         label: class id.
 
     Returns:
-        Pixels ``(1, C, H', W')``, and the function; it can be differentiated.
+        Pixels ``(1, C, H', W')``, and the function; both of its values can be differentiated.
     """
     with torch.no_grad():
         raw = detector([image])
@@ -45,33 +46,43 @@ def evidence(detector: Detector, image: Tensor, box: Tensor, label: int) -> tupl
         return raw.images.pixels, _of_anchor(detector, raw, wanted, label)
 
 
-def _of_roi(detector: FasterRCNN, raw: Raw, wanted: Tensor, label: int) -> Logit:
+def _of_roi(detector: FasterRCNN, raw: Raw, wanted: Tensor, label: int) -> Answer:
     settings, rois = detector.config.rpn.proposals, detector.config.rois
+    size = raw.images.sizes[0]
     proposals = propose(raw, settings, settings.top_per_level, settings.kept)
     boxes = proposals.boxes[0, : int(proposals.count[0])]
-    logits, deltas = detector.second_stage(raw, boxes, boxes.new_zeros(len(boxes), dtype=torch.int64))
-    found = clip(decode(deltas[:, label], boxes, rois.box_weights), raw.images.sizes[0])
-    nearest = int(torch.nan_to_num(iou(found, wanted[None])[:, 0]).argmax())
+    _, deltas = detector.second_stage(raw, boxes, boxes.new_zeros(len(boxes), dtype=torch.int64))
+    nearest, own = _nearest(clip(decode(deltas[:, label], boxes, rois.box_weights), size), wanted)
     roi = boxes[nearest : nearest + 1]
-    others = [k for k in range(logits.shape[1]) if k != label]
+    others = [k for k in range(len(detector.names) + 1) if k != label]
 
-    def logit(pixels: Tensor) -> Tensor:
+    def answer(pixels: Tensor) -> Tensor:
         seen = replace(raw, features=tuple(detector.rpn.fpn(detector.rpn.backbone(pixels))))
         image = torch.arange(len(pixels), device=pixels.device)
-        of_class, _ = detector.second_stage(seen, roi.expand(len(pixels), 4), image)
-        return of_class[:, label] - of_class[:, others].logsumexp(dim=1)
+        logits, moved = detector.second_stage(seen, roi.expand(len(pixels), 4), image)
+        found = clip(decode(moved[:, label], roi, rois.box_weights), size)
+        return torch.stack([logits[:, label] - logits[:, others].logsumexp(1), iou(found, own)[:, 0]], dim=1)
 
-    return logit
+    return answer
 
 
-def _of_anchor(detector: RetinaNet | RPN, raw: Raw, wanted: Tensor, label: int) -> Logit:
-    found = clip(decode(raw.deltas[0], raw.anchors), raw.images.sizes[0])
+def _of_anchor(detector: RetinaNet | RPN, raw: Raw, wanted: Tensor, label: int) -> Answer:
+    size = raw.images.sizes[0]
+    nearest, own = _nearest(clip(decode(raw.deltas[0], raw.anchors), size), wanted)
+    anchor = raw.anchors[nearest]
+
+    def answer(pixels: Tensor) -> Tensor:
+        logits, deltas = detector.head(detector.fpn(detector.backbone(pixels)))
+        found = clip(decode(deltas[:, nearest], anchor), size)
+        return torch.stack([_of_class(logits, label)[:, nearest], iou(found, own)[:, 0]], dim=1)
+
+    return answer
+
+
+def _nearest(found: Tensor, wanted: Tensor) -> tuple[int, Tensor]:
+    """Which of ``(R, 4)`` boxes lies nearest to ``(4,)``, and that box, ``(1, 4)``."""
     nearest = int(torch.nan_to_num(iou(found, wanted[None])[:, 0]).argmax())
-
-    def logit(pixels: Tensor) -> Tensor:
-        return _of_class(detector.head(detector.fpn(detector.backbone(pixels)))[0], label)[:, nearest]
-
-    return logit
+    return nearest, found[nearest : nearest + 1]
 
 
 def _of_class(logits: Tensor, label: int) -> Tensor:

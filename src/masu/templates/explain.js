@@ -7,7 +7,8 @@ const MARKS = { object: "#ffffff", final: "#ff8c1a", proposal: "#56b4e9", anchor
 const two = data.photographs.some((p) => p.tables.length > 1);
 const classless = data.kind === "proposals";
 const NOTHING = { kind: "nothing" };
-let photo, view, chosen = NOTHING;
+const MAPS = { score: classless ? "objectness" : "class score", box: "box", off: "off" };
+let photo, view, chosen = NOTHING, map = "score";
 
 function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
@@ -111,10 +112,11 @@ function outlined(box, colour, width, dashes) {
 function draw() {
   const picture = $("picture"), shown = views()[view];
   picture.setAttribute("viewBox", `0 0 ${photo.width} ${photo.height}`);
-  picture.replaceChildren(shape("image", { href: photo.picture, width: photo.width, height: photo.height }));
-  $("said").textContent = shown.said;
+  const laid = shownMap();
+  picture.replaceChildren(shape("image", { class: laid ? "grey" : "", href: photo.picture, width: photo.width, height: photo.height }));
+  picture.setAttribute("aria-label", `${photo.name}, stage ${shown.name}${laid ? `, with the map of the chosen box's ${MAPS[map]}` : ""}`);
   $("level-label").hidden = !shown.level;
-  $("best-label").hidden = !shown.rows;
+  $("best-label").hidden = !shown.rows?.length;
   if (shown.level) {
     const level = photo.levels[$("level").value];
     const [h, w] = photo.canvas;
@@ -122,8 +124,10 @@ function draw() {
     picture.append(shape("image", { class: "heat", href: level.heat, x: -level.steps[1] / 2, y: -level.steps[0] / 2, width: w, height: h, preserveAspectRatio: "none" }));
   }
   $("hint").textContent = hint(shown);
-  const quiet = chosen.kind === "nothing" ? 1 : 0.4;
-  if (shown.anchors) photo.positive.forEach(([box, , restored]) => picture.append(rectangle(box, restored ? "#f0e442" : "#00c795", 1.5, restored ? "5 3" : "")));
+  if (laid) picture.append(overlay(laid), rectangle(laid.window, "#fff", 1, "1 4"));
+  if (photo.maps) sayMap(shown);
+  const quiet = chosen.kind === "nothing" ? 1 : laid ? 0.15 : 0.4;
+  if (shown.anchors) photo.positive.forEach(([box, , restored]) => picture.append(rectangle(box, restored ? "#f0e442" : "#00c795", 1.5, restored ? "5 3" : "", quiet)));
   if (shown.rows) {
     const best = Number($("best").value);
     $("best-said").textContent = `${best} of ${shown.rows.length}`;
@@ -133,7 +137,32 @@ function draw() {
     }
   }
   if (!shown.level) photo.objects.forEach((o) => picture.append(rectangle(o.box, o.stage === "found" ? "#fff" : "#ff5533", 1.5, "2 3", quiet)));
-  for (const [box, kind] of marks()) picture.append(outlined(box, MARKS[kind], kind === "anchor" ? 2 : 2.5, kind === "anchor" ? "6 4" : ""));
+  for (const [box, kind] of marks()) picture.append(outlined(box, MARKS[kind], kind === "anchor" ? 2 : laid ? 1.5 : 2.5, kind === "anchor" ? "6 4" : ""));
+}
+
+/* ---- saliency ---- */
+function mapOf(target) {
+  if (target.kind === "nothing" || !photo.maps) return undefined;
+  if (target.kind === "object") return photo.maps[photo.objects[target.index].detection];
+  return target.table === photo.tables.length - 1 ? photo.maps[last().kept.indexOf(target.index)] : undefined;
+}
+
+function shownMap() {
+  return views()[view].level ? undefined : mapOf(chosen)?.[map];
+}
+
+function overlay({ window: [x, y, right, bottom], picture }) {
+  return shape("image", { class: "map", href: picture, x, y, width: right - x, height: bottom - y, preserveAspectRatio: "none", opacity: $("opacity").value / 100 });
+}
+
+function sayMap(shown) {
+  const maps = mapOf(chosen), made = photo.maps.length;
+  $("opacity-said").textContent = `${$("opacity").value} %`;
+  $("map-said").textContent = shown.level ? "No map over the scores of a level."
+    : !made ? "There is no final box."
+    : !maps ? `Choose one of the ${made < last().kept.length ? `best ${made} ` : ""}final boxes to see what it rests on.`
+    : map !== "off" && !maps[map] ? `No pixel of the window speaks for the ${MAPS[map]}.`
+    : `With the window painted over, ${maps.left ? `a score of ${percent(maps.left)} is left` : "nothing is found"} on this box${maps.elsewhere ? ": what it rests on lies elsewhere, and the map says little" : ""}.`;
 }
 
 /* ---- following a box back ---- */
@@ -167,6 +196,11 @@ function ofObject(o) {
 
 function marks() {
   if (chosen.kind === "nothing") return [];
+  const ofMap = shownMap() ? ([, kind]) => kind === "final" || kind === "object" : () => true;
+  return chainMarks().filter(ofMap);
+}
+
+function chainMarks() {
   const list = [], object = chosen.kind === "object" ? photo.objects[chosen.index] : null;
   const found = object ? ofObject(object) : chain(chosen.table, chosen.index);
   list.push([anchorBox(found.anchor), "anchor"]);
@@ -184,7 +218,7 @@ function marks() {
 }
 
 function jump(words, target) {
-  return element("button", { type: "button", class: "jump", onclick: () => choose(target) }, words);
+  return element("button", { type: "button", class: "jump", onclick: () => { choose(target); $("detail").focus(); } }, words);
 }
 
 function step(kind, title, ...content) {
@@ -285,10 +319,14 @@ function radios(holder, legend, words, picked, change) {
 
 function show(i) {
   view = i;
-  const rows = views()[view].rows;
+  const listed = views(), rows = listed[view].rows;
+  $("said").replaceChildren(element("b", {}, `${listed[i].name}.`), ` ${listed[i].said}`);
+  $("stage").value = i;
+  $("stage").setAttribute("aria-valuetext", `${i + 1} of ${listed.length}: ${listed[i].name}`);
+  [...$("ticks").children].forEach((tick, j) => (i === j ? tick.setAttribute("aria-current", "step") : tick.removeAttribute("aria-current")));
   if (rows) {
     $("best").max = Math.max(rows.length, 1);
-    $("best").value = views()[view].final ? rows.filter((r) => last().score[r] >= 0.5).length || Math.min(rows.length, 20) : Math.min(rows.length, 50);
+    $("best").value = listed[view].final ? rows.filter((r) => last().score[r] >= 0.5).length || Math.min(rows.length, 20) : Math.min(rows.length, 50);
   }
   draw();
 }
@@ -296,7 +334,9 @@ function show(i) {
 function open(index) {
   photo = data.photographs[index];
   const listed = views();
-  radios("views", "Stage", listed.map((v) => v.name), listed.length - 1, show);
+  $("stage").max = listed.length - 1;
+  document.querySelector(".stages").style.setProperty("--stages", listed.length);
+  $("ticks").replaceChildren(...listed.map((v, i) => element("button", { type: "button", tabindex: "-1", onclick: () => show(i) }, v.name)));
   $("level").replaceChildren(...photo.levels.map((level, i) => element("option", { value: i }, `${i + 1}: every ${level.steps[0]} px, best ${percent(level.best)}`)));
   $("level").value = photo.levels.reduce((best, level, i) => (level.best > photo.levels[best].best ? i : best), 0);
   $("objects-part").hidden = !data.labelled;
@@ -315,9 +355,19 @@ function open(index) {
   detail();
 }
 
+if ($("map")) {
+  radios("map", "Map of the", Object.values(MAPS), 0, (i) => { map = Object.keys(MAPS)[i]; draw(); });
+  $("opacity").oninput = draw;
+}
+$("stage").oninput = () => show(Number($("stage").value));
 $("level").onchange = draw;
 $("best").oninput = draw;
-document.addEventListener("keydown", (event) => { if (event.key === "Escape") choose(NOTHING); });
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") choose(NOTHING);
+  const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+  const elsewhere = event.target.closest?.("input, select, .wide") || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey;
+  if (step && !elsewhere) show(Math.min(Math.max(view + step, 0), views().length - 1));
+});
 $("picture").onclick = (event) => {
   const frame = $("picture").getBoundingClientRect();
   const x = ((event.clientX - frame.left) / frame.width) * photo.width, y = ((event.clientY - frame.top) / frame.height) * photo.height;

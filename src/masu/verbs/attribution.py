@@ -1,4 +1,4 @@
-"""Which pixels a detection's score rests on: by its logit's gradient, or by covering parts of the image."""
+"""Which pixels a detection rests on: by the gradient of its logit or box, or by covering parts of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 from torchvision.transforms.v2.functional import gaussian_blur
 
 from masu.detectors.detector import Detector
-from masu.detectors.evidence import Logit, evidence
+from masu.detectors.evidence import Answer, evidence
 from masu.ops.images import batch_images, resized_size
 from masu.verbs.faithfulness import TOGETHER, Scene, crop
 
@@ -25,45 +25,55 @@ CELLS = 8
 """Cells per side of a mask, over the window: each a quarter of the box's longer side."""
 
 
-def by_gradient(detector: Detector, place: Scene) -> Tensor:
-    """Integrated gradients (Sundararajan et al. 2017, eq. 1) of the detection's logit, anchor or RoI fixed.
+def by_gradient(detector: Detector, place: Scene, answers: int = 1) -> Tensor:
+    """Integrated gradients (Sundararajan et al. 2017, eq. 1) of the detection, anchor or RoI fixed.
 
     The path leads from the image without the detection's surroundings to the image as it is, so that over
-    the pixels of the window the values add up to the rise of the logit. They are blurred, as single pixels
-    of a gradient are noise (Smilkov et al. 2017); what speaks against the detection becomes 0.
+    the pixels of the window the values add up to the rise of the logit, or of the IoU of the network's box
+    with the detection's. They are blurred, as single pixels of a gradient are noise (Smilkov et al. 2017);
+    what speaks against the detection becomes 0.
+
+    Args:
+        detector: any of masu's.
+        place: the detection.
+        answers: 1: only the class logit, one backward pass less of the two; 2: then the box.
 
     Returns:
-        ``(h, w)`` ≥ 0, for each pixel of the window.
+        ``(answers, h, w)`` ≥ 0, for each pixel of the window.
     """
     device = next(detector.parameters()).device
     folded = detector.folded()
-    pixels, logit = evidence(folded, place.image.to(device), place.box, place.label)
+    pixels, answer = evidence(folded, place.image.to(device), place.box, place.label)
     blank = batch_images([place.blank.to(device)], folded.input, pixels.dtype).pixels
-    values = integrated(logit, blank, pixels).sum(dim=1, keepdim=True).cpu()  # (1, 1, H', W')
+    shares = integrated(lambda x: answer(x)[:, :answers], blank, pixels)
+    values = shares[:, 0].sum(dim=1, keepdim=True).cpu()  # (answers, 1, H', W')
     size = place.image.shape[1], place.image.shape[2]
     height, width = resized_size(*size, folded.input)
-    large = F.interpolate(values[:, :, :height, :width], size, mode="bilinear")[0, 0]
+    large = F.interpolate(values[:, :, :height, :width], size, mode="bilinear")[:, 0]
     side = float((place.box[2:] - place.box[:2]).clamp(min=1).prod().sqrt())
     return _blurred(crop(large, place.window), SMOOTHED * side).clamp(min=0)
 
 
-def integrated(logit: Logit, start: Tensor, end: Tensor) -> Tensor:
-    """Each input's share of ``logit(end) - logit(start)``, by the midpoint rule at ``GRADIENTS`` points.
+def integrated(answer: Answer, start: Tensor, end: Tensor) -> Tensor:
+    """Each input's share of ``answer(end) - answer(start)``, by the midpoint rule at ``GRADIENTS`` points.
 
     Args:
-        logit: ``(N, ...) → (N,)``.
+        answer: ``(N, ...) → (N, Q)``.
         start: ``(1, ...)``.
         end: of the same shape.
 
     Returns:
-        Of the shape of ``start``; the sum is exact for a logit that is linear or quadratic.
+        ``(Q, 1, ...)``; the sums are exact for an answer that is linear or quadratic.
     """
-    total = torch.zeros_like(end)
+    total: list[Tensor] | None = None
     for step in range(GRADIENTS):
         point = torch.lerp(start, end, (step + 0.5) / GRADIENTS).requires_grad_()
         with torch.enable_grad():
-            total += torch.autograd.grad(logit(point).sum(), point)[0]
-    return total * (end - start) / GRADIENTS
+            values = answer(point)[0]
+            more = [torch.autograd.grad(value, point, retain_graph=True)[0] for value in values]
+        total = more if total is None else [a + b for a, b in zip(total, more, strict=True)]
+    assert total is not None
+    return torch.stack(total) * (end - start) / GRADIENTS
 
 
 def by_occlusion(place: Scene) -> Tensor:
@@ -97,8 +107,8 @@ def _mask(height: int, width: int, generator: torch.Generator) -> Tensor:
 
 
 def _blurred(values: Tensor, sigma: float) -> Tensor:
-    """``(h, w)`` through a Gaussian of ``sigma`` pixels; beyond the edge everything is 0."""
+    """``(..., h, w)`` through a Gaussian of ``sigma`` pixels; beyond the edge everything is 0."""
     reach = max(int(3 * sigma), 1)
-    padded = F.pad(values[None], [reach] * 4)
+    padded = F.pad(values, [reach] * 4)
     blurred: Tensor = gaussian_blur(padded, [2 * reach + 1] * 2, [max(sigma, 1e-3)] * 2)
-    return blurred[0, reach:-reach, reach:-reach]
+    return blurred[..., reach:-reach, reach:-reach]

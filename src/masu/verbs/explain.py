@@ -18,6 +18,7 @@ from masu.detectors.zoo import pyramid_of
 from masu.errors import bad_input
 from masu.records import Target
 from masu.verbs.detect import Detector as Predictor
+from masu.verbs.explain_maps import maps
 from masu.verbs.explain_page import photograph, write_page
 from masu.verbs.fates import Fate
 from masu.verbs.funnel import FunnelReport, funnel, on_cpu
@@ -32,6 +33,7 @@ class ExplainReport:
         bytes: its size.
         images: the photographs on it, in order.
         detections: final boxes in them.
+        maps: final boxes with saliency maps.
         objects: labelled objects in them; None without labels.
         lost: how many of these no final box is matched to; None without labels.
     """
@@ -40,6 +42,7 @@ class ExplainReport:
     bytes: int
     images: tuple[Path, ...]
     detections: int
+    maps: int
     objects: int | None
     lost: int | None
 
@@ -54,6 +57,7 @@ def explain(
     out: Path,
     *,
     most: int = 4,
+    saliency: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> ExplainReport:
     """Write a page that shows every stage between a photograph and its boxes.
@@ -64,7 +68,10 @@ def explain(
             images that lost most objects.
         out: the page to write.
         most: images of a data set on the page.
-        progress: called with (images done, images in total).
+        saliency: also show which pixels the best ``MOST_MAPS`` final boxes of each image rest on, see
+            :func:`masu.verbs.explain_maps.maps`; each takes as long as about 30 predictions.
+        progress: called with (images of the data set done, in total), then, for each image on the page, with
+            (saliency maps done, in total).
 
     Raises:
         InputError: for an exported model, an image that cannot be read, ``most`` under 1, and as
@@ -91,13 +98,14 @@ def explain(
             raise bad_input(source.root, "no labelled objects", "objects to follow", "give a single image")
     else:
         chosen = [(source, None, [])]
-    photographs = [_walked(detector, path, target, own) for path, target, own in chosen]
+    photographs = [_walked(detector, path, target, own, saliency, progress) for path, target, own in chosen]
     pyramid = pyramid_of(detector.config)
     values = {
         "report": report,
         "model": type(detector).__name__,
         "kind": detector.kind,
         "names": detector.names,
+        "saliency": saliency,
         "photographs": photographs,
         "data": {
             "names": list(detector.names),
@@ -114,6 +122,7 @@ def explain(
         bytes=out.stat().st_size,
         images=tuple(path for path, _, _ in chosen),
         detections=sum(len(p["tables"][-1]["kept"]) for p in photographs),
+        maps=sum(len(p["maps"] or ()) for p in photographs),
         objects=None if report is None else len(shown),
         lost=None if report is None else sum(fate.stage != "found" for fate in shown),
     )
@@ -126,9 +135,19 @@ def _most_lost(report: FunnelReport, most: int) -> list[int]:
     return sorted(lost, key=lambda i: -lost[i])[:most]
 
 
-def _walked(detector: Detector, path: Path, target: Target | None, own: list[Fate]) -> dict[str, Any]:
-    folded = on_cpu(detector).folded()
+def _walked(
+    detector: Detector,
+    path: Path,
+    target: Target | None,
+    own: list[Fate],
+    saliency: bool,
+    progress: Callable[[int, int], None] | None,
+) -> dict[str, Any]:
+    here = on_cpu(detector)
+    folded = here.folded()
+    pixels = read_pixels(path, detector.input.channels)
     with torch.inference_mode():
-        pixels = read_pixels(path, detector.input.channels)
         raw = folded([pixels])
-        return photograph(detector, raw, trace(folded, raw)[0], path, target, own)
+        traced = trace(folded, raw)[0]
+        walked = photograph(detector, raw, traced, path, target, own)
+    return walked | {"maps": maps(here, pixels, traced, progress) if saliency else None}

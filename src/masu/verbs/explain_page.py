@@ -6,7 +6,7 @@ import base64
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -200,10 +200,7 @@ def _jpeg(raw: Raw, policy: InputPolicy, height: int, width: int) -> str:
     pixels = raw.images.pixels[0, :, :height, :width].float().cpu() * std + mean
     if policy.channels is None:
         pixels = pixels.clamp(0, 1)
-    picture = Image.fromarray(displayable(pixels).permute(1, 2, 0).contiguous().numpy())
-    buffer = io.BytesIO()
-    picture.save(buffer, format="JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return embedded(Image.fromarray(displayable(pixels).permute(1, 2, 0).contiguous().numpy()), "JPEG")
 
 
 def _heat(scores: Tensor) -> str:
@@ -212,6 +209,11 @@ def _heat(scores: Tensor) -> str:
     pixels = np.empty((*alpha.shape, 4), dtype=np.uint8)
     pixels[..., :3] = (255, 120, 0)
     pixels[..., 3] = alpha
+    return embedded(Image.fromarray(pixels), "PNG")
+
+
+def embedded(picture: Image.Image, form: Literal["JPEG", "PNG"]) -> str:
+    """A picture as an address that holds it."""
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    picture.save(buffer, format=form, quality=85, optimize=True)
+    return f"data:image/{form.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"

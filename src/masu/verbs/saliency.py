@@ -105,7 +105,7 @@ def saliency(
     values = pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels
     boxed, named = _wanted(detector, values, detection, box, label)
     place = scene(detector, values, boxed, named)
-    part = by_gradient(detector, place) if chosen == "gradient" else by_occlusion(place)  # type: ignore[arg-type]
+    part = by_gradient(detector, place)[0] if chosen == "gradient" else by_occlusion(place)  # type: ignore[arg-type]
     part = part / part.max().clamp(min=torch.finfo(part.dtype).tiny)
     x1, y1, x2, y2 = place.window
     whole = torch.zeros(values.shape[1:])
