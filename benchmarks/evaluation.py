@@ -11,8 +11,8 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from benchmarks.measure import Case, Pair
+from masu.evaluation.metrics import Metrics, coco_metrics
 from masu.records import Detections, Target
-from masu.verbs.metrics import Metrics, coco_metrics
 
 IMAGES, FOUND, CLASSES = 5000, 100, 80
 

@@ -23,10 +23,10 @@ from torch import Tensor
 import masu
 from masu.data.bands import read_pixels
 from masu.detectors.evidence import Answer, evidence
+from masu.explanation import attribution
+from masu.explanation.attribution import by_gradient, by_occlusion
+from masu.explanation.faithfulness import Scene, faithfulness, middle, scene
 from masu.ops.images import batch_images
-from masu.verbs import attribution
-from masu.verbs.attribution import by_gradient, by_occlusion
-from masu.verbs.faithfulness import Scene, faithfulness, middle, scene
 
 THRESHOLD = 0.3
 OCCLUSIONS = (50, 200)

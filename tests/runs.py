@@ -15,9 +15,9 @@ from typing import Any
 import torch
 
 import masu
-from masu.verbs.checkpoint import damage, metadata_of
-from masu.verbs.recipe import TrainSettings
-from masu.verbs.run_state import RunState
+from masu.training.checkpoint import damage, metadata_of
+from masu.training.recipe import TrainSettings
+from masu.training.run_state import RunState
 
 CLOCK = {"seconds", "images_per_second", "seconds_per_image"}
 """Figures of ``metrics.jsonl`` that depend on the clock; no others may differ between two equal runs."""
@@ -30,8 +30,8 @@ import json, sys
 import masu
 from masu.data.transforms import Augmentation
 from masu.errors import InputError
-from masu.verbs.recipe import TrainSettings
-from masu.verbs.train import train
+from masu.training.recipe import TrainSettings
+from masu.training.train import train
 
 said = json.loads(sys.argv[1])
 said["settings"]["augmentation"] = Augmentation(**said["settings"]["augmentation"])

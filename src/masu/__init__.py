@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from masu.data.formats import read_dataset
     from masu.detectors.build import build, from_torchvision, load, save
     from masu.errors import InputError
+    from masu.evaluation.evaluate import evaluate
+    from masu.explanation.funnel import funnel
+    from masu.explanation.saliency import saliency
     from masu.records import Detections, Target
-    from masu.verbs.evaluate import evaluate
-    from masu.verbs.funnel import funnel
-    from masu.verbs.recipe import TrainSettings
-    from masu.verbs.saliency import saliency
-    from masu.verbs.train import train
+    from masu.training.recipe import TrainSettings
+    from masu.training.train import train
 
 __all__ = [
     "Detections",
@@ -42,16 +42,16 @@ _HOME = {
     "Detections": "masu.records",
     "InputError": "masu.errors",
     "Target": "masu.records",
-    "TrainSettings": "masu.verbs.recipe",
+    "TrainSettings": "masu.training.recipe",
     "build": "masu.detectors.build",
-    "evaluate": "masu.verbs.evaluate",
+    "evaluate": "masu.evaluation.evaluate",
     "from_torchvision": "masu.detectors.build",
-    "funnel": "masu.verbs.funnel",
+    "funnel": "masu.explanation.funnel",
     "load": "masu.detectors.build",
     "read_dataset": "masu.data.formats",
-    "saliency": "masu.verbs.saliency",
+    "saliency": "masu.explanation.saliency",
     "save": "masu.detectors.build",
-    "train": "masu.verbs.train",
+    "train": "masu.training.train",
 }
 
 

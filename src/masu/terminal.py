@@ -15,11 +15,11 @@ from rich.text import Text
 from masu.errors import counted, visible
 
 if TYPE_CHECKING:
-    from masu.verbs.anchors import AnchorReport, Coverage, Group
+    from masu.evaluation.anchors import AnchorReport, Coverage, Group
+    from masu.evaluation.error_report import ErrorReport
+    from masu.explanation.funnel import FunnelReport
     from masu.verbs.check import CheckReport
-    from masu.verbs.error_report import ErrorReport
     from masu.verbs.export import ExportReport
-    from masu.verbs.funnel import FunnelReport
 
 FIRST_PLACES = 5
 """Places of each kind of finding that the terminal shows."""
@@ -160,7 +160,7 @@ def print_errors(report: ErrorReport) -> None:
 
 def print_funnel(report: FunnelReport) -> None:
     """Tables of the stages that lose objects: by size with what each means, and by class; then advice."""
-    from masu.verbs.fates import STAGES
+    from masu.explanation.fates import STAGES
 
     console = _Console(highlight=False)
     sizes, counts = report.by_size, report.counts()

@@ -4,9 +4,9 @@ import os
 import random
 
 import masu
-from masu.verbs.checkpoint import damage
-from masu.verbs.recipe import TrainSettings
-from masu.verbs.train import train
+from masu.training.checkpoint import damage
+from masu.training.recipe import TrainSettings
+from masu.training.train import train
 from tests.runs import assert_alike
 
 SETTINGS = TrainSettings(epochs=2, image_size=64, batch_size=1, learning_rate=1e-3)

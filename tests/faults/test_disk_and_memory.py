@@ -9,8 +9,8 @@ import subprocess
 import pytest
 
 import masu
-from masu.verbs.recipe import TrainSettings
-from masu.verbs.train import train
+from masu.training.recipe import TrainSettings
+from masu.training.train import train
 from tests.runs import Run, assert_alike, assert_consistent
 
 SETTINGS = TrainSettings(epochs=3, image_size=64, batch_size=1, learning_rate=1e-3)

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from masu.verbs.recipe import TrainSettings
+from masu.training.recipe import TrainSettings
 from tests.runs import Run, assert_alike, assert_consistent
 
 KILLS = 10

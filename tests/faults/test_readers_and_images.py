@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 
-from masu.verbs.recipe import TrainSettings
+from masu.training.recipe import TrainSettings
 from tests.runs import Run, assert_alike, assert_consistent, rows_of, tensors_of
 
 SETTINGS = TrainSettings(epochs=6, image_size=64, batch_size=1, learning_rate=1e-3)

@@ -14,8 +14,8 @@ from masu.data.kinds import KINDS
 from masu.data.reading import Contents, Marked, Picture
 from masu.data.writing import write_dataset
 from masu.ops.images import InputPolicy
+from masu.pages.page import breakable
 from masu.verbs.check import DataCheck, check, write_page
-from masu.verbs.page import breakable
 
 
 def noise(path: Path, seed: int, size: tuple[int, int] = (48, 64), **options: object) -> Path:

@@ -15,14 +15,14 @@ from PIL import Image
 
 from masu.data.formats import read_dataset
 from masu.errors import InputError
+from masu.evaluation.metrics import ClassMetrics, Metrics
 from masu.ops.images import InputPolicy
 from masu.records import Detections
+from masu.training.train import TrainResult
 from masu.verbs import demo as demo_module
 from masu.verbs.demo import demo
 from masu.verbs.demo_page import DemoPage, Picture, render_page
 from masu.verbs.demo_scenes import NAMES, background, compose, ink, make_scenes, split_material
-from masu.verbs.metrics import ClassMetrics, Metrics
-from masu.verbs.train import TrainResult
 from tests.pages import read_html
 
 pytest.importorskip("sklearn")

@@ -15,11 +15,11 @@ import masu
 from masu import InputError, read_dataset
 from masu.cli import cli
 from masu.export import write as writing
+from masu.export.exported import ExportedDetector, open_detector
 from masu.export.quantize import quantize
 from masu.runtime import ENTRY
 from masu.verbs import export as exporting
 from masu.verbs.export import export
-from masu.verbs.exported import ExportedDetector, open_detector
 
 
 @pytest.fixture

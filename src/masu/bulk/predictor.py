@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from masu.detectors.detector import Detector
-    from masu.verbs.exported import ExportedDetector
+    from masu.export.exported import ExportedDetector
 
 
 class Predictor:
@@ -138,6 +138,6 @@ def _read(path: str, channels: int | None) -> Tensor | str:
 @functools.lru_cache(maxsize=1)
 def _load(model: str, changed: int, threads: int | None) -> Detector | ExportedDetector:
     """Engines unpickle the predictor for every task: the model outlives it. ``changed`` tells a new file."""
-    from masu.verbs.exported import open_detector
+    from masu.export.exported import open_detector
 
     return open_detector(Path(model), threads)

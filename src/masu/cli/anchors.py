@@ -34,8 +34,8 @@ def anchors(
     """
     from masu.data.formats import read_dataset, splits
     from masu.detectors.zoo import DEFAULT
+    from masu.evaluation.anchors import anchor_report, write_page
     from masu.terminal import print_anchors
-    from masu.verbs.anchors import anchor_report, write_page
 
     chosen = split or ("train" if "train" in splits(data, form) else None)
     dataset = read_dataset(data, chosen, form=form)

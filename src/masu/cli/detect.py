@@ -46,9 +46,9 @@ def detect(
         return _detect_bulk(model, sources, threshold, form, out, batch_size, engine, workers)
     if workers is not None:
         raise InputError("--workers: found with --engine local, wanted --engine ray; leave it out")
+    from masu.export.exported import open_detector
     from masu.terminal import counter
     from masu.verbs.detect import detect as run
-    from masu.verbs.exported import open_detector
 
     detector = open_detector(model)
     if threshold is None and detector.thresholds:

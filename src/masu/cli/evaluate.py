@@ -44,13 +44,13 @@ def evaluate(
     of errors are made and cost. Choose thresholds with --split val: on a test split they flatter it.
     """
     from masu.data.formats import read_dataset
+    from masu.evaluation.error_page import write_page
+    from masu.evaluation.error_report import error_report, refuse
+    from masu.evaluation.evaluate import score
+    from masu.explanation.funnel import funnel
+    from masu.export.exported import open_detector
+    from masu.processes import joined
     from masu.terminal import counter, print_errors, print_funnel, print_metrics
-    from masu.verbs.error_page import write_page
-    from masu.verbs.error_report import error_report, refuse
-    from masu.verbs.evaluate import score
-    from masu.verbs.exported import open_detector
-    from masu.verbs.funnel import funnel
-    from masu.verbs.processes import joined
 
     detector = open_detector(model)
     if page is not None or store_thresholds:

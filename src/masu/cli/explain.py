@@ -39,9 +39,9 @@ def explain(
     """
     from masu.data.formats import read_dataset
     from masu.data.pictures import IMAGE_SUFFIXES
+    from masu.explanation.explain import explain as run
+    from masu.export.exported import open_detector
     from masu.terminal import counter
-    from masu.verbs.explain import explain as run
-    from masu.verbs.exported import open_detector
 
     detector = open_detector(model)
     given: Any = source

@@ -105,10 +105,10 @@ def train(
     from masu.detectors.zoo import DEFAULT
     from masu.nets.imagenet import installed
     from masu.terminal import TrainingDisplay
-    from masu.verbs.recipe import TrainSettings
-    from masu.verbs.start import backbone_of
-    from masu.verbs.tracking import Tracking
-    from masu.verbs.train import train as run
+    from masu.training.recipe import TrainSettings
+    from masu.training.start import backbone_of
+    from masu.training.tracking import Tracking
+    from masu.training.train import train as run
 
     if no_flip and flip_vertical:
         raise InputError("--flip-vertical: found together with --no-flip, wanted one of them")

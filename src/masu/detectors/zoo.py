@@ -158,4 +158,4 @@ ARCHITECTURES: dict[str, Callable[[], Config]] = {
 """Every architecture by name, smallest first."""
 
 SMALL = (DEFAULT, "retinanet_lite0_fpn")
-"""Architectures for a computer without GPU; they are trained otherwise, see ``masu.verbs.recipe``."""
+"""Architectures for a computer without GPU; they are trained otherwise, see ``masu.training.recipe``."""

@@ -23,7 +23,7 @@ from masu.data.reading import Box, all_names
 from masu.data.strays import find_strays
 from masu.data.writing import WRITERS, write_dataset
 from masu.ops.images import InputPolicy
-from masu.verbs.page import render
+from masu.pages.page import render
 
 MOST_PICTURES = 12
 """Pictures of each kind on the page."""

@@ -17,13 +17,14 @@ from masu.data.transforms import Augmentation
 from masu.detectors.build import load
 from masu.drawing import draw
 from masu.errors import InputError
+from masu.evaluation.evaluate import evaluate
+from masu.evaluation.metrics import Metrics
+from masu.evaluation.predictions import AnyDetector
+from masu.training.recipe import TrainSettings
+from masu.training.train import train
 from masu.verbs.demo_page import DemoPage, Picture, render_page
 from masu.verbs.demo_scenes import make_scenes
-from masu.verbs.detect import Detector, detect
-from masu.verbs.evaluate import evaluate
-from masu.verbs.metrics import Metrics
-from masu.verbs.recipe import TrainSettings
-from masu.verbs.train import train
+from masu.verbs.detect import detect
 
 SCENE_SIZE = 240
 """Shorter side in pixels at which the network sees a scene: about its own."""
@@ -138,7 +139,7 @@ def _objects(data: Dataset) -> int:
     return len(data.boxes)
 
 
-def _pictures(detector: Detector, samples: Sequence[Sample]) -> tuple[Picture, ...]:
+def _pictures(detector: AnyDetector, samples: Sequence[Sample]) -> tuple[Picture, ...]:
     """The scenes with what is there and what was found, as JPEG with words for who cannot see them."""
     pictures = []
     for image, target in samples:

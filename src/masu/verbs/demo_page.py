@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from masu.verbs.charts import chart, duration, share
-from masu.verbs.metrics import Metrics
-from masu.verbs.page import render
+from masu.evaluation.metrics import Metrics
+from masu.pages.charts import chart, duration, share
+from masu.pages.page import render
 
 
 @dataclass(frozen=True)

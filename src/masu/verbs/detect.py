@@ -6,47 +6,22 @@ import csv
 import io
 import json
 import os
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from torch import Tensor
-
-from masu.data.bands import displayable, read_pixels
+from masu.data.bands import displayable
 from masu.data.pictures import find_images
 from masu.drawing import draw
 from masu.errors import InputError
-from masu.ops.images import InputPolicy
-from masu.records import Detections
+from masu.evaluation.predictions import AnyDetector, Prediction, predictions
 from masu.thresholds import DEFAULT_THRESHOLD, Threshold, check_threshold
 
 FORMATS = ("json", "csv", "coco")
 """Result formats that :func:`detect` writes."""
 
 _FILE_NAMES = {"json": "detections.json", "csv": "detections.csv", "coco": "detections.coco.json"}
-
-
-class Detector(Protocol):
-    """What the verbs need of a detector."""
-
-    @property
-    def input(self) -> InputPolicy:
-        """How images are brought to the network."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Class names; labels index them."""
-
-    @property
-    def kind(self) -> str:
-        """``"detector"`` or ``"proposals"``."""
-
-    def predict(
-        self, images: Sequence[Tensor], threshold: Threshold | None = None, batch_size: int = 1
-    ) -> list[Detections]:
-        """Detections of each image, best score first; threshold None is the model's own low one."""
 
 
 @dataclass(frozen=True)
@@ -80,27 +55,8 @@ class DetectReport:
         }
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """One image and what was found in it.
-
-    Attributes:
-        index: position of the image among the paths given.
-        path: the file.
-        image: ``(3, H, W)`` uint8.
-        detections: boxes in pixels of ``image``.
-        seconds: time of the prediction, shared equally within a batch.
-    """
-
-    index: int
-    path: Path
-    image: Tensor
-    detections: Detections
-    seconds: float
-
-
 def detect(
-    detector: Detector,
+    detector: AnyDetector,
     sources: Sequence[str | Path],
     *,
     threshold: Threshold = DEFAULT_THRESHOLD,
@@ -171,50 +127,6 @@ def detect(
         pictures=() if pictures is None else tuple(pictures.written),
         faults=tuple(faults),
     )
-
-
-def predictions(
-    detector: Detector,
-    paths: Sequence[Path],
-    faults: list[str],
-    *,
-    threshold: Threshold | None,
-    batch_size: int,
-    progress: Callable[[int, int], None] | None,
-) -> Iterator[Prediction]:
-    """Read and predict image files, at most ``batch_size`` images in memory.
-
-    Args:
-        detector: any masu detector.
-        paths: image files.
-        faults: receives one line for each file that cannot be read; the others go on.
-        threshold: lowest score; None for the model's own low one.
-        batch_size: images per prediction.
-        progress: called with (files done, files in total) when a batch is finished.
-
-    Raises:
-        InputError: for a batch size below 1.
-    """
-    if batch_size < 1:
-        raise InputError(f"batch_size: found {batch_size}, wanted 1 or more")
-    batch: list[tuple[int, Tensor]] = []
-    for index, path in enumerate(paths):
-        try:
-            batch.append((index, read_pixels(path, detector.input.channels)))
-        except InputError as error:
-            faults.append(str(error))
-        last = index + 1 == len(paths)
-        if len(batch) < batch_size and not last:
-            continue
-        images = [image for _, image in batch]
-        start = time.perf_counter()
-        found = detector.predict(images, threshold=threshold, batch_size=batch_size) if images else []
-        seconds = (time.perf_counter() - start) / max(len(images), 1)
-        for (position, image), detections in zip(batch, found, strict=True):
-            yield Prediction(position, paths[position], image, detections, seconds)
-        batch.clear()
-        if progress is not None:
-            progress(index + 1, len(paths))
 
 
 def _none_readable(paths: Sequence[Path], faults: Sequence[str]) -> str:

@@ -20,11 +20,11 @@ from masu.detectors.detector import Detector
 from masu.detectors.faster_rcnn import FasterRCNN
 from masu.detectors.retinanet import RetinaNet
 from masu.errors import InputError, bad_input
+from masu.evaluation.evaluate import evaluate
 from masu.export.agreement import NOTHING, Agreement, compare
+from masu.export.exported import ExportedDetector, as_floats
 from masu.export.quantize import MOST_IMAGES, SPARED, Array, quantize
 from masu.export.write import SUFFIXES, Target, describe, trace, write
-from masu.verbs.evaluate import evaluate
-from masu.verbs.exported import ExportedDetector, as_floats
 
 SHAPES = ((1, 300, 500), (2, 427, 640), (3, 200, 640), (1, 64, 48), (2, 240, 320))
 """Images, height and width of the batches that are compared; the graph is traced at another one."""

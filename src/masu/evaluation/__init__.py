@@ -1,0 +1,1 @@
+"""Evaluation: predictions, COCO figures, errors, and how well anchors cover the objects."""

@@ -1,0 +1,128 @@
+"""Precision, recall and F1 of a class at every threshold, and the threshold with the largest F1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from masu.evaluation.matches import Array, ImageMatch
+
+
+@dataclass(frozen=True)
+class Point:
+    """A class at one threshold.
+
+    Attributes:
+        threshold: smallest score that counts.
+        precision: share of right detections; None without any detection.
+        recall: share of objects found; None without any object.
+        f1: harmonic mean of both; None without objects.
+        right: detections that found an object.
+        wrong: detections that found none.
+        missed: objects that were not found.
+    """
+
+    threshold: float
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    right: int
+    wrong: int
+    missed: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """The attributes as JSON knows them."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """A class at each of its ``n`` different scores as threshold, largest first, at IoU 0.5.
+
+    Detections and objects in ignored regions do not count.
+
+    Attributes:
+        scores: ``(n,)`` float64.
+        right: ``(n,)`` int64, detections from that score on that found an object.
+        wrong: ``(n,)`` int64, those that found none.
+        objects: labelled objects of the class.
+    """
+
+    scores: Array
+    right: Array
+    wrong: Array
+    objects: int
+
+    @property
+    def precision(self) -> Array:
+        """``(n,)`` share of right detections."""
+        shares: Array = self.right / (self.right + self.wrong)
+        return shares
+
+    @property
+    def recall(self) -> Array:
+        """``(n,)`` share of objects found; zeros without objects."""
+        shares: Array = self.right / max(self.objects, 1)
+        return shares
+
+    @property
+    def f1(self) -> Array:
+        """``(n,)`` 2·right / (detections + objects), the harmonic mean of precision and recall."""
+        means: Array = 2 * self.right / (self.right + self.wrong + self.objects)
+        return means
+
+    def at(self, threshold: float) -> Point:
+        """The class with only the scores from ``threshold`` on."""
+        n = int((self.scores >= np.float32(threshold)).sum())  # as Detections.above compares
+        right, wrong = (int(self.right[n - 1]), int(self.wrong[n - 1])) if n else (0, 0)
+        return Point(
+            threshold=threshold,
+            precision=right / (right + wrong) if right + wrong else None,
+            recall=right / self.objects if self.objects else None,
+            f1=2 * right / (right + wrong + self.objects) if self.objects else None,
+            right=right,
+            wrong=wrong,
+            missed=self.objects - right,
+        )
+
+    def best(self) -> Point | None:
+        """The threshold of the largest F1, of equal ones the largest; None where nothing is ever right.
+
+        It lies midway between the last score that counts and the next smaller one (0 where there is none),
+        so that rounding in another runtime changes nothing.
+        """
+        if not self.right.any():
+            return None
+        n = int(self.f1.argmax())
+        below = float(self.scores[n + 1]) if n + 1 < len(self.scores) else 0.0
+        return self.at((float(self.scores[n]) + below) / 2)
+
+
+def class_curves(matches: Sequence[ImageMatch], classes: int) -> list[Curve]:
+    """The curve of each of the classes ``0..K-1`` over all images.
+
+    Args:
+        matches: of each image.
+        classes: ``K``.
+    """
+    empty = [np.zeros(0)]
+    score = np.concatenate([*empty, *(m.detections.scores.double().cpu().numpy() for m in matches)])
+    label = np.concatenate([*empty, *(m.labels for m in matches)])
+    right = np.concatenate([*empty, *(m.right for m in matches)]).astype(np.bool_)
+    counts = np.concatenate([*empty, *(~m.left_out for m in matches)]).astype(np.bool_)
+    object_labels = np.concatenate([*empty, *(m.object_labels[~m.ignored] for m in matches)])
+    return [
+        _curve(score[own], right[own], int((object_labels == k).sum()))
+        for k in range(classes)
+        for own in (counts & (label == k),)
+    ]
+
+
+def _curve(score: Array, right: Array, objects: int) -> Curve:
+    order = np.argsort(-score, kind="stable")
+    score, right = score[order], right[order]
+    last = np.flatnonzero(np.append(score[1:] != score[:-1], np.ones(min(len(score), 1), np.bool_)))
+    return Curve(score[last], np.cumsum(right)[last], np.cumsum(~right)[last], objects)

@@ -1,0 +1,244 @@
+"""The page of ``masu evaluate --report``: figures, curves, errors and the worst images, in one HTML file."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from masu.data.bands import displayable, read_pixels
+from masu.data.pictures import UnreadableImageError
+from masu.drawing import Colour, Mark, draw_marks, object_marks
+from masu.evaluation.curves import Curve, Point
+from masu.evaluation.error_report import ErrorReport, ImageErrors
+from masu.evaluation.errors import KINDS, Error, Kind
+from masu.evaluation.matches import Array
+from masu.pages.page import render
+
+MOST_PICTURES = 16
+"""Worst images shown."""
+
+MOST_CHARTS = 40
+"""Classes with curves: those with most objects."""
+
+MOST_CELLS = 25
+"""Classes up to which the confusion matrix is shown whole."""
+
+_SIDE = 720
+_POINTS = 160
+
+# the plot's rectangle within a chart of 440×250 units
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 424.0, 12.0, 200.0
+
+_CORRECT: Colour = (0, 158, 115)
+_COLOURS: dict[Kind, Colour] = {
+    "classification": (230, 159, 0),
+    "localisation": (86, 180, 233),
+    "both": (204, 121, 167),
+    "duplicate": (240, 228, 66),
+    "background": (213, 94, 0),
+    "missed": (255, 255, 255),
+}
+_WORDS: dict[Kind, str] = {
+    "classification": "an object of another class, in the right place",
+    "localisation": "an object of its class, IoU only 0.1 to 0.5",
+    "both": "an object of another class, IoU only 0.1 to 0.5",
+    "duplicate": "an object that a better detection has found already",
+    "background": "nothing there",
+    "missed": "nothing: an object was not found",
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a chart.
+
+    Attributes:
+        name: what it shows.
+        style: CSS class.
+        points: as an SVG polyline has them.
+    """
+
+    name: str
+    style: str
+    points: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart with both axes from 0 to 1, in units of the drawing.
+
+    Attributes:
+        title: of the chart.
+        across: name of the horizontal axis.
+        lines: most important last.
+        dot: x and y of the threshold used; None where nothing is to be marked there.
+        dot_words: that point in words.
+        alternative: the chart in words.
+    """
+
+    title: str
+    across: str
+    lines: tuple[Line, ...]
+    dot: tuple[float, float] | None
+    dot_words: str
+    alternative: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One of the worst images.
+
+    Attributes:
+        image: its errors.
+        uri: the drawn picture as a ``data:`` address; None where the file can no longer be read.
+        said: its errors in words.
+    """
+
+    image: ImageErrors
+    uri: str | None
+    said: str
+
+
+def write_page(report: ErrorReport, file: Path, model: str, data: str, channels: int | None = None) -> None:
+    """Write the report as one HTML file that needs nothing else; names are escaped.
+
+    Args:
+        report: the errors.
+        file: to write.
+        model: what was evaluated, for the heading.
+        data: on what.
+        channels: of the detector's input, to read the worst images with.
+    """
+    charted = sorted(report.names, key=lambda name: -report.curves[name].objects)[:MOST_CHARTS]
+    text = render(
+        "errors.html.j2",
+        {"figure": _figure, "colour": lambda kind: f"rgb{_COLOURS[kind]}"},
+        report=report,
+        model=model,
+        data=data,
+        kinds=KINDS,
+        words=_WORDS,
+        largest=max([count.cost or 0.0 for count in report.kinds.values()] + [1e-9]),
+        charts={
+            name: charts_of(report.curves[name], report.used[name])
+            for name in report.names
+            if name in charted and report.curves[name].objects
+        },
+        matrix=len(report.names) <= MOST_CELLS,
+        confusions=confusions(report),
+        pictures=[picture_of(image, report.names, channels) for image in report.images[:MOST_PICTURES]],
+    )
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def charts_of(curve: Curve, used: Point) -> tuple[Chart, Chart]:
+    """Precision against recall, and precision, recall and F1 against the threshold."""
+    precision, recall, f1, scores = curve.precision, curve.recall, curve.f1, curve.scores
+    reached = f"precision {_figure(used.precision)}, recall {_figure(used.recall)}"
+    at = f"at threshold {used.threshold:.2f}: {reached}"
+    if not len(scores):
+        empty = "nothing was detected"
+        return (
+            Chart("Precision against recall", "recall", (), None, "", empty),
+            Chart("Against the threshold", "threshold", (), None, "", empty),
+        )
+    course = ", ".join(
+        f"{precision[np.flatnonzero(recall >= level)].max():.2f} at recall {level}"
+        for level in (0.25, 0.5, 0.75, 0.9)
+        if recall[-1] >= level
+    )
+    summary = f"Precision {course or 'below recall 0.25 only'}; recall reaches {recall[-1]:.2f}. {at}."
+    against = (
+        f"F1 is largest, {f1.max():.2f}, at score {scores[f1.argmax()]:.2f}. {at}, F1 {_figure(used.f1)}."
+    )
+    shown = None if used.precision is None or used.recall is None else _place(used.recall, used.precision)
+    f1_shown = None if used.f1 is None else _place(used.threshold, used.f1)
+    return (
+        Chart(
+            "Precision against recall",
+            "recall",
+            (Line("precision", "main", _polyline(recall, precision)),),
+            shown,
+            at,
+            summary,
+        ),
+        Chart(
+            "F1, precision and recall against the threshold",
+            "threshold",
+            (
+                Line("precision", "precision", _polyline(scores, precision)),
+                Line("recall", "recall", _polyline(scores, recall)),
+                Line("F1", "main", _polyline(scores, f1)),
+            ),
+            f1_shown,
+            f"{at}, F1 {_figure(used.f1)}",
+            against,
+        ),
+    )
+
+
+def confusions(report: ErrorReport, most: int = 20) -> list[tuple[str, str, int]]:
+    """The most frequent confusions of two classes: predicted, true, count."""
+    table = report.confusion[:-1, :-1].copy()
+    np.fill_diagonal(table, 0)
+    order = np.argsort(-table, axis=None, kind="stable")[:most]
+    rows, columns = np.unravel_index(order, table.shape)
+    return [
+        (report.names[row], report.names[column], int(table[row, column]))
+        for row, column in zip(rows.tolist(), columns.tolist(), strict=True)
+        if table[row, column]
+    ]
+
+
+def picture_of(image: ImageErrors, names: Sequence[str], channels: int | None) -> Picture:
+    """A worst image with objects (white dashes), right detections (thin green) and errors, named."""
+    counts = image.counts()
+    said = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+    try:
+        pixels = displayable(read_pixels(image.path, channels))
+    except UnreadableImageError:
+        return Picture(image, None, said)
+    match = image.match
+    boxes = match.detections.boxes.tolist()
+    right = [Mark(boxes[row], _CORRECT, thin=True) for row in np.flatnonzero(match.right).tolist()]
+    errors = [_mark(error, image, names) for error in image.errors]
+    drawn = draw_marks(pixels, [*errors, *right, *object_marks(match.target)])
+    drawn.thumbnail((_SIDE, _SIDE))
+    content = io.BytesIO()
+    drawn.save(content, "JPEG", quality=82)
+    uri = "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode()
+    return Picture(image, uri, said)
+
+
+def _mark(error: Error, image: ImageErrors, names: Sequence[str]) -> Mark:
+    match, colour = image.match, _COLOURS[error.kind]
+    if error.detection is None:
+        assert error.object is not None
+        name = names[match.object_labels[error.object]]
+        return Mark(match.target.boxes[error.object].tolist(), colour, f"missed {name}", dashed=True)
+    name, score = names[match.labels[error.detection]], float(match.detections.scores[error.detection])
+    if error.kind == "classification":
+        assert error.object is not None
+        name = f"{name}, is {names[match.object_labels[error.object]]}"
+    box = match.detections.boxes[error.detection].tolist()
+    return Mark(box, colour, f"{error.kind} {name}", f"{score:.2f}")
+
+
+def _polyline(x: Array, y: Array) -> str:
+    """At most ``_POINTS`` of the points, first and last among them."""
+    rows = np.unique(np.linspace(0, len(x) - 1, min(len(x), _POINTS)).round().astype(int))
+    return " ".join("{:g},{:g}".format(*_place(float(x[row]), float(y[row]))) for row in rows)
+
+
+def _place(x: float, y: float) -> tuple[float, float]:
+    return round(_LEFT + x * (_RIGHT - _LEFT), 1), round(_BOTTOM - y * (_BOTTOM - _TOP), 1)
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"

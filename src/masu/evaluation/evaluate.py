@@ -1,0 +1,196 @@
+"""Evaluate: score a detector on a labelled data set with COCO's measures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from masu.errors import InputError
+from masu.evaluation.metrics import Metrics, ProposalMetrics, coco_metrics, proposal_metrics
+from masu.evaluation.predictions import AnyDetector, Prediction, predictions
+from masu.processes import ALONE, Processes
+from masu.records import Detections, Target
+
+
+class LabelledImages(Protocol):
+    """What evaluation needs of a data set."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Class names; labels of targets index them."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> tuple[Path, Target]: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """A detector's figures on a data set, and what they were computed from.
+
+    Attributes:
+        metrics: the figures.
+        names: class names of the data; labels of targets and detections index them.
+        paths: the images that could be read.
+        targets: their labelled objects.
+        found: what was found in them, down to the model's own low score. Classes that the data lacks are left
+            out; labels of a detector of kind ``"proposals"`` mean nothing.
+    """
+
+    metrics: Metrics | ProposalMetrics
+    names: tuple[str, ...]
+    paths: tuple[Path, ...]
+    targets: tuple[Target, ...]
+    found: tuple[Detections, ...]
+
+
+def evaluate(
+    detector: AnyDetector,
+    data: LabelledImages,
+    *,
+    batch_size: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+    processes: Processes = ALONE,
+) -> Metrics | ProposalMetrics:
+    """Score a detector on every image of a data set.
+
+    Classes are compared by name, so detector and data may number them differently. A class that only
+    the detector knows is left out; objects of a class that only the data knows count as missed and are
+    named in ``faults``.
+
+    Args:
+        detector: any masu detector. Its score threshold is the model's own low one.
+        data: images and targets, from :func:`masu.read_dataset`.
+        batch_size: images per prediction.
+        progress: called with (images done, images in total), of this process.
+        processes: that evaluate together, each every so-manieth batch; all return the figures of all images.
+
+    Returns:
+        :class:`Metrics`, or :class:`ProposalMetrics` for a detector of kind ``"proposals"``;
+        ``seconds_per_image`` is the mean time of ``predict`` without reading files, and ``faults`` has
+        one line for each image that could not be read and was left out.
+
+    Raises:
+        InputError: for no images, none that can be read, or no class name in common.
+    """
+    return score(detector, data, batch_size=batch_size, progress=progress, processes=processes).metrics
+
+
+def score(
+    detector: AnyDetector,
+    data: LabelledImages,
+    *,
+    batch_size: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+    processes: Processes = ALONE,
+    each: Callable[[Prediction, Target], None] | None = None,
+) -> Scored:
+    """As :func:`evaluate`, with targets and detections for a closer look; the network runs once.
+
+    ``each`` is called with every prediction of this process and its target.
+    """
+    if not len(data):
+        raise InputError("data: found no images, wanted at least one; check the folder and the split")
+    items = [data[index] for index in range(len(data))]
+    class_agnostic = detector.kind == "proposals"
+    faults = [] if class_agnostic else _unknown_classes(detector.names, data.names, items)
+
+    # whole batches, so that each is computed just as one process would
+    own = [i for i in range(len(items)) if i // max(batch_size, 1) % processes.world == processes.rank]
+    unreadable: list[str] = []
+    seen: dict[int, tuple[Detections, float]] = {}
+    with processes.stopping_together():
+        for prediction in predictions(
+            detector,
+            [items[i][0] for i in own],
+            unreadable,
+            threshold=None,
+            batch_size=batch_size,
+            progress=progress,
+        ):
+            number = own[prediction.index]
+            seen[number] = (prediction.detections, prediction.seconds)
+            if each is not None:
+                each(prediction, items[number][1])
+    seen, unreadable = _of_all(seen, unreadable, detector.names, processes)
+    if not seen:
+        raise InputError(f"data: none of {len(items)} images can be read; the first: {unreadable[0]}")
+    read, targets = [items[i][0] for i in seen], [items[i][1] for i in seen]
+    found = [detections for detections, _ in seen.values()]
+    seconds = sum(seconds for _, seconds in seen.values())
+
+    metrics: Metrics | ProposalMetrics
+    if class_agnostic:
+        metrics = proposal_metrics(targets, found)
+    else:
+        found = [_renumbered(d, data.names) for d in found]
+        metrics = coco_metrics(targets, found, data.names)
+    metrics = replace(metrics, seconds_per_image=seconds / len(found), faults=(*faults, *unreadable))
+    return Scored(metrics, tuple(data.names), tuple(read), tuple(targets), tuple(found))
+
+
+def _of_all(
+    seen: dict[int, tuple[Detections, float]],
+    unreadable: list[str],
+    names: Sequence[str],
+    processes: Processes,
+) -> tuple[dict[int, tuple[Detections, float]], list[str]]:
+    """What all processes have seen, image by image in the order of the data set, and could not read."""
+    if processes.world == 1:
+        return seen, unreadable
+    lines = [line for text in processes.texts(json.dumps(unreadable)) for line in json.loads(text)]
+    # float64 holds float32, labels and the numbers of images without loss
+    images = [torch.tensor([i, len(d), seconds], dtype=torch.float64) for i, (d, seconds) in seen.items()]
+    boxes = [torch.cat([d.boxes, d.scores[:, None], d.labels[:, None]], 1).cpu() for d, _ in seen.values()]
+    image = processes.rows(
+        torch.cat([torch.zeros(0, 3, dtype=torch.float64), *(row[None] for row in images)])
+    )
+    table = processes.rows(torch.cat([torch.zeros(0, 6, dtype=torch.float64), *(b.double() for b in boxes)]))
+    counts = [int(count) for count in image[:, 1]]
+    all_seen = {}
+    for (number, _, seconds), rows in zip(image.tolist(), torch.split(table, counts), strict=True):
+        labels = rows[:, 5].long()
+        own_names = tuple(names[label] for label in labels.tolist())
+        detections = Detections(rows[:, :4].float(), rows[:, 4].float(), labels, own_names)
+        all_seen[int(number)] = (detections, seconds)
+    return dict(sorted(all_seen.items())), lines
+
+
+def _unknown_classes(
+    known: Sequence[str], wanted: Sequence[str], items: Sequence[tuple[Path, Target]]
+) -> list[str]:
+    if not set(known) & set(wanted):
+        raise InputError(
+            f"data: found classes {_listed(wanted)}, wanted at least one of the detector's {_listed(known)}; "
+            "class names must be spelt alike"
+        )
+    labels = torch.cat([target.labels[~target.ignored].cpu() for _, target in items])
+    counts = torch.bincount(labels, minlength=len(wanted)).tolist()
+    return [
+        f"class {name!r}: unknown to the detector; {count} labelled, all count as missed"
+        for name, count in zip(wanted, counts, strict=False)
+        if count and name not in known
+    ]
+
+
+def _listed(names: Sequence[str], most: int = 8) -> str:
+    shown = ", ".join(names[:most]) or "none"
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def _renumbered(detections: Detections, names: Sequence[str]) -> Detections:
+    """The detections of classes in ``names``, labelled by their position there."""
+    position = {name: index for index, name in enumerate(names)}
+    keep = [index for index, name in enumerate(detections.names) if name in position]
+    kept_names = tuple(detections.names[index] for index in keep)
+    return Detections(
+        detections.boxes[keep],
+        detections.scores[keep],
+        torch.tensor([position[name] for name in kept_names], dtype=torch.int64),
+        kept_names,
+    )

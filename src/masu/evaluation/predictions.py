@@ -1,0 +1,101 @@
+"""Predictions: what is found in image files, a few of them in memory at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from torch import Tensor
+
+from masu.data.bands import read_pixels
+from masu.errors import InputError
+from masu.ops.images import InputPolicy
+from masu.records import Detections
+from masu.thresholds import Threshold
+
+
+class AnyDetector(Protocol):
+    """What the verbs need of a detector."""
+
+    @property
+    def input(self) -> InputPolicy:
+        """How images are brought to the network."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Class names; labels index them."""
+
+    @property
+    def kind(self) -> str:
+        """``"detector"`` or ``"proposals"``."""
+
+    def predict(
+        self, images: Sequence[Tensor], threshold: Threshold | None = None, batch_size: int = 1
+    ) -> list[Detections]:
+        """Detections of each image, best score first; threshold None is the model's own low one."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One image and what was found in it.
+
+    Attributes:
+        index: position of the image among the paths given.
+        path: the file.
+        image: ``(3, H, W)`` uint8.
+        detections: boxes in pixels of ``image``.
+        seconds: time of the prediction, shared equally within a batch.
+    """
+
+    index: int
+    path: Path
+    image: Tensor
+    detections: Detections
+    seconds: float
+
+
+def predictions(
+    detector: AnyDetector,
+    paths: Sequence[Path],
+    faults: list[str],
+    *,
+    threshold: Threshold | None,
+    batch_size: int,
+    progress: Callable[[int, int], None] | None,
+) -> Iterator[Prediction]:
+    """Read and predict image files, at most ``batch_size`` images in memory.
+
+    Args:
+        detector: any masu detector.
+        paths: image files.
+        faults: receives one line for each file that cannot be read; the others go on.
+        threshold: lowest score; None for the model's own low one.
+        batch_size: images per prediction.
+        progress: called with (files done, files in total) when a batch is finished.
+
+    Raises:
+        InputError: for a batch size below 1.
+    """
+    if batch_size < 1:
+        raise InputError(f"batch_size: found {batch_size}, wanted 1 or more")
+    batch: list[tuple[int, Tensor]] = []
+    for index, path in enumerate(paths):
+        try:
+            batch.append((index, read_pixels(path, detector.input.channels)))
+        except InputError as error:
+            faults.append(str(error))
+        last = index + 1 == len(paths)
+        if len(batch) < batch_size and not last:
+            continue
+        images = [image for _, image in batch]
+        start = time.perf_counter()
+        found = detector.predict(images, threshold=threshold, batch_size=batch_size) if images else []
+        seconds = (time.perf_counter() - start) / max(len(images), 1)
+        for (position, image), detections in zip(batch, found, strict=True):
+            yield Prediction(position, paths[position], image, detections, seconds)
+        batch.clear()
+        if progress is not None:
+            progress(index + 1, len(paths))

@@ -1,0 +1,1 @@
+"""Training: settings, first weights, the loop, its files and its page."""

@@ -1,0 +1,109 @@
+"""A step whose loss or gradient is not a finite number: it is named, then left out or the end."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from masu.data.loader import Batch
+from masu.detectors.detector import Detector
+from masu.errors import InputError
+from masu.ops.losses import first_non_finite
+from masu.processes import ALONE, Processes
+from masu.training.recipe import TrainSettings
+from masu.training.run_state import RunState
+
+MOST_IN_A_ROW = 10
+"""Steps left out one after the other at which training stops: then it is not the images but the run."""
+
+
+@dataclass(frozen=True)
+class NotFinite:
+    """What is wrong with a step.
+
+    Attributes:
+        said: what is not finite and on which images.
+        overflow: fp16 is to blame, whose largest number is 65504: a gradient of losses that were scaled.
+    """
+
+    said: str
+    overflow: bool
+
+    def __str__(self) -> str:
+        return self.said
+
+
+def not_finite(
+    losses: dict[str, Tensor],
+    norm: Tensor,
+    batch: Batch,
+    epoch: int,
+    scale: float,
+    processes: Processes = ALONE,
+) -> NotFinite | None:
+    """What is not finite, or None.
+
+    Args:
+        losses: terms of the step's loss.
+        norm: of its gradient.
+        batch: its images.
+        epoch: from 0.
+        scale: by which the losses were multiplied for the gradient, 1 but in fp16.
+        processes: that made the step together; all have the same losses and norm.
+    """
+    term = first_non_finite(losses)
+    if term is None and torch.isfinite(norm):
+        return None
+    thing = "gradient" if term is None else f"loss term {term!r}"
+    value = (norm if term is None else losses[term]).item()
+    own = json.dumps([os.fsdecode(path) for path in batch.paths])
+    paths = [path for text in processes.texts(own) for path in json.loads(text)]
+    overflow = term is None and scale > 1
+    scaled = f" at scale {scale:g} of fp16" if overflow else ""
+    return NotFinite(f"{thing}: found {value} in epoch {epoch + 1} on {', '.join(paths)}{scaled}", overflow)
+
+
+@torch.no_grad()
+def skip_or_stop(
+    bad: NotFinite,
+    settings: TrainSettings,
+    state: RunState,
+    detector: Detector,
+    statistics: Sequence[Tensor],
+    out: Path,
+) -> None:
+    """Leave the step out: what its forward pass did to the statistics of normalisation is undone.
+
+    An overflow of fp16 is always left out, and not counted in a row: the scale falls until there is none.
+
+    Args:
+        bad: what is not finite.
+        settings: say whether steps may be left out.
+        state: counts it.
+        detector: in training, its weights not yet touched.
+        statistics: its buffers before the step.
+        out: folder of the run.
+
+    Raises:
+        InputError: where steps may not be left out, or too many were in a row.
+    """
+    kept = out / "last.safetensors"
+    rest = f"the last good model is {kept}" if kept.exists() else "no model was written yet"
+    if settings.on_nonfinite == "stop" and not bad.overflow:
+        raise InputError(
+            f"{bad}, wanted a finite number; lower --lr, look at these images or go on without such steps "
+            f"(--resume --on-nonfinite skip); {rest}"
+        )
+    for earlier, now in zip(statistics, detector.buffers(), strict=True):
+        now.copy_(earlier)
+    state.skip()
+    if state.skipped_in_a_row >= MOST_IN_A_ROW and not bad.overflow:
+        raise InputError(
+            f"{bad}, the {MOST_IN_A_ROW}th step in a row, wanted a finite number; lower --lr; {rest}"
+        )

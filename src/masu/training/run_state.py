@@ -1,0 +1,269 @@
+"""Where a training run is: weights, optimizer and counters of the same step, to and from a checkpoint."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from masu.atomic import write_text
+from masu.detectors.build import save
+from masu.detectors.detector import Detector
+from masu.errors import InputError
+from masu.processes import ALONE, Processes
+from masu.training.checkpoint import Checkpoint, Content, damage, metadata_of
+
+MAY_CHANGE = ("on_nonfinite", "accumulate")
+"""Settings that a resumed run may have otherwise: they decide nothing that has already happened.
+
+The parts of a batch are its processes as well, of which there may be fewer after a machine was lost.
+"""
+
+
+@dataclass
+class RunState:
+    """Where a run is: everything a resumed run needs beside weights and optimizer.
+
+    Attributes:
+        epoch: number of the epoch, from 0.
+        step: number of the next step in it.
+        seconds: of training so far, evaluation not counted.
+        learning_rate: of the last step.
+        images: seen in this epoch, those of steps without a finite loss or gradient not counted.
+        sums: of the epoch's loss terms over these images.
+        epoch_seconds: of training in this epoch.
+        skipped: steps of this epoch that were left out.
+        skipped_in_a_row: steps left out since the last one that was not, or that fp16 is to blame for.
+        history: one row per finished epoch.
+        best: the best score.
+        best_epoch: where it was reached, from 1 as in the history; 0 before the first.
+        without_better: evaluations since then.
+        gave_up: too many of them.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    seconds: float = 0.0
+    learning_rate: float = 0.0
+    images: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    epoch_seconds: float = 0.0
+    skipped: int = 0
+    skipped_in_a_row: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+    best: float = -1.0
+    best_epoch: int = 0
+    without_better: int = 0
+    gave_up: bool = False
+
+    def add(self, losses: dict[str, Tensor], images: int) -> None:
+        """Count the losses of a step, means over so many images."""
+        for name, value in losses.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value.item() * images
+        self.images += images
+        self.skipped_in_a_row = 0
+
+    def skip(self) -> None:
+        """Count a step that was left out."""
+        self.skipped += 1
+        self.skipped_in_a_row += 1
+
+    def next_step(self, number: int, seconds: float) -> None:
+        """Step ``number`` of the epoch is over."""
+        self.step = number + 1
+        self.seconds += seconds
+        self.epoch_seconds += seconds
+
+    def _means(self) -> dict[str, float]:
+        terms = {name: total / max(self.images, 1) for name, total in self.sums.items()}
+        return {"loss": sum(terms.values()), **terms}
+
+    def progress(self, epochs: int | None, done: float) -> dict[str, Any]:
+        """What a report of a step says; ``done`` is the share of the training."""
+        return {
+            "epoch": self.epoch + 1,
+            "epochs": epochs,
+            "step": self.step,
+            **self._means(),
+            "images_per_second": self.images / self.epoch_seconds,
+            "seconds_left": self.seconds / done * max(1 - done, 0.0),
+        }
+
+    def row(self) -> dict[str, Any]:
+        """What is kept of a whole epoch."""
+        if self.images == 0:
+            found = "none with a finite loss" if self.skipped else "none that can be read"
+            raise InputError(f"training images: found {found} in a whole epoch, wanted at least one")
+        return {
+            "epoch": self.epoch + 1,
+            **self._means(),
+            "skipped": self.skipped,
+            "seconds": self.seconds,
+            "images_per_second": self.images / self.epoch_seconds,
+            "learning_rate": self.learning_rate,
+        }
+
+    def end_epoch(
+        self, row: dict[str, Any], score: float | None, validated: bool, patience: int | None
+    ) -> None:
+        """Keep an epoch's row, note whether it is the best, and begin the next epoch at its first step.
+
+        Args:
+            row: what is kept of the epoch.
+            score: its validation score; None where it was not evaluated.
+            validated: there are validation images; without them the last epoch counts as the best.
+            patience: evaluations without a better score after which the run gives up; None: never.
+        """
+        better = not validated or (score is not None and score > self.best)
+        self.history.append(row)
+        if better:
+            self.best, self.best_epoch = -1.0 if score is None else score, row["epoch"]
+        if score is not None and patience is not None:
+            self.without_better = 0 if better else self.without_better + 1
+            self.gave_up = self.without_better >= patience
+        self.epoch += 1
+        self.step = self.images = self.skipped = 0
+        self.epoch_seconds = 0.0
+        self.sums = {}
+
+    @property
+    def at_best(self) -> bool:
+        """The weights are those of the best epoch: it has just ended."""
+        return self.step == 0 and self.epoch > 0 and self.best_epoch == self.epoch
+
+
+class RunFile:
+    """``RUN/resume.safetensors``: detector, its average, optimizer, scaler, counters, all of the same step.
+
+    Args:
+        out: folder of the run.
+        every: seconds between two checkpoints within an epoch.
+        detector: the one in training.
+        judged: the averaged one, or the same.
+        optimizer: of the detector.
+        scaler: of its losses.
+        settings: of the run, as JSON has them; a resumed run must have the same but for :data:`MAY_CHANGE`.
+        processes: that train together; only the first touches files.
+    """
+
+    def __init__(
+        self,
+        out: Path,
+        every: float,
+        detector: Detector,
+        judged: Detector,
+        optimizer: torch.optim.Optimizer,
+        scaler: torch.amp.GradScaler,
+        settings: dict[str, Any],
+        processes: Processes = ALONE,
+    ) -> None:
+        self.out, self.processes = out, processes
+        self.checkpoint = Checkpoint(out / "resume.safetensors", every)
+        self.detector, self.judged, self.optimizer, self.scaler = detector, judged, optimizer, scaler
+        self.settings = json.loads(json.dumps(settings))
+
+    def due(self) -> bool:
+        """Whether it is time for a checkpoint within an epoch."""
+        return self.processes.first and self.checkpoint.due()
+
+    def write(self, state: RunState) -> None:
+        """Write everything as it is now.
+
+        Raises:
+            InputError: where that is impossible; what was written earlier is left as it was.
+        """
+        if not self.processes.first:
+            return
+        tensors = {f"model.{name}": tensor for name, tensor in self.detector.state_dict().items()}
+        if self.judged is not self.detector:
+            tensors |= {f"average.{name}": tensor for name, tensor in self.judged.state_dict().items()}
+        for i, values in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{i}.{name}": v for name, v in values.items() if v is not None}
+        described = {"state": asdict(state), "settings": self.settings, "scaler": self.scaler.state_dict()}
+        metadata = {name: json.dumps(values) for name, values in described.items()}
+        self.checkpoint.write(Content(tensors, metadata))
+
+    def write_results(self, state: RunState) -> None:
+        """The files that show a state: the last model, the best one if that is it, all epochs' figures."""
+        if not self.processes.first:
+            return
+        save(self.judged, self.out / "last.safetensors")
+        if state.at_best:
+            save(self.judged, self.out / "best.safetensors")
+        write_text(self.out / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in state.history))
+
+    @torch.no_grad()
+    def read(self, say: Callable[[str], None]) -> RunState:
+        """Put the last state that is whole back into detector, averaged detector, optimizer and scaler.
+
+        Args:
+            say: told where that is not the newest.
+
+        Raises:
+            InputError: where none is whole, or for settings other than those the run was started with.
+        """
+        content = self.checkpoint.read(say) if self.processes.first else Content({}, {})
+        tensors, metadata = _shared(content, self.processes)
+        self._same_settings(json.loads(metadata["settings"]))
+        for part, filled in (("model.", self.detector), ("average.", self.judged)):
+            found = {name.removeprefix(part): t for name, t in tensors.items() if name.startswith(part)}
+            if found:
+                filled.load_state_dict(found)
+        values: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in tensors.items():
+            if name.startswith("optimizer."):
+                _, i, key = name.split(".", 2)
+                values.setdefault(int(i), {})[key] = tensor
+        trained = [p for group in self.optimizer.param_groups for p in group["params"]]
+        for index, kept in values.items():
+            # laid out in memory as its parameter: AdamW goes through both without looking at strides
+            for key, tensor in kept.items():
+                if tensor.shape == trained[index].shape:
+                    kept[key] = torch.empty_like(trained[index]).copy_(tensor)
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": values, "param_groups": groups})
+        self.scaler.load_state_dict(json.loads(metadata["scaler"]))
+        return RunState(**json.loads(metadata["state"]))
+
+    def _same_settings(self, earlier: dict[str, Any]) -> None:
+        now = self.settings
+        changed = [n for n in now if now[n] != earlier.get(n) and n not in MAY_CHANGE]
+        if changed:
+            raise InputError(
+                f"{self.checkpoint.path}: found {changed[0]} {earlier.get(changed[0])!r} in the run and "
+                f"{now[changed[0]]!r} now, wanted the same settings; resume with the options that the run "
+                "was started with"
+            )
+
+
+def _shared(content: Content, processes: Processes) -> Content:
+    """The content that process 0 has."""
+    described = {
+        name: (str(t.dtype).removeprefix("torch."), list(t.shape)) for name, t in content.tensors.items()
+    }
+    described, metadata = processes.of_first((described, content.metadata))
+    tensors = content.tensors
+    if not processes.first:
+        tensors = {
+            n: torch.empty(shape, dtype=getattr(torch, dtype)) for n, (dtype, shape) in described.items()
+        }
+    processes.copy_first(list(tensors.values()))
+    return Content(tensors, metadata)
+
+
+def intact(out: Path) -> str:
+    """What a run's folder holds to go on from, for the end of an error's line."""
+    file = Checkpoint(out / "resume.safetensors", 0.0)
+    for path in (file.path, file.before):
+        if damage(path) is None:
+            state = RunState(**json.loads(metadata_of(path)["state"]))
+            return (
+                f"{path} holds the state of epoch {state.epoch + 1} after {state.step} of its steps: "
+                "go on from there with --resume"
+            )
+    return "nothing was learnt yet"

@@ -1,0 +1,115 @@
+"""The detector that a training starts from: architecture, input, anchors and first weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, get_args
+
+import torch
+
+from masu.data.bands import pixel_statistics
+from masu.data.formats import Dataset
+from masu.data.network_scale import scaled_objects
+from masu.detectors.build import Start, build, configuration, load, make, warm_start
+from masu.detectors.detector import Detector
+from masu.detectors.faster_rcnn import FasterRCNNConfig
+from masu.detectors.pyramid import PyramidConfig
+from masu.detectors.rpn import RPNConfig
+from masu.detectors.zoo import Config, pyramid_of, with_backbone, with_pyramid
+from masu.evaluation.anchors import coverage, fitted
+from masu.training.recipe import TrainSettings
+
+
+def starting_detector(
+    settings: TrainSettings, data: Dataset, report: Callable[[dict[str, Any]], None]
+) -> Detector:
+    """Build the detector for a data set.
+
+    Args:
+        settings: resolved ones.
+        data: class names; with ``channels`` or fitted anchors also images and objects.
+        report: told ``{"event": "start", "said": …}`` of what was measured or taken over.
+    """
+    config = _configured(settings, data, report)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        if settings.weights in get_args(Start):
+            start: Any = settings.weights
+            return build(config, data.names, start)
+        source = load(settings.weights)
+        detector = make(_as_trained(config, settings, pyramid_of(source.config)), data.names)
+        taken = warm_start(detector, source)
+        report({"event": "start", "said": f"{settings.weights}: {taken}"})
+        return detector
+
+
+def backbone_of(settings: TrainSettings) -> str:
+    """The backbone's name."""
+    return settings.backbone or pyramid_of(configuration(settings.architecture)).backbone
+
+
+def _as_trained(config: Config, settings: TrainSettings, source: PyramidConfig) -> Config:
+    """What a backbone's weights were trained with goes with them, where the settings do not say otherwise."""
+    pyramid = pyramid_of(config)
+    policy = pyramid.input
+    if settings.channels is None and source.input.channels is None:
+        policy = replace(policy, mean=source.input.mean, std=source.input.std)
+    return with_pyramid(
+        config,
+        replace(
+            pyramid,
+            input=policy,
+            norm_eps=source.norm_eps,
+            frozen_norms=source.frozen_norms if settings.frozen_norms is None else settings.frozen_norms,
+            frozen_stride=source.frozen_stride if settings.frozen_stride is None else settings.frozen_stride,
+            frozen_depthwise=source.frozen_depthwise,
+        ),
+    )
+
+
+def _configured(settings: TrainSettings, data: Dataset, report: Callable[[dict[str, Any]], None]) -> Config:
+    config = configuration(settings.architecture)
+    if settings.backbone is not None:
+        config = with_backbone(config, settings.backbone)
+    pyramid = pyramid_of(config)
+    if settings.frozen_stride is not None:
+        pyramid = replace(pyramid, frozen_stride=settings.frozen_stride)
+    if settings.frozen_norms is not None:
+        pyramid = replace(pyramid, frozen_norms=settings.frozen_norms)
+    if settings.image_size is not None:
+        pyramid = replace(pyramid, input=pyramid.input.of_size(settings.image_size))
+    if settings.channels is not None:
+        mean, std = pixel_statistics(data, settings.channels)
+        policy = replace(pyramid.input, channels=settings.channels, mean=mean, std=std)
+        pyramid = replace(pyramid, input=policy)
+        report({"event": "start", "said": f"mean {_figures(mean)}, deviation {_figures(std)} of the pixels"})
+    if settings.anchors == "auto":
+        config = with_pyramid(config, pyramid)
+        objects = scaled_objects(data, pyramid.input)
+        pyramid = fitted(config, objects)
+        before, after = (coverage(c, objects) for c in (config, with_pyramid(config, pyramid)))
+        sizes = "; ".join(_figures(level) for level in pyramid.anchor_sizes)
+        said = (
+            f"anchors fitted to the data: sizes {sizes} px, ratios {_figures(pyramid.anchor_ratios)}; "
+            f"objects without an anchor at IoU 0.5: {before.share(before.under_50):.1%} before, "
+            f"{after.share(after.under_50):.1%} now"
+        )
+        report({"event": "start", "said": said})
+    config = with_pyramid(config, pyramid)
+    return config if settings.box_loss is None else _with_box_loss(config, settings.box_loss)
+
+
+def _with_box_loss(config: Config, name: str) -> Config:
+    """Both stages of a two-stage detector get the loss."""
+    if isinstance(config, FasterRCNNConfig):
+        proposals = replace(config.rpn.proposals, box_loss=name)
+        rpn = replace(config.rpn, proposals=proposals)
+        return replace(config, rpn=rpn, rois=replace(config.rois, box_loss=name))
+    if isinstance(config, RPNConfig):
+        return replace(config, proposals=replace(config.proposals, box_loss=name))
+    return replace(config, box_loss=name)
+
+
+def _figures(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:.3g}" for value in values)

@@ -1,0 +1,353 @@
+"""Train a detector: one loop, read from top to bottom.
+
+All randomness derives from the seed and the number of the step, so that a run continues from its last
+checkpoint without saved random states. The checkpoint is the truth; all other files of a run follow from it.
+Processes that a launcher has started make the steps of one process together (docs/processes.md).
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import json
+import os
+import time
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from masu.atomic import WriteError, write_text, write_whole
+from masu.data.formats import Dataset
+from masu.data.loader import batch_count, epoch_batches
+from masu.data.workers import LostWorkerError
+from masu.detectors.detector import Detector
+from masu.detectors.rpn import RPN
+from masu.errors import InputError
+from masu.evaluation.evaluate import evaluate
+from masu.processes import LostProcessError, Processes, joined, launched
+from masu.training.average import Average
+from masu.training.gradients import gradients
+from masu.training.nonfinite import not_finite, skip_or_stop
+from masu.training.precision import check_precision, loss_scaler
+from masu.training.recipe import TrainSettings, learning_rate, make_optimizer, progress
+from masu.training.run_lock import alone_in
+from masu.training.run_state import RunFile, RunState, intact
+from masu.training.samples import contact_sheet
+from masu.training.start import starting_detector
+from masu.training.stopping import Stop
+from masu.training.train_page import TrainPage
+from masu.training.unreadable import Unreadable
+
+Report = Callable[[dict[str, Any]], None]
+"""Told of the start, of every step and epoch: ``{"event": "start" | "step" | "epoch" | "fault", ...}``."""
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a training left behind.
+
+    Attributes:
+        best: model file with the best validation score (without validation: the last).
+        last: model file of the last step.
+        seconds: time from the first step on, evaluation not counted.
+        history: one dict per epoch: ``epoch``, ``loss``, its terms, ``seconds`` and, where evaluated, ``ap``
+            and ``ap50`` (proposals: ``ar100`` and ``ar1000``).
+        interrupted: stopped by Ctrl-C or SIGTERM; ``resume=True`` goes on from there.
+    """
+
+    best: Path
+    last: Path
+    seconds: float
+    history: list[dict[str, Any]]
+    interrupted: bool = False
+
+
+def train(
+    data: Dataset,
+    val: Dataset | None,
+    settings: TrainSettings,
+    out: Path,
+    *,
+    report: Report | None = None,
+    resume: bool = False,
+    workers: int = 0,
+    max_bad: float = 0.05,
+    checkpoint_seconds: float = 30.0,
+) -> TrainResult:
+    """Train a detector and keep its best and last state in a folder.
+
+    A process that a launcher such as ``torchrun`` has started trains with the others of its group; the first
+    of them writes and reports.
+
+    Args:
+        data: training images.
+        val: validation images; None trains without evaluation.
+        settings: how to train.
+        out: folder for ``best.safetensors``, ``last.safetensors``, ``metrics.jsonl``, ``settings.json``,
+            ``report.html`` and sample pictures.
+        report: told of every step and epoch.
+        resume: go on from the state in ``out`` instead of starting anew; under a launcher, which may start a
+            training again at any time, also where there is none yet.
+        workers: processes that read images ahead; they change nothing but the time.
+        max_bad: largest share of faulty images or objects that are skipped; 0 refuses at the first.
+        checkpoint_seconds: between two checkpoints within an epoch; where writing one takes long, it is
+            more, so that they cost 2 % of the time; 0 writes after every step. They change nothing in what
+            is learnt.
+
+    Raises:
+        InputError: where ``out`` already holds a run and ``resume`` is false, or holds none and it is true,
+            or another training runs in it; for data without objects or with more faults than ``max_bad``,
+            found before the first step or in an image later; for a loss or gradient that is not finite,
+            naming the images and the term; where a file cannot be written, memory does not suffice,
+            worker processes are lost again and again or another process of the group is lost, naming what is
+            intact; for a precision that the device only imitates; for fewer images in a batch than processes,
+            or processes with other settings or data.
+    """
+    settings = settings.resolved()
+    for part in (data, val):
+        if part is not None:
+            part.refuse_bad(max_bad)
+    with joined() as processes:
+        check_precision(settings.precision, _device())
+        _check_alike(data, val, settings, processes)
+        out = Path(processes.of_first(str(out)))
+        resume = processes.of_first(processes.first and _check(data, out, resume))
+        with alone_in(out) if processes.first else nullcontext():
+            try:
+                return _train(
+                    data,
+                    val,
+                    settings,
+                    out,
+                    report if report and processes.first else lambda _: None,
+                    resume,
+                    workers,
+                    max_bad,
+                    checkpoint_seconds,
+                    processes,
+                )
+            except (WriteError, LostWorkerError, LostProcessError) as error:
+                here = processes.first or out.is_dir()  # not so on another machine
+                raise InputError(f"{error}; {intact(out) if here else f'process 0 has {out}'}") from None
+            except (MemoryError, RuntimeError, OSError) as error:
+                if not _out_of_memory(error):
+                    raise
+                raise InputError(
+                    f"memory: found too little for a step of {settings.batch_size} images, wanted more; "
+                    "lower --batch-size or --image-size, or raise --accumulate, in another folder; "
+                    f"{intact(out)}"
+                ) from None
+
+
+def _train(
+    data: Dataset,
+    val: Dataset | None,
+    settings: TrainSettings,
+    out: Path,
+    report: Report,
+    resume: bool,
+    workers: int,
+    max_bad: float,
+    checkpoint_seconds: float,
+    processes: Processes,
+) -> TrainResult:
+    unreadable = Unreadable(data, max_bad, report, processes)
+    device = _device()
+    detector = starting_detector(settings, data, report).to(device)
+    processes.copy_first(list(detector.state_dict().values()))
+    optimizer = make_optimizer(detector, settings)
+    scaler = loss_scaler(settings.precision, device)
+    average = Average(detector, settings.average) if settings.average else None
+    judged = detector if average is None else average.detector
+    steps = batch_count(data, settings.batch_size)
+    described = asdict(settings) | {"names": data.names, "training_images": len(data)}
+    saved = RunFile(out, checkpoint_seconds, detector, judged, optimizer, scaler, described, processes)
+    state = RunState()
+    if resume:
+        state = saved.read(lambda said: report({"event": "start", "said": said}))
+        saved.write_results(state)  # a kill may have come between the state and these
+    else:
+        saved.write(state)  # shows at once that the folder can be written to
+    if processes.first:
+        write_text(out / "settings.json", json.dumps(asdict(settings), indent=2) + "\n")
+    page = TrainPage(out, settings, (data, val), unreadable.told)
+
+    def show(ended: str | None = None) -> None:
+        if processes.first:
+            page.write(state, done(), ended)
+
+    def done() -> float:
+        return progress(settings, state.epoch * steps + state.step, steps, state.seconds)
+
+    stop = Stop(patient=processes.world > 1)
+    parts = processes.world * settings.accumulate
+    own = range(processes.rank * settings.accumulate, (processes.rank + 1) * settings.accumulate)
+    try:
+        stop.listen()
+        while (done() < 1 or state.step) and not state.gave_up:
+            detector.train()
+            clock = time.perf_counter()
+            for batch in epoch_batches(
+                data,
+                settings.batch_size,
+                seed=settings.seed,
+                epoch=state.epoch,
+                augmentation=settings.augmentation,
+                channels=settings.channels,
+                start=state.step,
+                workers=workers,
+                parts=parts,
+                own=own,
+                on_fault=unreadable.add,
+                on_lost=lambda said: report({"event": "fault", "fault": said}),
+            ):
+                images, faults = processes.sum(len(batch), unreadable.untold)
+                if faults:
+                    unreadable.tell()
+                if not images:
+                    continue
+                number = state.epoch * steps + batch.number
+                state.learning_rate = learning_rate(settings, number, done())
+                for group in optimizer.param_groups:
+                    group["lr"] = state.learning_rate
+                may_skip = settings.on_nonfinite == "skip" or scaler.is_enabled()
+                statistics = [b.clone() for b in detector.buffers()] if may_skip else []
+                losses = gradients(detector, batch, images, settings, number, done(), processes, scaler)
+                scaler.unscale_(optimizer)
+                norm = nn.utils.clip_grad_norm_(detector.parameters(), settings.clip_norm)
+                bad = not_finite(losses, norm, batch, state.epoch, scaler.get_scale(), processes)
+                if bad is None:
+                    scaler.step(optimizer)
+                    scaler.update()
+                    if average is not None:
+                        average.update(number)
+                else:
+                    skip_or_stop(bad, settings, state, detector, statistics, out)
+                    scaler.update(None if bad.overflow else scaler.get_scale())
+                    report({"event": "fault", "fault": f"{bad}; step skipped"})
+                if bad is None or bad.overflow:
+                    state.add(losses, int(images))
+
+                now = time.perf_counter()
+                (seconds,) = processes.sum((now - clock) * processes.first)
+                state.next_step(batch.number, seconds)
+                clock = now
+                report({"event": "step", "steps": steps, **state.progress(settings.epochs, done())})
+                if done() >= 1:
+                    break
+                with processes.stopping_together():
+                    stop.if_asked()
+                if saved.due():
+                    saved.write(state)
+                    clock = time.perf_counter()
+
+            unreadable.tell()
+            row = state.row()
+            state.step = steps  # the clock may have ended the epoch early
+            if val is not None and (done() >= 1 or (state.epoch + 1) % settings.evaluate_every == 0):
+                metrics = evaluate(judged, val, progress=lambda *_: stop.if_asked(), processes=processes)
+                row = processes.of_first(row | _figures(metrics.as_dict()))
+                if processes.first:
+                    _write_samples(judged, val, out / "samples" / f"epoch_{state.epoch + 1:03d}.jpg")
+            score = next((row[name] for name in ("ap", "ar100") if row.get(name) is not None), None)
+            state.end_epoch(row, score, validated=val is not None, patience=settings.patience)
+            saved.write(state)  # first: a resumed run writes the files of the next lines again from it
+            saved.write_results(state)
+            show()
+            report({"event": "epoch", "epochs": settings.epochs, **row})
+    except KeyboardInterrupt:
+        if stop.at_once:
+            raise  # in the middle of a step: what was written last stands
+        saved.write(state)
+        saved.write_results(state)
+        show("stopped by hand; the same command with --resume goes on from there")
+        return _result(out, state, interrupted=True)
+    except InputError as error:
+        if isinstance(error, LostProcessError):
+            stop.ignore_launcher()
+        with suppress(WriteError):  # the folder itself may be what is wrong
+            show(f"stopped: {error}")
+        raise
+    finally:
+        stop.leave()
+    return _result(out, state, interrupted=False)
+
+
+def _check_alike(data: Dataset, val: Dataset | None, settings: TrainSettings, processes: Processes) -> None:
+    """Refuse processes that would not train the same on the same."""
+    if settings.batch_size < processes.world:
+        raise InputError(
+            f"--batch-size: found {settings.batch_size} for {processes.world} processes, wanted at least "
+            f"{processes.world}: it counts the images of a step in all processes together"
+        )
+    processes.alike("settings", json.dumps(asdict(settings)))
+    digest = hashlib.blake2b()
+    for part in (data, val):
+        if part is not None:
+            digest.update(repr((part.names, [os.path.basename(path) for path in part.paths])).encode())
+            for array in (part.starts, part.boxes, part.labels, part.ignored):
+                digest.update(array.tobytes())
+    processes.alike("data", digest.hexdigest())
+
+
+def _check(data: Dataset, out: Path, resume: bool) -> bool:
+    """Whether to resume; refuses what cannot be done."""
+    if not (~data.ignored).any():
+        raise InputError(f"{data.root}: found no labelled object in {len(data)} images, wanted at least one")
+    resumable = any((out / f"{name}.safetensors").exists() for name in ("resume", "resume-before"))
+    if (resumable or (out / "last.safetensors").exists()) and not resume:
+        raise InputError(
+            f"{out}: found a training that is already there, wanted an empty folder; continue it (--resume) "
+            "or choose another one (--out)"
+        )
+    if resume and not resumable and not launched():
+        raise InputError(f"{out}: found no training to resume, wanted the --out folder of an earlier run")
+    return resume and resumable
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _out_of_memory(error: Exception) -> bool:
+    if isinstance(error, OSError):  # no memory to start a process
+        return error.errno == errno.ENOMEM
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def _figures(metrics: dict[str, Any]) -> dict[str, Any]:
+    wanted = (
+        "ap",
+        "ap50",
+        "ap75",
+        "ap_small",
+        "ap_medium",
+        "ap_large",
+        "ar100",
+        "ar1000",
+        "seconds_per_image",
+    )
+    return {name: metrics[name] for name in wanted if name in metrics}
+
+
+def _write_samples(detector: Detector, val: Dataset, path: Path) -> None:
+    samples = [val[i] for i in range(min(4, len(val)))]
+    threshold = 0.5 if not isinstance(detector, RPN) else 0.9
+    sheet = contact_sheet(detector, samples, threshold)
+    if sheet is not None:
+        file = io.BytesIO()
+        sheet.save(file, "JPEG", quality=88)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, [file.getvalue()])
+
+
+def _result(out: Path, state: RunState, interrupted: bool) -> TrainResult:
+    return TrainResult(
+        out / "best.safetensors", out / "last.safetensors", state.seconds, state.history, interrupted
+    )

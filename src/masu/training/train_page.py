@@ -1,0 +1,171 @@
+"""``RUN/report.html``: a training on one page, written anew after every epoch, that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from masu.atomic import write_text
+from masu.data.formats import Dataset, Fault
+from masu.pages.charts import Chart, chart, duration, share
+from masu.pages.page import render
+from masu.training.recipe import TrainSettings
+from masu.training.run_state import RunState
+
+RELOADED = 20
+"""Seconds after which the page of a run that goes on is loaded again."""
+
+MOST_SHEETS = 6
+"""Sheets of sample pictures on the page: the first, the last and some evenly between."""
+
+SHEET_WIDTH = 1000
+"""Pixels; wider sheets are made smaller, so that the page stays light."""
+
+MOST_FAULTS = 20
+"""Faults that are written out."""
+
+_SCORES = {
+    "ap": "AP",
+    "ap50": "AP50",
+    "ar100": "Recall, 100 boxes",
+    "ar1000": "Recall, 1000 boxes",
+}
+_LOSSES = {
+    "loss": "Loss, all terms",
+    "objectness": "Loss: objectness",
+    "proposal_boxes": "Loss: boxes of proposals",
+    "classes": "Loss: classes",
+    "boxes": "Loss: boxes",
+}
+_PACE = {"learning_rate": "Learning rate", "images_per_second": "Images per second"}
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Sample pictures of an epoch.
+
+    Attributes:
+        epoch: its number, from 1.
+        uri: the pictures as a ``data:`` address.
+    """
+
+    epoch: int
+    uri: str
+
+
+class TrainPage:
+    """The page of a run.
+
+    Args:
+        out: the run's folder, which holds ``samples/epoch_NNN.jpg``.
+        settings: resolved ones.
+        data: training and validation images.
+        told: faults of images that were found while training; may grow.
+    """
+
+    def __init__(
+        self, out: Path, settings: TrainSettings, data: Sequence[Dataset | None], told: Iterable[Fault]
+    ) -> None:
+        self.out, self.settings, self.told = out, settings, told
+        self.data = [part for part in data if part is not None]
+
+    def write(self, state: RunState, done: float, ended: str | None = None) -> None:
+        """Write the page whole or not at all.
+
+        Args:
+            state: its history is the page's, so that a resumed run has all its epochs.
+            done: share of the training, 0..1.
+            ended: why there will be no other epoch; None: it goes on, is done or gave up.
+        """
+        if ended is None and done >= 1:
+            ended = "finished"
+        if ended is None and state.gave_up:
+            ended = f"finished: {self.settings.patience} evaluations brought nothing better"
+        write_text(self.out / "report.html", self._html(state, done, ended))
+
+    def _html(self, state: RunState, done: float, ended: str | None) -> str:
+        history = state.history
+        score = next((name for name in ("ap", "ar100") for row in history if row.get(name) is not None), None)
+        scored = [row for row in history if score and row.get(score) is not None]
+        faults = [str(fault) for part in self.data for fault in part.faults]
+        faults += sorted({str(fault) for fault in self.told} - set(faults))
+        return render(
+            "train.html.j2",
+            {"share": share, "duration": duration},
+            name=self.out.resolve().name,
+            reloaded=None if ended else RELOADED,
+            ended=ended,
+            done=done,
+            left=state.seconds / done * (1 - done) if 0 < done < 1 else None,
+            seconds=state.seconds,
+            history=history,
+            epochs=self.settings.epochs,
+            score=None if score is None else (score, _SCORES[score]),
+            best=max(scored, key=lambda row: float(row[score]), default=None) if score else None,
+            groups={
+                "What it finds on the validation images": _charts(history, _SCORES, 1.0),
+                "Loss on the training images": _charts(history, _LOSSES, 0.0),
+                "Pace": _charts(history, _PACE, 0.0),
+            },
+            columns=[(key, title) for key, title in _columns(history)],
+            sheets=_sheets(self.out / "samples"),
+            settings=_flat(asdict(self.settings)),
+            data=[(str(part.root), len(part)) for part in self.data],
+            faults=faults[:MOST_FAULTS],
+            more_faults=max(len(faults) - MOST_FAULTS, 0),
+            written=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S"),
+        )
+
+
+def _charts(history: Sequence[dict[str, Any]], titles: dict[str, str], least: float) -> dict[str, Chart]:
+    drawn = {title: chart(history, key, least) for key, title in titles.items()}
+    return {title: one for title, one in drawn.items() if one is not None}
+
+
+def _columns(history: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Keys and titles of the figures that any epoch has."""
+    return [
+        (key, title)
+        for key, title in (_SCORES | _LOSSES | _PACE).items()
+        if any(row.get(key) is not None for row in history)
+    ]
+
+
+def _sheets(folder: Path) -> list[Sheet]:
+    files = sorted(folder.glob("epoch_*.jpg"))
+    last = len(files) - 1
+    shown = min(len(files), MOST_SHEETS)
+    picked = sorted({round(i * last / max(shown - 1, 1)) for i in range(shown)}) if files else []
+    return [Sheet(int(files[i].stem.removeprefix("epoch_")), _embedded(files[i])) for i in picked]
+
+
+def _embedded(file: Path) -> str:
+    with Image.open(file) as picture:
+        picture.thumbnail((SHEET_WIDTH, SHEET_WIDTH))
+        buffer = io.BytesIO()
+        picture.convert("RGB").save(buffer, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """Settings that say something, those of the augmentation by themselves."""
+    flat: dict[str, str] = {}
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{name}: ")
+        elif value is not None:
+            flat[f"{prefix}{name}".replace("_", " ")] = _said(value)
+    return flat
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, tuple | list):
+        return ", ".join(_said(v) for v in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,189 @@
+import json
+import re
+from dataclasses import replace
+
+import pytest
+from PIL import Image
+
+import masu
+from masu.data.dataset import Fault
+from masu.errors import InputError
+from masu.training.recipe import TrainSettings
+from masu.training.run_state import RunState
+from masu.training.train import train
+from masu.training.train_page import MOST_SHEETS, TrainPage
+from tests.pages import read_html
+
+SETTINGS = TrainSettings(epochs=4, image_size=64).resolved()
+
+
+def row(epoch, **figures):
+    return {"epoch": epoch, "loss": 2.0 / epoch, "classes": 1.0 / epoch, "boxes": 1.0 / epoch} | {
+        "seconds": 10.0 * epoch, "images_per_second": 2.5, "learning_rate": 1e-4
+    } | figures  # fmt: skip
+
+
+def text_of(html):
+    return re.sub(r"\s+", " ", " ".join(read_html(html).text))
+
+
+@pytest.fixture
+def data(coins):
+    return masu.read_dataset(coins, "train")
+
+
+@pytest.fixture
+def page(data, tmp_path):
+    out = tmp_path / "my run"
+    (out / "samples").mkdir(parents=True)
+    return TrainPage(out, SETTINGS, (data, None), [])
+
+
+def written(page, state, *arguments):
+    page.write(state, *arguments)
+    return (page.out / "report.html").read_text(encoding="utf-8")
+
+
+def test_figures_by_hand(page):
+    state = RunState(
+        seconds=30.0,
+        history=[row(1, ap=0.25, ap50=0.5), row(2, ap=0.4567, ap50=0.75), row(3, ap=0.3, ap50=0.8)],
+    )
+    html = written(page, state, 0.75)
+    text = text_of(html)
+    assert "Training my run Under way: 3 of 4 epochs done. This page loads itself anew every 20 s." in text
+    assert "Best AP 0.457 epoch 2, AP50 0.750" in text
+    assert "Loss 0.667 epoch 3" in text
+    assert "Time spent 30 s evaluation not counted Time left 10 s at this pace" in text
+    assert "Speed 2.5 images a second, last epoch" in text
+    assert "75 percent of the training is done" in html
+    assert "None was met." in text
+    for title in (
+        "AP",
+        "AP50",
+        "Loss, all terms",
+        "Loss: classes",
+        "Loss: boxes",
+        "Learning rate",
+        "Images per second",
+    ):
+        assert f'aria-label="{title}, from ' in html
+    assert "image size 64" in text
+    assert "augmentation: horizontal flip 0.5" in text
+    assert "time budget" not in text  # a setting that is None
+
+
+def test_only_a_run_that_goes_on_loads_itself_anew(page):
+    state = RunState(seconds=10.0, history=[row(1)])
+    assert '<meta http-equiv="refresh" content="20">' in written(page, state, 0.25)
+    for arguments, words in (
+        ((1.0,), "Finished."),
+        (
+            (0.5, "stopped by hand; the same command with --resume goes on from there"),
+            "Stopped by hand; the same ",
+        ),
+    ):
+        html = written(page, state, *arguments)
+        assert "http-equiv" not in html
+        assert words in text_of(html)
+        assert "no epoch follows" in text_of(html)
+    page.settings = replace(SETTINGS, patience=2)
+    state.gave_up = True
+    assert "Finished: 2 evaluations brought nothing better." in text_of(written(page, state, 0.5))
+
+
+def test_the_page_is_valid_accessible_and_alone(page):
+    for i in range(1, 4):
+        Image.new("RGB", (2000, 360), (i, 0, 0)).save(page.out / "samples" / f"epoch_{i:03}.jpg")
+    read = read_html(html := written(page, RunState(seconds=1.0, history=[row(1, ap=0.1, ap50=0.2)]), 0.1))
+    tags = [tag for tag, _ in read.tags]
+    assert tags.count("h1") == tags.count("main") == 1
+    assert all(a.get("alt") for tag, a in read.tags if tag == "img")
+    assert all(a.get("aria-label") for tag, a in read.tags if tag == "svg")
+    ids = [a["id"] for _, a in read.tags if "id" in a]
+    assert len(ids) == len(set(ids))
+    assert {a["aria-labelledby"] for _, a in read.tags if "aria-labelledby" in a} <= set(ids)
+    sources = [a[key] for _, a in read.tags for key in ("src", "href") if key in a]
+    assert len(sources) == 3
+    assert all(source.startswith("data:image/jpeg;base64,") for source in sources)
+    assert "script" not in tags
+    assert "url(" not in html
+
+
+def test_few_sheets_evenly_spread_newest_first(page):
+    for i in range(1, 42, 2):  # 1, 3 … 41: 21 sheets
+        Image.new("RGB", (1500, 360)).save(page.out / "samples" / f"epoch_{i:03}.jpg")
+    html = written(page, RunState(seconds=1.0, history=[row(i) for i in range(1, 42)]), 1.0)
+    epochs = [int(n) for n in re.findall(r"after epoch <b>(\d+)</b>", html)]
+    assert epochs == [41, 33, 25, 17, 9, 1]
+    assert len(epochs) == MOST_SHEETS
+    assert len(html) < 200_000
+
+
+def test_faults_are_told_once_and_escaped(data, tmp_path):
+    known = Fault(
+        "no-area", tmp_path / "a.xml", "object 2 (<b>cat</b>)", "box 1 2 1 2 has no area", "skipped"
+    )
+    found = [
+        Fault("unreadable-image", tmp_path / f"{i:02}.png", "image", "an empty file", "skipped")
+        for i in range(25)
+    ]
+    (tmp_path / "run").mkdir()
+    page = TrainPage(tmp_path / "run", SETTINGS, (replace(data, faults=(known,)), None), {known, *found})
+    html = written(page, RunState(seconds=1.0, history=[row(1)]), 1.0)
+    assert html.count("has no area") == 1
+    assert "<b>cat" not in html
+    assert html.count("an empty file") == 19
+    assert "6 more;" in html
+
+
+def test_without_an_epoch_or_validation(page):
+    text = text_of(written(page, RunState(), 0.0))
+    assert "Best – not evaluated so far" in text
+    assert "Time left – at this pace" in text
+    assert "Best – not evaluated so far" in text_of(
+        written(page, RunState(seconds=1.0, history=[row(1)]), 0.5)
+    )
+
+
+def test_proposals_are_judged_by_recall(page):
+    history = [row(1, ar100=0.5, ar1000=0.625)]
+    assert "Best Recall, 100 boxes 0.500 epoch 1" in text_of(
+        written(page, RunState(seconds=1.0, history=history), 0.5)
+    )
+
+
+def test_a_resumed_run_has_the_whole_page(coins, tmp_path):
+    data, val = masu.read_dataset(coins, "train"), masu.read_dataset(coins, "val")
+    settings = TrainSettings(epochs=2, image_size=64, batch_size=4, learning_rate=1e-3)
+    out = tmp_path / "run"
+    epochs = 0
+
+    def stop(event):
+        nonlocal epochs
+        if event["event"] == "epoch":
+            epochs += 1
+            assert 'http-equiv="refresh"' in (out / "report.html").read_text(encoding="utf-8")
+            raise KeyboardInterrupt
+
+    train(data, val, settings, out, report=stop)
+    html = (out / "report.html").read_text(encoding="utf-8")
+    assert epochs == 1
+    assert "http-equiv" not in html
+    assert "Stopped by hand; the same command with --resume goes on from there." in text_of(html)
+    train(data, val, settings, out, resume=True)
+    html = (out / "report.html").read_text(encoding="utf-8")
+    assert "Finished." in text_of(html)
+    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert [f"{r['loss']:.4g}" in html for r in rows] == [True, True]
+    assert html.count("data:image/jpeg;base64,") == 2
+
+
+def test_the_page_of_a_run_that_fails_says_why(coins, tmp_path, monkeypatch):
+    data = masu.read_dataset(coins, "train")
+    monkeypatch.setattr("masu.training.nonfinite.first_non_finite", lambda losses: "boxes")
+    with pytest.raises(InputError) as caught:
+        train(data, None, TrainSettings(epochs=1, image_size=64, batch_size=4), tmp_path / "run")
+    assert f"Stopped: {caught.value}." in text_of(
+        (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    )
