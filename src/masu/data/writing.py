@@ -25,7 +25,7 @@ from masu.data.naming import file_names
 from masu.data.pictures import UnreadableImageError, absence
 from masu.data.reading import USUAL_SPLITS, Box, Contents, Marked, Picture, all_names
 from masu.data.reading_back import refuse_unreadable
-from masu.data.yolo import LARGEST_SHARE
+from masu.data.yolo_labels import LARGEST_SHARE
 from masu.errors import bad_input, listed
 
 Parts = Mapping[str | None, Contents]

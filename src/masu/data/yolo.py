@@ -7,14 +7,13 @@ label files beside the images, and ``classes.txt``.
 
 from __future__ import annotations
 
-import math
 import os
 import reprlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import yaml
 
@@ -25,7 +24,6 @@ from masu.data.reading import (
     USUAL_SPLITS,
     BadEntryError,
     Contents,
-    Marked,
     Picture,
     Reader,
     Source,
@@ -34,16 +32,14 @@ from masu.data.reading import (
     refuse_leaving,
     split_order,
 )
+from masu.data.yolo_labels import add_orphans, class_number, label_lines, labels_of, read_object
 from masu.errors import bad_input
 
 MOST_BYTES = 1_000_000
-"""Size of a ``data.yaml``, and of the labels of one image."""
+"""Size of a ``data.yaml``."""
 
 _FIX = "correct the file or leave it out"
 _NAMES = ("classes.txt", "obj.names", "names.txt")
-_LARGEST_CLASS = 999_999
-LARGEST_SHARE = 2.0
-"""Beyond it numbers are pixels, not shares."""
 
 
 def find(path: Path) -> Source | None:
@@ -108,16 +104,16 @@ def read(source: Source, split: str | None) -> Contents:
         if image in seen:
             continue
         seen.add(image)
-        labels = _labels_of(image)
+        labels = labels_of(image)
         try:
             size = image_size(image)
         except UnreadableImageError as error:
             faults.append(Fault("unreadable-image", image, "image", error.found, "skipped"))
             continue
         objects = []
-        for where, line in _lines(labels, faults):
+        for where, line in label_lines(labels, faults):
             try:
-                item = _object(where, line, size, names)
+                item = read_object(where, line, size, names)
             except BadEntryError as error:
                 faults.append(error.fault(labels, where))
                 continue
@@ -129,18 +125,12 @@ def read(source: Source, split: str | None) -> Contents:
             used.add(item.number)
             objects.append(item.marked)
         pictures.append(Picture(image, labels, size, objects))
-    _orphans(seen, faults)
+    add_orphans(seen, faults)
     ids = tuple(range(len(names))) if names is not None else tuple(sorted(_all_ids(source, used)))
     return Contents(pictures, names or tuple(map(str, ids)), ids, faults, +left_out)
 
 
 READER = Reader("yolo", "YOLO (data.yaml, or folders images/ and labels/)", find, read, has_unlisted=True)
-
-
-class _Object(NamedTuple):
-    number: int
-    polygon: bool
-    marked: Marked
 
 
 def _is_data_yaml(file: Path) -> bool:
@@ -241,7 +231,7 @@ def _images(source: Source, split: str | None, faults: list[Fault]) -> Iterator[
     known = set(named)
     for folder in dict.fromkeys(image.parent for image in named):
         for image in sorted(folder.iterdir()):
-            if image not in known and image.suffix.lower() in IMAGE_SUFFIXES and _labels_of(image).is_file():
+            if image not in known and image.suffix.lower() in IMAGE_SUFFIXES and labels_of(image).is_file():
                 yield image
 
 
@@ -316,79 +306,6 @@ def _in_folder(folder: Path) -> Iterator[Path]:
                 yield Path(parent, name)
 
 
-def _labels_of(image: Path) -> Path:
-    """``labels`` in place of the path's last ``images``, where there is such a folder; else beside it."""
-    parts = image.parent.parts
-    for at in range(len(parts) - 1, -1, -1):
-        if parts[at].lower() == "images":
-            for name in ("labels", "Labels", "LABELS"):
-                folder = Path(*parts[:at], name, *parts[at + 1 :])
-                if folder.is_dir():
-                    return folder / f"{image.stem}.txt"
-            break
-    return image.with_name(f"{image.stem}.txt")
-
-
-def _lines(labels: Path, faults: list[Fault]) -> Iterator[tuple[str, str]]:
-    if not labels.is_file():
-        return
-    try:
-        if labels.stat().st_size > MOST_BYTES:
-            raise BadEntryError(f"a file of {labels.stat().st_size / 1e6:.1f} MB", "at most 1 MB")
-        text = labels.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        faults.append(
-            BadEntryError(f"a file that cannot be read ({error})", "text").fault(labels, "the file")
-        )
-        return
-    except BadEntryError as error:
-        faults.append(error.fault(labels, "the file"))
-        return
-    for number, line in enumerate(text.splitlines(), start=1):
-        if line.strip():
-            yield f"line {number}", line
-
-
-def _object(where: str, line: str, size: tuple[int, int], names: tuple[str, ...] | None) -> _Object:
-    words = line.split()
-    if len(words) != 5 and (len(words) < 7 or len(words) % 2 == 0):
-        wanted = "5: class x y width height, or a class and at least 3 points"
-        raise BadEntryError(f"{len(words)} values", wanted)
-    number = _number(words[0])
-    values = []
-    for word in words[1:]:
-        try:
-            values.append(float(word))
-        except ValueError:
-            raise BadEntryError(f"{word[:40]!r}", "a share of the image, 0 to 1") from None
-    if any(math.isfinite(value) and abs(value) > LARGEST_SHARE for value in values):
-        raise BadEntryError(f"{max(values, key=abs):g}", "shares of the image, 0 to 1, not pixels")
-    height, width = size
-    polygon = len(words) != 5
-    if polygon:
-        x, y = values[0::2], values[1::2]
-        box = (min(x) * width, min(y) * height, max(x) * width, max(y) * height)
-    else:
-        cx, cy, w, h = values
-        box = ((cx - w / 2) * width, (cy - h / 2) * height, (cx + w / 2) * width, (cy + h / 2) * height)
-    name = names[number] if names is not None and number < len(names) else str(number)
-    return _Object(number, polygon, Marked(where, box, name, False))
-
-
-def _number(word: str) -> int:
-    """Also of ``3.0``, as tables of floats are written."""
-    try:
-        value = float(word)
-    except ValueError:
-        value = math.nan
-    if not (value.is_integer() or math.isinf(value)):
-        raise BadEntryError(f"class {word[:40]!r}", "a whole number")
-    if not 0 <= value <= _LARGEST_CLASS:
-        wanted = "a number from 0" if value < 0 else f"at most {_LARGEST_CLASS}"
-        raise BadEntryError(f"class {word[:40]}", wanted)
-    return int(value)
-
-
 def _all_ids(source: Source, used: set[int]) -> set[int]:
     """Class numbers of every split, so that each split gives the same names."""
     if "ids" not in source.parsed:
@@ -397,37 +314,9 @@ def _all_ids(source: Source, used: set[int]) -> set[int]:
             if "labels" in map(str.lower, Path(parent).parts[len(source.root.parts) :]):
                 for name in names:
                     if name.endswith(".txt"):
-                        for _, line in _lines(Path(parent, name), []):
+                        for _, line in label_lines(Path(parent, name), []):
                             with suppress(BadEntryError):
-                                ids.add(_number(line.split()[0]))
+                                ids.add(class_number(line.split()[0]))
         source.parsed["ids"] = ids
     found: set[int] = source.parsed["ids"]
     return found
-
-
-def _orphans(images: set[Path], faults: list[Fault]) -> None:
-    """Label files of the images' folders that have no image there."""
-    for folder in sorted({image.parent for image in images}):
-        files = map(os.path.splitext, os.listdir(folder))
-        known = {stem for stem, suffix in files if suffix != ".txt"} | {"classes"}
-        labels = _labels_of(folder / "any.jpg").parent
-        if labels.is_dir():
-            faults += [
-                Fault("missing-image", label, "the file", f"no image {label.stem}", "skipped")
-                for label in sorted(labels.glob("*.txt"))
-                if label.stem not in known and (labels != folder or _holds_an_object(label))
-            ]
-
-
-def _holds_an_object(file: Path) -> bool:
-    """Whether a text beside the images has a line of labels, and is no list or note."""
-    words = next((line.split() for _, line in _lines(file, [])), [])
-    return len(words) >= 5 and all(_is_number(word) for word in words)
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
