@@ -161,7 +161,7 @@ def test_the_command(tmp_path, model_file):
     assert done.return_value == 0
     assert done.stdout == ""
     assert done.stderr == (
-        f"masu: 2 images in 1 parts in {tmp_path / 'out'}; now 0 objects found, 0 images with an error in their row\n"
+        f"masu: 2 images in 1 part in {tmp_path / 'out'}; now 0 objects found, 0 images with an error in their row\n"
     )
     assert len(rows(tmp_path / "out")) == 2
     assert ", 2 of them before; now 0 objects" in run(*command).stderr

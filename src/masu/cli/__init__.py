@@ -13,7 +13,7 @@ import click
 from masu import __version__
 from masu.cli import anchors, check, convert, demo, detect, evaluate, explain, export, models, train
 from masu.cli.notes import rank
-from masu.errors import InputError
+from masu.errors import InputError, visible
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -37,7 +37,7 @@ def main() -> NoReturn:
 
 def _fail(message: str) -> NoReturn:
     who = f" in process {rank()}" if rank() else ""
-    click.echo(f"masu: error{who}: {' '.join(message.split())}", err=True)
+    click.echo(f"masu: error{who}: {visible(' '.join(message.split()))}", err=True)
     sys.exit(2)
 
 

@@ -9,6 +9,7 @@ import click
 
 from masu.cli.notes import note
 from masu.cli.values import positive
+from masu.errors import counted
 
 
 @click.command(short_help="Find the faults of labelled images before training.")
@@ -48,5 +49,5 @@ def check(
         for change in changes[:20]:
             note(change)
         more = ", 20 shown" if len(changes) > 20 else ""
-        note(f"{len(changes)} changes{more}; the mended copy and changes.json are in {fixed}")
+        note(f"{counted(len(changes), 'change')}{more}; the mended copy and changes.json are in {fixed}")
     return 1 if found.report.errors else 0

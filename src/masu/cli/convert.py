@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from masu.cli.notes import note
+from masu.errors import counted
 
 
 @click.command(short_help="Write labelled images in another format.")
@@ -34,7 +35,8 @@ def convert(
     if as_json:
         click.echo(json.dumps(done.as_dict()))
     parts = ", ".join(
-        f"{split} {images} images with {done.objects[split]} objects" for split, images in done.images.items()
+        f"{split} {counted(images, 'image')} with {counted(done.objects[split], 'object')}"
+        for split, images in done.images.items()
     )
     note(f"{done.source_format} to {done.format}: {parts}; in {out}")
     return 0

@@ -9,7 +9,7 @@ import click
 
 from masu.cli.notes import note
 from masu.cli.values import positive, scores
-from masu.errors import InputError
+from masu.errors import InputError, counted, visible
 
 
 @click.command(short_help="Find objects in photographs.")
@@ -67,11 +67,12 @@ def detect(
         click.echo(report.text, nl=False)
     else:
         note(
-            f"{report.detections} objects in {report.images} images; results in {report.file}, "
+            f"{counted(report.detections, 'object')} in {counted(report.images, 'image')}; "
+            f"results in {report.file}, "
             f"pictures in {Path(out) / 'pictures'}"
         )
     for fault in report.faults:
-        click.echo(f"masu: error: {fault}", err=True)
+        click.echo(f"masu: error: {visible(fault)}", err=True)
     return 2 if report.faults else 0
 
 
@@ -107,7 +108,8 @@ def _detect_bulk(
         )
     resumed = f", {report.done_before} of them before" if report.done_before else ""
     note(
-        f"{report.images} images in {report.parts} parts in {report.out}{resumed}; now "
-        f"{report.detections} objects found, {report.errors} images with an error in their row"
+        f"{counted(report.images, 'image')} in {counted(report.parts, 'part')} in {report.out}{resumed}; now "
+        f"{counted(report.detections, 'object')} found, "
+        f"{counted(report.errors, 'image')} with an error in their row"
     )
     return 0

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from masu.errors import counted, visible
+
 if TYPE_CHECKING:
     from masu.data.formats import Dataset
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 def note(message: str) -> None:
     """A line beside the result."""
     if not rank():
-        click.echo(f"masu: {message}", err=True)
+        click.echo(f"masu: {visible(message)}", err=True)
 
 
 def print_faults(*datasets: Dataset) -> None:
@@ -23,10 +25,9 @@ def print_faults(*datasets: Dataset) -> None:
     for fault in faults[:20]:
         note(f"{fault}")
     if faults:
-        note(
-            f"{len(faults)} faults in the data were skipped or clipped"
-            + (", 20 shown" if len(faults) > 20 else "")
-        )
+        were = "was" if len(faults) == 1 else "were"
+        shown = ", 20 shown" if len(faults) > 20 else ""
+        note(f"{counted(len(faults), 'fault')} in the data {were} skipped or clipped{shown}")
 
 
 def rank() -> int:
