@@ -1,11 +1,17 @@
-"""The ONNX file of a network whose maps are a few cells: sizes that the traced images do not have."""
+"""Sizes in an ONNX file: of the image that the network sees, and of maps that are a few cells."""
 
+import numpy as np
+import onnxruntime
+import openvino
 import pytest
 import torch
 from torch import nn
+from torch.export import Dim
 
 from masu import InputError
+from masu.export.onnx_operators import TRANSLATIONS
 from masu.export.write import describe, trace, write
+from masu.ops.images import InputPolicy, resized_size
 from masu.runtime import Model
 from tests.networks import bright_cells
 
@@ -62,3 +68,27 @@ def test_a_network_that_goes_other_ways_for_other_sizes(capfd):
         ", wanted one whose code is the same for images of every size; take another --backbone"
     )
     assert capfd.readouterr() == ("", "")
+
+
+class _Size(nn.Module):
+    def forward(self, images):
+        return torch.ops.masu.canvas(images, 64, 128, 32, [0.0], [1.0])[1]
+
+
+def test_sizes_are_those_of_eager_mode_to_the_pixel(tmp_path):
+    """In single precision 427·(64/427) is below 64, and in double precision 98·(64/98)."""
+    free = {0: Dim("N", min=1), 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
+    program = torch.export.export(_Size(), (torch.zeros(2, 1, 24, 36),), dynamic_shapes=(free,))
+    file = tmp_path / "size.onnx"
+    torch.onnx.export(program, dynamo=True, custom_translation_table=TRANSLATIONS, verbose=False).save(file)
+    ort = onnxruntime.InferenceSession(file)
+    compiled = openvino.Core().compile_model(file, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    pictures = np.random.default_rng(0).integers(1, 900, (300, 2)).tolist()
+    pictures += [(k, k * 3 // 2) for k in range(2, 600, 4)] + [(k * 4 // 3, k) for k in range(3, 600, 6)]
+    pictures += [(427, 640), (98, 98), (1, 1), (1, 4000), (4000, 1)]
+    policy = InputPolicy(64, 128, (0.0,), (1.0,), channels=1)
+    for height, width in pictures:
+        image = np.zeros((1, 1, height, width), np.float32)
+        wanted = list(resized_size(height, width, policy))
+        assert ort.run(None, {ort.get_inputs()[0].name: image})[0].tolist() == wanted, (height, width)
+        assert compiled([image])[0].tolist() == wanted, (height, width)
