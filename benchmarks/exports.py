@@ -32,7 +32,6 @@ from masu.detectors.zoo import ARCHITECTURES, pyramid_of, with_pyramid
 from masu.export.agreement import compare
 from masu.export.write import SUFFIXES, describe, trace, write
 from masu.runtime import Engine, Model
-from masu.verbs import export as exporting
 from masu.verbs.export import export, nms_threshold
 
 _FOLDER = tempfile.TemporaryDirectory()
@@ -190,7 +189,6 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     rows: list[dict[str, Any]] = json.loads(arguments.json.read_text()) if arguments.json.exists() else []
-    exporting.trace = functools.lru_cache(maxsize=1)(trace)  # once for the three formats
     for name in arguments.only:
         detector = trained_looking(name)
         for to in arguments.to:

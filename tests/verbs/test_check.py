@@ -269,7 +269,7 @@ def test_convert_loses_no_image(forgotten, tmp_path):
     assert code == 0
     assert "masu: 1 images of no split are in the split unlisted\n" in err
     assert "masu: 1 images without annotation are copied and stay without\n" in err
-    assert "train 1 images with 12 objects, val 1 images with 1 objects, no split 1 images" in err
+    assert "train 1 image with 12 objects, val 1 image with 1 object, no split 1 image" in err
     assert sorted(path.name for path in (tmp_path / "out" / "images").iterdir()) == [
         "a.png",
         "b.png",
@@ -415,7 +415,7 @@ def test_the_command_line(data, tmp_path):
     assert report["errors"] == 1
     assert report["findings"][0]["kind"] == "no-area"
     assert report["findings"][0]["boxes"] == [[5, 5, 5, 9]]
-    assert "1 changes; the mended copy and changes.json are in" in err
+    assert "1 change; the mended copy and changes.json are in" in err
     assert run("check", tmp_path / "mended")[0] == 0
 
 

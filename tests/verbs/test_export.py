@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from dataclasses import asdict
 
 import numpy as np
 import onnx
@@ -23,22 +22,16 @@ from masu.verbs.export import export
 
 
 @pytest.fixture
-def quick(monkeypatch, traced):
-    """Traces nothing anew: the export of the small detector, whose trace the session has."""
-    monkeypatch.setattr(exporting, "trace", lambda _: traced)
+def quick(monkeypatch, traced, onnx_file):
+    """Traces and converts nothing anew: the session's ONNX file under the description that is asked for."""
 
-
-@pytest.fixture
-def quicker(quick, monkeypatch, onnx_file):
-    """Nor converts anew: the session's ONNX file under the description that is asked for."""
-
-    def write(program, description, to, file):
-        assert to == "onnx"
+    def write_onnx(program, text, file):
         model = onnx.load(onnx_file)
-        onnx.helper.set_model_props(model, {ENTRY: json.dumps(asdict(description))})
+        onnx.helper.set_model_props(model, {ENTRY: text})
         onnx.save(model, file)
 
-    monkeypatch.setattr(exporting, "write", write)
+    monkeypatch.setattr(exporting, "trace", lambda _: traced)
+    monkeypatch.setattr(writing, "_write_onnx", write_onnx)
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +42,7 @@ def model_file(small, tmp_path_factory):
 
 
 @pytest.mark.parametrize("to", ["onnx", "openvino", "torch"])
-def test_every_format_is_compared_and_kept(small, request, tmp_path, to):
-    request.getfixturevalue("quicker" if to == "onnx" else "quick")
+def test_every_format_is_compared_and_kept(small, quick, tmp_path, to):
     file = tmp_path / "new" / f"small{writing.SUFFIXES[to]}"
     report = export(small, file, to=to)
     assert report.bytes > 1e7
@@ -67,7 +59,7 @@ def test_every_format_is_compared_and_kept(small, request, tmp_path, to):
     assert (opened.names, opened.kind) == (("cat", "dog", "hen"), "detector")
 
 
-def test_a_file_that_cannot_be_run_is_not_kept(small, quicker, tmp_path, monkeypatch):
+def test_a_file_that_cannot_be_run_is_not_kept(small, quick, tmp_path, monkeypatch):
     def fail(self, images, **options):
         raise RuntimeError("Concat: dimensions differ\nat node 3")
 
@@ -80,13 +72,13 @@ def test_a_file_that_cannot_be_run_is_not_kept(small, quicker, tmp_path, monkeyp
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_name_that_looks_like_a_pattern(small, quicker, tmp_path):
+def test_a_name_that_looks_like_a_pattern(small, quick, tmp_path):
     report = export(small, tmp_path / "[v1] m*.onnx")
     assert [f.name for f in tmp_path.iterdir()] == ["[v1] m*.onnx"]
     assert report.bytes == report.file.stat().st_size > 1e7
 
 
-def test_a_file_that_differs_is_not_kept(small, quicker, tmp_path, monkeypatch):
+def test_a_file_that_differs_is_not_kept(small, quick, tmp_path, monkeypatch):
     good = ExportedDetector.predict
 
     def shifted(self, images, **options):
@@ -102,7 +94,7 @@ def test_a_file_that_differs_is_not_kept(small, quicker, tmp_path, monkeypatch):
     assert (tmp_path / "small.onnx").read_bytes() == b"older"
 
 
-def test_ap_against_ap(small, quicker, coins, tmp_path):
+def test_ap_against_ap(small, quick, coins, tmp_path):
     small_coins = masu.build("faster_rcnn_lite0_fpn", ["cat", "dog", "coin"], "none")
     small_coins.load_state_dict(small.state_dict())
     data = read_dataset(coins, "val", names=small_coins.names)
@@ -114,7 +106,7 @@ def test_ap_against_ap(small, quicker, coins, tmp_path):
     assert not (tmp_path / "b.onnx").exists()
 
 
-def test_eight_bits(small, quicker, coins, tmp_path):
+def test_eight_bits(small, quick, coins, tmp_path):
     names = (*small.names[:2], "coin")
     detector = masu.build("faster_rcnn_lite0_fpn", names, "none")
     detector.load_state_dict(small.state_dict())
@@ -139,7 +131,7 @@ def test_the_first_convolutions_are_spared_and_the_others_not(onnx_file, tmp_pat
 
 
 def test_eight_bits_that_lose_too_much_are_refused_after_every_try(
-    small, quicker, coins, tmp_path, monkeypatch
+    small, quick, coins, tmp_path, monkeypatch
 ):
     detector = masu.build("faster_rcnn_lite0_fpn", (*small.names[:2], "coin"), "none")
     detector.load_state_dict(small.state_dict())

@@ -12,7 +12,7 @@ from masu.ops.roi_align import SAMPLES
 
 op: Any = opset18  # untyped: its stubs do not know values of a graph that is being traced
 
-INT, FLOAT, DOUBLE = 7, 1, 11
+INT, FLOAT = 7, 1
 """ONNX's numbers of its types."""
 
 
@@ -23,14 +23,9 @@ def _ints(*values: int) -> Any:
 def canvas(
     images: Any, min_size: int, max_size: int, divisor: int, mean: Sequence[float], std: Sequence[float]
 ) -> Any:
-    """Resize, normalise and pad; sizes in double precision, as Python computes them."""
+    """Resize, normalise and pad."""
     count_channels = op.Slice(op.Shape(images), _ints(0), _ints(2))
-    given = op.Slice(op.Shape(images), _ints(2), _ints(4))
-    sides = op.Cast(given, to=DOUBLE)
-    short, long = op.ReduceMin(sides, keepdims=1), op.ReduceMax(sides, keepdims=1)
-    wanted = op.Cast(op.Constant(value_floats=[float(min_size), float(max_size)]), to=DOUBLE)
-    scale = op.ReduceMin(op.Div(wanted, op.Concat(short, long, axis=0)), keepdims=1)
-    size = op.Max(op.Cast(op.Floor(op.Mul(sides, scale)), to=INT), _ints(1))
+    size = _resized_size(op.Slice(op.Shape(images), _ints(2), _ints(4)), min_size, max_size)
     resized = op.Resize(
         op.Cast(images, to=FLOAT),
         None,
@@ -47,6 +42,40 @@ def canvas(
     missing = op.Sub(_up(size, divisor), size)
     pads = op.Concat(_ints(0, 0, 0, 0, 0, 0), missing, axis=0)
     return op.Pad(pixels, pads), op.Cast(size, to=FLOAT)
+
+
+SIDES = 1 << 14
+"""Of images whose governing side is shorter, sizes are those of eager mode to the pixel."""
+
+
+def _resized_size(given: Any, min_size: int, max_size: int) -> Any:
+    """:func:`masu.ops.images.resized_size` in whole numbers, for OpenVINO has no doubles.
+
+    The scale is a length over the side that governs it, and ``⌊side · length / governing⌋`` what doubles give
+    as well, unless the division is exact: then they give one less where the double of the scale lies so far
+    below it that the product is rounded below the whole number.
+    """
+    short, long = op.ReduceMin(given, keepdims=1), op.ReduceMax(given, keepdims=1)
+    least, most = _ints(min_size), _ints(max_size)
+    by_long = op.Less(op.Mul(most, short), op.Mul(least, long))
+    governing, length = op.Where(by_long, long, short), op.Where(by_long, most, least)
+    wanted = op.Mul(given, length)
+    size = op.Div(wanted, governing)
+    whole = op.Equal(op.Mul(size, governing), wanted)
+    table = _tensor(torch.tensor(_missing(min_size) + _missing(max_size)))
+    row = op.Add(op.Min(governing, _ints(SIDES - 1)), op.Where(by_long, _ints(SIDES), _ints(0)))
+    # within (1, 2], of whole numbers; half a unit in the last place below them is 2⁻⁵³ of it
+    significands = torch.tensor([n / 2.0 ** ((n - 1).bit_length() - 1) for n in range(max_size + 1)])
+    rounded = op.Mul(op.Gather(table, row), op.Gather(_tensor(significands), size))
+    below = op.And(whole, op.Greater(rounded, op.Constant(value_float=1 + 1e-6)))
+    return op.Max(op.Sub(size, op.Cast(below, to=INT)), _ints(1))
+
+
+def _missing(length: int) -> list[float]:
+    """By how many 2⁻⁵³ of itself the double of ``length / side`` is too small, for each side."""
+    ratios = [(length / side).as_integer_ratio() for side in range(1, SIDES - 1)]
+    short = [max(length * d - n * side, 0) * 2**53 / (length * d) for side, (n, d) in enumerate(ratios, 1)]
+    return [0.0, *short, 0.0]
 
 
 def suppress(boxes: Any, scores: Any, threshold: float) -> Any:

@@ -43,16 +43,12 @@ def canvas(
 def _canvas_shape(
     images: Tensor, min_size: int, max_size: int, divisor: int, mean: Sequence[float], std: Sequence[float]
 ) -> tuple[Tensor, Tensor]:
-    count, channels, height, width = images.shape
-    short, long = torch.sym_min(height, width), torch.sym_max(height, width)
-    rows, columns = (
-        (torch.sym_max(torch.sym_min(side * min_size // short, side * max_size // long), 1) + divisor - 1)
-        // divisor
-        * divisor
-        for side in (height, width)
-    )
-    made = torch.empty((count, channels, rows, columns), dtype=torch.float32, device=images.device)
-    return made, torch.empty((2,), dtype=torch.float32, device=images.device)
+    # Sizes of their own, not those of the traced images: a level that is one cell high or wide there would
+    # be traced as one that always is, and with a small ``min_size`` a level is in every image.
+    context = torch.library.get_ctx()
+    rows, columns = (divisor * context.new_dynamic_size(min=1) for _ in range(2))
+    made = images.new_empty((*images.shape[:2], rows, columns), dtype=torch.float32)
+    return made, images.new_empty((2,), dtype=torch.float32)
 
 
 @torch.library.custom_op("masu::suppress", mutates_args=())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -56,6 +58,9 @@ def trace(detector: Detector) -> ExportedProgram:
 
     Args:
         detector: one with folded normalisation, see :meth:`Detector.folded`.
+
+    Raises:
+        InputError: a backbone whose own code takes other ways for other sizes.
     """
     graph = Graph(detector).eval()
     channels = detector.input.channels
@@ -66,12 +71,23 @@ def trace(detector: Detector) -> ExportedProgram:
     )
     first = 1 if channels is None else 2  # the axis of the height
     dynamic = {0: Dim("N", min=1), first: Dim.DYNAMIC, first + 1: Dim.DYNAMIC}
-    with torch.no_grad():
-        return torch.export.export(graph, (example,), dynamic_shapes=(dynamic,), strict=False)
+    try:
+        with torch.no_grad(), contextlib.redirect_stderr(io.StringIO()):  # it prints half a graph
+            return torch.export.export(graph, (example,), dynamic_shapes=(dynamic,), strict=False)
+    except Exception as error:  # noqa: BLE001 its own exceptions have no common class
+        said = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+        raise bad_input(
+            "export",
+            f"a network that torch.export cannot follow ({said})",
+            "one whose code is the same for images of every size",
+            "take another --backbone",
+        ) from None
 
 
 def write(program: ExportedProgram, description: Description, to: Target, file: Path) -> None:
     """Write a traced detector to ``file``, whose suffix is that of ``SUFFIXES[to]``.
+
+    ONNX and OpenVINO use the program up: trace another one for a second file.
 
     Raises:
         InputError: the packages that write this format are not installed.

@@ -1,0 +1,94 @@
+"""Sizes in an ONNX file: of the image that the network sees, and of maps that are a few cells."""
+
+import numpy as np
+import onnxruntime
+import openvino
+import pytest
+import torch
+from torch import nn
+from torch.export import Dim
+
+from masu import InputError
+from masu.export.onnx_operators import TRANSLATIONS
+from masu.export.write import describe, trace, write
+from masu.ops.images import InputPolicy, resized_size
+from masu.runtime import Model
+from tests.networks import bright_cells
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory):
+    """A detector that sees 8×8 to 8×16 pixels or 16×8, one cell high or wide, and its file.
+
+    The images that it is traced with are wider than high, and so is its one map then.
+    """
+    detector = bright_cells((8, 16))
+    file = tmp_path_factory.mktemp("onnx") / "cells.onnx"
+    write(trace(detector.folded()), describe(detector), "onnx", file)
+    return detector, Model(file)
+
+
+@pytest.mark.parametrize(
+    ("count", "height", "width"),
+    [(2, 8, 16), (3, 16, 8), (1, 8, 8), (1, 64, 48), (2, 1, 1), (1, 1, 300), (1, 300, 1), (4, 5, 7)],
+)
+def test_maps_of_one_cell(cells, count, height, width):
+    detector, model = cells
+    images = torch.full((count, 3, height, width), 255, dtype=torch.uint8)
+    images[1:, :, : height // 2, : width // 2] = 60
+    for wanted, found in zip(
+        detector.predict(list(images)),
+        model.predict([image.permute(1, 2, 0).numpy() for image in images], batch_size=count),
+        strict=True,
+    ):
+        assert len(wanted) == len(found)
+        torch.testing.assert_close(torch.from_numpy(found.boxes), wanted.boxes, atol=1e-3, rtol=0)
+        torch.testing.assert_close(torch.from_numpy(found.scores), wanted.scores, atol=1e-5, rtol=0)
+
+
+def test_every_cell_is_found(cells):
+    _, model = cells
+    white = torch.full((16, 8, 3), 255, dtype=torch.uint8).numpy()
+    (found,) = model.predict([white])
+    assert found.boxes.tolist() == [[0, 0, 8, 8], [0, 0, 8, 16]]
+
+
+class _Fussy(nn.Module):
+    def forward(self, pixels):
+        return [pixels[:, :1, ::8, ::8] if pixels.shape[2] > 100 else pixels[:, 1:2, ::8, ::8]]
+
+
+def test_a_network_that_goes_other_ways_for_other_sizes(capfd):
+    detector = bright_cells((8, 16))
+    detector.backbone = _Fussy()
+    with pytest.raises(InputError) as error:
+        trace(detector)
+    assert str(error.value).startswith("export: found a network that torch.export cannot follow (")
+    assert str(error.value).endswith(
+        ", wanted one whose code is the same for images of every size; take another --backbone"
+    )
+    assert capfd.readouterr() == ("", "")
+
+
+class _Size(nn.Module):
+    def forward(self, images):
+        return torch.ops.masu.canvas(images, 64, 128, 32, [0.0], [1.0])[1]
+
+
+def test_sizes_are_those_of_eager_mode_to_the_pixel(tmp_path):
+    """In single precision 427·(64/427) is below 64, and in double precision 98·(64/98)."""
+    free = {0: Dim("N", min=1), 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
+    program = torch.export.export(_Size(), (torch.zeros(2, 1, 24, 36),), dynamic_shapes=(free,))
+    file = tmp_path / "size.onnx"
+    torch.onnx.export(program, dynamo=True, custom_translation_table=TRANSLATIONS, verbose=False).save(file)
+    ort = onnxruntime.InferenceSession(file)
+    compiled = openvino.Core().compile_model(file, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    pictures = np.random.default_rng(0).integers(1, 900, (300, 2)).tolist()
+    pictures += [(k, k * 3 // 2) for k in range(2, 600, 4)] + [(k * 4 // 3, k) for k in range(3, 600, 6)]
+    pictures += [(427, 640), (98, 98), (1, 1), (1, 4000), (4000, 1)]
+    policy = InputPolicy(64, 128, (0.0,), (1.0,), channels=1)
+    for height, width in pictures:
+        image = np.zeros((1, 1, height, width), np.float32)
+        wanted = list(resized_size(height, width, policy))
+        assert ort.run(None, {ort.get_inputs()[0].name: image})[0].tolist() == wanted, (height, width)
+        assert compiled([image])[0].tolist() == wanted, (height, width)
