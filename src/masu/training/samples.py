@@ -15,9 +15,12 @@ from masu.drawing import draw
 HEIGHT = 360
 """Pixels; every picture of the sheet is brought to it."""
 
+COLUMNS = 2
+"""Pictures in a row: more would be too small to read on a page."""
+
 
 def contact_sheet(detector: Detector, samples: Sequence[Sample], threshold: float) -> Image.Image | None:
-    """Detections (coloured) over labelled objects (dashed), the pictures side by side.
+    """Detections (coloured) over labelled objects (dashed), two pictures in a row.
 
     Args:
         detector: finds the objects.
@@ -37,9 +40,11 @@ def contact_sheet(detector: Detector, samples: Sequence[Sample], threshold: floa
         pictures.append(picture.resize((max(picture.width * HEIGHT // picture.height, 1), HEIGHT)))
     if not pictures:
         return None
-    sheet = Image.new("RGB", (sum(p.width for p in pictures), HEIGHT))
-    left = 0
-    for picture in pictures:
-        sheet.paste(picture, (left, 0))
-        left += picture.width
+    rows = [pictures[i : i + COLUMNS] for i in range(0, len(pictures), COLUMNS)]
+    sheet = Image.new("RGB", (max(sum(p.width for p in row) for row in rows), HEIGHT * len(rows)))
+    for number, row in enumerate(rows):
+        left = 0
+        for picture in row:
+            sheet.paste(picture, (left, number * HEIGHT))
+            left += picture.width
     return sheet
