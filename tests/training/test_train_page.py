@@ -12,7 +12,7 @@ from masu.training.recipe import TrainSettings
 from masu.training.run_state import RunState
 from masu.training.train import train
 from masu.training.train_page import MOST_SHEETS, TrainPage
-from tests.pages import read_html
+from tests.markup import read_html
 
 SETTINGS = TrainSettings(epochs=4, image_size=64).resolved()
 

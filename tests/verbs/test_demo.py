@@ -23,7 +23,7 @@ from masu.verbs import demo as demo_module
 from masu.verbs.demo import demo
 from masu.verbs.demo_page import DemoPage, Picture, render_page
 from masu.verbs.demo_scenes import NAMES, background, compose, ink, make_scenes, split_material
-from tests.pages import read_html
+from tests.markup import read_html
 
 pytest.importorskip("sklearn")
 
