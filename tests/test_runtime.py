@@ -15,7 +15,7 @@ from sklearn.datasets import load_sample_images
 
 import masu
 from masu import InputError
-from masu.export.agreement import compare
+from masu.export.agreement import agreement_of
 from masu.export.write import describe
 from masu.records import Detections
 from masu.runtime import Model, _main
@@ -31,14 +31,7 @@ def as_detections(found):
 
 
 def agreement(detector, wanted, found):
-    described = describe(detector)
-    return compare(
-        wanted,
-        as_detections(found),
-        min_score=described.min_score,
-        max_detections=described.max_detections,
-        nms_threshold=detector.config.rois.nms_threshold,
-    )
+    return agreement_of(detector, wanted, as_detections(found))
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
