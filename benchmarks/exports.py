@@ -29,10 +29,10 @@ from masu.detectors.detector import Detector
 from masu.detectors.retinanet import RetinaNet
 from masu.detectors.torchvision_models import from_torchvision
 from masu.detectors.zoo import ARCHITECTURES, pyramid_of, with_pyramid
-from masu.export.agreement import compare
+from masu.export.agreement import agreement_of
 from masu.export.write import SUFFIXES, describe, trace, write
 from masu.runtime import Engine, Model
-from masu.verbs.export import export, nms_threshold
+from masu.verbs.export import export
 
 _FOLDER = tempfile.TemporaryDirectory()
 
@@ -104,15 +104,8 @@ def batch_of_eight(name: str, engine: Engine) -> Pair:
 
 
 def _same(detector: Detector, wanted: Any, found: Any) -> None:
-    d = describe(detector)
     rows = [masu.Detections(f.boxes, f.scores, f.labels, f.names) for f in found]
-    agreed = compare(
-        wanted,
-        rows,
-        min_score=d.min_score,
-        max_detections=d.max_detections,
-        nms_threshold=nms_threshold(detector),
-    )
+    agreed = agreement_of(detector, wanted, rows)
     assert agreed.equal, agreed
 
 

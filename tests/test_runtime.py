@@ -15,7 +15,7 @@ from sklearn.datasets import load_sample_images
 
 import masu
 from masu import InputError
-from masu.export.agreement import compare
+from masu.export.agreement import agreement_of
 from masu.export.write import describe
 from masu.records import Detections
 from masu.runtime import Model, _main
@@ -31,14 +31,7 @@ def as_detections(found):
 
 
 def agreement(detector, wanted, found):
-    described = describe(detector)
-    return compare(
-        wanted,
-        as_detections(found),
-        min_score=described.min_score,
-        max_detections=described.max_detections,
-        nms_threshold=detector.config.rois.nms_threshold,
-    )
+    return agreement_of(detector, wanted, as_detections(found))
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
@@ -198,8 +191,98 @@ def test_a_model_of_someone_else(tmp_path):
         Model(tmp_path / "a.onnx")
 
 
-def test_pixels_of_another_kind(onnx_file):
-    with pytest.raises(InputError, match=r"found shape \(4, 4, 3\) of float64, wanted \(H, W, 3\) uint8"):
-        Model(onnx_file).predict([np.zeros((4, 4, 3))])
+@pytest.mark.parametrize("text", ["nonsense", "[1]", '{"names": ["a"]}', '{"names": ["a"], "later": 1}'])
+def test_a_description_of_another_version(onnx_file, tmp_path, text):
+    import onnx
+
+    model = onnx.load(onnx_file)
+    onnx.helper.set_model_props(model, {"masu": text})
+    onnx.save(model, tmp_path / "a.onnx")
+    with pytest.raises(InputError) as error:
+        Model(tmp_path / "a.onnx")
+    assert "a.onnx: found a description that this masu does not know (" in str(error.value)
+    assert str(error.value).endswith("), wanted one of this version or older; update masu or export again")
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 700), (700, 1), (7, 5)])
+def test_pictures_of_a_few_pixels(small, onnx_file, engine, height, width):
+    image = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    wanted = small.predict([image])
+    agreed = agreement(small, wanted, Model(onnx_file, engine).predict([image]))
+    assert agreed.detections > 10
+    assert agreed.equal, agreed
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_no_image_at_all(onnx_file, engine):
+    model = Model(onnx_file, engine)
+    assert model.predict([]) == []
+    boxes, scores, labels, count = model.run(np.zeros((0, 40, 30, 3), np.uint8))
+    assert (boxes.shape, scores.shape, labels.shape, count.shape) == ((0, 100, 4), (0, 100), (0, 100), (0,))
+
+
+def test_arrays_of_every_kind(onnx_file, photographs):
+    model, image = Model(onnx_file), photographs[0][:100, :150]
+    grey = image[..., 0]
+    same = [
+        [image, np.asfortranarray(image), np.dstack([image, grey]), image.astype(np.uint16) * 257],
+        [image[::2, ::-1], image[::2, ::-1].copy()],
+        [grey, grey[..., None], np.dstack([grey] * 3), Image.fromarray(grey)],
+    ]
+    for images in same:
+        first, *others = model.predict(images)
+        assert len(first)
+        for other in others:
+            np.testing.assert_array_equal(first.boxes, other.boxes)
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind", "said"),
+    [
+        (
+            (4, 4, 3),
+            float,
+            "float64, wanted (H, W, 3) uint8; write (255 * image).astype('uint8') for floats 0–1",
+        ),
+        ((3, 4, 5), np.uint8, "uint8, wanted (H, W, 3) uint8; convert or transpose it"),
+        ((1, 4, 4, 3), np.uint8, "uint8, wanted (H, W, 3) uint8; convert or transpose it"),
+        ((4,), np.uint8, "uint8, wanted (H, W, 3) uint8; convert or transpose it"),
+        ((0, 4, 3), np.uint8, "uint8, wanted (H, W, 3) uint8; convert or transpose it"),
+        ((4, 4, 3), np.int64, "int64, wanted (H, W, 3) uint8; convert or transpose it"),
+    ],
+)
+def test_arrays_that_are_no_picture(onnx_file, shape, kind, said):
+    with pytest.raises(InputError) as error:
+        Model(onnx_file).predict([np.zeros(shape, kind)])
+    assert str(error.value) == f"image array: found shape {shape} of {said}"
+
+
+@pytest.mark.parametrize("image", [None, 3, b"a.png", torch.zeros(3, 4, 4)])
+def test_things_that_are_no_picture(onnx_file, image):
+    with pytest.raises(InputError) as error:
+        Model(onnx_file).predict([image])
+    assert str(error.value) == (
+        f"image: found a value of type {type(image).__name__}, "
+        "wanted a path, a Pillow image or an array (H, W, 3); pass one of these"
+    )
+
+
+def test_a_single_picture_and_empty_batches(onnx_file):
+    model, image = Model(onnx_file), np.zeros((4, 4, 3), np.uint8)
     with pytest.raises(TypeError, match=r"found a single ndarray, wanted a list; write \[image\]"):
-        Model(onnx_file).predict(np.zeros((4, 4, 3), np.uint8))
+        model.predict(image)
+    with pytest.raises(InputError, match=r"^batch_size: found 0, wanted at least 1$"):
+        model.predict([image], batch_size=0)
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize(
+    ("shape", "kind"), [((1, 4, 4, 3), np.float32), ((4, 4, 3), np.uint8), ((1, 3, 4, 4), np.uint8)]
+)
+def test_the_graph_takes_nothing_else(onnx_file, engine, shape, kind):
+    with pytest.raises(InputError) as error:
+        Model(onnx_file, engine).run(np.zeros(shape, kind))
+    assert str(error.value) == (
+        f"images: found shape {shape} of {np.dtype(kind)}, wanted (N, H, W, 3) uint8; or use predict"
+    )

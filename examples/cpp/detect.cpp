@@ -7,7 +7,7 @@
 #include <string>
 #include <openvino/openvino.hpp>
 
-int main(int count, char** arguments) {
+int main(int count, char** arguments) try {
   if (count != 3) return std::cerr << "usage: detect MODEL PHOTOGRAPH.ppm\n", 2;
   std::ifstream file(arguments[2], std::ios::binary);
   std::string kind;
@@ -16,7 +16,8 @@ int main(int count, char** arguments) {
     return std::cerr << arguments[2] << ": wanted a binary PPM of 8 bits\n", 2;
   file.get();
   ov::Tensor images(ov::element::u8, {1, height, width, 3});
-  file.read(static_cast<char*>(images.data()), images.get_byte_size());
+  if (!file.read(static_cast<char*>(images.data()), images.get_byte_size()))
+    return std::cerr << arguments[2] << ": the file ends before its pixels do\n", 2;
 
   ov::Core core;
   auto model = core.compile_model(arguments[1], "CPU", ov::hint::inference_precision(ov::element::f32));
@@ -29,4 +30,6 @@ int main(int count, char** arguments) {
   for (int64_t i = 0; i < request.get_tensor("count").data<int64_t>()[0] && scores[i] >= 0.5f; i++, boxes += 4)
     std::cout << labels[i] << ' ' << scores[i] << ' ' << boxes[0] << ' ' << boxes[1] << ' ' << boxes[2] << ' '
               << boxes[3] << '\n';
+} catch (const std::exception& error) {
+  return std::cerr << error.what() << '\n', 2;
 }

@@ -75,6 +75,27 @@ class Description:
         return cls(**values | {"names": tuple(values["names"])})
 
 
+def described(path: Path, text: str | None) -> Description:
+    """The description in a file's metadata.
+
+    Raises:
+        InputError: there is none, or one of a later masu.
+    """
+    if not text:
+        raise bad_input(
+            path, "a model without masu's description", "a file that masu export wrote", "make one with it"
+        )
+    try:
+        return Description.from_json(text)
+    except (ValueError, KeyError, TypeError) as error:
+        raise bad_input(
+            path,
+            f"a description that this masu does not know ({error})",
+            "one of this version or older",
+            "update masu or export again",
+        ) from None
+
+
 @dataclass(frozen=True, eq=False)
 class Found:
     """What was found in one image, best score first.
@@ -123,14 +144,7 @@ class Model:
             _open_onnxruntime(path, threads) if chosen == "onnxruntime" else _open_openvino(path, threads)
         )
         self._run, text = opened
-        if text is None:
-            raise bad_input(
-                path,
-                "a model without masu's description",
-                "a file that masu export wrote",
-                "make one with it",
-            )
-        self.description = Description.from_json(text)
+        self.description = described(path, text)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -152,18 +166,20 @@ class Model:
         """Find objects in images.
 
         Args:
-            images: files, Pillow images or arrays ``(H, W, 3)`` uint8, mixed as you like; for a model of
-                other channels ``(H, W, C)``.
+            images: files, Pillow images or arrays ``(H, W, 3)`` uint8, mixed as you like (arrays also uint16,
+                grey, or with alpha, which is dropped); for a model of other channels ``(H, W, C)``.
             threshold: smallest score returned, one number or one per class by its name, as in
                 ``self.thresholds``; default: the model's own, low, as evaluation wants it.
             batch_size: images of the same size that run together.
 
         Raises:
-            InputError: for a file that is no readable image, an array of another shape or type, or a
-                threshold outside 0..1 or of an unknown class.
+            InputError: for a file that is no readable image, an array of another shape or type, a threshold
+                outside 0..1 or of an unknown class, or a batch size below 1.
         """
         if isinstance(images, str | os.PathLike | Image.Image) or getattr(images, "ndim", 4) == 3:
             raise TypeError(f"predict: found a single {type(images).__name__}, wanted a list; write [image]")
+        if batch_size < 1:
+            raise InputError(f"batch_size: found {batch_size}, wanted at least 1")
         if threshold is not None:
             check_threshold(threshold, self.names)
         found: dict[int, Found] = {}
@@ -182,16 +198,32 @@ class Model:
         """The graph itself.
 
         Args:
-            images: ``(N, H, W, 3)`` uint8, or with ``channels`` ``(N, C, H, W)`` float32.
+            images: ``(N, H, W, 3)`` uint8, or with ``channels`` ``(N, C, H, W)`` float32; N may be 0.
 
         Returns:
             ``boxes (N, D, 4)`` float32, ``scores (N, D)`` float32, ``labels (N, D)`` int64, ``count (N,)``
             int64; zeros beyond ``count``.
+
+        Raises:
+            InputError: for another shape or type, which OpenVINO would convert without a word.
         """
+        channels = self.description.channels
+        axis, many, kind = (3, 3, np.uint8) if channels is None else (1, channels, np.float32)
+        shape = images.shape
+        if len(shape) != 4 or shape[axis] != many or 0 in shape[1:] or images.dtype != kind:
+            wanted = "(N, H, W, 3) uint8" if channels is None else f"(N, {channels}, H, W) float32"
+            raise bad_input("images", f"shape {shape} of {images.dtype}", wanted, "or use predict")
         boxes, scores, labels, count = self._run(images)
         return boxes, scores, labels, count
 
     def _pixels(self, image: str | os.PathLike[str] | Image.Image | Array) -> Array:
+        if not isinstance(image, str | os.PathLike | Image.Image | np.ndarray):
+            raise bad_input(
+                "image",
+                f"a value of type {type(image).__name__}",
+                "a path, a Pillow image or an array (H, W, 3)",
+                "pass one of these",
+            )
         channels = self.description.channels
         if channels is not None:
             if isinstance(image, np.ndarray):
@@ -207,12 +239,15 @@ class Model:
         if not isinstance(image, np.ndarray):
             return read_rgb(Path(image))
         array = to_bytes(image) if image.dtype == np.uint16 else image
-        array = array if array.ndim == 3 else np.repeat(array[..., None], 3, axis=2)
-        if array.dtype != np.uint8 or array.shape[2] not in (3, 4) or 0 in array.shape:
-            raise bad_input(
-                "image array", f"shape {image.shape} of {image.dtype}", "(H, W, 3) uint8", "convert it"
+        array = array[..., None] if array.ndim == 2 else array
+        if array.ndim != 3 or array.dtype != np.uint8 or array.shape[2] not in (1, 3, 4) or 0 in array.shape:
+            floats = np.issubdtype(image.dtype, np.floating)
+            fix = (
+                "write (255 * image).astype('uint8') for floats 0–1" if floats else "convert or transpose it"
             )
-        return np.ascontiguousarray(array[..., :3])
+            raise bad_input("image array", f"shape {image.shape} of {image.dtype}", "(H, W, 3) uint8", fix)
+        array = np.repeat(array, 3, axis=2) if array.shape[2] == 1 else array[..., :3]
+        return np.ascontiguousarray(array)
 
     def _found(
         self, boxes: Array, scores: Array, labels: Array, count: int, threshold: Threshold | None
@@ -240,7 +275,7 @@ def _open_onnxruntime(path: Path, threads: int | None) -> tuple[_RUN, str | None
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # noqa: BLE001 its own exceptions have no common class
         raise bad_input(
-            path, f"a file that ONNX Runtime cannot open ({error})", "an ONNX model", ""
+            path, f"a file that ONNX Runtime cannot open ({error})", "an ONNX model", "export it again"
         ) from None
     text = session.get_modelmeta().custom_metadata_map.get(ENTRY)
     return lambda images: session.run(None, {"images": images}), text

@@ -251,7 +251,7 @@ def print_anchors(report: AnchorReport) -> None:
 def print_export(report: ExportReport) -> None:
     """A table of the batches in which ``masu export`` compared the file with the detector."""
     console = _Console(highlight=False, soft_wrap=True)
-    table = Table("images", "size", "detections", "box, px", "score", "near-ties", "PyTorch, ms", "file, ms")
+    table = Table("images", "size", "found", "box, px", "score", "ties", "PyTorch, ms", "file, ms")
     for check in report.checks:
         agreed = check.agreement
         table.add_row(
@@ -267,12 +267,13 @@ def print_export(report: ExportReport) -> None:
     console.print(table)
     if report.ap is not None:
         console.print(f"AP {report.ap[0]:.4f} of the detector, {report.ap[1]:.4f} of the file", markup=False)
-    console.print(
-        f"{report.file}, {report.bytes / 1e6:.1f} MB, "
-        f"{f'in 8 bits but for {report.spared} convolutions' if report.int8 else 'the same detections'}; "
-        f"{report.seconds:.0f} s",
-        markup=False,
-    )
+    if report.int8:
+        said = f"in 8 bits but for {report.spared} convolutions"
+    elif report.agreement.detections:
+        said = "the same detections"
+    else:
+        said = "nothing found by either, which proves little"
+    console.print(f"{report.file}, {report.bytes / 1e6:.1f} MB, {said}; {report.seconds:.0f} s", markup=False)
 
 
 def _shares(group: Group) -> tuple[str, str]:

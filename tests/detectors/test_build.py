@@ -15,6 +15,7 @@ from masu.detectors.faster_rcnn import FasterRCNN, FasterRCNNConfig, RoISettings
 from masu.detectors.rpn import RPN, RPNConfig
 from masu.detectors.zoo import ARCHITECTURES, with_backbone
 from masu.errors import InputError
+from masu.export.write import SUFFIXES
 from masu.nets.norm import FrozenNorm
 from masu.ops.images import InputPolicy
 
@@ -153,6 +154,14 @@ class TestFilesThatAreNoModels:
     def test_missing(self, function, tmp_path):
         path = tmp_path / "none.safetensors"
         assert message_of(function, path) == f"{path}: found no such file, {WANTED}"
+
+    @pytest.mark.parametrize("suffix", SUFFIXES.values())
+    def test_an_exported_file(self, function, tmp_path, suffix):
+        path = tmp_path / f"best{suffix}"
+        path.write_bytes(bytes(100))
+        assert message_of(function, path) == (
+            f"{path}: found an exported model, {WANTED}; take the .safetensors file that it was exported from"
+        )
 
     def test_folder(self, function, tmp_path):
         assert message_of(function, tmp_path) == f"{tmp_path}: found a folder, {WANTED}"

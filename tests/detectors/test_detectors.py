@@ -292,6 +292,12 @@ def test_a_single_path_is_refused(named, tmp_path):
         named[1].predict(tmp_path)
 
 
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_batch_has_images(named, size):
+    with pytest.raises(InputError, match=rf"^batch_size: found {size}, wanted at least 1$"):
+        named[1].predict(photographs(1), batch_size=size)
+
+
 def test_no_images_no_detections(named):
     assert named[1].predict([]) == []
 

@@ -9,12 +9,10 @@ from benchmarks.exports import trained_looking
 from benchmarks.torchvision_oracle import photographs
 from masu.detectors.build import configuration, make
 from masu.detectors.zoo import ARCHITECTURES
-from masu.export.agreement import compare
+from masu.export.agreement import agreement_of
 from masu.export.graph import Graph
-from masu.export.write import describe
 from masu.ops.images import InputPolicy
 from masu.records import Detections
-from masu.verbs.export import nms_threshold
 from tests.networks import spread
 
 
@@ -29,14 +27,7 @@ def agreement(detector, images, answer):
         )
         for i, n in enumerate(count.tolist())
     ]
-    described = describe(detector)
-    return compare(
-        detector.predict(images, batch_size=len(images)),
-        found,
-        min_score=described.min_score,
-        max_detections=described.max_detections,
-        nms_threshold=nms_threshold(detector),
-    )
+    return agreement_of(detector, detector.predict(images, batch_size=len(images)), found)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)

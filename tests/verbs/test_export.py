@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -13,10 +14,12 @@ from click.testing import CliRunner
 import masu
 from masu import InputError, read_dataset
 from masu.cli import cli
+from masu.export import agreement
 from masu.export import write as writing
 from masu.export.exported import ExportedDetector, open_detector
 from masu.export.quantize import quantize
 from masu.runtime import ENTRY
+from masu.terminal import print_export
 from masu.verbs import export as exporting
 from masu.verbs.export import export
 
@@ -211,3 +214,20 @@ def test_a_program_that_is_none(tmp_path):
         open_detector(tmp_path / "a.pt2")
     with pytest.raises(InputError, match="found no such file"):
         open_detector(tmp_path / "b.pt2")
+    torch.export.save(torch.export.export(torch.nn.Linear(2, 2), (torch.zeros(1, 2),)), tmp_path / "c.pt2")
+    with pytest.raises(InputError, match=r"c\.pt2: found a model without masu's description"):
+        open_detector(tmp_path / "c.pt2")
+
+
+def test_what_is_printed(capsys):
+    nothing = exporting.Checked((1, 300, 500), agreement.Agreement(1, 0, 0.0, 0.0, 0, 0), 0.1, 0.02)
+    some = exporting.Checked((2, 427, 640), agreement.Agreement(2, 31, 0.00012, 3e-6, 0, 0), 0.2, 0.1)
+    for check, said in (
+        (nothing, "nothing found by either, which proves little"),
+        (some, "the same detections"),
+    ):
+        report = exporting.ExportReport(Path("a.onnx"), "onnx", 19_000_000, (check,), None, False, 0, 31.2)
+        print_export(report)
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[-1] == f"a.onnx, 19.0 MB, {said}; 31 s"
+        assert "…" not in "".join(lines)

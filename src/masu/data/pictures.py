@@ -229,10 +229,12 @@ def planes(array: Array, channels: int, thing: str) -> Array:
     if array.ndim == 2:
         array = array[..., None]
     if array.ndim != 3 or array.shape[2] != channels or 0 in array.shape:
+        first = array.ndim == 3 and array.shape[0] == channels
+        fix = f"leave it out, or train with --channels {array.shape[2] if array.ndim == 3 else 1}"
         raise UnreadableImageError(
             thing,
             f"shape {array.shape}",
-            f"leave it out, or train with --channels {array.shape[2] if array.ndim == 3 else 1}",
+            "transpose(1, 2, 0) it" if first else fix,
             f"an image of {channels} channels (H, W, {channels})",
         )
     if array.dtype == np.uint16:

@@ -35,6 +35,9 @@ __all__ = ["build", "from_torchvision", "load", "make", "save", "store_threshold
 FORMAT = "masu-1"
 """Marks a model file; a later number means a layout that older versions cannot read."""
 
+EXPORTED = (".onnx", ".xml", ".pt2")
+"""Suffixes of what ``masu export`` writes, which cannot be turned back into a detector."""
+
 CONFIGS = {"FasterRCNN": FasterRCNNConfig, "RetinaNet": RetinaNetConfig, "RPN": RPNConfig}
 """Each kind of detector by the name that model files carry, and its configuration."""
 
@@ -270,6 +273,10 @@ def _rows(tensors: dict[str, Tensor], name: str, group: int, detector: Detector)
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
     wanted = "wanted a model file that masu wrote (RUN/best.safetensors)"
+    if path.suffix in EXPORTED:
+        raise InputError(
+            f"{path}: found an exported model, {wanted}; take the .safetensors file that it was exported from"
+        )
     if not path.is_file():
         raise InputError(f"{path}: found {'a folder' if path.is_dir() else 'no such file'}, {wanted}")
     try:

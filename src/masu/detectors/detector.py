@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from masu.data.bands import read_pixels
 from masu.detectors.proposals import Raw
+from masu.errors import InputError
 from masu.nets.folding import share_weights
 from masu.ops.images import InputPolicy, padded_size
 from masu.records import Detections, Target
@@ -92,12 +93,15 @@ class Detector(nn.Module):
             batch_size: images that run through the network together.
 
         Raises:
-            InputError: for a file that is no readable image, a threshold outside 0..1 or of an unknown class.
+            InputError: for a file that is no readable image, a threshold outside 0..1 or of an unknown class,
+                or a batch size below 1.
         """
         if isinstance(images, str | os.PathLike | Image.Image) or getattr(images, "ndim", 4) == 3:
             raise TypeError(f"predict: found a single {type(images).__name__}, wanted a list; write [image]")
         if threshold is not None:
             check_threshold(threshold, self.names)
+        if batch_size < 1:
+            raise InputError(f"batch_size: found {batch_size}, wanted at least 1")
         device = next(self.parameters()).device
         folded = self.folded()
         found: list[Detections] = []

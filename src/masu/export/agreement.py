@@ -8,6 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from masu.detectors.detector import Detector
+from masu.detectors.faster_rcnn import FasterRCNN
+from masu.detectors.retinanet import RetinaNet
+from masu.export.write import describe
 from masu.ops.geometry import iou
 from masu.records import Detections
 
@@ -62,6 +66,26 @@ class Agreement:
 
 
 NOTHING = Agreement(0, 0, 0.0, 0.0, 0, 0)
+
+
+def agreement_of(detector: Detector, wanted: Sequence[Detections], found: Sequence[Detections]) -> Agreement:
+    """:func:`compare` with the thresholds of the detector that gave one of the answers."""
+    described = describe(detector)
+    return compare(
+        wanted,
+        found,
+        min_score=described.min_score,
+        max_detections=described.max_detections,
+        nms_threshold=_nms_threshold(detector),
+    )
+
+
+def _nms_threshold(detector: Detector) -> float:
+    """Of the last suppression."""
+    if isinstance(detector, FasterRCNN):
+        return float(detector.config.rois.nms_threshold)
+    config = detector.config if isinstance(detector, RetinaNet) else detector.config.proposals
+    return float(config.nms_threshold)
 
 
 def compare(

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from masu.detectors.build import load
 from masu.detectors.detector import Detector
-from masu.errors import bad_input
+from masu.errors import InputError, bad_input
 from masu.export.write import SUFFIXES
 from masu.ops.images import InputPolicy
 from masu.records import Detections
-from masu.runtime import ENTRY, Description, Engine, Model
+from masu.runtime import ENTRY, Description, Engine, Model, described
 from masu.thresholds import Threshold, check_threshold
 
 
@@ -53,6 +53,8 @@ class ExportedDetector:
         """See :meth:`Detector.predict`; images of one size run together."""
         if threshold is not None:
             check_threshold(threshold, self.names)
+        if batch_size < 1:
+            raise InputError(f"batch_size: found {batch_size}, wanted at least 1")
         found: dict[int, Detections] = {}
         for start in range(0, len(images), batch_size):
             part = images[start : start + batch_size]
@@ -111,14 +113,14 @@ def _program(path: Path) -> tuple[Any, Description]:
     extra = {f"{ENTRY}.json": ""}
     try:
         program = torch.export.load(path, extra_files=extra)
-        description = Description.from_json(extra[f"{ENTRY}.json"])
     except (RuntimeError, ValueError, KeyError, TypeError, OSError) as error:
         raise bad_input(
             path,
-            f"a program that is not masu's ({error})",
+            f"a program that cannot be read ({error})",
             "a file that masu export wrote",
             "make one with it",
         ) from None
+    description = described(path, extra[f"{ENTRY}.json"])
     module = program.module(check_guards=False)  # they concern the layout of memory, not what is computed
 
     def run(images: np.ndarray[Any, Any]) -> tuple[Any, ...]:

@@ -17,11 +17,9 @@ from masu.data.bands import read_pixels
 from masu.data.dataset import Dataset
 from masu.data.pictures import UnreadableImageError
 from masu.detectors.detector import Detector
-from masu.detectors.faster_rcnn import FasterRCNN
-from masu.detectors.retinanet import RetinaNet
 from masu.errors import InputError, bad_input
 from masu.evaluation.evaluate import evaluate
-from masu.export.agreement import NOTHING, Agreement, compare
+from masu.export.agreement import NOTHING, Agreement, agreement_of
 from masu.export.exported import ExportedDetector, as_floats
 from masu.export.quantize import MOST_IMAGES, SPARED, Array, quantize
 from masu.export.write import SUFFIXES, Target, describe, trace, write
@@ -226,15 +224,7 @@ def _check(
             ) from None
         times.append((answer, (time.perf_counter() - started) / count))
     (ours, our_time), (theirs, their_time) = times
-    described = exported.description
-    agreement = compare(
-        ours,
-        theirs,
-        min_score=described.min_score,
-        max_detections=described.max_detections,
-        nms_threshold=nms_threshold(detector),
-    )
-    return Checked(shape, agreement, our_time, their_time)
+    return Checked(shape, agreement_of(detector, ours, theirs), our_time, their_time)
 
 
 def _cut(photograph: Tensor, height: int, width: int, seed: int) -> Tensor:
@@ -244,14 +234,6 @@ def _cut(photograph: Tensor, height: int, width: int, seed: int) -> Tensor:
     tiled = torch.cat([tiled.flip(2) if i % 2 else tiled for i in range(across)], 2)
     top, left = (tiled.shape[1] - height) * (seed % 3) // 2, (tiled.shape[2] - width) * (seed % 3) // 2
     return tiled[:, top : top + height, left : left + width].contiguous()
-
-
-def nms_threshold(detector: Detector) -> float:
-    """Of the last suppression."""
-    if isinstance(detector, FasterRCNN):
-        return float(detector.config.rois.nms_threshold)
-    config = detector.config if isinstance(detector, RetinaNet) else detector.config.proposals
-    return float(config.nms_threshold)
 
 
 def _refuse_differences(checks: Sequence[Checked], to: str) -> None:
