@@ -56,7 +56,8 @@ def export(
         if int8:
             train = "train" if "train" in splits(data, form) else None
             calibration = read_dataset(data, train, names=names, form=form)
-    file = out or model.with_suffix(SUFFIXES.get(to, ""))
+    beside = model if model.exists() else Path(model.name)  # torchvision/NAME is no place
+    file = out or beside.with_suffix(SUFFIXES.get(to, ""))
     done = run(detector, file, to=to, data=dataset, int8=calibration, max_ap_loss=max_ap_loss, report=note)
     if as_json:
         click.echo(json.dumps(done.as_dict()))
