@@ -71,20 +71,32 @@ def remote_rows(s3, folder):
 
 
 def agree(written, expected):
-    """Every expected image exactly once, with the same row but for the folder."""
+    """Every expected image exactly once, with the same row but for the folder.
+
+    Scores that are equal but for rounding may change places, since a worker computes with other threads.
+    """
     names = [Path(row["path"]).name for row in written]
     assert sorted(names) == sorted(expected)
     for row, name in zip(written, names, strict=True):
         wanted = expected[name]
-        for column in ("height", "width", "labels", "names"):
+        for column in ("height", "width"):
             assert row[column] == wanted[column], (name, column)
-        for column in ("boxes", "scores"):
-            assert (row[column] is None) == (wanted[column] is None)
-            if row[column] and column == "scores":
-                assert row[column] == pytest.approx(wanted[column], abs=1e-4)
-            for box, other in zip(row[column] or (), wanted[column] or (), strict=True):
-                assert box == pytest.approx(other, abs=1e-2)
         assert bool(row["error"]) == bool(wanted["error"])
+        assert (row["boxes"] is None) == (wanted["boxes"] is None)
+        assert row["scores"] == pytest.approx(wanted["scores"], abs=1e-4)
+        left = found(wanted)
+        for one in found(row):
+            left.remove(next((other for other in left if alike(one, other)), (name, one, left)))
+        assert left == []
+
+
+def found(row):
+    columns = [row[column] or () for column in ("labels", "names", "scores", "boxes")]
+    return list(zip(*columns, strict=True))
+
+
+def alike(one, other):
+    return one[:2] == other[:2] and [one[2], *one[3]] == pytest.approx([other[2], *other[3]], abs=1e-2)
 
 
 def test_ray_over_a_list_writes_what_one_process_finds(tmp_path, shots, model_file, expected):
