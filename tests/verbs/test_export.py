@@ -97,6 +97,28 @@ def test_a_file_that_differs_is_not_kept(small, quick, tmp_path, monkeypatch):
     assert (tmp_path / "small.onnx").read_bytes() == b"older"
 
 
+@pytest.mark.parametrize(("of_itself", "near_ties", "unmatched"), [((0, 2, 1), 3, 0), ((0, 1, 1), 1, 2)])
+def test_differences_that_the_detector_has_to_itself_are_near_ties(
+    small, monkeypatch, of_itself, near_ties, unmatched
+):
+    answers = iter(agreement.Agreement(1, 9, 0.1, 1e-4, 1, n) for n in (2, *of_itself))
+    images = []
+
+    class Seen:
+        def predict(self, batch, batch_size):
+            images.append(batch[0])
+            return [small.predict(batch)[0]]
+
+    monkeypatch.setattr(exporting, "agreement_of", lambda *_: next(answers))
+    photograph = torch.full((3, 64, 48), 100, dtype=torch.uint8)
+    checked = exporting._check(Seen(), Seen(), [photograph], (1, 64, 48))
+    assert (checked.agreement.near_ties, checked.agreement.unmatched) == (near_ties, unmatched)
+    assert next(answers, None) is None
+    for moved in images[2:]:
+        away = (moved * 255 - 100).double()
+        assert 0.003 < away.std() < 0.005
+
+
 def test_ap_against_ap(small, quick, coins, tmp_path):
     small_coins = masu.build("faster_rcnn_lite0_fpn", ["cat", "dog", "coin"], "none")
     small_coins.load_state_dict(small.state_dict())

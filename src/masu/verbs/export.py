@@ -6,7 +6,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -23,9 +23,13 @@ from masu.export.agreement import NOTHING, Agreement, agreement_of
 from masu.export.exported import ExportedDetector, as_floats
 from masu.export.quantize import MOST_IMAGES, SPARED, Array, quantize
 from masu.export.write import SUFFIXES, Target, describe, trace, write
+from masu.records import Detections
 
 SHAPES = ((1, 300, 500), (2, 427, 640), (3, 200, 640), (1, 64, 48), (2, 240, 320))
 """Images, height and width of the batches that are compared; the graph is traced at another one."""
+
+ROUNDING = 0.004
+"""Grey levels by which a resized pixel differs from one runtime to another, where all of them are right."""
 
 
 @dataclass(frozen=True)
@@ -224,7 +228,26 @@ def _check(
             ) from None
         times.append((answer, (time.perf_counter() - started) / count))
     (ours, our_time), (theirs, their_time) = times
-    return Checked(shape, agreement_of(detector, ours, theirs), our_time, their_time)
+    agreed = agreement_of(detector, ours, theirs)
+    if 0 < agreed.unmatched <= _unmatched_of_itself(detector, batch, ours):
+        agreed = replace(agreed, near_ties=agreed.near_ties + agreed.unmatched, unmatched=0)
+    return Checked(shape, agreed, our_time, their_time)
+
+
+def _unmatched_of_itself(detector: Detector, batch: Sequence[Tensor], answer: Sequence[Detections]) -> int:
+    """How many differences the detector shows to its own answer when images change by :data:`ROUNDING`.
+
+    They come from ties within it, such as two proposals of which either may suppress the other.
+    """
+    generator, most = torch.Generator().manual_seed(0), 0
+    for _ in range(3):
+        moved = [
+            as_floats(image) + ROUNDING / 255 * torch.randn(image.shape, generator=generator)
+            for image in batch
+        ]
+        again = detector.predict([image.clamp(0, 1) for image in moved], batch_size=len(batch))
+        most = max(most, agreement_of(detector, answer, again).unmatched)
+    return most
 
 
 def _cut(photograph: Tensor, height: int, width: int, seed: int) -> Tensor:
