@@ -31,6 +31,9 @@ def test_what_killed_writers_left_is_swept_and_nothing_else(tmp_path):
     for path in kept:
         path.touch()
     sweep(tmp_path)
+    sweep(tmp_path / "not there")
+    assert [path.suffix for path in (tmp_path / "samples").iterdir()] == [".part"]  # another's, perhaps alive
+    sweep(tmp_path / "samples")
     assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(kept)
 
 

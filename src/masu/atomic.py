@@ -57,8 +57,8 @@ def write_part(path: Path, chunks: Iterable[bytes | memoryview]) -> Path:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what killed processes left half written in a folder and below; nobody else may be writing."""
-    for part in folder.rglob(f".*-{'[0-9a-f]' * 32}.part"):
+    """Remove what killed processes left half written in a folder; nobody else may be writing there."""
+    for part in folder.glob(f".*-{'[0-9a-f]' * 32}.part"):
         part.unlink(missing_ok=True)
 
 

@@ -54,7 +54,7 @@ def test_a_second_run_does_only_what_is_left(tmp_path, model_file, monkeypatch):
     detect_bulk(*arguments, shard_images=3)
     whole = {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()}
     (tmp_path / "out" / "part-000001.parquet").unlink()
-    (tmp_path / "out" / ".part-000001.parquet-0.part").write_bytes(b"half")
+    (tmp_path / "out" / f".part-000001.parquet-{'0' * 32}.part").write_bytes(b"half")
     done = []
 
     def counted(predictor, store, number, images):

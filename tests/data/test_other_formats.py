@@ -64,7 +64,7 @@ class TestYolo:
         (yolo / "hard.txt").write_text("")
         assert splits(yolo) == ("train", "hard")
         assert stems(read_dataset(yolo, "train")) == ["b"]
-        assert stems(read_dataset(yolo)) == ["b", "a"]
+        assert stems(read_dataset(yolo)) == ["b", "a", "c"]  # c is in a folder that nothing names
 
     def test_a_class_of_thousands_of_digits_where_nothing_names_the_classes(self, yolo):
         (yolo / "data.yaml").unlink()
@@ -75,9 +75,10 @@ class TestYolo:
     def test_a_yaml_without_classes(self, yolo):
         text(yolo / "data.yaml", "train: images/train\nnames: []\n")
         data = read_dataset(yolo)
-        assert (data.names, [len(target) for _, target in data]) == ((), [0, 0])
+        assert (data.names, [len(target) for _, target in data]) == ((), [0, 0, 0])
         assert [fault.found for fault in data.faults] == [
             "class 1, known are 0 to -1",
+            "class 0, known are 0 to -1",
             "class 0, known are 0 to -1",
         ]
 

@@ -65,7 +65,7 @@ def test_a_network_that_goes_other_ways_for_other_sizes(capfd):
         trace(detector)
     assert str(error.value).startswith("export: found a network that torch.export cannot follow (")
     assert str(error.value).endswith(
-        ", wanted one whose code is the same for images of every size; take another --backbone"
+        ", wanted one whose code is the same for images of every size; train one with another --backbone"
     )
     assert capfd.readouterr() == ("", "")
 

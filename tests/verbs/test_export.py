@@ -111,7 +111,7 @@ def test_differences_that_the_detector_has_to_itself_are_near_ties(
 
     monkeypatch.setattr(exporting, "agreement_of", lambda *_: next(answers))
     photograph = torch.full((3, 64, 48), 100, dtype=torch.uint8)
-    checked = exporting._check(Seen(), Seen(), [photograph], (1, 64, 48))
+    checked = exporting._check(Seen(), Seen(), [photograph], (1, 64, 48), explain=True)
     assert (checked.agreement.near_ties, checked.agreement.unmatched) == (near_ties, unmatched)
     assert next(answers, None) is None
     for moved in images[2:]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from masu.atomic import write_whole
+from masu.atomic import sweep, write_whole
 from masu.bulk.remote import is_url, open_filesystem, store_errors
 from masu.errors import InputError
 
@@ -61,8 +61,7 @@ class LocalFolder:
 
     def sweep(self) -> None:
         """See :class:`Store`."""
-        for half in Path(self.path).glob(".*.part"):
-            half.unlink(missing_ok=True)
+        sweep(Path(self.path))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from masu.cli.notes import note, print_faults
-from masu.cli.values import positive
+from masu.cli.values import positive, training_split
 
 
 @click.command(short_help="How well anchors cover the objects, and better ones.")
@@ -32,13 +32,12 @@ def anchors(
 
     At the scale and on the grid that the network sees. `masu train --anchors auto` uses the fitted ones.
     """
-    from masu.data.formats import read_dataset, splits
+    from masu.data.formats import read_dataset
     from masu.detectors.zoo import DEFAULT
     from masu.evaluation.anchors import anchor_report, write_page
     from masu.terminal import print_anchors
 
-    chosen = split or ("train" if "train" in splits(data, form) else None)
-    dataset = read_dataset(data, chosen, form=form)
+    dataset = read_dataset(data, training_split(data, split, form), form=form)
     print_faults(dataset)
     size = None if image_size is None else positive(image_size, "--image-size")
     report = anchor_report(dataset, architecture or DEFAULT, size)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from masu.cli.notes import note
-from masu.cli.values import evaluation_split
+from masu.cli.values import evaluation_split, training_split
 from masu.errors import InputError
 
 
@@ -38,7 +38,7 @@ def export(
 
     A file whose detections differ from the model's is refused and not kept.
     """
-    from masu.data.formats import read_dataset, splits
+    from masu.data.formats import read_dataset
     from masu.detectors.build import load
     from masu.export.write import SUFFIXES
     from masu.terminal import print_export
@@ -54,8 +54,7 @@ def export(
         names = detector.names if detector.kind == "detector" else None
         dataset = read_dataset(data, evaluation_split(data, split, form), names=names, form=form)
         if int8:
-            train = "train" if "train" in splits(data, form) else None
-            calibration = read_dataset(data, train, names=names, form=form)
+            calibration = read_dataset(data, training_split(data, None, form), names=names, form=form)
     beside = model if model.exists() else Path(model.name)  # torchvision/NAME is no place
     file = out or beside.with_suffix(SUFFIXES.get(to, ""))
     done = run(detector, file, to=to, data=dataset, int8=calibration, max_ap_loss=max_ap_loss, report=note)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from masu.cli.notes import note, print_faults, rank
-from masu.cli.values import seconds, share
+from masu.cli.values import seconds, share, training_split
 from masu.errors import InputError
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def _training_data(
     from masu.data.formats import read_dataset, splits
 
     known = splits(data, form)
-    training = read_dataset(data, split or ("train" if "train" in known else None), form=form)
+    training = read_dataset(data, training_split(data, split, form), form=form)
     if val is not None:
         return training, read_dataset(val, val_split, names=training.names)
     chosen = val_split or next((name for name in ("val", "valid", "validation") if name in known), None)

@@ -92,13 +92,16 @@ def read(source: Source, split: str | None) -> Contents:
         if split == UNLISTED:
             own = table.file not in source.splits.values()
         faults += table.faults if split is None or own or table.has_splits else []
-        folders = _folders(table.file, source.root, split)
+        folders_of = {
+            one: _folders(table.file, source.root, one or split) for one in {r.split for r in table.rows}
+        }
         missing: set[str] = set()
         upright: dict[Path, tuple[int, int] | None] = {}
         for row in table.rows:
             if split is not None and (row.split != split if table.has_splits else not own):
                 continue
             refuse_leaving(row.file, table.file, row.where, source.root)
+            folders = folders_of[row.split]
             image = find_image(row.file, folders)
             if image is None:
                 if row.file not in missing:
@@ -170,8 +173,12 @@ class _Table:
         self.shares = self._are_shares("x1" in columns)
 
     def _are_shares(self, corners: bool) -> bool:
-        boxes = [row.box for row in self.rows if row.box is not None]
-        if not boxes or not all(0 <= value <= _LARGEST_SHARE for box in boxes for value in box):
+        boxes = [row.box for row in self.rows if row.box is not None and all(map(math.isfinite, row.box))]
+        if not corners:
+            boxes = [(x1, y1, x2 - x1, y2 - y1) for x1, y1, x2, y2 in boxes]
+        if not boxes or not all(
+            1 - _LARGEST_SHARE <= value <= _LARGEST_SHARE for box in boxes for value in box
+        ):
             return False
         if not corners:
             raise bad_input(
@@ -328,7 +335,8 @@ def _is_table(file: Path) -> bool:
 def _source(root: Path, files: list[Path]) -> Source:
     by_stem = {file.stem: file for file in files if file.stem in USUAL_SPLITS}
     source = Source(root, {}, tuple(files))
-    if by_stem and len(by_stem) == len(files):
+    whole = len(by_stem) == len(files)
+    if by_stem and (whole or not any(_Table(file).has_splits for file in files)):
         return Source(root, {name: by_stem[name] for name in split_order(by_stem)}, source.files)
     tables = source.parsed["tables"] = [_Table(file) for file in files]
     found = {row.split: table.file for table in tables if table.has_splits for row in table.rows if row.split}

@@ -158,13 +158,16 @@ def near_duplicates(fingerprints: Sequence[Fingerprint]) -> list[tuple[int, ...]
     pairs: list[tuple[int, int]] = []
     if sound:
         small = np.stack([fingerprints[index].small for index in sound]).astype(np.float32)
+        first_of = np.arange(len(sound))
         whole, detail = _unit(small), _unit(small - _blurred(small))
         for start in range(0, len(sound), _BLOCK):
             rows = slice(start, start + _BLOCK)
             alike = (whole[rows] @ whole.T >= ALIKE) & (detail[rows] @ detail.T >= FINE)
-            for a, b in zip(*np.nonzero(alike), strict=True):
-                if a + start < b:
-                    pairs.append((sound[a + start], sound[b]))
+            for row in alike:
+                mates = np.unique(first_of[row])
+                if len(mates) > 1:
+                    first_of[np.isin(first_of, mates)] = mates[0]
+        pairs = [(sound[first], sound[at]) for at, first in enumerate(first_of) if first != at]
     for group in same_files(fingerprints):
         pairs += [(group[0], other) for other in group[1:]]
     return _joined(pairs)

@@ -72,7 +72,10 @@ def _mended(
     picture: Picture, size: tuple[int, int], spelling: Mapping[str, str], changes: list[Change]
 ) -> Picture:
     if picture.size is not None and picture.size != size:
-        return picture  # its boxes may mean another picture: a person has to look
+        # its boxes may mean another picture: a person has to look
+        return picture._replace(
+            objects=[i._replace(name=spelling.get(i.name, i.name)) for i in picture.objects]
+        )
     kept: list[Marked] = []
     boxes: list[Box] = []
     for item in picture.objects:

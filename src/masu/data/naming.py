@@ -27,6 +27,7 @@ def file_names(
     names: dict[tuple[str | None, Path], str] = {}
     given: dict[tuple[Path, int], str] = {}
     taken: set[str] = set()
+    last: dict[tuple[str, str], int] = {}
     ways = other_labels(parts) if by_stem else {}
     pictures = [(split, p.image) for split, contents in parts.items() for p in contents.pictures]
     for split, image in (*pictures, *((None, stray) for stray in strays)):
@@ -34,10 +35,11 @@ def file_names(
         if (image, way) not in given:
             before = (split or "unlisted") if way else image.parent.name
             plain = name = listable(f"{before}_{image.name}" if way else image.name)
-            number = 1
+            number = last.get((before, image.name), 1)
             while _key(name, by_stem) in taken:
                 name = listable(f"{before}_{f'{number}_' if number > 1 else ''}{image.name}")
                 number += 1
+                last[before, image.name] = number
             if way:
                 said.append("{} images are labelled in different ways by two splits: written once for each")
             elif name != plain:
@@ -73,4 +75,4 @@ def _coded(letter: str) -> str:
 
 
 def _key(name: str, by_stem: bool) -> str:
-    return (Path(name).stem if by_stem else name).lower()
+    return unicodedata.normalize("NFC", Path(name).stem if by_stem else name).casefold()

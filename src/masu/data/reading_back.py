@@ -52,6 +52,8 @@ def _difference(
     written, found = _images(parts), _images(again) + len(damaged)
     if written != found:
         return f"{found} images instead of {written}"
+    if lost := [split for split, part in parts.items() if split and part.pictures and split not in again]:
+        return f"no split {lost[0]!r}"
     if strange := sorted(_classes(again) - _classes(parts)):
         return f"a class {strange[0]!r}"
     return ""

@@ -69,7 +69,9 @@ def split_contents(
     chosen: dict[str, list[int]] = {part: [] for part in shares}
     left = set(range(len(units)))
     while left:
-        remaining = sum((objects[unit] for unit in left), Counter[str]())
+        remaining = Counter[str]()
+        for unit in left:
+            remaining.update(objects[unit])
         rarest = min(remaining, key=lambda name: (remaining[name], name), default=None)
         for unit in sorted(left) if rarest is None else sorted(u for u in left if objects[u][rarest]):
             part = max(shares, key=lambda part: (wanted[part].get(rarest or "", 0.0), room[part]))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from masu.data.pictures import IMAGE_SUFFIXES
 from masu.data.reading import Contents, Reader, Source
+from masu.errors import InputError
 
 
 def find_strays(
@@ -25,7 +26,10 @@ def find_strays(
         parts: what was read, by split.
     """
     if path.is_file():
-        whole = reader.find(source.root)
+        try:
+            whole = reader.find(source.root)
+        except InputError:  # of another file beside it
+            return ()
         if whole is None or _real(whole.files) != _real(source.files):
             return ()
     known = [picture.image for contents in parts.values() for picture in contents.pictures]

@@ -21,7 +21,7 @@ import yaml
 
 from masu.data.bands import image_size
 from masu.data.dataset import Fault
-from masu.data.naming import file_names
+from masu.data.naming import file_names, listable
 from masu.data.pictures import UnreadableImageError, absence
 from masu.data.reading import USUAL_SPLITS, Box, Contents, Marked, Picture, all_names
 from masu.data.reading_back import refuse_unreadable
@@ -65,6 +65,7 @@ def write_dataset(out: Path, form: str, parts: Parts, strays: Sequence[Path] = (
             if None in parts and len(parts) > 1:
                 parts = _with_named_rest(parts, form, said)
             try:
+                _refuse_splits(out, parts)
                 said += WRITERS[form](made, parts, strays)
             except UnicodeEncodeError as error:
                 found = f"{error.object[error.start : error.end]!r}, which is not Unicode"
@@ -89,6 +90,13 @@ def _refuse_place(out: Path) -> None:
         raise bad_input(out, "something that is already there", wanted, fix)
     if out.exists() and out.samefile(Path.cwd()):
         raise bad_input(out, "the folder that you are in", "a new folder", "name one that does not exist")
+
+
+def _refuse_splits(out: Path, parts: Parts) -> None:
+    """Splits name files: one from a table or YAML could lead out of the folder."""
+    for split in filter(None, parts):
+        if "/" in split or listable(split) != split:
+            raise bad_input(out, f"the split {split!r}", "a name that a file can have", "rename the split")
 
 
 def writable(contents: Contents, form: str) -> Contents:

@@ -229,7 +229,10 @@ def _images(source: Source, split: str | None, faults: list[Fault]) -> Iterator[
     if split is None:
         yield from named
     known = set(named)
-    for folder in dict.fromkeys(image.parent for image in named):
+    folders = dict.fromkeys(image.parent for image in named)
+    if top := _folder(source.root, "images"):
+        folders |= {Path(parent): None for parent, _, _ in os.walk(top)}
+    for folder in folders:
         for image in sorted(folder.iterdir()):
             if image not in known and image.suffix.lower() in IMAGE_SUFFIXES and labels_of(image).is_file():
                 yield image
@@ -265,10 +268,17 @@ def _place(entry: str, base: Path, root: Path) -> Path | Literal["absent", "outs
     """What an entry means; Roboflow's ``../train/images`` stands beside the file, whatever it says."""
     entry = entry.replace("\\", "/")
     places = [base / entry, base / entry.removeprefix("../")]
-    inside = [place for place in places if not leaves(os.path.relpath(place, root), root / "_", root)]
+    inside = [place for place in places if _within(place, root)]
     if place := next((place for place in inside if place.exists()), None):
         return place
     return "outside" if not inside or places[0].exists() else "absent"
+
+
+def _within(place: Path, root: Path) -> bool:
+    try:
+        return not leaves(os.path.relpath(place, root), root / "_", root)
+    except ValueError:  # on another drive
+        return False
 
 
 def _resolved(entry: str, base: Path, file: Path, split: str) -> Path:

@@ -70,7 +70,10 @@ def integrated(answer: Answer, start: Tensor, end: Tensor) -> Tensor:
         point = torch.lerp(start, end, (step + 0.5) / GRADIENTS).requires_grad_()
         with torch.enable_grad():
             values = answer(point)[0]
-            more = [torch.autograd.grad(value, point, retain_graph=True)[0] for value in values]
+            more = [
+                torch.autograd.grad(value, point, retain_graph=number < len(values))[0]
+                for number, value in enumerate(values, start=1)
+            ]
         total = more if total is None else [a + b for a, b in zip(total, more, strict=True)]
     assert total is not None
     return torch.stack(total) * (end - start) / GRADIENTS

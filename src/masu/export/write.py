@@ -74,13 +74,15 @@ def trace(detector: Detector) -> ExportedProgram:
     try:
         with torch.no_grad(), contextlib.redirect_stderr(io.StringIO()):  # it prints half a graph
             return torch.export.export(graph, (example,), dynamic_shapes=(dynamic,), strict=False)
+    except MemoryError:
+        raise
     except Exception as error:  # noqa: BLE001 its own exceptions have no common class
-        said = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+        said = ": ".join([type(error).__name__, *str(error).splitlines()[:1]])
         raise bad_input(
             "export",
             f"a network that torch.export cannot follow ({said})",
             "one whose code is the same for images of every size",
-            "take another --backbone",
+            "train one with another --backbone",
         ) from None
 
 

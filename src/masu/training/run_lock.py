@@ -35,6 +35,7 @@ def alone_in(folder: Path) -> Iterator[None]:
         os.ftruncate(file, 0)
         os.write(file, str(os.getpid()).encode())
         sweep(folder)
+        sweep(folder / "samples")
     except OSError as error:
         raise not_written(path, error) from None
     _held.add(file)

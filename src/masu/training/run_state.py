@@ -34,7 +34,7 @@ class RunState:
         step: number of the next step in it.
         seconds: of training so far, evaluation not counted.
         learning_rate: of the last step.
-        images: seen in this epoch, those of steps without a finite loss or gradient not counted.
+        images: seen in this epoch, those of skipped steps not counted, but for overflows of fp16.
         sums: of the epoch's loss terms over these images.
         epoch_seconds: of training in this epoch.
         skipped: steps of this epoch that were left out.

@@ -192,7 +192,7 @@ def _picture(finding: Finding) -> str | None:
     try:
         with Image.open(finding.image) as image:
             picture = ImageOps.exif_transpose(image).convert("RGB")
-    except DECODER_ERRORS:
+    except (*DECODER_ERRORS, Image.DecompressionBombError):
         return None
     window = _around(finding.boxes, picture.size)
     scale = _SHOWN_SIDE / max(window[2] - window[0], window[3] - window[1])
