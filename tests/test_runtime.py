@@ -1,5 +1,6 @@
 """masu.runtime: the same answers without PyTorch; its errors."""
 
+import ctypes
 import json
 import subprocess
 import sys
@@ -286,3 +287,19 @@ def test_the_graph_takes_nothing_else(onnx_file, engine, shape, kind):
     assert str(error.value) == (
         f"images: found shape {shape} of {np.dtype(kind)}, wanted (N, H, W, 3) uint8; or use predict"
     )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="stack_t is laid out in another way elsewhere")
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_signals_keep_their_stack(onnx_file, engine):
+    """OpenVINO's own one, once freed, would end the process at the next signal that has a handler."""
+
+    def stack():
+        fields = (ctypes.c_uint64 * 8)()  # address, flags, size
+        ctypes.CDLL(None).sigaltstack(None, fields)
+        return list(fields)
+
+    before = stack()
+    model = Model(onnx_file, engine)
+    model.predict([np.zeros((48, 64, 3), np.uint8)])
+    assert stack() == before

@@ -14,10 +14,12 @@ or on the command line ``python -m masu.runtime cells.onnx photographs/*.jpg``.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -281,18 +283,33 @@ def _open_onnxruntime(path: Path, threads: int | None) -> tuple[_RUN, str | None
     return lambda images: session.run(None, {"images": images}), text
 
 
+@contextmanager
+def _signal_stack_kept() -> Iterator[None]:
+    """OpenVINO leaves a stack for signals and may free it: the next signal would end the process."""
+    libc = ctypes.CDLL(None) if os.name == "posix" else None
+    kept = ctypes.create_string_buffer(64)  # a stack_t, as sigaltstack(2) gives and takes it
+    if libc is not None:
+        libc.sigaltstack(None, kept)
+    try:
+        yield
+    finally:
+        if libc is not None:
+            libc.sigaltstack(kept, None)
+
+
 def _open_openvino(path: Path, threads: int | None) -> tuple[_RUN, str | None]:
     try:
         import openvino
     except ImportError:
         raise _missing("openvino") from None
-    core = openvino.Core()
     settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
     if threads is not None:
         settings["INFERENCE_NUM_THREADS"] = threads
     try:
-        model = core.read_model(path)
-        compiled = core.compile_model(model, "CPU", settings)
+        with _signal_stack_kept():
+            core = openvino.Core()
+            model = core.read_model(path)
+            compiled = core.compile_model(model, "CPU", settings)
     except RuntimeError as error:
         raise bad_input(
             path, f"a file that OpenVINO cannot open ({error})", "a model", "export it again"
