@@ -73,3 +73,15 @@ def test_a_folder_that_cannot_be_made(tmp_path):
         f"{tmp_path}/file/run/lock: found not a directory, wanted a folder with room that can be written to; the "
         "file is as it was before"
     )
+
+
+def test_a_folder_that_cannot_be_swept_is_let_go(tmp_path, monkeypatch):
+    def fails(folder):
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("masu.training.run_lock.sweep", fails)
+        with pytest.raises(InputError, match="found input/output error, wanted"), alone_in(tmp_path):
+            pass
+    with alone_in(tmp_path):
+        pass

@@ -14,7 +14,7 @@ from masu.cli.values import positive, training_split
 @click.command(short_help="How well anchors cover the objects, and better ones.")
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--model", "architecture", help="Architecture, see `masu models`. Default: the small one.")
-@click.option("--split", help="Split to look at. Default: train, where DATA has splits.")
+@click.option("--split", help="Split to look at. Default: train, else trainval, where DATA has them.")
 @click.option("--image-size", type=int, help="Shorter side that the network sees. Default: the model's.")
 @click.option("--format", "form", help="Format of DATA. Default: found by looking.")
 @click.option("--html", "page", type=click.Path(path_type=Path), help="Write a page with pictures.")

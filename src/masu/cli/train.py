@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.command(short_help="Train a detector on labelled images.")
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--val", type=click.Path(path_type=Path), help="Validation data. Default: a split of DATA.")
-@click.option("--split", help="Split to train on. Default: train, where DATA has splits.")
+@click.option("--split", help="Split to train on. Default: train, else trainval, where DATA has them.")
 @click.option("--val-split", help="Split to validate on. Default: val; without one, a fifth is held back.")
 @click.option("--model", "architecture", help="Architecture, see `masu models`. Default: the small one.")
 @click.option("--backbone", help="Another backbone: efficientnet_lite2, timm/NAME … Default: the model's.")

@@ -45,7 +45,7 @@ class Prediction:
     Attributes:
         index: position of the image among the paths given.
         path: the file.
-        image: ``(3, H, W)`` uint8.
+        image: ``(3, H, W)`` uint8; of a model with other channels ``(C, H, W)``, also float32.
         detections: boxes in pixels of ``image``.
         seconds: time of the prediction, shared equally within a batch.
     """

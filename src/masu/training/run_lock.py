@@ -32,11 +32,15 @@ def alone_in(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = _locked(path)
+    except OSError as error:
+        raise not_written(path, error) from None
+    try:
         os.ftruncate(file, 0)
         os.write(file, str(os.getpid()).encode())
         sweep(folder)
         sweep(folder / "samples")
     except OSError as error:
+        os.close(file)
         raise not_written(path, error) from None
     _held.add(file)
     try:
