@@ -9,8 +9,9 @@ from torch import nn
 from torch.export import Dim
 
 from masu import InputError
+from masu.export.exported import open_detector
 from masu.export.onnx_operators import TRANSLATIONS
-from masu.export.write import describe, trace, write
+from masu.export.write import SUFFIXES, describe, trace, write
 from masu.ops.images import InputPolicy, resized_size
 from masu.runtime import Model
 from tests.networks import bright_cells
@@ -51,6 +52,46 @@ def test_every_cell_is_found(cells):
     white = torch.full((16, 8, 3), 255, dtype=torch.uint8).numpy()
     (found,) = model.predict([white])
     assert found.boxes.tolist() == [[0, 0, 8, 8], [0, 0, 8, 16]]
+
+
+class _NormFirst(nn.Module):
+    """As in a pre-activation network: a normalisation that no convolution comes before, so that it stays."""
+
+    in_channels = 3
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(3)
+        self.cells = nn.AvgPool2d(8)
+        self.register_buffer("seen", torch.tensor([True]))
+
+    def forward(self, pixels):
+        return [self.cells(self.norm(pixels))[:, :1] * self.seen]
+
+
+@pytest.mark.parametrize("to", ["torch", "onnx", "openvino"])
+def test_a_normalisation_that_stays(tmp_path, to):
+    detector = bright_cells((64, 64))
+    detector.backbone = _NormFirst()
+    with torch.no_grad():
+        detector.backbone.norm.weight.fill_(0.5)
+        detector.backbone.norm.running_mean.fill_(0.1)
+    detector.eval()
+    assert any(isinstance(m, nn.BatchNorm2d) for m in detector.folded().modules())
+    program = trace(detector.folded())
+    assert torch.int64 in {t.dtype for t in program.state_dict.values()}
+    parameters = [n for n, t in program.state_dict.items() if isinstance(t, nn.Parameter)]
+    file = tmp_path / f"a{SUFFIXES[to]}"
+    write(program, describe(detector), to, file)
+    image = torch.randint(0, 256, (3, 64, 64), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    (wanted,), (found,) = detector.predict([image]), open_detector(file).predict([image])
+    assert len(wanted) == len(found) > 5
+    torch.testing.assert_close(found.boxes, wanted.boxes, atol=1e-3, rtol=0)
+    torch.testing.assert_close(found.scores, wanted.scores, atol=1e-5, rtol=0)
+    if to == "torch":
+        state = torch.export.load(file).state_dict
+        assert [n for n, t in state.items() if isinstance(t, nn.Parameter)] == parameters
+        assert {n: t.dtype for n, t in state.items()} == {n: t.dtype for n, t in program.state_dict.items()}
 
 
 class _Fussy(nn.Module):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 import masu
@@ -96,13 +97,12 @@ def write(program: ExportedProgram, description: Description, to: Target, file: 
     """
     text = json.dumps(asdict(description))
     if to == "torch":
-        for (
-            name,
-            tensor,
-        ) in program.state_dict.items():  # a view or another layout would be saved with a warning
-            program.state_dict[name] = torch.nn.Parameter(
-                tensor.detach().clone(memory_format=torch.contiguous_format)
-            )
+        for name, tensor in program.state_dict.items():
+            # a view or another layout would be saved with a warning
+            own: Tensor = tensor.detach().clone(memory_format=torch.contiguous_format)
+            if isinstance(tensor, nn.Parameter):  # buffers stay buffers: those of whole numbers cannot be one
+                own = nn.Parameter(own, tensor.requires_grad)
+            program.state_dict[name] = own
         torch.export.save(program, file, extra_files={f"{ENTRY}.json": text})
         return
     onnx_file = file.with_suffix(".onnx")
