@@ -1,6 +1,8 @@
 """masu export: one file, compared with the detector before it is kept; detect and evaluate with it."""
 
+import contextlib
 import json
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -153,6 +155,30 @@ def test_the_first_convolutions_are_spared_and_the_others_not(onnx_file, tmp_pat
     assert len(weights) > 60
     assert "DequantizeLinear" not in weights[:8]
     assert set(weights[8:]) == {"DequantizeLinear"}
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("level", [logging.NOTSET, logging.DEBUG, logging.ERROR])
+def test_the_root_logger_is_left_as_it_was(onnx_file, tmp_path, monkeypatch, capfd, level, fails):
+    def quantize_static(*args, **options):
+        logging.info("some progress")
+        print("more of it")
+        if fails:
+            raise MemoryError
+
+    monkeypatch.setattr("onnxruntime.quantization.quantize_static", quantize_static)
+    monkeypatch.setattr(
+        "onnxruntime.quantization.shape_inference.quant_pre_process",
+        lambda file, out, **options: out.write_bytes(file.read_bytes()),
+    )
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    monkeypatch.setattr(root, "level", level)
+    with pytest.raises(MemoryError) if fails else contextlib.nullcontext():
+        quantize(onnx_file, [], tmp_path / "a.onnx", 0)
+    assert root.level == level
+    assert root.handlers == []
+    assert capfd.readouterr() == ("", "")
 
 
 def test_eight_bits_that_lose_too_much_are_refused_after_every_try(

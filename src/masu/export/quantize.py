@@ -59,21 +59,37 @@ def quantize(file: Path, images: Sequence[Array], out: Path, spared: int) -> Non
             image = next(self._images, None)
             return None if image is None else {"images": image}
 
-    logging.getLogger().setLevel(max(logging.getLogger().level, logging.WARNING))
-    with tempfile.TemporaryDirectory(dir=out.parent) as folder:
+    with _quiet(), tempfile.TemporaryDirectory(dir=out.parent) as folder:
         prepared = Path(folder) / "prepared.onnx"
         quant_pre_process(file, prepared, skip_symbolic_shape=True)
         convolutions = [node.name for node in onnx.load(prepared).graph.node if node.op_type == "Conv"]
-        with contextlib.redirect_stdout(io.StringIO()):  # it prints, and our output is the caller's
-            quantization.quantize_static(
-                prepared,
-                out,
-                Reader(),
-                quant_format=quantization.QuantFormat.QDQ,
-                op_types_to_quantize=list(OPERATORS),
-                nodes_to_exclude=convolutions[:spared],
-                per_channel=True,
-                activation_type=quantization.QuantType.QUInt8,
-                weight_type=quantization.QuantType.QInt8,
-                calibrate_method=quantization.CalibrationMethod.MinMax,
-            )
+        quantization.quantize_static(
+            prepared,
+            out,
+            Reader(),
+            quant_format=quantization.QuantFormat.QDQ,
+            op_types_to_quantize=list(OPERATORS),
+            nodes_to_exclude=convolutions[:spared],
+            per_channel=True,
+            activation_type=quantization.QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8,
+            calibrate_method=quantization.CalibrationMethod.MinMax,
+        )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what ONNX Runtime prints and logs from the caller's output; the root logger is left as it was.
+
+    Its quantisation logs with ``logging.info``, which gives the root logger a handler where it has none.
+    """
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    root.setLevel(max(level, logging.WARNING))
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        root.setLevel(level)
+        for handler in set(root.handlers).difference(handlers):
+            root.removeHandler(handler)
