@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import sys
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
+from unittest import mock
 
 import numpy as np
 import skimage.data
@@ -23,9 +28,13 @@ from masu.detectors.faster_rcnn import FasterRCNN
 from masu.detectors.proposals import propose
 from masu.detectors.retinanet import RetinaNet
 from masu.detectors.torchvision_models import NAMES, _rename, _rename_retinanet, _reorder, from_torchvision
+from masu.ops import conv3x3, matching, nms
 from masu.records import Target
 
 CLASSES = 6
+
+FAST_PATHS = ("Winograd convolution", "matching in blocks", "compiled suppression")
+"""Forms of ``masu.ops`` that run where they pay; each has a plain twin, and tests hold both equal."""
 
 
 def photographs() -> list[Tensor]:
@@ -186,8 +195,28 @@ class Difference:
     same_labels: bool
 
 
+def finite(tensor: Tensor, what: str) -> Tensor:
+    """The same tensor; one that is not finite equals nothing, which a maximum of differences would hide.
+
+    Raises:
+        FloatingPointError: for a NaN or an infinity.
+    """
+    bad = int((~torch.isfinite(tensor)).sum())
+    if bad:
+        raise FloatingPointError(f"{what}: found {bad} values of {tensor.numel()} that are no finite number")
+    return tensor
+
+
 def compare(pairs: list[tuple[tuple[Tensor, ...], tuple[Tensor, ...]]]) -> Difference:
-    """Compare ``(boxes, scores, labels)`` row by row, in order, over images."""
+    """Compare ``(boxes, scores, labels)`` row by row, in order, over images.
+
+    Raises:
+        FloatingPointError: for a box or score of either side that is not finite.
+    """
+    for answers in pairs:
+        for boxes, scores, _ in answers:
+            finite(boxes, "boxes")
+            finite(scores, "scores")
     if any(len(a[0]) != len(b[0]) for a, b in pairs):
         return Difference(None, None, sum(len(a[0]) for a, _ in pairs), False)
     return Difference(
@@ -249,6 +278,9 @@ def compare_training(
     Returns:
         Relative difference of each loss term, and the largest difference of a gradient entry relative to
         its tensor's largest.
+
+    Raises:
+        FloatingPointError: for a loss or gradient of either library that is not finite.
     """
     model.train()
     detector.train()
@@ -270,7 +302,12 @@ def compare_training(
     }
     if one_stage:
         same = {"classes": "classification", "boxes": "bbox_regression"}
-    relative = {a: abs(float(ours[a].detach() / theirs[b].detach()) - 1) for a, b in same.items()}
+    relative = {
+        a: _apart(
+            finite(theirs[b].detach(), f"torchvision's loss {b}"), finite(ours[a].detach(), f"loss {a}")
+        )
+        for a, b in same.items()
+    }
     sum(theirs.values()).backward()
     sum(ours.values()).backward()
     grads = {n: p.grad for n, p in detector.named_parameters() if p.grad is not None}
@@ -282,13 +319,50 @@ def compare_training(
             wanted, found = parameter.grad, grads.pop(_rename_retinanet(key))
         else:
             wanted, found = _reorder(key, parameter.grad, detector.config), grads.pop(_rename(key))
-        worst = max(worst, float((wanted - found).abs().max() / wanted.abs().max().clamp(min=1e-12)))
+        wanted = finite(wanted, f"torchvision's gradient of {key}")
+        worst = max(worst, _apart(wanted, finite(found, f"gradient of {key}")))
     assert not grads, f"only masu trains {sorted(grads)}"
     return relative, worst
 
 
+def _apart(wanted: Tensor, found: Tensor) -> float:
+    """Largest difference relative to the largest value wanted."""
+    return float((wanted - found).abs().max() / wanted.abs().max().clamp(min=1e-12))
+
+
+@contextmanager
+def fast_paths() -> Iterator[Counter[str]]:
+    """Count the calls of each fast path of ``masu.ops`` while the context is open."""
+    ran: Counter[str] = Counter(dict.fromkeys(FAST_PATHS, 0))
+
+    def counted(path: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **options: Any) -> Any:
+            ran[path] += 1
+            return function(*args, **options)
+
+        return call
+
+    winograd, blocks, compiled = FAST_PATHS
+    load = nms.compiled
+
+    @functools.cache
+    def loaded() -> Callable[..., Any] | None:
+        suppress = load()
+        return suppress and counted(compiled, suppress)
+
+    with (
+        mock.patch.object(conv3x3, "winograd", counted(winograd, conv3x3.winograd)),
+        mock.patch.object(matching, "block_overlaps", counted(blocks, matching.block_overlaps)),
+        mock.patch.object(nms, "compiled", loaded),
+    ):
+        yield ran
+
+
 def main() -> None:
-    """Print the table of ``docs/parity.md``, or rows of it: full size, double precision."""
+    """Print the table of ``docs/parity.md``, or rows of it: full size, double precision.
+
+    A line on stderr for each row says which fast paths ran in it, and how often.
+    """
     heads = ["architecture", "proposals, px", "detections, px", "scores", "same labels and order"]
     print("| " + " | ".join([*heads, "losses, relative", "gradients, relative"]) + " |")
     print("|" + " --- |" * 7)
@@ -297,11 +371,12 @@ def main() -> None:
         detector = from_torchvision(model).double()
         images = [image.double() for image in photographs()]
         batches = [images[3:], images[:2]]
-        if isinstance(detector, RetinaNet):
-            answers = [[None, compare_detections(model, detector, batch)] for batch in batches]
-        else:
-            answers = [compare_answers(model, detector, batch) for batch in batches]
-        losses, gradients = compare_training(model, detector, images[1:3], targets(images[1:3]))
+        with fast_paths() as ran:
+            if isinstance(detector, RetinaNet):
+                answers = [[None, compare_detections(model, detector, batch)] for batch in batches]
+            else:
+                answers = [compare_answers(model, detector, batch) for batch in batches]
+            losses, gradients = compare_training(model, detector, images[1:3], targets(images[1:3]))
         proposals, detections = ([a[i] for a in answers] for i in (0, 1))
         cells = [
             f"`{name}`",
@@ -313,6 +388,8 @@ def main() -> None:
             _worst([gradients]),
         ]
         print("| " + " | ".join(cells) + " |", flush=True)
+        said = ", ".join(f"{path} {count}" for path, count in ran.items())
+        print(f"{name}: calls of the fast paths: {said}", file=sys.stderr, flush=True)
 
 
 def _worst(values: list[float | None]) -> str:

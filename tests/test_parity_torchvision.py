@@ -10,9 +10,11 @@ import torchvision
 from torch.testing import assert_close
 
 from benchmarks.torchvision_oracle import (
+    compare,
     compare_answers,
     compare_detections,
     compare_training,
+    fast_paths,
     freeze_norms,
     photographs,
     reference,
@@ -20,6 +22,7 @@ from benchmarks.torchvision_oracle import (
     twin,
 )
 from masu import InputError, build, from_torchvision
+from masu.ops import conv3x3, matching, nms
 from masu.records import Target
 
 SIZES = {
@@ -138,6 +141,62 @@ def test_an_image_without_objects_trains_alike():
     losses, gradients = compare_training(model, from_torchvision(model).double(), images, labelled)
     assert max(losses.values()) < 1e-5
     assert gradients < 1e-4
+
+
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize(("part", "what"), [(0, "boxes"), (1, "scores")])
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_answers_that_are_no_numbers_are_not_equal(side, part, what, value):
+    images = [[(torch.ones(3, 4), torch.ones(3), torch.ones(3)) for _ in range(2)] for _ in range(2)]
+    assert compare(images).pixels == 0
+    images[1][side][part][1] = value
+    with pytest.raises(FloatingPointError, match=f"^{what}: found [14] values of (3|12) that are no finite"):
+        compare(images)
+
+
+@pytest.mark.parametrize(
+    ("side", "said"),
+    [(0, "^torchvision's gradient of rpn.head.bbox_pred"), (1, "^gradient of rpn.head.bbox_pred")],
+)
+def test_a_gradient_that_is_no_number_is_not_equal(side, said):
+    sizes = {"min_size": 64, "max_size": 96}
+    model = reference("fasterrcnn_mobilenet_v3_large_320_fpn", frozen=True, **sizes)
+    detector = from_torchvision(model)
+    weight = (model.rpn.head.bbox_pred.weight, detector.rpn.head.deltas.weight)[side]
+    weight.register_hook(lambda gradient: gradient.index_fill(0, torch.tensor([0]), torch.nan))
+    with pytest.raises(FloatingPointError, match=said):
+        compare_training(model, detector, photographs()[:1], targets(photographs()[:1]))
+
+
+@pytest.mark.parametrize(
+    ("side", "said"),
+    [(0, "^torchvision's loss loss_rpn_box_reg: found 1"), (1, "^loss proposal_boxes: found 1")],
+)
+def test_a_loss_that_is_no_number_is_not_equal(side, said):
+    sizes = {"min_size": 64, "max_size": 96}
+    model = reference("fasterrcnn_mobilenet_v3_large_320_fpn", frozen=True, **sizes)
+    detector = from_torchvision(model)
+    layer = (model.rpn.head.bbox_pred, detector.rpn.head.deltas)[side]
+    torch.nn.init.constant_(layer.bias, torch.nan)
+    with pytest.raises(FloatingPointError, match=said):
+        compare_training(model, detector, photographs()[:1], targets(photographs()[:1]))
+
+
+def test_fast_paths_are_counted_where_they_run():
+    wide, weight = torch.rand(1, 128, 30, 30), torch.rand(128, 128, 3, 3)
+    corners = torch.rand(40_000, 2) * 1e5
+    boxes = torch.cat([corners, corners + 10], 1)
+    with fast_paths() as ran:
+        assert set(ran.values()) == {0}
+        conv3x3.conv3x3(wide[..., :8, :8], weight)
+        matching.match(boxes[:10], boxes[:3], 0.7, 0.3)
+        nms.nms(boxes[:10], boxes[:10, 0], 0.5)
+        assert set(ran.values()) == {0}
+        conv3x3.conv3x3(wide, weight)
+        matching.match(boxes, boxes[:30], 0.7, 0.3)
+        nms.nms(boxes, boxes[:, 0], 0.5)
+    conv3x3.conv3x3(wide, weight)
+    assert ran == {"Winograd convolution": 1, "matching in blocks": 1, "compiled suppression": 1}
 
 
 def test_single_precision_finds_the_same_objects():
