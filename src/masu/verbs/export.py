@@ -21,6 +21,7 @@ from masu.errors import InputError, bad_input
 from masu.evaluation.evaluate import evaluate
 from masu.export.agreement import NOTHING, Agreement, agreement_of
 from masu.export.exported import ExportedDetector, as_floats
+from masu.export.pictures import made_picture
 from masu.export.quantize import MOST_IMAGES, SPARED, Array, quantize
 from masu.export.write import SUFFIXES, Target, describe, trace, write
 from masu.records import Detections
@@ -99,7 +100,7 @@ def export(
         detector: any detector of masu.
         out: the file to write; its suffix must be that of the format. An older one is replaced.
         to: ``"onnx"``, ``"openvino"`` (``.xml`` with its ``.bin``) or ``"torch"`` (``torch.export``).
-        data: images for the comparison, and AP against AP; default: the two photographs of scikit-learn.
+        data: images for the comparison, and AP against AP; default: two made pictures, and no AP.
         int8: images to calibrate on: convolutions and matrix products then compute in 8 bits, which changes
             answers, so that AP on ``data`` alone decides. With ``to="onnx"`` only.
         max_ap_loss: largest AP that may be lost on ``data``.
@@ -118,7 +119,7 @@ def export(
         found = f"--to {to}" if to != "onnx" else "no --data"
         raise InputError(f"--int8: found {found}, wanted --to onnx and --data to measure the loss of AP on")
     detector = detector.to("cpu").eval()
-    photographs = _photographs(detector, data)
+    pictures = _pictures(detector, data)
     report("tracing the network")
     description, program = describe(detector), trace(detector.folded())
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -131,9 +132,7 @@ def export(
             spared, ap = _to_eight_bits(written, detector, int8, data, max_ap_loss, report)
         exported = ExportedDetector(written)
         report("comparing with the detector")
-        checks = tuple(
-            _check(detector, exported, photographs, shape, explain=int8 is None) for shape in SHAPES
-        )
+        checks = tuple(_check(detector, exported, pictures, shape, explain=int8 is None) for shape in SHAPES)
         if int8 is None:
             _refuse_differences(checks, to)
             ap = None if data is None else (_ap(detector, data, report), _ap(exported, data, report))
@@ -172,19 +171,13 @@ def _to_eight_bits(
     return spared, (own, theirs)
 
 
-def _photographs(detector: Detector, data: Dataset | None) -> list[Tensor]:
-    """Up to eight images of the data, or two photographs that scikit-learn has."""
+def _pictures(detector: Detector, data: Dataset | None) -> list[Tensor]:
+    """Up to eight images of the data, or two made pictures."""
     channels = detector.input.channels
     if data is None:
         if channels is not None:
             raise InputError("--data: found none, wanted images of the model's channels to compare with")
-        try:
-            from sklearn.datasets import load_sample_images
-        except ImportError:
-            raise bad_input(
-                "export", "no package scikit-learn", "photographs to compare with", "name some with --data"
-            ) from None
-        return [torch.from_numpy(image.copy()).permute(2, 0, 1) for image in load_sample_images().images]
+        return [made_picture(seed) for seed in range(2)]
     images = []
     for path, _ in data:
         try:
@@ -213,14 +206,14 @@ def _images(data: Dataset, detector: Detector) -> list[Array]:
 def _check(
     detector: Detector,
     exported: ExportedDetector,
-    photographs: Sequence[Tensor],
+    pictures: Sequence[Tensor],
     shape: tuple[int, int, int],
     *,
     explain: bool,
 ) -> Checked:
     """Run both on a batch; ``explain``: ask the detector which differences are ties within it."""
     count, height, width = shape
-    batch = [_cut(photographs[i % len(photographs)], height, width, i) for i in range(count)]
+    batch = [_cut(pictures[i % len(pictures)], height, width, i) for i in range(count)]
     times = []
     for one in (detector, exported):
         started = time.perf_counter()
@@ -259,10 +252,10 @@ def _unmatched_of_itself(detector: Detector, batch: Sequence[Tensor], answer: Se
     return most
 
 
-def _cut(photograph: Tensor, height: int, width: int, seed: int) -> Tensor:
-    """A part of the photograph, mirrored outwards where it is too small."""
-    down, across = -(-height // photograph.shape[1]), -(-width // photograph.shape[2])
-    tiled = torch.cat([photograph.flip(1) if i % 2 else photograph for i in range(down)], 1)
+def _cut(picture: Tensor, height: int, width: int, seed: int) -> Tensor:
+    """A part of the picture, mirrored outwards where it is too small."""
+    down, across = -(-height // picture.shape[1]), -(-width // picture.shape[2])
+    tiled = torch.cat([picture.flip(1) if i % 2 else picture for i in range(down)], 1)
     tiled = torch.cat([tiled.flip(2) if i % 2 else tiled for i in range(across)], 2)
     top, left = (tiled.shape[1] - height) * (seed % 3) // 2, (tiled.shape[2] - width) * (seed % 3) // 2
     return tiled[:, top : top + height, left : left + width].contiguous()
