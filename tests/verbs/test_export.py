@@ -99,6 +99,29 @@ def test_a_file_that_differs_is_not_kept(small, quick, tmp_path, monkeypatch):
     assert (tmp_path / "small.onnx").read_bytes() == b"older"
 
 
+def test_the_detector_is_left_as_it_was(quick, small, tmp_path, monkeypatch):
+    detector = masu.build("faster_rcnn_lite0_fpn", small.names, "none")
+    detector.load_state_dict(small.state_dict())
+    detector.train().rpn.backbone.eval()
+    before = {name: module.training for name, module in detector.named_modules()}
+    state = {name: tensor.clone() for name, tensor in detector.state_dict().items()}
+    assert len(set(before.values())) == 2
+    own, moved, move = set(detector.modules()), [], torch.nn.Module._apply
+
+    def watched(module, *args, **options):  # what every change of device or type goes through
+        moved.append(module)
+        return move(module, *args, **options)
+
+    monkeypatch.setattr(torch.nn.Module, "_apply", watched)
+    export(detector, tmp_path / "a.onnx")
+    assert {name: module.training for name, module in detector.named_modules()} == before
+    assert moved
+    assert not own.intersection(moved)
+    for name, tensor in detector.state_dict().items():
+        assert torch.equal(tensor, state.pop(name)), name
+    assert not state
+
+
 @pytest.mark.parametrize(("of_itself", "near_ties", "unmatched"), [((0, 2, 1), 3, 0), ((0, 1, 1), 1, 2)])
 def test_differences_that_the_detector_has_to_itself_are_near_ties(
     small, monkeypatch, of_itself, near_ties, unmatched

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import tempfile
 import time
@@ -97,7 +98,7 @@ def export(
     """Write a detector as one file and compare it with the detector; a file that differs is not kept.
 
     Args:
-        detector: any detector of masu.
+        detector: any detector of masu; it is left as it was, on its device too.
         out: the file to write; its suffix must be that of the format. An older one is replaced.
         to: ``"onnx"``, ``"openvino"`` (``.xml`` with its ``.bin``) or ``"torch"`` (``torch.export``).
         data: images for the comparison, and AP against AP; default: two made pictures, and no AP.
@@ -118,7 +119,7 @@ def export(
     if int8 is not None and (to != "onnx" or data is None):
         found = f"--to {to}" if to != "onnx" else "no --data"
         raise InputError(f"--int8: found {found}, wanted --to onnx and --data to measure the loss of AP on")
-    detector = detector.to("cpu").eval()
+    detector = copy.deepcopy(detector).cpu().eval()
     pictures = _pictures(detector, data)
     report("tracing the network")
     description, program = describe(detector), trace(detector.folded())
