@@ -107,6 +107,7 @@ def _same(detector: Detector, wanted: Any, found: Any) -> None:
     rows = [masu.Detections(f.boxes, f.scores, f.labels, f.names) for f in found]
     agreed = agreement_of(detector, wanted, rows)
     assert agreed.equal, agreed
+    assert agreed.near_ties <= max(2, agreed.detections // 10), agreed
 
 
 def _cases() -> list[Case]:

@@ -71,7 +71,7 @@ def test_a_file_that_cannot_be_run_is_not_kept(small, quick, tmp_path, monkeypat
     monkeypatch.setattr(ExportedDetector, "predict", fail)
     with pytest.raises(InputError) as error:
         export(small, tmp_path / "a.onnx")
-    assert "cannot run at 1 images of 300×500 (Concat: dimensions differ at node 3), wanted one that" in str(
+    assert "cannot run at 1 image of 300×500 (Concat: dimensions differ at node 3), wanted one that" in str(
         error.value
     )
     assert list(tmp_path.iterdir()) == []
@@ -93,10 +93,58 @@ def test_a_file_that_differs_is_not_kept(small, quick, tmp_path, monkeypatch):
 
     monkeypatch.setattr(ExportedDetector, "predict", shifted)
     (tmp_path / "small.onnx").write_bytes(b"older")
-    with pytest.raises(InputError, match=r"differences and \d+ near-ties among .* at 1 images of 300×500"):
+    with pytest.raises(
+        InputError, match=r"[1-9]\d* differences, \d+ near-ties and \d+ equals among .* at 1 image of 300×500"
+    ):
         export(small, tmp_path / "small.onnx")
     assert [f.name for f in tmp_path.iterdir()] == ["small.onnx"]
     assert (tmp_path / "small.onnx").read_bytes() == b"older"
+
+
+@pytest.fixture
+def swapped(monkeypatch):
+    """Files answer with up to 9 wide boxes an image moved by 0.6 px: what suppression could have chosen."""
+    good = ExportedDetector.predict
+
+    def predict(self, images, **options):
+        answers = good(self, images, **options)
+        for answer in answers:
+            wide = torch.where((answer.boxes[:, 2:] - answer.boxes[:, :2]).amin(1) > 12)[0]
+            answer.boxes[wide[:9], 2] += 0.6
+        return answers
+
+    monkeypatch.setattr(ExportedDetector, "predict", predict)
+
+
+def test_near_ties_alone_are_a_warning(small, quick, swapped, tmp_path):
+    said = []
+    report = export(small, tmp_path / "a.onnx", report=said.append)
+    agreed = report.agreement
+    assert agreed.unmatched == 0
+    assert agreed.near_ties > 0.05 * 2 * agreed.detections
+    assert report.as_dict()["agreement"]["near_ties"] == agreed.near_ties
+    assert [line for line in said if line.startswith("warning: ")] == [
+        f"warning: {agreed.near_ties} near-ties among {agreed.detections} detections: where two candidates are "
+        "equal but for rounding, the file may choose the other one"
+    ]
+    assert (tmp_path / "a.onnx").exists()
+
+
+def test_the_warning_is_on_standard_error(model_file, quick, swapped, tmp_path):
+    done = CliRunner().invoke(cli, ["export", str(model_file), "--out", str(tmp_path / "a.onnx"), "--json"])
+    assert done.exit_code == 0, done.output
+    near_ties = json.loads(done.stdout)["agreement"]["near_ties"]
+    assert near_ties > 0
+    assert f"masu: warning: {near_ties} near-ties among " in done.stderr
+
+
+def test_answers_with_nothing_in_common_are_refused(small, quick, tmp_path, monkeypatch):
+    monkeypatch.setattr(exporting, "agreement_of", lambda *_: agreement.Agreement(1, 9, 0, 0.0, 0.0, 18, 0))
+    with pytest.raises(InputError) as error:
+        export(small, tmp_path / "a.onnx")
+    assert "found 0 differences, 18 near-ties and 0 equals among 9 detections" in str(error.value)
+    assert "wanted no difference, and near-ties beside equals only; no file" in str(error.value)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_detector_is_left_as_it_was(quick, small, tmp_path, monkeypatch):
@@ -126,7 +174,7 @@ def test_the_detector_is_left_as_it_was(quick, small, tmp_path, monkeypatch):
 def test_differences_that_the_detector_has_to_itself_are_near_ties(
     small, monkeypatch, of_itself, near_ties, unmatched
 ):
-    answers = iter(agreement.Agreement(1, 9, 0.1, 1e-4, 1, n) for n in (2, *of_itself))
+    answers = iter(agreement.Agreement(1, 9, 8, 0.1, 1e-4, 1, n) for n in (2, *of_itself))
     images = []
 
     class Seen:
@@ -292,8 +340,8 @@ def test_a_program_that_is_none(tmp_path):
 
 
 def test_what_is_printed(capsys):
-    nothing = exporting.Checked((1, 300, 500), agreement.Agreement(1, 0, 0.0, 0.0, 0, 0), 0.1, 0.02)
-    some = exporting.Checked((2, 427, 640), agreement.Agreement(2, 31, 0.00012, 3e-6, 0, 0), 0.2, 0.1)
+    nothing = exporting.Checked((1, 300, 500), agreement.Agreement(1, 0, 0, 0.0, 0.0, 0, 0), 0.1, 0.02)
+    some = exporting.Checked((2, 427, 640), agreement.Agreement(2, 31, 31, 0.00012, 3e-6, 0, 0), 0.2, 0.1)
     for check, said in (
         (nothing, "nothing found by either, which proves little"),
         (some, "the same detections"),

@@ -24,9 +24,6 @@ SCORE = 2e-3
 NEAR_IOU = 0.02
 """IoU that near to the suppression's threshold may be on its other side in the other answer."""
 
-MOST_TIES = 0.05
-"""Largest share of near-ties among the detections of both answers; more are a fault and no coincidence."""
-
 
 @dataclass(frozen=True)
 class Agreement:
@@ -35,6 +32,7 @@ class Agreement:
     Attributes:
         images: compared.
         detections: of the first answer.
+        matched: detections that both answers have.
         pixels: largest difference of a matched box.
         score: largest difference of a matched score.
         near_ties: detections of one answer that the other does not have, at a threshold; two where the
@@ -44,6 +42,7 @@ class Agreement:
 
     images: int
     detections: int
+    matched: int
     pixels: float
     score: float
     near_ties: int
@@ -51,13 +50,17 @@ class Agreement:
 
     @property
     def equal(self) -> bool:
-        """Whether the answers are the same but for few near-ties."""
-        return self.unmatched == 0 and self.near_ties <= max(2, MOST_TIES * 2 * self.detections)
+        """Whether the answers are the same but for near-ties.
+
+        More than one exchange with nothing beside it that both have is no tie: all boxes have moved.
+        """
+        return self.unmatched == 0 and (self.matched > 0 or self.near_ties <= 2)
 
     def __add__(self, other: Agreement) -> Agreement:
         return Agreement(
             self.images + other.images,
             self.detections + other.detections,
+            self.matched + other.matched,
             max(self.pixels, other.pixels),
             max(self.score, other.score),
             self.near_ties + other.near_ties,
@@ -65,7 +68,7 @@ class Agreement:
         )
 
 
-NOTHING = Agreement(0, 0, 0.0, 0.0, 0, 0)
+NOTHING = Agreement(0, 0, 0, 0.0, 0.0, 0, 0)
 
 
 def agreement_of(detector: Detector, wanted: Sequence[Detections], found: Sequence[Detections]) -> Agreement:
@@ -113,7 +116,7 @@ def compare(
             for i in sorted(set(range(len(one))) - matched):
                 tie = _near_tie(one, other, i, min_score, max_detections, nms_threshold)
                 ties, missing = ties + tie, missing + (not tie)
-        total += Agreement(1, len(a), pixels, score, ties, missing)
+        total += Agreement(1, len(a), len(pairs), pixels, score, ties, missing)
     return total
 
 

@@ -18,7 +18,7 @@ from masu.data.bands import read_pixels
 from masu.data.dataset import Dataset
 from masu.data.pictures import UnreadableImageError
 from masu.detectors.detector import Detector
-from masu.errors import InputError, bad_input
+from masu.errors import InputError, bad_input, counted
 from masu.evaluation.evaluate import evaluate
 from masu.export.agreement import NOTHING, Agreement, agreement_of
 from masu.export.exported import ExportedDetector, as_floats
@@ -97,6 +97,8 @@ def export(
 ) -> ExportReport:
     """Write a detector as one file and compare it with the detector; a file that differs is not kept.
 
+    Near-ties alone (see :class:`Agreement`) are no difference: ``report`` is told their number.
+
     Args:
         detector: any detector of masu; it is left as it was, on its device too.
         out: the file to write; its suffix must be that of the format. An older one is replaced.
@@ -105,7 +107,7 @@ def export(
         int8: images to calibrate on: convolutions and matrix products then compute in 8 bits, which changes
             answers, so that AP on ``data`` alone decides. With ``to="onnx"`` only.
         max_ap_loss: largest AP that may be lost on ``data``.
-        report: told what is being done.
+        report: told what is being done, and of near-ties.
 
     Raises:
         InputError: an unknown format or wrong suffix, packages that are missing, or a file whose answers
@@ -136,6 +138,7 @@ def export(
         checks = tuple(_check(detector, exported, pictures, shape, explain=int8 is None) for shape in SHAPES)
         if int8 is None:
             _refuse_differences(checks, to)
+            _tell_near_ties(checks, report)
             ap = None if data is None else (_ap(detector, data, report), _ap(exported, data, report))
         if ap is not None:
             _refuse_loss(ap, max_ap_loss)
@@ -224,9 +227,10 @@ def _check(
             if one is detector:
                 raise
             raise InputError(
-                f"export: found a file that its runtime cannot run at {count} images of {height}×{width} "
-                f"({' '.join(str(error).split())[:200]}), wanted one that runs at any size; no file "
-                "was written; please report it with --image-size and the versions of torch and of the runtime"
+                f"export: found a file that its runtime cannot run at {counted(count, 'image')} of "
+                f"{height}×{width} ({' '.join(str(error).split())[:200]}), wanted one that runs at any size; "
+                "no file was written; please report it with --image-size and the versions of torch and of "
+                "the runtime"
             ) from None
         times.append((answer, (time.perf_counter() - started) / count))
     (ours, our_time), (theirs, their_time) = times
@@ -268,11 +272,22 @@ def _refuse_differences(checks: Sequence[Checked], to: str) -> None:
         if not agreed.equal:
             n, height, width = check.shape
             raise InputError(
-                f"export: found {agreed.unmatched} differences and {agreed.near_ties} near-ties among "
-                f"{agreed.detections} detections between PyTorch and the {to} file at {n} images of "
-                f"{height}×{width}, wanted none; no file was written; please report it with the versions of "
-                "torch and of the runtime"
+                f"export: found {agreed.unmatched} differences, {agreed.near_ties} near-ties and "
+                f"{agreed.matched} equals among {agreed.detections} detections between PyTorch and the {to} "
+                f"file at {counted(n, 'image')} of {height}×{width}, wanted no difference"
+                f"{'' if agreed.unmatched else ', and near-ties beside equals only'}; no file was written; "
+                "please report it with the versions of torch and of the runtime"
             )
+
+
+def _tell_near_ties(checks: Sequence[Checked], report: Callable[[str], None]) -> None:
+    agreed = sum((check.agreement for check in checks), NOTHING)
+    if agreed.near_ties:
+        report(
+            f"warning: {counted(agreed.near_ties, 'near-tie')} among "
+            f"{counted(agreed.detections, 'detection')}: where two candidates are equal but for rounding, "
+            "the file may choose the other one"
+        )
 
 
 def _ap(detector: Detector | ExportedDetector, data: Dataset, report: Callable[[str], None]) -> float:
