@@ -282,6 +282,13 @@ def test_eight_bits_need_data_and_onnx(small, coins, tmp_path, to, with_data, fo
     assert f"--int8: found {found}, wanted --to onnx and --data" in str(error.value)
 
 
+@pytest.mark.parametrize("option", [["--split", "val"], ["--format", "coco"]])
+def test_options_about_data_need_data(model_file, option):
+    done = CliRunner().invoke(cli, ["export", str(model_file), *option])
+    assert isinstance(done.exception, InputError)
+    assert str(done.exception) == f"{option[0]}: found no --data, wanted the labelled images that it is about"
+
+
 @pytest.mark.parametrize(
     ("to", "name", "said"),
     [

@@ -15,13 +15,19 @@ from masu.errors import InputError
 
 @click.command(short_help="Write a model for ONNX Runtime, OpenVINO, torch.export.")
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--to", default="onnx", show_default=True, help="onnx, openvino or torch.")
-@click.option("--out", type=click.Path(path_type=Path), help="File to write. Default: beside MODEL.")
-@click.option("--data", type=click.Path(path_type=Path), help="Labelled images: compares AP as well.")
+@click.option("--to", default="onnx", show_default=True, help="onnx, openvino (.xml, .bin) or torch (.pt2).")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="File to write. Default: MODEL's name, new suffix."
+)
+@click.option("--data", type=click.Path(path_type=Path), help="Labelled images to compare on, AP too.")
 @click.option("--split", help="Split of --data. Default: test, else val, where it has splits.")
 @click.option("--format", "form", help="Format of --data. Default: found by looking.")
-@click.option("--int8", is_flag=True, help="Compute in 8 bits, calibrated on the train split of --data.")
-@click.option("--max-ap-loss", type=float, default=0.01, show_default=True, help="Most AP lost on --data.")
+@click.option(
+    "--int8", is_flag=True, help="Compute in 8 bits (onnx), calibrated on the train split of --data."
+)
+@click.option(
+    "--max-ap-loss", type=float, default=0.01, show_default=True, help="Largest loss of AP on --data."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print what was measured as one JSON object.")
 def export(
     model: Path,
@@ -36,7 +42,9 @@ def export(
 ) -> int:
     """Write MODEL as one file for ONNX Runtime, OpenVINO or torch.export, and compare its answers.
 
-    A file whose detections differ from the model's is refused and not kept.
+    Without --data the two are compared on made pictures. A file whose detections differ from the model's is
+    refused and not kept; choices between candidates that are equal but for rounding (near-ties) are counted
+    and said. With --int8 answers do differ: there AP on --data decides alone.
     """
     from masu.data.formats import read_dataset
     from masu.detectors.build import load
@@ -44,6 +52,9 @@ def export(
     from masu.terminal import print_export
     from masu.verbs.export import export as run
 
+    for option, value in (("--split", split), ("--format", form)):
+        if value is not None and data is None:
+            raise InputError(f"{option}: found no --data, wanted the labelled images that it is about")
     detector = load(model)
     dataset = calibration = None
     if int8 and data is None:
