@@ -97,7 +97,7 @@ def matching(objects: int, with_reference: bool = True) -> Pair:
         assert torch.equal(index[theirs >= 0], theirs[theirs >= 0]), "indices differ"
 
     return Pair(
-        lambda: match(anchors, boxes, 0.7, 0.3, restore=True),
+        lambda: match(anchors, boxes, 0.7, 0.3, allow_low_quality_matches=True),
         (lambda: matcher(box_iou(boxes, anchors))) if with_reference else None,
         check,
     )
