@@ -69,14 +69,31 @@ class _RowSum(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
         index, weight = ctx.saved_tensors
-        source, order = index.flatten().sort(stable=True)
-        cell = order // index.shape[1]
-        bounds = torch.arange(ctx.rows, device=index.device, dtype=source.dtype)
-        offsets = torch.searchsorted(source, bounds)  # where the cells of each row begin
-        grad = F.embedding_bag(
-            cell, grads[0].contiguous(), offsets, per_sample_weights=weight.flatten()[order], mode="sum"
-        )
+        grad: Tensor = _TransposedRowSum.apply(grads[0], index, weight, ctx.rows)
         return grad, None, None
+
+
+class _TransposedRowSum(torch.autograd.Function):
+    """``out[index[c, j]] += weight[c, j] · cells[c]``, the gradient of :class:`_RowSum`, which is its own."""
+
+    @staticmethod
+    def forward(ctx: Any, cells: Tensor, index: Tensor, weight: Tensor, rows: int) -> Tensor:
+        ctx.save_for_backward(index, weight)
+        source, order = index.flatten().sort(stable=True)
+        bounds = torch.arange(rows, device=index.device, dtype=source.dtype)
+        offsets = torch.searchsorted(source, bounds)  # where the cells of each row begin
+        return F.embedding_bag(
+            order // index.shape[1],
+            cells.contiguous(),
+            offsets,
+            per_sample_weights=weight.flatten()[order],
+            mode="sum",
+        )
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
+        grad: Tensor = _RowSum.apply(grads[0].contiguous(), *ctx.saved_tensors)
+        return grad, None, None, None
 
 
 def empty_levels(like: Tensor, sizes: Sequence[tuple[int, int]]) -> list[Tensor]:
@@ -121,6 +138,8 @@ def roi_align(
     output_size: int = 7,
 ) -> Tensor:
     """Pool every box from its feature level into a grid of fixed size, bilinearly, 2 × 2 samples a cell.
+
+    Gradients of any order flow to the features; the boxes are constants.
 
     Args:
         features: one ``(N, C, H_l, W_l)`` per level; channels-last ones are read without a copy.
