@@ -154,6 +154,11 @@ def roi_align(
         torchvision's ``roi_align`` with ``sampling_ratio=2, aligned=False``. Half precision is summed in
         single, there and back.
     """
+    if torch.compiler.is_exporting():
+        exported: Tensor = torch.ops.masu.pool(
+            list(features), boxes, image, level, list(strides), output_size
+        )
+        return exported
     device, channels, cells = boxes.device, features[0].shape[1], output_size
     summed = torch.promote_types(features[0].dtype, torch.float32)
     boxes = boxes.to(summed)
