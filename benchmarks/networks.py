@@ -19,7 +19,7 @@ from benchmarks.torchvision_oracle import (
     twin,
 )
 from masu.detectors.detector import Detector
-from masu.ops import nms
+from masu.ops.nms import compiled
 from masu.records import Detections, Target
 
 FIRST_TRAINED = {"fasterrcnn_resnet50_fpn": "layer2", "fasterrcnn_mobilenet_v3_large_fpn": "7"}
@@ -46,7 +46,7 @@ def small_default() -> tuple[nn.Module, Detector]:
 
 
 def inference(make: Callable[[], tuple[nn.Module, Detector]], images: int = 1) -> Pair:
-    nms.compiled()
+    compiled()
     model, detector = make()
     photos = (photographs() * 3)[:images]
 
@@ -93,7 +93,7 @@ def labelled_photographs() -> tuple[list[Tensor], list[Target]]:
 
 def training(name: str, check: bool = True) -> Pair:
     """One step of SGD on two images of 480 × 640 with ten objects each, as many pixels to the network."""
-    nms.compiled()
+    compiled()
     model, detector = pretrained_like(name, min_size=480, max_size=640)
     images, labelled = labelled_photographs()
     as_theirs = [{"boxes": t.boxes, "labels": t.labels + 1} for t in labelled]

@@ -13,11 +13,12 @@ from torchvision.ops import MultiScaleRoIAlign, batched_nms, box_iou
 
 from benchmarks.measure import Case, Pair
 from benchmarks.torchvision_oracle import from_torchvision, photographs, reference
+from masu import ops
 from masu.detectors.proposals import Raw, propose
 from masu.nets.rpn import flatten_levels
-from masu.ops import nms
 from masu.ops.anchors import cell_anchors, grid_anchors, level_strides
 from masu.ops.matching import match
+from masu.ops.nms import compiled
 from masu.ops.roi_align import assign_levels, empty_levels, roi_align
 from masu.records import BACKGROUND, IGNORE, OBJECT, ImageBatch
 
@@ -97,14 +98,14 @@ def matching(objects: int, with_reference: bool = True) -> Pair:
         assert torch.equal(index[theirs >= 0], theirs[theirs >= 0]), "indices differ"
 
     return Pair(
-        lambda: match(anchors, boxes, 0.7, 0.3, restore=True),
+        lambda: match(anchors, boxes, 0.7, 0.3, allow_low_quality_matches=True),
         (lambda: matcher(box_iou(boxes, anchors))) if with_reference else None,
         check,
     )
 
 
 def suppression(*kinds: str) -> Pair:
-    nms.compiled()
+    compiled()
     g = torch.Generator().manual_seed(0)
     inputs = []
     for kind in kinds:
@@ -121,13 +122,13 @@ def suppression(*kinds: str) -> Pair:
             assert torch.equal(a, b), "kept boxes differ"
 
     return Pair(
-        lambda: [nms.batched_nms(*i) for i in inputs], lambda: [batched_nms(*i) for i in inputs], check
+        lambda: [ops.batched_nms(*i) for i in inputs], lambda: [batched_nms(*i) for i in inputs], check
     )
 
 
 def proposals(training: bool) -> Pair:
     """From the outputs of the RPN's convolutions on, as a trained-looking ResNet-50 leaves them."""
-    nms.compiled()
+    compiled()
     model = reference("fasterrcnn_resnet50_fpn", frozen=True)
     detector = from_torchvision(model)
     settings = detector.config.rpn.proposals

@@ -17,7 +17,7 @@ import masu
 from benchmarks.measure import Pair, alternate, describe_machine
 from benchmarks.networks import MOBILE, R50, labelled_photographs, pretrained_like
 from masu.detectors.detector import Detector
-from masu.ops import nms
+from masu.ops.nms import compiled
 from masu.training.precision import Precision, networks_in
 
 NAMES = [f"class {i}" for i in range(6)]
@@ -40,7 +40,7 @@ def main() -> None:
     known = set(re.findall(r"avx512_bf16|amx_bf16", cpuinfo.read_text() if cpuinfo.exists() else ""))
     print(f"instructions for bf16: {', '.join(sorted(known)) or 'none'}")
     print("\n| network | fp32 | bf16 | fp32 ÷ bf16 |\n|" + " --- |" * 4)
-    nms.compiled()
+    compiled()
     for name in chosen:
         fp32, bf16 = alternate(both(DETECTORS[name]()))
         assert bf16 is not None

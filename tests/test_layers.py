@@ -126,8 +126,44 @@ def test_the_public_names_are_sorted_and_each_has_a_home():
 @pytest.mark.parametrize("name", masu.__all__)
 def test_a_public_name_resolves(name):
     value = getattr(masu, name)
-    assert value.__name__ == name
+    assert value.__name__.removeprefix("masu.") == name
     assert value.__doc__
+
+
+def test_the_public_arithmetic_is_sorted_and_plain():
+    assert list(masu.ops.__all__) == sorted(set(masu.ops.__all__))
+
+
+@pytest.mark.parametrize("name", masu.ops.__all__)
+def test_a_public_name_of_the_arithmetic_resolves(name):
+    value = getattr(masu.ops, name)
+    assert value.__name__ == name
+    assert value.__module__.startswith("masu.ops.")
+    assert value.__doc__
+    assert callable(value)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "import masu.ops",
+        "import masu.ops.nms, masu.ops.roi_align",
+        "from masu.ops.nms import suppressors",
+        "import masu.ops.operators, masu.export.graph",
+        "from masu import ops; import importlib; importlib.import_module('masu.ops.nms')",
+        "import masu; masu.ops.nms; import masu.ops.nms; import masu.ops.roi_align",
+        "import masu.detectors.build",
+    ],
+)
+def test_a_function_named_as_its_file_stays_the_function(before):
+    code = (
+        f"{before}\nimport masu, inspect\nfrom masu.ops import nms, roi_align\nimport masu.ops.nms as third\n"
+    )
+    code += (
+        "print([inspect.isfunction(f) for f in (masu.ops.nms, masu.ops.roi_align, nms, roi_align, third)])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert ran.stdout.strip() == str([True] * 5)
 
 
 def test_an_unknown_name_lists_the_known_ones():
@@ -139,5 +175,12 @@ def test_an_unknown_name_lists_the_known_ones():
 def test_importing_masu_loads_nothing_heavy():
     heavy = ("torch", "torchvision", "timm", "numpy", "PIL")
     code = f"import sys, masu; print([m for m in {heavy} if m in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert ran.stdout.strip() == "[]"
+
+
+def test_the_arithmetic_loads_little_beside_torch():
+    heavy = ("torchvision", "numba", "onnxscript", "PIL")
+    code = f"import sys, masu; masu.ops.iou; print([m for m in {heavy} if m in sys.modules])"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert ran.stdout.strip() == "[]"

@@ -1,7 +1,8 @@
 """masu: train, explain and ship anchor-based object detectors on the computer you have.
 
-The names in ``__all__`` are the public interface; nothing else is. They are resolved at first use, so
-that ``import masu`` itself costs nothing and ``masu --help`` opens without loading PyTorch.
+The names in ``__all__`` and in ``masu.ops.__all__`` are the public interface; nothing else is. They are
+resolved at first use, so that ``import masu`` itself costs nothing and ``masu --help`` opens without loading
+PyTorch.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from masu import ops
     from masu.data.formats import read_dataset
     from masu.detectors.build import build, from_torchvision, load, save
     from masu.errors import InputError
@@ -32,6 +34,7 @@ __all__ = [
     "from_torchvision",
     "funnel",
     "load",
+    "ops",
     "read_dataset",
     "saliency",
     "save",
@@ -48,6 +51,7 @@ _HOME = {
     "from_torchvision": "masu.detectors.build",
     "funnel": "masu.explanation.funnel",
     "load": "masu.detectors.build",
+    "ops": "masu.ops",
     "read_dataset": "masu.data.formats",
     "saliency": "masu.explanation.saliency",
     "save": "masu.detectors.build",
@@ -58,7 +62,8 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'masu' has no attribute {name!r}; it has {', '.join(__all__)}")
-    return getattr(importlib.import_module(_HOME[name]), name)
+    home = importlib.import_module(_HOME[name])
+    return home if home.__name__ == f"masu.{name}" else getattr(home, name)
 
 
 def __dir__() -> list[str]:

@@ -17,8 +17,9 @@ Boxes are ``(..., 4)`` float32 tensors ``x1 y1 x2 y2`` in pixels, x to the right
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -33,6 +34,8 @@ OBJECT = 1
 
 IGNORE = -1
 """Label of an anchor or proposal that takes no part in the loss."""
+
+Record = TypeVar("Record")
 
 
 def _boxes(value: object, owner: str) -> Tensor:
@@ -53,18 +56,40 @@ def _per_box(value: object, name: str, count: int, dtype: torch.dtype) -> Tensor
     return tensor
 
 
+def _unchecked(kind: type[Record], **values: object) -> Record:
+    """A record of values that one like it held: to look at them again would wait for their device."""
+    made = object.__new__(kind)
+    for name, value in values.items():
+        object.__setattr__(made, name, value)
+    return made
+
+
+def _refuse_boxes_without_area(boxes: Tensor) -> None:
+    wrong = (boxes[:, 2:] <= boxes[:, :2]).any(1)
+    if not wrong.any():
+        return
+    row = int(wrong.nonzero()[0, 0])
+    numbers = " ".join(f"{value:.7g}" for value in boxes[row].tolist())
+    # equal corners are more likely an object without area, and sides are above 0 in every row
+    habit = bool((boxes[row, 2:] != boxes[row, :2]).all() and (boxes[:, 2:] > 0).all())
+    fix = "; this looks like x y width height: give x, y, x + width, y + height" if habit else ""
+    raise ValueError(
+        f"Target.boxes: found {numbers} in row {row}, wanted x1 y1 x2 y2 with x1 < x2 and y1 < y2{fix}"
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class Target:
     """The labelled objects of one image.
 
     Args:
-        boxes: ``(M, 4)`` xyxy in pixels of the image; tensor, array or nested list.
+        boxes: ``(M, 4)`` xyxy in pixels of the image, each with an area; tensor, array or nested list.
         labels: ``(M,)`` class ids ``0..K-1``, in the order of the detector's ``names``.
         ignored: ``(M,)`` booleans, true where a box marks a region to leave out of training and scoring
             (COCO crowd, VOC difficult). Default: none.
 
     Raises:
-        ValueError: for a wrong shape, a value that is not finite or a negative label.
+        ValueError: for a wrong shape, a value that is not finite, a box without area or a negative label.
     """
 
     boxes: Tensor
@@ -73,6 +98,7 @@ class Target:
 
     def __post_init__(self) -> None:
         boxes = _boxes(self.boxes, "Target")
+        _refuse_boxes_without_area(boxes)
         count = len(boxes)
         labels = _per_box(self.labels, "Target.labels", count, torch.int64)
         if (labels < 0).any():
@@ -89,7 +115,40 @@ class Target:
 
     def to(self, device: torch.device | str) -> Target:
         """The same target on another device."""
-        return Target(self.boxes.to(device), self.labels.to(device), self.ignored.to(device))
+        return Target._trusted(self.boxes.to(device), self.labels.to(device), self.ignored.to(device))
+
+    @classmethod
+    def _trusted(cls, boxes: Tensor, labels: Tensor, ignored: Tensor) -> Target:
+        """Of tensors that come from a target; a box scaled down may have lost its area to rounding."""
+        return _unchecked(cls, boxes=boxes, labels=labels, ignored=ignored)
+
+
+def check_labels(targets: Sequence[Target], names: Sequence[str]) -> None:
+    """Refuse class ids that a detector has no name for.
+
+    Args:
+        targets: of any number of images.
+        names: the detector's class names; ``K`` of them.
+
+    Raises:
+        ValueError: for a label from ``K``; with the fix where all labels together look like ``1..K``.
+    """
+    count = len(names)
+    largest = [int(target.labels.max()) if len(target) else -1 for target in targets]
+    worst = max(largest, default=-1)
+    if worst < count:
+        return
+    image = next(i for i, label in enumerate(largest) if label >= count)
+    habit = worst == count and not any((target.labels == 0).any() for target in targets)
+    fix = (
+        f"; all labels lie in 1..{count}, as torchvision counts with 0 for background: subtract 1, since "
+        "masu counts classes from 0"
+        if habit
+        else ""
+    )
+    raise ValueError(
+        f"targets[{image}].labels: found {largest[image]}, wanted class ids 0..{count - 1}, one per name{fix}"
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +179,19 @@ class Detections:
 
     def __len__(self) -> int:
         return len(self.boxes)
+
+    def to(self, device: torch.device | str) -> Detections:
+        """The same detections on another device."""
+        parts = {name: value.to(device) for name, value in self.to_dict().items()}
+        return _unchecked(Detections, **parts, names=self.names)
+
+    def to_dict(self) -> dict[str, Tensor]:
+        """``boxes``, ``scores`` and ``labels`` as torchvision and torchmetrics name them.
+
+        The labels stay class ids from 0 and the names are left out: what compares detections with targets
+        takes numbers alone.
+        """
+        return {"boxes": self.boxes, "scores": self.scores, "labels": self.labels}
 
     def above(self, threshold: Threshold) -> Detections:
         """Only the detections whose score is at least ``threshold``, or that of their class."""

@@ -50,6 +50,16 @@ def test_flips(augmentation: Augmentation, boxes: list[list[int]]) -> None:
     assert same(twice, target)
 
 
+@pytest.mark.parametrize(
+    "augmentation",
+    [Augmentation(1, 0, 0, (1, 1)), Augmentation(0, 1, 0, (1, 1)), Augmentation(0, 0, 0, (0.5, 0.5))],
+)
+def test_an_object_that_rounding_leaves_without_area_is_left_out(augmentation: Augmentation) -> None:
+    image, sliver = scene(70, 80)[0], [[0.1, 0.1, 0.10000001, 0.10000001], [20, 10, 50, 30]]
+    _, after = augment(image, Target(sliver, [3, 1], [True, False]), augmentation, 0)  # type: ignore[arg-type]
+    assert (after.labels.tolist(), after.ignored.tolist(), len(after.boxes)) == ([1], [False], 1)
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_zoom_out(seed: int) -> None:
     image, target = scene()

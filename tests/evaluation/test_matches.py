@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 
 from masu.evaluation.matches import LIMIT, match_image
 from masu.records import Detections, Target
@@ -71,5 +72,6 @@ def test_nothing_there_or_nothing_found(objects, boxes):
 
 
 def test_boxes_without_area_overlap_nothing():
-    match = match_image(Target([[5, 5, 5, 5]], [0]), found([[5, 5, 5, 5]]))
+    nothing = Target._trusted(torch.tensor([[5.0, 5, 5, 5]]), torch.tensor([0]), torch.tensor([False]))
+    match = match_image(nothing, found([[5, 5, 5, 5]]))
     assert match.iou.tolist() == [[0]]

@@ -1,5 +1,7 @@
 """Sizes in an ONNX file: of the image that the network sees, and of maps that are a few cells."""
 
+from dataclasses import replace
+
 import numpy as np
 import onnxruntime
 import openvino
@@ -113,7 +115,7 @@ def test_a_network_that_goes_other_ways_for_other_sizes(capfd):
 
 class _Size(nn.Module):
     def forward(self, images):
-        return torch.ops.masu.canvas(images, 64, 128, 32, [0.0], [1.0])[1]
+        return torch.ops.masu.canvas(images, 64, 128, 32, [0.0], [1.0], False)[1]
 
 
 def test_sizes_are_those_of_eager_mode_to_the_pixel(tmp_path):
@@ -133,3 +135,27 @@ def test_sizes_are_those_of_eager_mode_to_the_pixel(tmp_path):
         wanted = list(resized_size(height, width, policy))
         assert ort.run(None, {ort.get_inputs()[0].name: image})[0].tolist() == wanted, (height, width)
         assert compiled([image])[0].tolist() == wanted, (height, width)
+
+
+MEANS, STDS = (0.25, 0.5, 0.125, 0.75, 0.375), (0.5, 0.25, 2.0, 1.5, 0.75)
+
+
+@pytest.mark.parametrize("channels", [None, 1, 3, 4, 5])
+def test_images_of_any_number_of_channels(channels, tmp_path):
+    """RGB photographs are bytes that become 0..1; other channels, three as well, are taken as they are."""
+    count = 3 if channels is None else channels
+    detector = bright_cells((32, 48))
+    policy = InputPolicy(32, 48, MEANS[:count], STDS[:count], divisor=8, channels=channels)
+    detector.config = replace(detector.config, input=policy)
+    file = tmp_path / "channels.onnx"
+    write(trace(detector.folded()), describe(detector), "onnx", file)
+    random, model = np.random.default_rng(0), Model(file)
+    if channels is None:
+        images = list(random.integers(0, 256, (2, 40, 44, 3), dtype=np.uint8))
+    else:
+        images = list(random.random((2, 40, 44, channels), dtype=np.float32) * 1.1)
+    for wanted, found in zip(detector.predict(images), model.predict(images, batch_size=2), strict=True):
+        assert len(wanted) == len(found) > 4
+        assert wanted.scores.max() - wanted.scores.min() > 0.1
+        torch.testing.assert_close(torch.from_numpy(found.scores), wanted.scores, atol=1e-5, rtol=0)
+        torch.testing.assert_close(torch.from_numpy(found.boxes), wanted.boxes, atol=1e-3, rtol=0)

@@ -89,6 +89,31 @@ def test_the_batch_has_the_wanted_type_and_the_images_stay_as_they_are():
     assert (image == 200).all()
 
 
+def test_gradients_flow_to_the_images():
+    """Through resizing up and down, normalisation and padding, of images of several sizes."""
+    g = torch.Generator().manual_seed(0)
+    images = [
+        torch.rand(3, h, w, generator=g, dtype=torch.float64, requires_grad=True)
+        for h, w in [(3, 4), (6, 5), (4, 8)]
+    ]
+    policy = InputPolicy(4, 6, (0.4, 0.5, 0.6), (0.2, 0.3, 0.4), divisor=4)
+
+    def pixels(*images):
+        return batch_images(images, policy, torch.float64).pixels
+
+    assert {i.shape[1:] for i in images} != {tuple(s) for s in batch_images(images, policy).sizes.tolist()}
+    assert torch.autograd.gradcheck(pixels, images)
+    with torch.no_grad():
+        assert torch.equal(pixels(*images), pixels(*(i.detach() for i in images)))
+
+
+def test_a_gradient_leaves_the_pixels_as_they_are():
+    image = torch.rand(3, 9, 13, generator=torch.Generator().manual_seed(0))
+    with_gradient = batch_images([image.clone().requires_grad_(), image], PLAIN).pixels
+    assert with_gradient.requires_grad
+    assert torch.equal(with_gradient, batch_images([image, image], PLAIN).pixels)
+
+
 @pytest.mark.parametrize(
     "shape", [(8, 8), (1, 8, 8), (4, 8, 8), (8, 8, 3), (2, 3, 8, 8), (3, 0, 8), (3, 8, 0)]
 )

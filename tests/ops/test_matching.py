@@ -35,53 +35,54 @@ def test_each_anchor_takes_its_best_object_and_the_first_of_equals():
     assert label.tolist() == [OBJECT, OBJECT]
 
 
-def test_restore_labels_an_objects_best_anchors_ties_included():
+def test_low_quality_matches_are_an_objects_best_anchors_ties_included():
     anchors = torch.cat([shares(0.2, 0.2, 0.1), torch.tensor([[50.0, 50, 60, 60]])])
     assert match(anchors, OBJECT_BOX, 0.7, 0.3)[1].tolist() == [BACKGROUND] * 4
-    assert match(anchors, OBJECT_BOX, 0.7, 0.3, restore=True)[1].tolist() == [OBJECT, OBJECT, 0, 0]
+    _, label = match(anchors, OBJECT_BOX, 0.7, 0.3, allow_low_quality_matches=True)
+    assert label.tolist() == [OBJECT, OBJECT, BACKGROUND, BACKGROUND]
 
 
-def test_a_restored_anchor_keeps_its_own_best_object():
+def test_a_low_quality_match_keeps_its_own_best_object():
     # The second object's best anchor overlaps the first object more: it is labelled, but for the first.
     objects = torch.tensor([[0.0, 0, 10, 10], [0, 8, 10, 28]])
-    index, label = match(torch.tensor([[0.0, 0, 10, 10]]), objects, 0.7, 0.3, restore=True)
+    index, label = match(torch.tensor([[0.0, 0, 10, 10]]), objects, 0.7, 0.3, allow_low_quality_matches=True)
     assert (index.tolist(), label.tolist()) == ([0], [OBJECT])
 
 
-def test_an_object_that_no_anchor_touches_restores_nothing():
-    _, label = match(torch.tensor([[50.0, 50, 60, 60]]), OBJECT_BOX, 0.7, 0.3, restore=True)
+def test_an_object_that_no_anchor_touches_has_no_low_quality_match():
+    _, label = match(torch.tensor([[50.0, 50, 60, 60]]), OBJECT_BOX, 0.7, 0.3, allow_low_quality_matches=True)
     assert label.tolist() == [BACKGROUND]
 
 
 def test_an_object_without_area_matches_nothing():
     objects = torch.tensor([[5.0, 5, 5, 5]])
     anchors = torch.tensor([[0.0, 0, 10, 10], [5, 5, 5, 5]])
-    assert match(anchors, objects, 0.7, 0.3, restore=True)[1].tolist() == [BACKGROUND] * 2
+    assert match(anchors, objects, 0.7, 0.3, allow_low_quality_matches=True)[1].tolist() == [BACKGROUND] * 2
 
 
-@pytest.mark.parametrize("restore", [False, True])
-def test_no_objects_make_everything_background(restore):
-    index, label = match(shares(1, 0.5), torch.zeros(0, 4), 0.7, 0.3, restore)
+@pytest.mark.parametrize("low_quality", [False, True])
+def test_no_objects_make_everything_background(low_quality):
+    index, label = match(shares(1, 0.5), torch.zeros(0, 4), 0.7, 0.3, low_quality)
     assert (index.tolist(), label.tolist()) == ([0, 0], [BACKGROUND] * 2)
     assert index.dtype == label.dtype == torch.int64
 
 
-@pytest.mark.parametrize("restore", [False, True])
+@pytest.mark.parametrize("low_quality", [False, True])
 @pytest.mark.parametrize("objects", [0, 2])
-def test_no_anchors(restore, objects):
-    index, label = match(torch.zeros(0, 4), OBJECT_BOX.repeat(objects, 1), 0.7, 0.3, restore)
+def test_no_anchors(low_quality, objects):
+    index, label = match(torch.zeros(0, 4), OBJECT_BOX.repeat(objects, 1), 0.7, 0.3, low_quality)
     assert index.shape == label.shape == (0,)
 
 
-@pytest.mark.parametrize("restore", [False, True])
+@pytest.mark.parametrize("low_quality", [False, True])
 @pytest.mark.parametrize("seed", range(5))
-def test_match_is_torchvisions(restore, seed):
+def test_match_is_torchvisions(low_quality, seed):
     torch.manual_seed(seed)
     corner = torch.rand(210, 2) * 60
     boxes = torch.cat([corner, corner + 5 + torch.rand(210, 2) * 40], dim=1)
     anchors, objects = boxes[:200], boxes[200:]
-    index, label = match(anchors, objects, 0.5, 0.3, restore)
-    wanted = Matcher(0.5, 0.3, allow_low_quality_matches=restore)(iou(objects, anchors))
+    index, label = match(anchors, objects, 0.5, 0.3, low_quality)
+    wanted = Matcher(0.5, 0.3, allow_low_quality_matches=low_quality)(iou(objects, anchors))
     assert_close(label, torch.where(wanted >= 0, OBJECT, torch.where(wanted == -1, BACKGROUND, IGNORE)))
     assert_close(index[wanted >= 0], wanted[wanted >= 0])
     assert {OBJECT, BACKGROUND, IGNORE} == set(label.tolist())
@@ -95,7 +96,7 @@ def crowd(count, seed, spread=300.0, dtype=torch.float32):
 
 def assert_twins(anchors, objects):
     for name, a, b in zip(
-        ("best", "index", "restored"),
+        ("best", "index", "best_of_any"),
         block_overlaps(anchors, objects),
         dense_overlaps(anchors, objects),
         strict=True,
@@ -131,7 +132,7 @@ def test_blocks_with_odd_boxes():
 
 def test_an_anchor_that_is_no_number_is_background_and_spoils_nothing():
     anchors = torch.tensor([[torch.nan] * 4, [0.0, 0, 10, 9]])
-    index, label = match(anchors, OBJECT_BOX, 0.95, 0.3, restore=True)
+    index, label = match(anchors, OBJECT_BOX, 0.95, 0.3, allow_low_quality_matches=True)
     assert (index.tolist(), label.tolist()) == ([0, 0], [BACKGROUND, OBJECT])
 
 
@@ -147,6 +148,6 @@ def test_ten_thousand_objects_need_little_memory(monkeypatch):
         return overlap
 
     monkeypatch.setattr(matching, "iou", watched)
-    _, label = match(anchors, objects, 0.7, 0.3, restore=True)
+    _, label = match(anchors, objects, 0.7, 0.3, allow_low_quality_matches=True)
     assert (label == OBJECT).sum() > 1000
     assert largest <= max(matching.CHUNK, BLOCK * len(objects))

@@ -111,6 +111,24 @@ def test_gradcheck():
     assert torch.autograd.gradcheck(lambda *m: roi_align(m, boxes, image, level, (4, 8), 2), maps)
 
 
+def test_gradients_of_gradients_of_any_order():
+    g = torch.Generator().manual_seed(0)
+    maps = [torch.randn(1, 2, s, s, generator=g, dtype=torch.float64, requires_grad=True) for s in (4, 2)]
+    boxes = torch.tensor([[1.0, 2, 9, 11], [-3, 0, 20, 6], [2, 2, 3, 3]], dtype=torch.float64)
+    image, level = torch.zeros(3, dtype=torch.int64), torch.tensor([0, 1, 1])
+
+    def curved(*m):
+        return roi_align([x.square() for x in m], boxes, image, level, (4, 8), 2)
+
+    assert torch.autograd.gradgradcheck(curved, maps)
+
+    def second(*m):
+        first = torch.autograd.grad(curved(*m).pow(4).sum(), m, create_graph=True)
+        return torch.autograd.grad(sum(x.square().sum() for x in first), m, create_graph=True)
+
+    assert torch.autograd.gradcheck(second, maps)
+
+
 def test_no_boxes_forward_and_backward():
     maps = feature_maps(torch.float32)
     found = pool(maps, torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))

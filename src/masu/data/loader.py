@@ -246,7 +246,7 @@ def _packed(target: Target) -> _Packed:
 
 
 def _unpacked(packed: _Packed) -> Target:
-    return Target(*(torch.from_numpy(values) for values in packed))
+    return Target._trusted(*(torch.from_numpy(values) for values in packed))
 
 
 def _batch(part: _Part) -> Batch:

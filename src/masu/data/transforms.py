@@ -112,8 +112,11 @@ def _boxes(image: Tensor, target: Target) -> tv_tensors.BoundingBoxes:
     return tv_tensors.BoundingBoxes(target.boxes, format="XYXY", canvas_size=(height, width))
 
 
-def _with(target: Target, boxes: Tensor) -> Target:
-    return Target(boxes.as_subclass(Tensor), target.labels, target.ignored)
+def _with(target: Target, moved: Tensor) -> Target:
+    """The target with its boxes moved; one that rounding leaves without area is left out."""
+    boxes = moved.as_subclass(Tensor)
+    kept = (boxes[:, 2:] > boxes[:, :2]).all(1)
+    return Target(boxes[kept], target.labels[kept], target.ignored[kept])
 
 
 def _zoomed(image: Tensor, target: Target, zoom: float, place: list[float]) -> tuple[Tensor, Target]:

@@ -55,7 +55,7 @@ def photograph(
     scaled = None
     if target is not None:
         boxes = resize(target.boxes, traced.original_size, traced.size)
-        scaled = Target(boxes, target.labels, target.ignored)
+        scaled = Target._trusted(boxes, target.labels, target.ignored)
     tables = [_table(first.filtered, first.filtered.candidates.ranking.sigmoid())]
     if rois is not None:
         tables.append(_table(rois.filtered, rois.filtered.candidates.ranking))

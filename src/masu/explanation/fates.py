@@ -198,7 +198,8 @@ def fates(
     if len(numbers) == 0:
         return []
     boxes, own = target.boxes[numbers], classes[numbers]
-    scaled = Target(resize(target.boxes, traced.original_size, traced.size), target.labels, target.ignored)
+    in_network = resize(target.boxes, traced.original_size, traced.size)
+    scaled = Target._trusted(in_network, target.labels, target.ignored)
     first = traced.anchors
     anchor_iou, anchor, _ = _overlaps(scaled.boxes[numbers], first.anchors, 2.0)
     box_iou, box, reach = _overlaps(boxes, _given(first.boxes, traced), threshold)

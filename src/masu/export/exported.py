@@ -99,7 +99,7 @@ def open_detector(path: str | os.PathLike[str], threads: int | None = None) -> D
 
 
 def _program(path: Path) -> tuple[Any, Description]:
-    import masu.export.operators  # noqa: F401 the program calls them
+    import masu.ops.operators  # noqa: F401 the program calls them
 
     if not path.is_file():
         raise bad_input(path, "no such file", "a file that masu export wrote", "check the path")

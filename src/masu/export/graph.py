@@ -17,10 +17,10 @@ from masu.detectors.detector import Detector
 from masu.detectors.faster_rcnn import FasterRCNN
 from masu.detectors.retinanet import RetinaNet
 from masu.detectors.rpn import RPN
-from masu.export.operators import canvas, pool, suppress
 from masu.ops.anchors import grid_anchors
 from masu.ops.coder import decode
 from masu.ops.geometry import clip, degenerate
+from masu.ops.operators import canvas, pool, suppress
 from masu.ops.roi_align import assign_levels
 
 ABSENT = float("-inf")
@@ -61,9 +61,8 @@ class Graph(nn.Module):
         """
         policy = self.detector.input
         planes = images.permute(0, 3, 1, 2) if policy.channels is None else images
-        pixels, size = canvas(
-            planes, policy.min_size, policy.max_size, policy.divisor, list(policy.mean), list(policy.std)
-        )
+        mean, std, rgb = list(policy.mean), list(policy.std), policy.channels is None
+        pixels, size = canvas(planes, policy.min_size, policy.max_size, policy.divisor, mean, std, rgb)
         pyramid: Any = pyramid_detector(self.detector)
         features = pyramid.fpn(pyramid.backbone(pixels))
         levels = [self._level(i, pixels, x, pyramid.head) for i, x in enumerate(features)]
@@ -115,8 +114,8 @@ def _proposals(rpn: RPN, levels: list[_Level], size: Tensor) -> tuple[Tensor, Te
         all_logits.append(torch.where(usable, logits, ABSENT))
         lists.append([number] * k)
     boxes, logits = torch.cat(all_boxes, 1), torch.cat(all_logits, 1)
-    own = torch.tensor(lists).flatten() == torch.arange(len(levels))[:, None]  # (L, S)
-    kept = suppress(boxes, torch.where(own, logits[:, None], ABSENT), settings.nms_threshold).any(1)
+    own = torch.tensor(lists).flatten().expand(logits.shape)
+    kept = suppress(boxes, logits, own, len(levels), settings.nms_threshold)
     logits, index = _best(torch.where(kept, logits, ABSENT), settings.kept)
     return _rows(boxes, index), torch.where(logits > ABSENT, logits.sigmoid(), ABSENT)
 
@@ -142,11 +141,9 @@ def _second_stage(
         & ~degenerate(boxes, settings.min_size)
     )
     scores = torch.where(usable, scores, ABSENT)  # (N, P, K)
-    kept = suppress(
-        boxes.transpose(1, 2).reshape(-1, rois, 4),
-        scores.transpose(1, 2).reshape(-1, 1, rois),
-        settings.nms_threshold,
-    )
+    lists = scores.transpose(1, 2).reshape(-1, rois)
+    one = torch.zeros_like(lists, dtype=torch.int64)
+    kept = suppress(boxes.transpose(1, 2).reshape(-1, rois, 4), lists, one, 1, settings.nms_threshold)
     kept = kept.reshape(count, classes, rois).transpose(1, 2)
     scores, index = _best(torch.where(kept, scores, ABSENT).flatten(1), settings.max_detections)
     return _rows(boxes.flatten(1, 2), index), scores, index % classes
@@ -163,8 +160,7 @@ def _one_stage(detector: RetinaNet, levels: list[_Level], size: Tensor) -> tuple
         usable = (logits.sigmoid() > config.min_score) & ~degenerate(boxes, config.min_size)
         found.append((boxes, torch.where(usable, logits, ABSENT), index % classes))
     boxes, logits, labels = (torch.cat(parts, 1) for parts in zip(*found, strict=True))
-    own = labels[:, None] == torch.arange(classes, device=labels.device)[:, None]  # (N, K, S)
-    kept = suppress(boxes, torch.where(own, logits[:, None], ABSENT), config.nms_threshold).any(1)
+    kept = suppress(boxes, logits, labels, classes, config.nms_threshold)
     logits, index = _best(torch.where(kept, logits, ABSENT), config.max_detections)
     scores = torch.where(logits > ABSENT, logits.sigmoid(), ABSENT)
     return _rows(boxes, index), scores, labels.gather(1, index)

@@ -1,4 +1,4 @@
-"""The operators of :mod:`masu.export.operators` in standard ONNX."""
+"""The operators of :mod:`masu.ops.operators` in standard ONNX."""
 
 from __future__ import annotations
 
@@ -21,7 +21,13 @@ def _ints(*values: int) -> Any:
 
 
 def canvas(
-    images: Any, min_size: int, max_size: int, divisor: int, mean: Sequence[float], std: Sequence[float]
+    images: Any,
+    min_size: int,
+    max_size: int,
+    divisor: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+    rgb: bool,
 ) -> Any:
     """Resize, normalise and pad."""
     count_channels = op.Slice(op.Shape(images), _ints(0), _ints(2))
@@ -34,7 +40,7 @@ def canvas(
         mode="linear",
         coordinate_transformation_mode="pytorch_half_pixel",
     )
-    largest = 255.0 if len(mean) == 3 else 1.0
+    largest = 255.0 if rgb else 1.0
     shape = (1, len(mean), 1, 1)
     factor = torch.tensor(std).mul(largest).reshape(shape)
     shift = torch.tensor(mean).div(torch.tensor(std)).reshape(shape)
@@ -78,14 +84,18 @@ def _missing(length: int) -> list[float]:
     return [0.0, *short, 0.0]
 
 
-def suppress(boxes: Any, scores: Any, threshold: float) -> Any:
-    """``NonMaxSuppression``, its list of indices scattered into a mask."""
+def suppress(boxes: Any, scores: Any, groups: Any, count: int, threshold: float) -> Any:
+    """``NonMaxSuppression`` of a list for each group, its indices scattered into a mask."""
+    scores = op.Unsqueeze(scores, _ints(1))
+    if count > 1:
+        own = op.Equal(op.Unsqueeze(groups, _ints(1)), op.Reshape(_ints(*range(count)), _ints(1, count, 1)))
+        scores = op.Where(own, scores, op.Constant(value_float=float("-inf")))  # (B, count, S)
     most = op.Slice(op.Shape(boxes), _ints(1), _ints(2))
     lowest = op.Constant(value_float=torch.finfo(torch.float32).min)
     kept = op.NonMaxSuppression(boxes, scores, most, op.Constant(value_float=threshold), lowest)
     ones = op.Expand(op.Constant(value_float=1.0), op.Slice(op.Shape(kept), _ints(0), _ints(1)))
     nothing = op.Expand(op.Constant(value_float=0.0), op.Shape(scores))
-    return op.Cast(op.ScatterND(nothing, kept, ones), to=9)
+    return op.Cast(op.ReduceMax(op.ScatterND(nothing, kept, ones), _ints(1), keepdims=0), to=9)
 
 
 def pool(

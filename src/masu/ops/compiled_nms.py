@@ -2,7 +2,8 @@
 
 Two boxes can only overlap by more than a threshold when their longer sides differ by less than a factor of
 ``1 / threshold`` and their centres are near. Kept boxes are therefore filed by group, size class and grid
-cell of that class's size, and a box is compared with those filed around it: the answer of comparing all.
+cell of that class's size, and a box is compared with those filed around it: the answer of comparing all, to
+the bit, for overlaps are computed as torchvision does.
 """
 
 from __future__ import annotations
@@ -11,9 +12,6 @@ import math
 
 import numba
 import numpy as np
-
-MIN_THRESHOLD = 0.1
-"""Below it size classes are so wide that comparing all is as good."""
 
 MARGIN = 1.0001
 """Widens classes and distances, so that rounding never hides a pair."""
@@ -33,10 +31,11 @@ def suppress(boxes, groups, order, threshold, limit):  # type: ignore[no-untyped
     """Rows kept by greedy suppression within groups, in ``order``, at most ``limit``.
 
     Args:
-        boxes: ``(R, 4)`` float32 or float64 xyxy; those without area or not finite overlap nothing.
+        boxes: ``(R, 4)`` float32 xyxy; those without area or not finite overlap nothing, all others have
+            :data:`masu.ops.nms.MIN_AREA`.
         groups: ``(R,)`` int64.
         order: ``(R,)`` int64, best first.
-        threshold: largest IoU of two kept boxes of a group, ``MIN_THRESHOLD`` to 1.
+        threshold: largest IoU of two kept boxes of a group, :data:`masu.ops.nms.MIN_THRESHOLD` to 1.
         limit: stop after so many.
     """
     zero = boxes.dtype.type(0)
@@ -56,7 +55,7 @@ def suppress(boxes, groups, order, threshold, limit):  # type: ignore[no-untyped
         area = width * height
         group = groups[i]
         keep = True
-        filed = width > 0 and height > 0 and area > 0 and np.isfinite(area) and abs(x1) + abs(y1) < 1e12
+        filed = width > 0 and height > 0 and area > 0 and np.isfinite(area)
         if filed:
             level = math.floor(math.log(max(float(width), float(height))) / math.log(base))
             x, y = (float(x1) + float(x2)) / 2, (float(y1) + float(y2)) / 2

@@ -68,7 +68,7 @@ def _up(side: int, policy: InputPolicy) -> int:
 def batch_images(
     images: Sequence[Tensor], policy: InputPolicy, dtype: torch.dtype = torch.float32
 ) -> ImageBatch:
-    """Resize, normalise and pad images into one channels-last batch.
+    """Resize, normalise and pad images into one channels-last batch; gradients flow back to float images.
 
     Args:
         images: each ``(C, H, W)``, uint8 0..255 (taken as 0..1) or float, of any size.
@@ -94,8 +94,8 @@ def batch_images(
     pixels = pixels.contiguous(memory_format=torch.channels_last)
     std = torch.tensor(policy.std, dtype=dtype, device=device)[:, None, None]
     shift = torch.tensor(policy.mean, dtype=dtype, device=device)[:, None, None] / std
-    for row, image, (h, w) in zip(pixels, images, sizes, strict=True):
+    for i, (image, (h, w)) in enumerate(zip(images, sizes, strict=True)):
         largest = 255 if image.dtype == torch.uint8 else 1
         resized = F.interpolate(image.to(dtype)[None], size=(h, w), mode="bilinear", align_corners=False)[0]
-        torch.sub(resized / (std * largest), shift, out=row[:, :h, :w])
+        pixels[i, :, :h, :w] = (resized / (std * largest)).sub_(shift)
     return ImageBatch(pixels, torch.tensor(sizes, device=device), torch.tensor(original, device=device))

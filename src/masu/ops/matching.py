@@ -21,7 +21,7 @@ DENSE_PAIRS = 2**19
 
 
 def match(
-    anchors: Tensor, objects: Tensor, high: float, low: float, restore: bool = False
+    anchors: Tensor, objects: Tensor, high: float, low: float, allow_low_quality_matches: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Match every anchor to the object it overlaps most.
 
@@ -33,8 +33,8 @@ def match(
         objects: ``(M, 4)`` xyxy pixels; ``M`` may be 0.
         high: IoU from which an anchor stands for its object.
         low: IoU under which an anchor is background; between the two it is ignored.
-        restore: also label as object every anchor that is some object's best (ties included), however low
-            its IoU, if above 0 ("low-quality matches", Ren et al. 2015, section 3.1.2 (i)).
+        allow_low_quality_matches: also label as object every anchor that is some object's best (ties
+            included), however low its IoU, if above 0 (Ren et al. 2015, section 3.1.2 (i)).
 
     Returns:
         ``index (R,)`` int64, the object with the highest IoU (the first of equals; 0 without overlap), and
@@ -45,12 +45,12 @@ def match(
         return index, torch.full_like(index, BACKGROUND)
     small = len(anchors) * len(objects) <= DENSE_PAIRS
     overlaps = dense_overlaps if small or anchors.device.type != "cpu" else block_overlaps
-    best, index, restored = overlaps(anchors, objects)
+    best, index, best_of_any = overlaps(anchors, objects)
     label = torch.full_like(index, BACKGROUND)
     label[best >= low] = IGNORE
     label[best >= high] = OBJECT
-    if restore:
-        label[restored] = OBJECT
+    if allow_low_quality_matches:
+        label[best_of_any] = OBJECT
     return index, label
 
 
@@ -64,8 +64,8 @@ def dense_overlaps(anchors: Tensor, objects: Tensor) -> tuple[Tensor, Tensor, Te
     overlap = iou(objects, anchors).nan_to_num(nan=0)
     best, index = overlap.max(dim=0)
     best_of_object = overlap.amax(dim=1, keepdim=True)
-    restored = ((overlap == best_of_object) & (best_of_object > 0)).any(dim=0)
-    return best, index.masked_fill(best <= 0, 0), restored
+    best_of_any = ((overlap == best_of_object) & (best_of_object > 0)).any(dim=0)
+    return best, index.masked_fill(best <= 0, 0), best_of_any
 
 
 def block_overlaps(anchors: Tensor, objects: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -75,7 +75,7 @@ def block_overlaps(anchors: Tensor, objects: Tensor) -> tuple[Tensor, Tensor, Te
     blocks = blocks.reshape(-1, BLOCK, 4)
     best = blocks.new_zeros(blocks.shape[:2])
     index = torch.zeros_like(best, dtype=torch.int64)
-    restored = torch.zeros_like(best, dtype=torch.bool)
+    best_of_any = torch.zeros_like(best, dtype=torch.bool)
     best_of_object = blocks.new_zeros(len(objects) + 1)
     pairs = []
     for rows, items in _near(blocks, objects):
@@ -90,10 +90,10 @@ def block_overlaps(anchors: Tensor, objects: Tensor) -> tuple[Tensor, Tensor, Te
         for part in torch.split(own, CHUNK // BLOCK):
             overlap = _overlaps(blocks[row[part]], objects, item[part, None])[:, 0]
             hit, place = torch.where(overlap == of_pair[part, None])
-            restored[row[part][hit], place] = True
+            best_of_any[row[part][hit], place] = True
     index.masked_fill_(best <= 0, 0)
-    best, index, restored = (x.flatten()[: len(anchors)] for x in (best, index, restored))
-    return best, index, restored
+    best, index, best_of_any = (x.flatten()[: len(anchors)] for x in (best, index, best_of_any))
+    return best, index, best_of_any
 
 
 def _near(blocks: Tensor, objects: Tensor) -> Iterator[tuple[Tensor, Tensor]]:

@@ -1,4 +1,8 @@
-"""Ranking and suppression: which boxes are kept. All functions return indices."""
+"""Ranking and suppression: the best of many scores, and which boxes are kept.
+
+Suppression is greedy within groups, on the coordinates as they are. A plain and a compiled form give the same
+answer to the bit; which of them runs follows from the input, the device and what is installed.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +11,24 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-import torchvision
+import torch.nn.functional as F
 from torch import Tensor
 
-from masu.ops.geometry import iou
+from masu.ops.geometry import area, iou
 
-LOADING = 10**9
-"""Pairs of boxes that torchvision's suppression compares in about the time numba needs to load."""
+ABSENT = float("-inf")
+"""Score of a row that is not there."""
 
-_pairs_so_far = 0
+WORTH_COMPILING = 6000
+"""Boxes in a call from which the compiled form serves: to load numba takes about a second once, and smaller
+calls would gain milliseconds."""
+
+MIN_THRESHOLD = 0.1
+"""From which the compiled form serves: below it, looking for overlaps nearby is as slow as comparing all."""
+
+MIN_AREA = 1e-30
+"""Of smaller boxes single precision has so few digits that an overlap can come out several times too large,
+and the compiled form, which looks nearby only, might miss it."""
 
 
 def nms(boxes: Tensor, scores: Tensor, threshold: float, limit: int | None = None) -> Tensor:
@@ -79,38 +92,172 @@ def suppressors(boxes: Tensor, groups: Tensor, usable: Tensor, survivors: Tensor
     return found
 
 
+def suppress(
+    boxes: Tensor, scores: Tensor, groups: Tensor | None, threshold: float, count: int = 1
+) -> Tensor:
+    """:func:`batched_nms` of many lists at once, as a mask: every row keeps its place.
+
+    Args:
+        boxes: ``(B, S, 4)`` xyxy.
+        scores: ``(B, S)``; a row of minus infinity (or NaN) is not there.
+        groups: ``(B, S)`` int64 in ``0..count-1``; default: each list is one group.
+        threshold: as in :func:`nms`.
+        count: number of groups.
+
+    Returns:
+        ``(B, S)`` booleans, true where a row is kept.
+
+    Raises:
+        ValueError: a group of a present row outside ``0..count-1``.
+    """
+    if torch.compiler.is_exporting():
+        own = torch.zeros_like(scores, dtype=torch.int64) if groups is None else groups
+        exported: Tensor = torch.ops.masu.suppress(boxes, scores, own, count, threshold)
+        return exported
+    number, row = torch.where(scores > ABSENT)
+    group = number
+    if groups is not None and len(row):
+        own = groups[number, row]
+        least, most = torch.stack(own.aminmax()).tolist()
+        if least < 0 or most >= count:
+            found = least if least < 0 else most
+            raise ValueError(f"groups: found {found}, wanted 0..{count - 1}; give their number as count")
+        group = number * count + own
+    kept = batched_nms(boxes[number, row], scores[number, row], group, threshold)
+    keep = torch.zeros(scores.shape, dtype=torch.bool, device=scores.device)
+    keep[number[kept], row[kept]] = True
+    return keep
+
+
 def _greedy(
     boxes: Tensor, scores: Tensor, groups: Tensor | None, threshold: float, limit: int | None
 ) -> Tensor:
-    """Compiled, once a process has compared so many boxes that loading has paid off; else torchvision's."""
-    global _pairs_so_far
-    _pairs_so_far += len(boxes) ** 2
-    worth_loading = _pairs_so_far > LOADING or compiled.cache_info().currsize
-    if boxes.device.type == "cpu" and threshold >= 0.1 and worth_loading and (suppress := compiled()):
+    """The kept rows, best first; ``groups`` None: all boxes are of one."""
+    if _may_be_compiled(boxes, scores, threshold) and (run := compiled()):
         order = scores.argsort(descending=True, stable=True)
-        groups = torch.zeros_like(order) if groups is None else groups
+        groups = torch.zeros_like(order) if groups is None else groups.to(torch.int64)
         most = len(boxes) if limit is None else limit
-        found = suppress(boxes.detach().numpy(), groups.numpy(), order.numpy(), threshold, most)
-        return torch.from_numpy(found)
-    kept: Tensor
+        arrays = (x.detach().contiguous().numpy() for x in (boxes, groups, order))
+        return torch.from_numpy(run(*arrays, float(threshold), most))
+    return plain(boxes, scores, groups, threshold)[:limit]
+
+
+def plain(boxes: Tensor, scores: Tensor, groups: Tensor | None, threshold: float) -> Tensor:
+    """Greedy suppression, torchvision's of each group: the kept rows, best first, of equals the earlier.
+
+    Its own ``batched_nms`` moves the groups apart instead where boxes are few, and thereby rounds them.
+    """
+    from torchvision.ops import nms as of_group  # a second to import, which not every use of masu.ops needs
+
     if groups is None:
-        kept = torchvision.ops.nms(boxes, scores, threshold)
-    else:
-        kept = torchvision.ops.batched_nms(boxes, scores, groups, threshold)
-    return kept[:limit]
+        kept: Tensor = of_group(boxes, scores, threshold)
+        return kept
+    order = groups.argsort(stable=True)
+    lengths = torch.unique_consecutive(groups[order], return_counts=True)[1].tolist()
+    parts = (torch.split(x, lengths) for x in (order, boxes[order], scores[order]))
+    found = [rows[of_group(*part, threshold)] for rows, *part in zip(*parts, strict=True)]
+    rows = torch.cat([*found, order[:0]]).sort().values
+    return rows[scores[rows].argsort(descending=True, stable=True)]
+
+
+def _may_be_compiled(boxes: Tensor, scores: Tensor, threshold: float) -> bool:
+    """Whether the compiled form is worth loading and sure to give the plain form's answer."""
+    if boxes.device.type != "cpu" or len(boxes) < WORTH_COMPILING:
+        return False
+    if not boxes.dtype == scores.dtype == torch.float32:
+        return False
+    areas = area(boxes.detach())
+    return MIN_THRESHOLD <= threshold <= 1 and not ((areas > 0) & (areas < MIN_AREA)).any()
 
 
 @functools.cache
 def compiled() -> Callable[..., Any] | None:
     """:func:`masu.ops.compiled_nms.suppress`, or None where numba (``masu[fast]``) cannot serve.
 
-    That is where it is not installed, or (RuntimeError) finds no folder that it may keep compiled code in.
+    That is where it is not installed, (RuntimeError) finds no folder that it may keep compiled code in, or
+    where torchvision was built to round otherwise.
     """
     try:
         from masu.ops.compiled_nms import suppress
     except (ImportError, RuntimeError):
         return None
-    return suppress
+    return suppress if _rounds_every_product() else None
+
+
+def _rounds_every_product() -> bool:
+    """Whether torchvision rounds a product before it subtracts it.
+
+    Compilers for processors with a fused multiply-add may leave that rounding out. Then the IoU of these two
+    boxes lies one unit in the last place above what it is here, and one of them is dropped.
+    """
+    boxes = torch.tensor([[0.0, 0.0, 20.1, 24.3], [0.0, 0.0, 38.8, 29.2]])
+    return len(plain(boxes, torch.ones(2), None, 0.4311096668243408)) == 2
+
+
+def top_k(scores: Tensor, k: int, above: float = ABSENT) -> tuple[Tensor, Tensor]:
+    """The ``k`` best entries of each row that are above a bound, best first; which of equal ones is open.
+
+    Args:
+        scores: ``(N, S)``; ``S`` may be less than ``k``, and 0.
+        k: entries of the result.
+        above: only entries greater than this count; a finite bound that few exceed saves most of the time.
+
+    Returns:
+        ``values (N, k)`` and ``index (N, k)`` int64, the columns; minus infinity and 0 where there are fewer.
+    """
+    if torch.compiler.is_exporting():
+        return _exported_top_k(scores, k, above)
+    if above == ABSENT:
+        most = min(k, scores.shape[1])
+        values, index = scores.topk(most, dim=1)
+        if values[:, :1].isnan().any():  # NaN is ranked above all numbers
+            values, index = torch.where(scores > above, scores, ABSENT).topk(most, dim=1)
+        missing = (0, k - most)
+        return F.pad(values, missing, value=ABSENT), F.pad(torch.where(values > ABSENT, index, 0), missing)
+    values, index = _nothing(scores, k)
+    for i, row in enumerate(scores):  # apart: which of equal ones topk takes depends on how many there are
+        column = torch.where(row > above)[0]
+        best = row[column].topk(min(k, len(column)))
+        values[i, : len(best.values)] = best.values
+        index[i, : len(best.values)] = column[best.indices]
+    return values, index
+
+
+def best_first(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The ``k`` best entries of each row, best first, of equal ones the earlier column first.
+
+    Args:
+        scores: ``(N, S)``, minus infinity (or NaN) where nothing is; ``S`` may be less than ``k``, and 0.
+        k: entries of the result.
+
+    Returns:
+        ``values (N, k)`` and ``index (N, k)`` int64, the columns; minus infinity and 0 where there are fewer.
+    """
+    if torch.compiler.is_exporting():
+        return _exported_top_k(scores, k, ABSENT)
+    row, column = torch.where(scores > ABSENT)
+    present = scores[row, column]
+    order = present.argsort(descending=True, stable=True)
+    order = order[row[order].argsort(stable=True)]  # row by row, best first
+    counts = torch.bincount(row, minlength=len(scores))
+    place = torch.arange(len(row), device=row.device) - (counts.cumsum(0) - counts)[row]
+    first = place < k
+    row, place, order = row[first], place[first], order[first]
+    values, index = _nothing(scores, k)
+    values[row, place] = present[order]
+    index[row, place] = column[order]
+    return values, index
+
+
+def _exported_top_k(scores: Tensor, k: int, above: float) -> tuple[Tensor, Tensor]:
+    """As a graph of fixed sizes; ONNX takes the earlier of equal entries."""
+    values, index = F.pad(torch.where(scores > above, scores, ABSENT), (0, k), value=ABSENT).topk(k, dim=1)
+    return values, torch.where(values > ABSENT, index, 0)
+
+
+def _nothing(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    size = (len(scores), k)
+    return scores.new_full(size, ABSENT), torch.zeros(size, dtype=torch.int64, device=scores.device)
 
 
 def topk_per_level(scores: Tensor, levels: Sequence[int], k: int) -> tuple[Tensor, Tensor]:

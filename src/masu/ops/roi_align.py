@@ -69,14 +69,31 @@ class _RowSum(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
         index, weight = ctx.saved_tensors
-        source, order = index.flatten().sort(stable=True)
-        cell = order // index.shape[1]
-        bounds = torch.arange(ctx.rows, device=index.device, dtype=source.dtype)
-        offsets = torch.searchsorted(source, bounds)  # where the cells of each row begin
-        grad = F.embedding_bag(
-            cell, grads[0].contiguous(), offsets, per_sample_weights=weight.flatten()[order], mode="sum"
-        )
+        grad: Tensor = _TransposedRowSum.apply(grads[0], index, weight, ctx.rows)
         return grad, None, None
+
+
+class _TransposedRowSum(torch.autograd.Function):
+    """``out[index[c, j]] += weight[c, j] · cells[c]``, the gradient of :class:`_RowSum`, which is its own."""
+
+    @staticmethod
+    def forward(ctx: Any, cells: Tensor, index: Tensor, weight: Tensor, rows: int) -> Tensor:
+        ctx.save_for_backward(index, weight)
+        source, order = index.flatten().sort(stable=True)
+        bounds = torch.arange(rows, device=index.device, dtype=source.dtype)
+        offsets = torch.searchsorted(source, bounds)  # where the cells of each row begin
+        return F.embedding_bag(
+            order // index.shape[1],
+            cells.contiguous(),
+            offsets,
+            per_sample_weights=weight.flatten()[order],
+            mode="sum",
+        )
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
+        grad: Tensor = _RowSum.apply(grads[0].contiguous(), *ctx.saved_tensors)
+        return grad, None, None, None
 
 
 def empty_levels(like: Tensor, sizes: Sequence[tuple[int, int]]) -> list[Tensor]:
@@ -122,6 +139,8 @@ def roi_align(
 ) -> Tensor:
     """Pool every box from its feature level into a grid of fixed size, bilinearly, 2 × 2 samples a cell.
 
+    Gradients of any order flow to the features; the boxes are constants.
+
     Args:
         features: one ``(N, C, H_l, W_l)`` per level; channels-last ones are read without a copy.
         boxes: ``(R, 4)`` xyxy in pixels of the network's input; ``R`` may be 0.
@@ -135,6 +154,11 @@ def roi_align(
         torchvision's ``roi_align`` with ``sampling_ratio=2, aligned=False``. Half precision is summed in
         single, there and back.
     """
+    if torch.compiler.is_exporting():
+        exported: Tensor = torch.ops.masu.pool(
+            list(features), boxes, image, level, list(strides), output_size
+        )
+        return exported
     device, channels, cells = boxes.device, features[0].shape[1], output_size
     summed = torch.promote_types(features[0].dtype, torch.float32)
     boxes = boxes.to(summed)
