@@ -28,7 +28,7 @@ from masu.detectors.build import configuration
 from masu.detectors.detector import Detector
 from masu.detectors.retinanet import RetinaNet
 from masu.detectors.torchvision_models import from_torchvision
-from masu.detectors.zoo import ARCHITECTURES, pyramid_of, with_pyramid
+from masu.detectors.zoo import ARCHITECTURES
 from masu.export.agreement import agreement_of
 from masu.export.write import SUFFIXES, describe, trace, write
 from masu.runtime import Engine, Model
@@ -49,7 +49,7 @@ def exported(name: str) -> tuple[nn.Module, Detector, Path]:
     """torchvision's model, masu's with the same weights, and masu's ONNX file."""
     model, detector = small_default() if name == "small" else pretrained_like(name)
     file = Path(_FOLDER.name) / f"{name}.onnx"
-    write(trace(detector.folded()), describe(detector), "onnx", file)
+    write(trace(detector.prediction_network().detector), describe(detector), "onnx", file)
     return model, detector, file
 
 
@@ -159,8 +159,8 @@ def trained_looking(name: str, size: int | None = None) -> Detector:
         torch.manual_seed(0)
         config = configuration(name)
         if size is not None:
-            pyramid = pyramid_of(config)
-            config = with_pyramid(config, replace(pyramid, input=pyramid.input.of_size(size)))
+            pyramid = config.pyramid
+            config = config.with_pyramid(replace(pyramid, input=pyramid.input.of_size(size)))
         detector = masu.build(config, [f"class {i}" for i in range(CLASSES)], "imagenet").eval()
     with torch.no_grad():
         if isinstance(detector, RetinaNet):

@@ -14,7 +14,9 @@ from torchvision.ops import MultiScaleRoIAlign, batched_nms, box_iou
 from benchmarks.measure import Case, Pair
 from benchmarks.torchvision_oracle import from_torchvision, photographs, reference
 from masu import ops
-from masu.detectors.proposals import Raw, propose
+from masu.detectors.raw import Level, Raw
+from masu.detectors.rpn import proposal_stage
+from masu.detectors.stages import run
 from masu.nets.rpn import flatten_levels
 from masu.ops.anchors import cell_anchors, grid_anchors, level_strides
 from masu.ops.matching import match
@@ -143,17 +145,18 @@ def proposals(training: bool) -> Pair:
     images = ImageList(photograph, [IMAGE])
     batch = ImageBatch(photograph, size, size)
     grids = tuple((m.shape[2], m.shape[3]) for m in objectness)
-    top, kept = settings.top_per_level, settings.kept
     if training:
-        top, kept = settings.top_per_level_training, settings.kept_training
-        model.rpn._pre_nms_top_n["testing"], model.rpn._post_nms_top_n["testing"] = top, kept
+        settings = settings.in_training
+        model.rpn._pre_nms_top_n["testing"] = settings.pre_nms_top_n
+        model.rpn._post_nms_top_n["testing"] = settings.post_nms_top_n
 
     def ours() -> tuple[Tensor, Tensor]:
-        anchors, levels = detector.rpn.anchors(IMAGE, grids, photograph)
-        raw = Raw(
-            batch, (), flatten_levels(own[0], 1).squeeze(-1), flatten_levels(own[1], 4), anchors, levels
-        )
-        found = propose(raw, settings, top, kept)
+        strides = level_strides(IMAGE, grids)
+        levels = [
+            Level(grid_anchors(cell, grid, stride), flatten_levels([x], 1), flatten_levels([d], 4))
+            for cell, grid, stride, x, d in zip(detector.rpn.cells, grids, strides, *own, strict=True)
+        ]
+        found = run([proposal_stage(settings)], Raw(batch, (), tuple(levels)))[-1].kept
         return found.boxes[0, : found.count[0]], found.scores[0, : found.count[0]]
 
     def check(a: tuple[Tensor, Tensor], b: tuple[list[Tensor], dict[str, Tensor]]) -> None:

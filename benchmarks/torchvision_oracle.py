@@ -25,9 +25,8 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from masu.detectors.detector import Detector
 from masu.detectors.faster_rcnn import FasterRCNN
-from masu.detectors.proposals import propose
-from masu.detectors.retinanet import RetinaNet
-from masu.detectors.torchvision_models import NAMES, _rename, _rename_retinanet, _reorder, from_torchvision
+from masu.detectors.torchvision_families import NAMES, TwoStages
+from masu.detectors.torchvision_models import family_of, from_torchvision
 from masu.ops import conv3x3, matching, nms
 from masu.records import Target
 
@@ -144,21 +143,21 @@ def twin(detector: FasterRCNN) -> nn.Module:
         image_mean=rpn.input.mean,
         image_std=rpn.input.std,
         rpn_anchor_generator=AnchorGenerator(rpn.anchor_sizes, (rpn.anchor_ratios,) * len(rpn.anchor_sizes)),
-        rpn_pre_nms_top_n_train=proposals.top_per_level_training,
-        rpn_pre_nms_top_n_test=proposals.top_per_level,
-        rpn_post_nms_top_n_train=proposals.kept_training,
-        rpn_post_nms_top_n_test=proposals.kept,
-        rpn_score_thresh=proposals.min_score,
+        rpn_pre_nms_top_n_train=proposals.pre_nms_top_n_training,
+        rpn_pre_nms_top_n_test=proposals.pre_nms_top_n,
+        rpn_post_nms_top_n_train=proposals.post_nms_top_n_training,
+        rpn_post_nms_top_n_test=proposals.post_nms_top_n,
+        rpn_score_thresh=proposals.score_thresh,
         box_roi_pool=MultiScaleRoIAlign([str(i) for i in range(len(rois.strides))], rois.cells, 2),
         box_head=TwoMLPHead(width, hidden[0]),
         box_predictor=FastRCNNPredictor(hidden[1], len(detector.names) + 1),
-        box_score_thresh=rois.min_score,
-        box_nms_thresh=rois.nms_threshold,
-        box_detections_per_img=rois.max_detections,
-        box_batch_size_per_image=rois.samples,
+        box_score_thresh=rois.score_thresh,
+        box_nms_thresh=rois.nms_thresh,
+        box_detections_per_img=rois.detections_per_img,
+        box_batch_size_per_image=rois.batch_size_per_image,
     )
     own = detector.state_dict()
-    names = {key: _rename(key).replace("blocks.", "blocks_") for key in model.state_dict()}
+    names = {key: TwoStages().rename(key).replace("blocks.", "blocks_") for key in model.state_dict()}
     state = {key: own[name] for key, name in names.items() if name in own}
     fc6 = state["roi_heads.box_head.fc6.weight"].reshape(hidden[0], rois.cells, rois.cells, channels)
     state["roi_heads.box_head.fc6.weight"] = fc6.permute(0, 3, 1, 2).reshape(hidden[0], width)
@@ -234,7 +233,7 @@ def compare_detections(model: nn.Module, detector: Detector, images: list[Tensor
     torchvision pads a batch to its largest image, and so does ``forward``; ``predict`` runs together only
     what is padded alike, and is therefore compared on a single image.
     """
-    first = 0 if isinstance(detector, RetinaNet) else 1  # the id of the first class
+    first = family_of(model.state_dict()).first
     found = detector.predict(images) if len(images) == 1 else detector.detections(detector(images))
     ours = [(d.boxes, d.scores, d.labels + first) for d in found]
     theirs = [(d["boxes"], d["scores"], d["labels"]) for d in model(list(images))]
@@ -247,8 +246,7 @@ def compare_answers(model: nn.Module, detector: FasterRCNN, images: list[Tensor]
     batch, _ = model.transform(list(images))
     theirs, _ = model.rpn(batch, model.backbone(batch.tensors))
     raw = detector(images)
-    settings = detector.config.rpn.proposals
-    ours = propose(raw, settings, settings.top_per_level, settings.kept)
+    ours = detector.process(raw)[0].kept
     none = torch.zeros(0)
     proposals = [
         ((boxes, boxes[:, 0], none), (ours.boxes[i, :n], ours.boxes[i, :n, 0], none))
@@ -286,27 +284,20 @@ def compare_training(
     detector.train()
     model.transform.torch_choice = lambda sizes: sizes[0]  # it would draw from the sampler's random numbers
     torch.manual_seed(1)
-    one_stage = isinstance(detector, RetinaNet)
-    first = 0 if one_stage else 1  # the id of the first class
+    family = family_of(model.state_dict())
     theirs = model(
-        list(images), [{"boxes": t.boxes.to(images[0].dtype), "labels": t.labels + first} for t in labelled]
+        list(images),
+        [{"boxes": t.boxes.to(images[0].dtype), "labels": t.labels + family.first} for t in labelled],
     )
     raw = detector(images)
     torch.manual_seed(1)
     ours = detector.losses(raw, labelled)
-    same = {
-        "objectness": "loss_objectness",
-        "proposal_boxes": "loss_rpn_box_reg",
-        "classes": "loss_classifier",
-        "boxes": "loss_box_reg",
-    }
-    if one_stage:
-        same = {"classes": "classification", "boxes": "bbox_regression"}
+    assert ours.keys() == family.losses.keys()
     relative = {
         a: _apart(
             finite(theirs[b].detach(), f"torchvision's loss {b}"), finite(ours[a].detach(), f"loss {a}")
         )
-        for a, b in same.items()
+        for a, b in family.losses.items()
     }
     sum(theirs.values()).backward()
     sum(ours.values()).backward()
@@ -315,10 +306,8 @@ def compare_training(
     for key, parameter in model.named_parameters():
         if parameter.grad is None:
             continue
-        if one_stage:
-            wanted, found = parameter.grad, grads.pop(_rename_retinanet(key))
-        else:
-            wanted, found = _reorder(key, parameter.grad, detector.config), grads.pop(_rename(key))
+        wanted = family.reorder(key, parameter.grad, detector.config)
+        found = grads.pop(family.rename(key))
         wanted = finite(wanted, f"torchvision's gradient of {key}")
         worst = max(worst, _apart(wanted, finite(found, f"gradient of {key}")))
     assert not grads, f"only masu trains {sorted(grads)}"
@@ -372,7 +361,7 @@ def main() -> None:
         images = [image.double() for image in photographs()]
         batches = [images[3:], images[:2]]
         with fast_paths() as ran:
-            if isinstance(detector, RetinaNet):
+            if detector.pyramid is detector:
                 answers = [[None, compare_detections(model, detector, batch)] for batch in batches]
             else:
                 answers = [compare_answers(model, detector, batch) for batch in batches]

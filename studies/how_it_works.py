@@ -21,8 +21,9 @@ from torch import Tensor
 import masu
 from masu.data.images import read_image
 from masu.detectors.detector import Detector
-from masu.detectors.proposals import Raw, label, targets_at_network_size
-from masu.detectors.trace import Trace, trace
+from masu.detectors.raw import Raw
+from masu.detectors.targets import targets_at_network_size
+from masu.detectors.trace import StageTrace, Trace, trace
 from masu.drawing import Mark, class_colour, draw_marks, object_marks
 from masu.ops.geometry import resize
 from masu.records import IGNORE, OBJECT, Target
@@ -45,8 +46,9 @@ def main() -> None:
     path, target = masu.read_dataset(options.demo / "data", "test", names=detector.names)[options.scene]
     image = read_image(path)
     with torch.inference_mode():
-        raw = detector.folded()([image])
-        traced = trace(detector.folded(), raw)[0]
+        network = detector.prediction_network().detector
+        raw = network([image])
+        traced = trace(network, raw)[0]
     options.out.mkdir(parents=True, exist_ok=True)
     story = Story(detector, image, target, raw, traced)
     for name, picture in story.pictures().items():
@@ -63,16 +65,14 @@ class Story:
         photograph = Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())
         self.photograph = photograph.resize((ENLARGED * width, ENLARGED * height), Image.Resampling.BICUBIC)
         self.drawn_size = torch.tensor((ENLARGED * height, ENLARGED * width))
-        self.settings = detector.config.rpn.proposals
         scaled = targets_at_network_size([target], raw.images)[0]
-        self.labels = label(raw.anchors, scaled, self.settings.match_high, self.settings.match_low, True)[1]
+        self.labels = detector.assignment(raw.anchors, scaled).label
 
     def pictures(self) -> dict[str, Image.Image]:
         """Name and picture of each step."""
-        first, second = self.traced.anchors.filtered, self.traced.rois
-        assert second is not None
+        first, second = self.traced.first, self.traced.last
         positive = torch.where(self.labels == OBJECT)[0]
-        best = first.candidates.ranking.argsort(descending=True)
+        best = first.candidate_ranking.argsort(descending=True)
         survivors = best[first.rank[best] >= 0]
         return {
             "1-photograph": draw_marks(self.photograph, self._objects()),
@@ -80,30 +80,29 @@ class Story:
             "3-anchors": draw_marks(
                 self.photograph, [*self._objects(), *self._boxes(self.raw.anchors[positive], BLUE)]
             ),
-            "4-candidates": self._drawn(first.candidates.boxes[best[:SHOWN]]),
-            "5-after-suppression": self._drawn(first.candidates.boxes[survivors[:SHOWN]]),
-            "6-second-stage": self._crops(second.proposals[:SHOWN], second.scores[:SHOWN]),
+            "4-candidates": self._drawn(first.candidate_boxes[best[:SHOWN]]),
+            "5-after-suppression": self._drawn(first.candidate_boxes[survivors[:SHOWN]]),
+            "6-second-stage": self._crops(second.started[:SHOWN], _with_background(second)[:SHOWN]),
             "7-found": draw_marks(self.photograph, [*self._found(), *self._objects()]),
         }
 
     def numbers(self) -> dict[str, Any]:
         """The numbers that the page quotes."""
-        first, second = self.traced.anchors.filtered, self.traced.rois
-        assert second is not None
+        first, second = self.traced.first, self.traced.last
         return {
             "network": list(self.raw.images.pixels.shape[2:]),
             "grids": [list(f.shape[2:]) for f in self.raw.features],
-            "anchors": list(self.raw.levels),
+            "anchors": list(self.raw.counts),
             "objects": len(self.target),
             "positive": int((self.labels == OBJECT).sum()),
             "ignored": int((self.labels == IGNORE).sum()),
             "background": int((self.labels == 0).sum()),
-            "decoded": len(first.candidates.boxes),
+            "decoded": len(first.candidate_boxes),
             "too_small": int(first.small.sum()),
             "suppressed": int((first.suppressor >= 0).sum()),
-            "proposals": len(second.proposals),
-            "scored": len(second.filtered.candidates.boxes),
-            "suppressed_by_class": int((second.filtered.suppressor >= 0).sum()),
+            "proposals": len(second.started),
+            "scored": len(second.candidate_boxes),
+            "suppressed_by_class": int((second.suppressor >= 0).sum()),
             "detections": len(self.traced.detections),
             "shown": len(self.traced.detections.above(0.5)),
         }
@@ -148,7 +147,7 @@ class Story:
         height, width = self.traced.size.tolist()
         padded = self.raw.images.pixels.shape[2:]
         tiles: list[Image.Image] = []
-        levels = torch.split(self.traced.anchors.logits.sigmoid(), list(self.raw.levels))
+        levels = torch.split(self.traced.first.ranking[:, 0].sigmoid(), list(self.raw.counts))
         for scores, feature in zip(levels, self.raw.features, strict=True):
             rows, columns = feature.shape[2:]
             cells = scores.reshape(rows, columns, -1).amax(2)
@@ -156,6 +155,12 @@ class Story:
             tile = tile.resize((padded[1], padded[0]), Image.Resampling.NEAREST)
             tiles.append(tile.crop((0, 0, width, height)))
         return _side_by_side(tiles)
+
+
+def _with_background(second: StageTrace) -> Tensor:
+    """``(P, K + 1)`` scores of each proposal, background last."""
+    assert second.background is not None
+    return torch.cat([second.ranking, second.background[:, None]], dim=1)
 
 
 def _side_by_side(tiles: Sequence[Image.Image], gap: int = 6) -> Image.Image:

@@ -60,7 +60,7 @@ def main() -> None:
             for masks in OCCLUSIONS:
                 maps[f"occlusion, {masks} masks"] = lambda p, n=masks: _occlusion(p, n)
             _add(of_score, place, maps)
-            answer = evidence(detector.folded(), image, place.box, place.label)[1]
+            answer = evidence(detector.prediction_network().detector, image, place.box, place.label)[1]
             boxed = _Boxed(detector, image, place.blank, place.window, place.box, place.label, answer)
             maps = {"middle of the box": middle}
             maps["gradient of the score"] = lambda p: by_gradient(detector, p)[0]

@@ -47,7 +47,7 @@ def small():
 
 @pytest.fixture(scope="session")
 def traced(small):
-    return trace(small.folded())
+    return trace(small.prediction_network().detector)
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from masu.detectors.proposals import ProposalSettings
-from masu.detectors.rpn import RPN, RPNConfig
+from masu.detectors.rpn import RPN, ProposalSettings, RPNConfig
 from masu.ops.images import InputPolicy
 
 
@@ -71,7 +70,7 @@ def bright_cells(size):
         anchor_sizes=((16.0,),) * 4,
         anchor_ratios=(1.0,),
         input=InputPolicy(min(size), max(size), (0.0,) * 3, (1.0,) * 3, divisor=8),
-        proposals=ProposalSettings(min_score=0.05),
+        proposals=ProposalSettings(score_thresh=0.05),
     )
     detector = RPN(config)
     detector.cells = detector.cells[:1]

@@ -232,7 +232,7 @@ def test_a_mobilenet_state_dict_needs_its_architecture():
     with pytest.raises(InputError, match="architecture: found a MobileNet state dict, wanted architecture="):
         from_torchvision(state)
     detector = from_torchvision(state, architecture="faster_rcnn_mobilenet_v3_large_320_fpn")
-    assert detector.config.rpn.proposals.kept == 150
+    assert detector.config.rpn.proposals.post_nms_top_n == 150
 
 
 def test_wrong_number_of_names():

@@ -117,6 +117,15 @@ class Target:
         """The same target on another device."""
         return Target._trusted(self.boxes.to(device), self.labels.to(device), self.ignored.to(device))
 
+    def with_boxes(self, boxes: Tensor) -> Target:
+        """The same objects elsewhere: ``(M, 4)`` xyxy in other pixels."""
+        return Target._trusted(boxes, self.labels, self.ignored)
+
+    def without_ignored(self) -> Target:
+        """Only the objects that are not ignored."""
+        kept = ~self.ignored
+        return Target._trusted(self.boxes[kept], self.labels[kept], self.ignored[kept])
+
     @classmethod
     def _trusted(cls, boxes: Tensor, labels: Tensor, ignored: Tensor) -> Target:
         """Of tensors that come from a target; a box scaled down may have lost its area to rounding."""

@@ -160,24 +160,22 @@ def print_errors(report: ErrorReport) -> None:
 
 def print_funnel(report: FunnelReport) -> None:
     """Tables of the stages that lose objects: by size with what each means, and by class; then advice."""
-    from masu.explanation.fates import STAGES
-
     console = _Console(highlight=False)
     sizes, counts = report.by_size, report.counts()
     table = Table("stage", "objects", *sizes, "what it means", title=f"the funnel at IoU {report.iou:g}")
-    for stage in report.stages:
+    for stage in report.places:
         if counts[stage] or stage == "found":
             of_sizes = (_count(of[stage]) for of in sizes.values())
-            table.add_row(stage, _count(counts[stage]), *of_sizes, STAGES[stage])
+            table.add_row(stage, _count(counts[stage]), *of_sizes, report.places[stage])
     table.columns[0].no_wrap = True
     for column in table.columns[1:-1]:
         column.justify = "right"
     console.print(table)
-    idle = [stage for stage in report.stages if not counts[stage] and stage != "found"]
+    idle = [stage for stage in report.places if not counts[stage] and stage != "found"]
     console.print(f"None lost at {', '.join(idle)}.", markup=False, soft_wrap=True)
     table = Table("class", "objects", "found", "lost at")
     for name, of in report.by_class.items():
-        lost = (f"{stage} {of[stage]}" for stage in report.stages if of[stage] and stage != "found")
+        lost = (f"{stage} {of[stage]}" for stage in report.places if of[stage] and stage != "found")
         table.add_row(_plain(name), str(sum(of.values())), _count(of["found"]), ", ".join(lost))
     console.print(table)
     for sentence in report.advice:
@@ -224,7 +222,7 @@ def print_anchors(report: AnchorReport) -> None:
         "heights over widths": lambda c: _numbers(c.ratios),
         "best IoU under 0.5": lambda c: f"{c.share(c.under_50):.1%}",
         "best IoU under 0.7": lambda c: f"{c.share(c.under_70):.1%}",
-        f"learnt from one anchor only (under {report.match_high:g})": lambda c: (
+        f"learnt from one anchor only (under {report.fg_iou_thresh:g})": lambda c: (
             f"{c.share(c.low_quality):.1%}"
         ),
         "touched by no anchor": lambda c: f"{c.share(c.unreachable):.1%}",

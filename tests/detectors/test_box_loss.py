@@ -4,8 +4,8 @@ from torch.testing import assert_close
 
 from masu.detectors.box_loss import NAMES, box_loss
 from masu.detectors.faster_rcnn import RoISettings
-from masu.detectors.proposals import ProposalSettings
 from masu.detectors.retinanet import RetinaNetConfig
+from masu.detectors.rpn import ProposalSettings
 from masu.ops.coder import encode
 from masu.ops.losses import giou, l1
 

@@ -11,7 +11,8 @@ from torch import nn
 import masu
 from masu.detectors import build as build_module
 from masu.detectors.build import build, load, make, save, warm_start
-from masu.detectors.faster_rcnn import FasterRCNN, FasterRCNNConfig, RoISettings
+from masu.detectors.faster_rcnn import FasterRCNN, FasterRCNNConfig
+from masu.detectors.rois import RoISettings
 from masu.detectors.rpn import RPN, RPNConfig
 from masu.detectors.zoo import ARCHITECTURES, with_backbone
 from masu.errors import InputError

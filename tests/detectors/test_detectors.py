@@ -8,9 +8,10 @@ from PIL import Image
 from torch.testing import assert_close
 
 from masu.detectors.build import build, make
-from masu.detectors.proposals import ProposalSettings, label, propose, targets_at_network_size
 from masu.detectors.retinanet import RetinaNetConfig
-from masu.detectors.rpn import RPN, RPNConfig
+from masu.detectors.rpn import RPN, ProposalSettings, RPNConfig, proposal_stage
+from masu.detectors.stages import run
+from masu.detectors.targets import assign_targets, targets_at_network_size
 from masu.errors import InputError
 from masu.nets.norm import FrozenNorm
 from masu.ops.images import InputPolicy, batch_images
@@ -28,7 +29,9 @@ SMALL_RPN = RPNConfig(
     frozen_norms=True,
     anchor_sizes=((16.0, 20.0), (32.0, 40.0), (64.0, 80.0), (128.0, 160.0)),
     input=InputPolicy(128, 256),
-    proposals=ProposalSettings(top_per_level=50, kept=20, top_per_level_training=100, kept_training=60),
+    proposals=ProposalSettings(
+        pre_nms_top_n=50, post_nms_top_n=20, pre_nms_top_n_training=100, post_nms_top_n_training=60
+    ),
 )
 SMALL_RETINANET = RetinaNetConfig(
     "efficientnet_lite0",
@@ -138,9 +141,6 @@ def test_no_gradient_flows_into_the_proposals(detectors):
     raw = detector(photographs(1))
     assert raw.logits.requires_grad
     assert raw.deltas.requires_grad
-    proposals = propose(raw, detector.config.rpn.proposals, 100, 50)
-    assert not proposals.boxes.requires_grad
-    assert not proposals.scores.requires_grad
     losses = detector.losses(raw, [OBJECTS], generator())
     second_stage = losses["classes"] + losses["boxes"]
     grads = torch.autograd.grad(second_stage, [raw.logits, raw.deltas], allow_unused=True)
@@ -149,10 +149,10 @@ def test_no_gradient_flows_into_the_proposals(detectors):
 
 def test_proposals_are_sorted_inside_and_padded_with_zeros(detectors):
     detector = detectors["rpn"]
-    settings = replace(SMALL_RPN.proposals, nms_threshold=0.05)
+    settings = replace(SMALL_RPN.proposals, nms_thresh=0.05, post_nms_top_n=200)
     with torch.no_grad():
         raw = detector([*photographs(1), *photographs(1, 128, 250)])
-        proposals = propose(raw, settings, 50, 200)
+        proposals = run([proposal_stage(settings)], raw)[-1].kept
     assert proposals.boxes.shape == (2, 200, 4)
     for i, count in enumerate(proposals.count.tolist()):
         boxes, scores = proposals.boxes[i], proposals.scores[i]
@@ -170,7 +170,7 @@ def test_one_anchor_for_each_output(named):
     name, detector = named
     with torch.no_grad():
         raw = detector(photographs(2))
-    assert sum(raw.levels) == len(raw.anchors) == raw.logits.shape[1] == raw.deltas.shape[1]
+    assert sum(raw.counts) == len(raw.anchors) == raw.logits.shape[1] == raw.deltas.shape[1]
     assert raw.logits.shape[0] == raw.deltas.shape[0] == 2
     assert len(raw.levels) == len(raw.features) == (5 if name == "retinanet" else 4)
 
@@ -225,7 +225,7 @@ def test_predict_follows_its_weights(named):
     assert not torch.equal(second.boxes[:5], detector.predict(photographs(1))[0].boxes[:5])
     detector.load_state_dict(state)
     assert_same(detector.predict(photographs(1))[0], first)
-    assert detector.folded() is detector.folded()
+    assert detector.prediction_network() is detector.prediction_network()
 
 
 def test_a_detector_made_in_inference_mode_predicts(named):
@@ -316,7 +316,9 @@ def test_detections_are_sorted_and_inside_the_image(named, size):
     assert found.boxes[:, [1, 3]].max() <= size[0] * (1 + 1e-6)
     assert (found.boxes[:, 2:] > found.boxes[:, :2]).all()
     assert found.names == tuple(detector.names[i] for i in found.labels.tolist())
-    assert len(found) <= {"faster_rcnn": 100, "rpn": SMALL_RPN.proposals.kept, "retinanet": 300}[name]
+    assert (
+        len(found) <= {"faster_rcnn": 100, "rpn": SMALL_RPN.proposals.post_nms_top_n, "retinanet": 300}[name]
+    )
 
 
 def test_a_threshold_leaves_the_better_ones(named):
@@ -348,7 +350,7 @@ def test_what_is_found_does_not_depend_on_the_size_of_others(named):
 def test_no_proposals_no_detections(detectors):
     detector = detectors["faster_rcnn"]
     config = detector.config
-    strict = replace(config.rpn, proposals=replace(config.rpn.proposals, min_score=2.0))
+    strict = replace(config.rpn, proposals=replace(config.rpn.proposals, score_thresh=2.0))
     detector.config = replace(config, rpn=strict)
     try:
         found = detector.predict(photographs(2), batch_size=2)
@@ -363,7 +365,7 @@ def test_no_proposals_no_detections(detectors):
 def test_nothing_above_the_score_no_detections(detectors):
     detector = detectors["faster_rcnn"]
     config = detector.config
-    detector.config = replace(config, rois=replace(config.rois, min_score=1.0))
+    detector.config = replace(config, rois=replace(config.rois, score_thresh=1.0))
     try:
         found = detector.predict(photographs(1))[0]
     finally:
@@ -378,9 +380,9 @@ BOXES = torch.tensor(
 
 def test_background_in_an_ignored_region_takes_no_part():
     objects = Target([[0, 0, 10, 10]], [3])
-    assert label(BOXES, objects, 0.7, 0.3, False)[1].tolist() == [OBJECT, IGNORE, 0, 0, BACKGROUND]
+    assert assign_targets(BOXES, objects, 0.7, 0.3, False)[1].tolist() == [OBJECT, IGNORE, 0, 0, BACKGROUND]
     both = Target([[0, 0, 10, 10], [95, 95, 115, 115]], [3, 0], [False, True])
-    index, labels, kept = label(BOXES, both, 0.7, 0.3, False)
+    index, labels, kept = assign_targets(BOXES, both, 0.7, 0.3, False)
     # The third box lies within the region, of the fourth only 15 of 40 columns, less than half.
     assert labels.tolist() == [OBJECT, IGNORE, IGNORE, BACKGROUND, BACKGROUND]
     assert (kept.labels.tolist(), len(kept)) == ([3], 1)
@@ -389,19 +391,19 @@ def test_background_in_an_ignored_region_takes_no_part():
 
 def test_half_of_a_box_in_a_region_is_enough():
     region = Target([[0, 0, 10, 5]], [0], [True])
-    assert label(BOXES[:1], region, 0.7, 0.3, False)[1].tolist() == [IGNORE]
+    assert assign_targets(BOXES[:1], region, 0.7, 0.3, False)[1].tolist() == [IGNORE]
 
 
 def test_an_object_in_an_ignored_region_stays_an_object():
     both = Target([[0, 0, 10, 10], [0, 0, 50, 50]], [1, 0], [False, True])
-    _, labels, _ = label(BOXES, both, 0.7, 0.3, False)
+    _, labels, _ = assign_targets(BOXES, both, 0.7, 0.3, False)
     assert labels.tolist() == [OBJECT, IGNORE, BACKGROUND, BACKGROUND, BACKGROUND]
 
 
 @pytest.mark.parametrize("restore", [True, False])
 @pytest.mark.parametrize("target", [EMPTY, IGNORED, OBJECTS])
 def test_labels_of_no_boxes(target, restore):
-    index, labels, _ = label(torch.zeros(0, 4), target, 0.7, 0.3, restore)
+    index, labels, _ = assign_targets(torch.zeros(0, 4), target, 0.7, 0.3, restore)
     assert index.shape == labels.shape == (0,)
 
 
@@ -410,8 +412,8 @@ def test_an_ignored_region_hides_anchors_of_a_detector(named):
     with torch.no_grad():
         raw = detector(photographs(1))
     region = torch.tensor([[16.0, 16, 112, 112]])
-    _, before, _ = label(raw.anchors, EMPTY, 0.7, 0.3, True)
-    _, after, _ = label(raw.anchors, Target(region, [0], [True]), 0.7, 0.3, True)
+    _, before, _ = assign_targets(raw.anchors, EMPTY, 0.7, 0.3, True)
+    _, after, _ = assign_targets(raw.anchors, Target(region, [0], [True]), 0.7, 0.3, True)
     a = raw.anchors
     inside = (a[:, :2] >= 16).all(1) & (a[:, 2:] <= 112).all(1)
     assert inside.any()

@@ -36,7 +36,9 @@ def test_the_sigmoid_of_the_logit_is_the_score_of_the_detection(kind):
     found = detector.predict([image])[0]
     assert len(found) > 3
     for k in (0, len(found) // 2, len(found) - 1):
-        pixels, answer = evidence(detector.folded(), image, found.boxes[k], int(found.labels[k]))
+        pixels, answer = evidence(
+            detector.prediction_network().detector, image, found.boxes[k], int(found.labels[k])
+        )
         score, overlap = answer(pixels).unbind(1)
         assert_close(score.sigmoid(), found.scores[k : k + 1], atol=1e-4, rtol=1e-3)
         assert_close(overlap, torch.ones(1), atol=1e-3, rtol=0)

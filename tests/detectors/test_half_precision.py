@@ -8,13 +8,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from masu.detectors.build import build, make
-from masu.detectors.faster_rcnn import FasterRCNNConfig, RoISettings
+from masu.detectors.faster_rcnn import FasterRCNNConfig
+from masu.detectors.rois import RoISettings
 from masu.detectors.zoo import with_backbone
 from tests.detectors.test_detectors import OBJECTS, SMALL_RETINANET, SMALL_RPN, generator, photographs
 
 NAMES = ("disc", "square")
 RESNET = replace(SMALL_RPN, anchor_sizes=((16.0,), (32.0,), (64.0,), (128.0,), (200.0,)))
-ROIS = RoISettings(hidden=(32,), samples=64)
+ROIS = RoISettings(hidden=(32,), batch_size_per_image=64)
 CONFIGS = {
     "small": None,
     "faster_rcnn": with_backbone(FasterRCNNConfig(RESNET, ROIS), "resnet50"),
@@ -80,14 +81,14 @@ def test_nothing_but_the_networks_is_rounded(detector, monkeypatch):
     """Matching, targets, losses, decoding and suppression: no operator makes a rounded number."""
     with half(), torch.no_grad():
         raw = detector(IMAGES)
-        if hasattr(detector, "second_stage"):
-            logits, deltas = detector.second_stage(raw, raw.anchors[:8], torch.zeros(8, dtype=torch.int64))
-            assert logits.dtype == deltas.dtype == torch.float32
+        if hasattr(detector, "box_head"):
+            channels, cells = detector.config.rpn.fpn_channels, detector.config.rois.cells
+            logits, deltas = (x.float() for x in detector.head(torch.rand(1, channels, cells, cells)))
 
-            def second_stage(raw, boxes, image):
-                return logits[:1].expand(len(boxes), -1), deltas[:1].expand(len(boxes), -1, -1)
+            def head(pooled):
+                return logits.expand(len(pooled), -1), deltas.expand(len(pooled), -1, -1)
 
-            monkeypatch.setattr(detector, "second_stage", second_stage)
+            monkeypatch.setattr(detector, "head", head)
         with Rounded() as rounded:
             raw = replace(raw, features=tuple(f.float() for f in raw.features))
             detector.losses(raw, TARGETS, generator())
@@ -102,7 +103,7 @@ def test_prediction_under_autocast(detector):
     with torch.inference_mode():
         wanted = detector(IMAGES).logits
         with half():
-            plain, folded = detector(IMAGES), detector.folded()(IMAGES)
+            plain, folded = detector(IMAGES), detector.prediction_network().detector(IMAGES)
             found = detector.predict(IMAGES)
     detector.train()
     assert {f.dtype for raw in (plain, folded) for f in raw.features} == {torch.bfloat16}

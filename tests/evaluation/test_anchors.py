@@ -12,8 +12,8 @@ from masu.cli import cli
 from masu.data.images import read_image
 from masu.data.network_scale import scaled_objects
 from masu.detectors.build import configuration
-from masu.detectors.proposals import targets_at_network_size
-from masu.detectors.zoo import DEFAULT, pyramid_of
+from masu.detectors.targets import targets_at_network_size
+from masu.detectors.zoo import DEFAULT
 from masu.evaluation.anchors import anchor_report, coverage, fitted, level_steps, write_page
 from masu.ops.geometry import iou
 
@@ -28,7 +28,7 @@ def test_coverage_is_that_of_the_anchors_the_detector_lays_out(coins):
             raw = detector([read_image(path)])
         best.append(iou(targets_at_network_size([target], raw.images)[0].boxes, raw.anchors).amax(1))
     best = torch.cat(best)
-    found = coverage(config, scaled_objects(data, pyramid_of(config).input))
+    found = coverage(config, scaled_objects(data, config.pyramid.input))
     assert found.objects == len(best) == 15
     assert found.under_50 == int((best < 0.5).sum())
     assert found.under_70 == int((best < 0.7).sum())
@@ -49,7 +49,7 @@ def test_every_object_is_in_one_group_of_each_kind(coins):
 
 def test_fitted_anchors_keep_the_shape_of_the_head(coins):
     config = configuration(DEFAULT)
-    pyramid = fitted(config, scaled_objects(read_dataset(coins), pyramid_of(config).input))
+    pyramid = fitted(config, scaled_objects(read_dataset(coins), config.pyramid.input))
     assert [len(sizes) for sizes in pyramid.anchor_sizes] == [1, 1, 1, 1]
     assert len(pyramid.anchor_ratios) == 3
     assert level_steps(config) == (8, 16, 32, 64)

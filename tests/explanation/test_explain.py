@@ -21,8 +21,8 @@ from PIL import Image
 import masu
 from masu.cli import cli
 from masu.data.bands import read_pixels
-from masu.detectors.build import make
 from masu.detectors.trace import trace
+from masu.detectors.zoo import make
 from masu.explanation import attribution, explain_maps
 from masu.explanation.attribution import by_gradient
 from masu.explanation.explain import explain
@@ -68,31 +68,31 @@ def test_the_page_of_data_shows_the_images_that_lost_most(detector, coins, tmp_p
 def test_the_page_says_what_the_trace_says(detector, coins, tmp_path):
     path = coins / "images" / "val" / "0.png"
     (photo,) = data_of(explain(detector, path, tmp_path / "page.html").page)["photographs"]
-    folded = detector.folded()
+    folded = detector.prediction_network().detector
     with torch.inference_mode():
         raw = folded([read_pixels(path)])
         (traced,) = trace(folded, raw)
     first, final = photo["tables"]
     assert (photo["height"], photo["width"]) == tuple(traced.size.tolist()) == (160, 320)
-    assert [level["anchors"] for level in photo["levels"]] == list(raw.levels)
-    for table, filtered in ((first, traced.anchors.filtered), (final, traced.last)):
+    assert [level["anchors"] for level in photo["levels"]] == list(raw.counts)
+    for table, filtered in ((first, traced.first), (final, traced.last)):
         assert table["count"] == len(filtered.rank)
         assert len(table["kept"]) == len(filtered.kept)
-        for column in ("row", "group", "score", "state", "rank", "by"):
+        for column in ("row", "group", "score", "small", "rank", "by"):
             assert len(table[column]) == len(table["box"])
         assert [table["rank"][i] for i in table["kept"]] == list(range(len(table["kept"])))
         assert all(table["rank"][i] >= 0 for i in table["by"] if i >= 0)
         assert all(
-            (by >= 0) == (rank < 0 and not state)
-            for by, rank, state in zip(table["by"], table["rank"], table["state"], strict=True)
+            (by >= 0) == (rank < 0 and not small)
+            for by, rank, small in zip(table["by"], table["rank"], table["small"], strict=True)
         )
     rows = [final["row"][i] for i in final["kept"]]
-    assert rows == traced.last.candidates.row[traced.last.kept].tolist()
+    assert rows == traced.last.row[traced.last.kept].tolist()
     found = traced.detections
     assert [final["group"][i] for i in final["kept"]] == found.labels.tolist()
     assert [final["score"][i] for i in final["kept"]] == pytest.approx(found.scores.tolist(), abs=1e-4)
-    for proposal, best in enumerate(photo["classes"]):
-        scores = traced.rois.scores[proposal]
+    for proposal, best in enumerate(final["classes"]):
+        scores = torch.cat([traced.last.ranking[proposal], traced.last.background[proposal, None]])
         assert [k for k, _ in best] == scores.topk(3).indices.tolist()
     level = photo["levels"][1]
     place = 7 * len(level["cell"]) + 1  # the anchor as the page lays it out
@@ -109,7 +109,7 @@ def test_detectors_of_one_stage_have_pages(config, coins, tmp_path):
     report = explain(model, masu.read_dataset(coins, "val"), tmp_path / "page.html", most=1)
     (photo,) = data_of(report.page)["photographs"]
     assert len(photo["tables"]) == 1
-    assert (photo["classes"], photo["proposals"]) == (None, None)
+    assert (photo["tables"][0]["classes"], photo["tables"][0]["started"]) == (None, None)
     assert len(photo["positive"]) == sum(level["labels"][0] for level in photo["levels"]) > 0
     for level in photo["levels"]:
         assert (

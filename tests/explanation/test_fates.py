@@ -12,11 +12,13 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from masu.detectors.build import build, make
-from masu.detectors.faster_rcnn import FasterRCNNConfig, RoISettings
-from masu.detectors.proposals import ProposalSettings, Raw
+from masu.detectors.faster_rcnn import FasterRCNNConfig
+from masu.detectors.raw import Level, Raw
+from masu.detectors.rois import RoIRows, RoISettings
+from masu.detectors.rpn import ProposalSettings
 from masu.detectors.trace import trace
-from masu.explanation.fates import STAGES, fates, matched, stages_of
-from masu.explanation.what_if import detections, settings_of, with_milder
+from masu.explanation.fates import fates, matched, places_of
+from masu.explanation.what_if import detections, milder
 from masu.ops.coder import encode
 from masu.ops.geometry import iou
 from masu.records import ImageBatch, Target
@@ -28,16 +30,18 @@ OBJECT = [0, 0, 20, 20]
 FAR = [60, 60, 80, 80]
 HALF = [0, 0, 20, 9]  # IoU 0.45 with OBJECT
 MOST = [0, 0, 20, 14]  # IoU 0.7 with OBJECT, 0.64 with HALF
-PROPOSALS = ProposalSettings(top_per_level=3, kept=3, nms_threshold=0.6, min_size=1, min_score=0.1)
+PROPOSALS = ProposalSettings(pre_nms_top_n=3, post_nms_top_n=3, nms_thresh=0.6, min_size=1, score_thresh=0.1)
 
 
-def raw_of(anchors, logits, boxes):
+def raw_of(anchors, logits, boxes, counts=None):
     """Outputs of a network for one image of 100 × 100 px: of each anchor its logit and decoded box."""
     anchors, boxes = torch.tensor(anchors).float(), torch.tensor(boxes).float()
     size = torch.tensor([[100, 100]])
     batch = ImageBatch(torch.zeros(1, 3, 128, 128), size, 2 * size)
-    logits = torch.tensor(logits).float()
-    return Raw(batch, (), logits[None], encode(boxes, anchors)[None], anchors, (len(anchors),))
+    logits = torch.tensor(logits).float().reshape(len(anchors), -1)
+    parts = (torch.split(x, counts or [len(anchors)]) for x in (anchors, logits, encode(boxes, anchors)))
+    levels = [Level(a, x[None], d[None]) for a, x, d in zip(*parts, strict=True)]
+    return Raw(batch, (), tuple(levels))
 
 
 def follow(detector, raw, boxes, labels=None, ignored=None):
@@ -47,7 +51,7 @@ def follow(detector, raw, boxes, labels=None, ignored=None):
     with torch.no_grad():
         traced = trace(detector, raw)[0]
         names = tuple("unknown" if k < 0 else detector.names[k] for k in labels)
-        return fates(detector, raw, traced, target, torch.tensor(labels), names, image=5)
+        return fates(detector, traced, target, torch.tensor(labels), names, image=5)
 
 
 @pytest.fixture(scope="module")
@@ -57,25 +61,30 @@ def rpn():
 
 @pytest.fixture(scope="module")
 def retinanet():
-    config = replace(SMALL_RETINANET, top_per_level=3, max_detections=2, min_size=1.0, nms_threshold=0.6)
+    config = replace(SMALL_RETINANET, pre_nms_top_n=3, detections_per_img=2, min_size=1.0, nms_thresh=0.6)
     return make(config, NAMES)
 
 
 @pytest.fixture
 def faster():
     """A Faster R-CNN whose second stage is given: for each proposal, in order, its scores and boxes."""
-    settings = RoISettings(max_detections=2, min_size=1.0, nms_threshold=0.6)
+    settings = RoISettings((8, 16, 32), detections_per_img=2, min_size=1.0, nms_thresh=0.6)
     detector = make(FasterRCNNConfig(replace(SMALL_RPN, proposals=PROPOSALS), settings), NAMES)
 
     def answer(scores, boxes):
-        def classify(raw, proposals):
-            (rois,) = proposals
-            assert len(rois) == len(scores)
+        def classify(raw, given):
+            count = int(given.count)
+            assert count == len(scores)
             of_class = torch.tensor(boxes).float().expand(len(NAMES), -1, -1).transpose(0, 1)
-            deltas = encode(of_class, rois[:, None], detector.config.rois.box_weights)
-            return [(rois, torch.tensor(scores).float(), deltas)]
+            ranking, background = torch.tensor(scores).float().split([len(NAMES), 1], dim=1)
+            deltas = encode(of_class, given.boxes[0, :count, None], detector.config.rois.box_weights)
+            absent = given.boxes.shape[1] - count
+            rows = torch.nn.functional.pad(ranking, (0, 0, 0, absent), value=-torch.inf)
+            deltas = torch.nn.functional.pad(deltas, (0, 0, 0, 0, 0, absent))
+            background = torch.nn.functional.pad(background[:, 0], (0, absent))
+            return [RoIRows(given.boxes, rows[None], deltas[None], background[None])]
 
-        detector.classify = classify
+        detector._classify = classify
         return detector
 
     return answer
@@ -89,12 +98,12 @@ def faster():
         ("anchors", {}, [[0, 0, 20, 13.9]], [3], [HALF]),  # IoU 0.695, under 0.7
         ("regression", {}, [OBJECT], [3], [HALF]),
         ("found", {}, [FAR], [3], [OBJECT]),  # no anchor, but a box
-        ("top_k", {"top_per_level": 1}, [FAR, OBJECT], [3, 2], [FAR, OBJECT]),
+        ("top_k", {"pre_nms_top_n": 1}, [FAR, OBJECT], [3, 2], [FAR, OBJECT]),
         ("small", {"min_size": 21.0}, [OBJECT], [3], [OBJECT]),
         ("score", {}, [OBJECT], [-3], [OBJECT]),  # 0.047
         ("proposal_nms", {}, [OBJECT, OBJECT], [3, 2], [HALF, MOST]),
         ("found", {}, [OBJECT, OBJECT], [2, 3], [HALF, MOST]),
-        ("kept", {"kept": 1}, [FAR, OBJECT], [3, 2], [FAR, OBJECT]),
+        ("kept", {"post_nms_top_n": 1}, [FAR, OBJECT], [3, 2], [FAR, OBJECT]),
     ],
 )
 def test_an_rpn_loses_the_object_there(rpn, stage, changes, anchors, logits, boxes):
@@ -115,11 +124,11 @@ DOG, CAT, NOTHING = [-4, 2], [2, -4], [-4, -4]
         ("regression", {}, [OBJECT], [CAT], [HALF]),
         ("other_class", {}, [OBJECT], [DOG], [OBJECT]),
         ("background", {}, [OBJECT], [NOTHING], [OBJECT]),
-        ("top_k", {"top_per_level": 1}, [FAR, OBJECT], [[3, -4], CAT], [FAR, OBJECT]),
+        ("top_k", {"pre_nms_top_n": 1}, [FAR, OBJECT], [[3, -4], CAT], [FAR, OBJECT]),
         ("small_box", {"min_size": 21.0}, [OBJECT], [CAT], [OBJECT]),
         ("class_nms", {}, [OBJECT, OBJECT], [[3, -4], CAT], [HALF, MOST]),
         ("found", {}, [OBJECT, OBJECT], [[-4, 3], CAT], [HALF, MOST]),  # of another class
-        ("max_detections", {"max_detections": 1}, [FAR, OBJECT], [[-4, 3], CAT], [FAR, OBJECT]),
+        ("max_detections", {"detections_per_img": 1}, [FAR, OBJECT], [[-4, 3], CAT], [FAR, OBJECT]),
     ],
 )
 def test_a_one_stage_detector_loses_the_object_there(retinanet, stage, changes, anchors, logits, boxes):
@@ -146,7 +155,7 @@ IS_CAT, IS_DOG, IS_NOTHING = [0.8, 0.1, 0.1], [0.01, 0.9, 0.09], [0.02, 0.08, 0.
         ("small_box", {"min_size": 21.0}, [OBJECT], [IS_CAT], [OBJECT]),
         ("class_nms", {}, [OBJECT, FAR], [[0.7, 0.0, 0.3], IS_CAT], [MOST, HALF]),
         ("found", {}, [OBJECT, FAR], [IS_CAT, [0.7, 0.0, 0.3]], [MOST, HALF]),
-        ("max_detections", {"max_detections": 1}, [OBJECT, FAR], [[0.7, 0, 0.3], IS_CAT], [OBJECT, FAR]),
+        ("max_detections", {"detections_per_img": 1}, [OBJECT, FAR], [[0.7, 0, 0.3], IS_CAT], [OBJECT, FAR]),
         # no proposal reaches the object; the second stage moves one there, or would have
         ("found", {}, [HALF], [IS_CAT], [OBJECT]),
         ("background", {}, [HALF], [IS_NOTHING], [OBJECT]),
@@ -160,7 +169,7 @@ def test_a_two_stage_detector_loses_the_object_there(faster, stage, changes, fir
     (fate,) = follow(detector, raw_of(first, logits, first), [OBJECT])
     assert fate.stage == stage
     assert fate.instead == ("dog" if stage == "other_class" else None)
-    assert fate.stage in stages_of(detector)
+    assert fate.stage in places_of(detector)
 
 
 def test_a_two_stage_detector_loses_proposals_as_its_rpn_does(faster):
@@ -237,7 +246,7 @@ def test_an_anchor_stands_for_the_object_it_overlaps_most(rpn):
 
 def test_level_and_rank(rpn):
     rpn.config = replace(SMALL_RPN, proposals=PROPOSALS)
-    raw = replace(raw_of([FAR, OBJECT, FAR, OBJECT], [3, 2, 1, 0], [FAR, FAR, FAR, OBJECT]), levels=(2, 2))
+    raw = raw_of([FAR, OBJECT, FAR, OBJECT], [3, 2, 1, 0], [FAR, FAR, FAR, OBJECT], counts=[2, 2])
     (fate,) = follow(rpn, raw, [OBJECT])
     assert (fate.anchor_level, fate.rank, fate.anchor) == (0, 1, 3)
     assert (fate.anchor_iou, fate.box_iou) == (1, pytest.approx(1, abs=1e-5))
@@ -253,7 +262,7 @@ def test_sizes_are_those_of_the_image(rpn, side, size):
 def networks():
     torch.manual_seed(0)
     two = spread(build("faster_rcnn_lite0_fpn", NAMES, image_size=128))
-    one = make(replace(SMALL_RETINANET, max_detections=60), NAMES)
+    one = make(replace(SMALL_RETINANET, detections_per_img=60), NAMES)
     torch.nn.init.normal_(one.head.classes.output.weight, std=0.5)
     rpn = make(SMALL_RPN, ())
     torch.nn.init.normal_(rpn.head.objectness.weight, std=0.5)
@@ -281,9 +290,9 @@ def test_found_are_those_that_pycocotools_matches(networks, name):
         ignored[3] = True
         target = Target(boxes, labels, ignored)
         names = tuple(detector.names[k] for k in labels.tolist())
-        own = fates(detector, raw, traced, target, labels, names, 0)
+        own = fates(detector, traced, target, labels, names, 0)
         assert [fate.object for fate in own] == [m for m in range(40) if m != 3]
-        assert {fate.stage for fate in own} <= set(stages_of(detector)) <= set(STAGES)
+        assert {fate.stage for fate in own} <= set(places_of(detector))
         wanted = matched_by_pycocotools(target, found)
         assert {fate.object for fate in own if fate.stage == "found"} == wanted - {3}
         for fate in own:
@@ -340,29 +349,40 @@ def test_without_a_change_a_second_look_finds_the_same(networks, name):
     with torch.no_grad():
         raw = detector(photographs(1))
         (traced,) = trace(detector, raw)
-        for stage in stages_of(detector):
-            if settings_of(detector, stage) is not None:
-                found = detections(detector, stage, raw, traced)
+        for place in places_of(detector):
+            change = milder(detector, place)
+            if change is not None:
+                same = replace(change, stage=detector.stages[change.number])
+                found = detections(detector, same, raw, traced)
                 assert torch.equal(found.boxes, traced.detections.boxes)
                 assert torch.equal(found.scores, traced.detections.scores)
 
 
 def test_each_milder_setting_brings_its_object_back(rpn, retinanet, faster):
     two = faster([[0.7, 0.0, 0.3], IS_CAT], [MOST, HALF])
-    assert settings_of(two, "class_nms") == ("nms_threshold", 0.6, 0.7)
+    assert setting_of(two, "class_nms") == ("nms_thresh", 0.6, 0.7)
     assert found_at(two, "class_nms", raw_of([OBJECT, FAR], [2, 1], [OBJECT, FAR])) == ["class_nms", "found"]
-    rpn.config = replace(SMALL_RPN, proposals=replace(PROPOSALS, kept=1))
+    rpn.config = replace(SMALL_RPN, proposals=replace(PROPOSALS, post_nms_top_n=1))
     raw = raw_of([FAR, OBJECT], [3, 2], [FAR, OBJECT])
-    assert settings_of(rpn, "kept") == ("kept", 1, 2)
+    assert setting_of(rpn, "kept") == ("post_nms_top_n", 1, 2)
     assert found_at(rpn, "kept", raw) == ["kept", "found"]
-    assert rpn.config.proposals.kept == 1
+    assert rpn.config.proposals.post_nms_top_n == 1
     logits = [[-3.5, -4]]  # 0.029: above 0.01, under 0.05
-    assert settings_of(retinanet, "background") == ("min_score", 0.05, 0.01)
+    assert setting_of(retinanet, "background") == ("score_thresh", 0.05, 0.01)
     assert found_at(retinanet, "background", raw_of([OBJECT], logits, [OBJECT])) == ["background", "found"]
     for stage in ("anchors", "regression", "taken", "found", "unknown_class"):
-        assert settings_of(two, stage) is None
+        assert milder(two, stage) is None
 
 
 def found_at(detector, stage, raw):
-    varied = with_milder(detector, stage)
-    return [follow(d, raw, [OBJECT])[0].stage for d in (detector, varied)]
+    (fate,) = follow(detector, raw, [OBJECT])
+    with torch.no_grad():
+        traced = trace(detector, raw)[0]
+        found = detections(detector, milder(detector, stage), raw, traced)
+    again = iou(2 * torch.tensor([OBJECT]).float(), found.boxes[found.labels == 0]).amax() >= 0.5
+    return [fate.stage, "found" if again else stage]
+
+
+def setting_of(detector, stage):
+    change = milder(detector, stage)
+    return change.setting, change.before, change.after

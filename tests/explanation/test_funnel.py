@@ -8,16 +8,15 @@ from click.testing import CliRunner
 
 import masu
 from masu.cli import cli
-from masu.detectors.build import make
-from masu.detectors.zoo import DEFAULT
+from masu.detectors.zoo import DEFAULT, make
 from masu.evaluation.anchors import anchor_report
 from masu.evaluation.evaluate import evaluate
-from masu.explanation.fates import STAGES
+from masu.explanation.fates import places_of
 from masu.explanation.funnel import FunnelReport, funnel
 from masu.explanation.what_if import Remedy
 from masu.export.exported import ExportedDetector
 from masu.records import Target
-from tests.detectors.test_detectors import SMALL_RPN
+from tests.detectors.test_detectors import SMALL_RETINANET, SMALL_RPN
 from tests.networks import spread
 
 
@@ -41,8 +40,7 @@ def test_counts_add_up_and_metrics_are_those_of_evaluation(detector, coins):
         for stage, count in report.counts().items():
             assert sum(of[stage] for of in groups.values()) == count
     assert sum(report.labels.values()) == 15
-    assert list(report.counts()) == list(report.stages)
-    assert set(report.stages) <= set(STAGES)
+    assert list(report.counts()) == list(report.places)
 
 
 def test_anchors_are_those_of_masu_anchors(detector, coins):
@@ -88,7 +86,7 @@ def test_an_rpn_is_asked_without_classes(coins):
     torch.manual_seed(0)
     rpn = make(SMALL_RPN, ()).eval()
     report = funnel(rpn, masu.read_dataset(coins, "val"))
-    assert report.stages[0] == "anchors"
+    assert next(iter(report.places)) == "anchors"
     assert report.counts()["found"] / 8 == pytest.approx(report.metrics.recall50_at_1000)
 
 
@@ -107,17 +105,18 @@ def test_a_stricter_iou_loses_more(coins):
 def test_the_most_is_said_first():
     fates = masu_fates([("found", None), ("class_nms", None), ("class_nms", None), ("other_class", "dog")])
     remedies = (
-        Remedy("class_nms", "nms_threshold", 0.5, 0.6, 2, 1, 1),
-        Remedy("other_class", "min_score", 0.05, 0.01, 1, 0, 0),
+        Remedy("class_nms", "nms_thresh", 0.5, 0.6, 2, 1, 1),
+        Remedy("other_class", "score_thresh", 0.05, 0.01, 1, 0, 0),
     )
-    stages = ("anchors", "other_class", "class_nms", "found")
-    report = FunnelReport(None, 0.5, stages, fates, 1, remedies, None)
+    every = places_of(make(SMALL_RETINANET, ("cat", "dog")))
+    places = {place: every[place] for place in ("anchors", "other_class", "class_nms", "found")}
+    report = FunnelReport(None, 0.5, places, fates, 1, remedies, None)
     assert report.advice == (
         "1 of 4 objects are found at IoU 0.5.",
         "2 of 3 lost at class_nms: its boxes gave way to better ones of its class.",
         "1 of 3 lost at other_class: another class wins on its best box.",
         "The most frequent confusion: cat taken for dog, once.",
-        "nms_threshold 0.6 in place of 0.5 would bring back 1 of the 2 lost at class_nms, and lose 1 others.",
+        "nms_thresh 0.6 in place of 0.5 would bring back 1 of the 2 lost at class_nms, and lose 1 others.",
         "Milder settings bring back none of those lost at other_class.",
         "1 found objects score under 0.5: masu detect --threshold shows them.",
     )

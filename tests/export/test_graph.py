@@ -35,7 +35,7 @@ def test_every_architecture(name):
     detector = trained_looking(name, 128)
     images = [(p[:, :200, :300] * 255).round().to(torch.uint8) for p in photographs()[:2]]
     with torch.no_grad():
-        answer = Graph(detector.folded())(torch.stack(images).permute(0, 2, 3, 1))
+        answer = Graph(detector.prediction_network().detector)(torch.stack(images).permute(0, 2, 3, 1))
     agreed = agreement(detector, images, answer)
     assert agreed.detections >= 60
     assert agreed.equal, agreed
@@ -51,7 +51,7 @@ def test_images_of_other_channels():
     detector = spread(make(replace(config, rpn=replace(config.rpn, input=policy)), ("a", "b")))
     images = torch.rand((2, 5, 70, 90))
     with torch.no_grad():
-        agreed = agreement(detector, list(images), Graph(detector.folded())(images))
+        agreed = agreement(detector, list(images), Graph(detector.prediction_network().detector)(images))
     assert agreed.detections > 0
     assert agreed.equal, agreed
     assert agreed.near_ties <= max(2, agreed.detections // 10), agreed

@@ -27,7 +27,7 @@ def cells(tmp_path_factory):
     """
     detector = bright_cells((8, 16))
     file = tmp_path_factory.mktemp("onnx") / "cells.onnx"
-    write(trace(detector.folded()), describe(detector), "onnx", file)
+    write(trace(detector.prediction_network().detector), describe(detector), "onnx", file)
     return detector, Model(file)
 
 

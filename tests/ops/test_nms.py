@@ -19,7 +19,6 @@ from masu.ops.nms import (
     suppress,
     suppressors,
     top_k,
-    topk_per_level,
 )
 
 module = importlib.import_module("masu.ops.nms")  # the name of the function is also that of its file
@@ -122,26 +121,6 @@ def test_batched_nms_is_nms_of_each_group(count, seed, threshold):
         wanted += rows[nms(boxes[rows], scores[rows], threshold)].tolist()
     wanted.sort(key=lambda i: -scores[i].item())
     assert batched_nms(boxes, scores, groups, threshold).tolist() == wanted
-
-
-def test_topk_per_level_by_hand():
-    scores = torch.tensor([[1.0, 3, 2, 9, 8], [5, 4, 6, 0, 7]])
-    index, level = topk_per_level(scores, [3, 2], 2)
-    assert index.tolist() == [[1, 2, 3, 4], [2, 0, 4, 3]]
-    assert level.tolist() == [0, 0, 1, 1]
-
-
-def test_a_small_level_gives_what_it_has():
-    index, level = topk_per_level(torch.tensor([[1.0, 2, 3, 4]]), [1, 3, 0], 2)
-    assert index.tolist() == [[0, 3, 2]]
-    assert level.tolist() == [0, 1, 1]
-
-
-@pytest.mark.parametrize(("images", "k"), [(0, 2), (2, 0)])
-def test_topk_of_nothing(images, k):
-    index, level = topk_per_level(torch.zeros(images, 4), [3, 1], k)
-    assert index.shape == (images, min(3, k) + min(1, k))
-    assert len(level) == index.shape[1]
 
 
 def test_the_limit_keeps_the_best():

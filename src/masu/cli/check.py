@@ -28,11 +28,11 @@ def check(
 
     Exit code 1 when there are errors, of which masu would leave something out or which deceive.
     """
-    from masu.detectors.zoo import ARCHITECTURES, DEFAULT, pyramid_of
+    from masu.detectors.zoo import ARCHITECTURES, DEFAULT
     from masu.terminal import counter, print_findings
     from masu.verbs.check import DataCheck, write_page
 
-    policy = pyramid_of(ARCHITECTURES[DEFAULT]()).input
+    policy = ARCHITECTURES[DEFAULT]().pyramid.input
     if image_size is not None:
         policy = policy.of_size(positive(image_size, "--image-size"))
     with counter("looking at images") as progress:

@@ -14,18 +14,16 @@ import safetensors
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
-from torch import Tensor, nn
+from torch import nn
 
 import masu
 from masu.atomic import write_whole
+from masu.detectors.config import DetectorConfig
 from masu.detectors.detector import Detector
-from masu.detectors.faster_rcnn import FasterRCNN, FasterRCNNConfig
+from masu.detectors.older_files import in_todays_words
 from masu.detectors.pretrained import fill_pretrained
-from masu.detectors.pyramid import PyramidDetector
-from masu.detectors.retinanet import RetinaNet, RetinaNetConfig
-from masu.detectors.rpn import RPN, RPNConfig
 from masu.detectors.torchvision_models import from_torchvision, load_torchvision
-from masu.detectors.zoo import ARCHITECTURES, Config, pyramid_of, with_pyramid
+from masu.detectors.zoo import ARCHITECTURES, DETECTORS, make
 from masu.errors import InputError
 from masu.nets.imagenet import fill_imagenet, installed
 from masu.thresholds import check_threshold
@@ -38,14 +36,14 @@ FORMAT = "masu-1"
 EXPORTED = (".onnx", ".xml", ".pt2")
 """Suffixes of what ``masu export`` writes, which cannot be turned back into a detector."""
 
-CONFIGS = {"FasterRCNN": FasterRCNNConfig, "RetinaNet": RetinaNetConfig, "RPN": RPNConfig}
-"""Each kind of detector by the name that model files carry, and its configuration."""
-
 Start = Literal["auto", "imagenet", "none"]
 
 
 def build(
-    architecture: str | Config, names: Sequence[str], weights: Start = "auto", image_size: int | None = None
+    architecture: str | DetectorConfig,
+    names: Sequence[str],
+    weights: Start = "auto",
+    image_size: int | None = None,
 ) -> Detector:
     """A new detector, ready to be trained.
 
@@ -66,21 +64,21 @@ def build(
         raise InputError(f"weights: found {weights!r}, wanted one of {', '.join(get_args(Start))}")
     if image_size is not None and image_size < 32:
         raise InputError(f"image_size: found {image_size}, wanted at least 32 pixels")
-    pyramid = pyramid_of(config)
+    pyramid = config.pyramid
     pretrained = weights == "imagenet" or (weights == "auto" and installed(pyramid.backbone))
     if not pretrained:
         pyramid = replace(pyramid, frozen_norms=False, frozen_stride=0, frozen_depthwise=False)
     if image_size is not None:
         pyramid = replace(pyramid, input=pyramid.input.of_size(image_size))
-    detector = make(with_pyramid(config, pyramid), names)
+    detector = make(config.with_pyramid(pyramid), names)
     if pretrained:
-        fill_imagenet(pyramid_detector(detector).backbone, pyramid.backbone)
+        fill_imagenet(detector.pyramid.backbone, pyramid.backbone)
     if pretrained and weights == "auto":
         fill_pretrained(detector)
     return detector
 
 
-def configuration(architecture: str) -> Config:
+def configuration(architecture: str) -> DetectorConfig:
     """The configuration of an architecture by its name.
 
     Raises:
@@ -91,36 +89,6 @@ def configuration(architecture: str) -> Config:
     return ARCHITECTURES[architecture]()
 
 
-def pyramid_detector(detector: Detector) -> PyramidDetector:
-    """The part of a detector that holds backbone, pyramid and anchors."""
-    part = detector.rpn if isinstance(detector, FasterRCNN) else detector
-    assert isinstance(part, PyramidDetector)
-    return part
-
-
-def make(config: Config, names: Sequence[str]) -> FasterRCNN | RetinaNet | RPN:
-    """The detector of a configuration, with random weights, channels-last in memory."""
-    detector: FasterRCNN | RetinaNet | RPN
-    if isinstance(config, RPNConfig):
-        detector = RPN(config)
-    elif isinstance(config, RetinaNetConfig):
-        detector = RetinaNet(config, _checked(names))
-    else:
-        detector = FasterRCNN(config, _checked(names))
-    return detector.to(memory_format=torch.channels_last)
-
-
-def _checked(names: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
-        raise InputError(f"names: found {names!r}, wanted a list of class names")
-    if not names:
-        raise InputError("names: found none, wanted at least one class name")
-    repeated = sorted({name for name in names if list(names).count(name) > 1})
-    if repeated:
-        raise InputError(f"names: found {repeated[0]!r} more than once, wanted each class name once")
-    return tuple(names)
-
-
 def save(detector: Detector, path: str | os.PathLike[str]) -> None:
     """Write a detector with its class names and settings to one safetensors file.
 
@@ -129,7 +97,7 @@ def save(detector: Detector, path: str | os.PathLike[str]) -> None:
     Raises:
         InputError: where it cannot be written; an earlier file is left as it was.
     """
-    if type(detector).__name__ not in CONFIGS:
+    if type(detector).__name__ not in DETECTORS:
         raise TypeError(f"detector: found {type(detector).__name__}, wanted a detector of masu")
     path = Path(path)
     metadata = {
@@ -178,7 +146,8 @@ def load(path: str | os.PathLike[str]) -> Detector:
     path = Path(path)
     metadata, tensors = _read(path)
     try:
-        config: Config = _from_dict(CONFIGS[metadata["type"]], json.loads(metadata["config"]))
+        given = in_todays_words(metadata["type"], json.loads(metadata["config"]))
+        config: DetectorConfig = _from_dict(DETECTORS[metadata["type"]][1], given)
         detector = make(config, json.loads(metadata["names"]))
         detector.thresholds = dict(json.loads(metadata.get("thresholds", "{}")))
         check_threshold(detector.thresholds, detector.names)
@@ -230,7 +199,7 @@ def warm_start(detector: Detector, source: Detector) -> WarmStart:
     Raises:
         InputError: where kind or backbone differ.
     """
-    found, wanted = (f"{type(d).__name__} on {pyramid_of(d.config).backbone}" for d in (source, detector))
+    found, wanted = (f"{type(d).__name__} on {d.config.pyramid.backbone}" for d in (source, detector))
     if found != wanted:
         raise InputError(
             f"weights: found a {found}, wanted a {wanted}; choose the --model and --backbone "
@@ -238,37 +207,23 @@ def warm_start(detector: Detector, source: Detector) -> WarmStart:
         )
     own, theirs = detector.state_dict(), source.state_dict()
     same = [n for n in own if n in theirs and own[n].shape == theirs[n].shape]
-    rows = class_rows(detector)
-    pairs = {n: (_rows(own, n, g, detector), _rows(theirs, n, g, source)) for n, g in rows.items()}
+    rows = detector.class_rows
+    pairs = {
+        name: (here.view(own[name], len(detector.names)), there.view(theirs[name], len(source.names)))
+        for (name, here), there in zip(rows.items(), source.class_rows.values(), strict=True)
+    }
     fits = all(len(a) == len(b) and a.shape[2:] == b.shape[2:] for a, b in pairs.values())
     known = [name for name in detector.names if pairs and fits and name in source.names]
     for name, (mine, given) in pairs.items() if known else ():
         mine[:, [detector.names.index(n) for n in known]] = given[:, [source.names.index(n) for n in known]]
-        if name.startswith("predictor.scores"):
-            own[name][-1] = theirs[name][-1]  # background
+        if rows[name].background:
+            own[name][-1] = theirs[name][-1]
     kept = [name for name in same if name not in rows]
     for name in kept:
         own[name].copy_(theirs[name])
     reset = [n for n in own if n not in kept and not (known and n in rows) and "num_batches" not in n]
-    classes = () if isinstance(detector, RPN) else detector.names
+    classes = detector.names if detector.kind == "detector" else ()
     return WarmStart(len(kept), tuple(reset), tuple(known), tuple(n for n in classes if n not in known))
-
-
-def class_rows(detector: Detector) -> dict[str, int]:
-    """The tensors that have rows for each class, and how many one after the other belong to a class."""
-    if isinstance(detector, RetinaNet):
-        return {f"head.classes.output.{leaf}": 1 for leaf in ("weight", "bias")}
-    if isinstance(detector, FasterRCNN):
-        scores = {f"predictor.scores.{leaf}": 1 for leaf in ("weight", "bias")}
-        return scores | {f"predictor.deltas.{leaf}": 4 for leaf in ("weight", "bias")}
-    return {}
-
-
-def _rows(tensors: dict[str, Tensor], name: str, group: int, detector: Detector) -> Tensor:
-    """A view ``(anchors, K, group, …)`` of a tensor's rows by class, without the background's at the end."""
-    tensor, classes = tensors[name], len(detector.names)
-    anchors = len(tensor) // (classes * group) if isinstance(detector, RetinaNet) else 1
-    return tensor[: anchors * classes * group].view(anchors, classes, group, *tensor.shape[1:])
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:

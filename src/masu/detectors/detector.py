@@ -1,34 +1,64 @@
-"""What every detector is: ``forward → raw``, ``losses(raw, targets)``, ``detections(raw)``, ``predict``."""
+"""What every detector is: ``forward → raw``, ``losses(raw, targets)``, ``detections(raw)``, ``predict``.
+
+A detector describes itself: its pyramid, its stages in order, what its anchors stand for in training, and
+which rows of its tensors belong to which class. Everything else in masu (trace, funnel, saliency, export,
+warm start) reads these and asks for no type.
+"""
 
 from __future__ import annotations
 
-import os
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
-from masu.data.bands import read_pixels
-from masu.detectors.proposals import Raw
+from masu.detectors.config import DetectorConfig
+from masu.detectors.prediction import ImageSource, PredictionNetwork
+from masu.detectors.raw import Raw
+from masu.detectors.stages import Kept, Stage, Step, run
+from masu.detectors.targets import Assignment
 from masu.errors import InputError
-from masu.nets.folding import share_weights
-from masu.ops.images import InputPolicy, padded_size
-from masu.records import Detections, Target
-from masu.thresholds import Threshold, check_threshold
+from masu.ops.geometry import resize
+from masu.ops.images import InputPolicy, batch_images
+from masu.records import Detections, ImageBatch, Target, check_labels
+from masu.thresholds import Threshold
 
-ImageSource = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any] | Tensor
-"""A file, a Pillow image, an ``(H, W, 3)`` array or a ``(3, H, W)`` tensor."""
+if TYPE_CHECKING:
+    from masu.detectors.pyramid import PyramidDetector
+
+
+@dataclass(frozen=True)
+class ClassRows:
+    """How the rows of a tensor belong to classes: ``blocks`` times, for each class ``values`` of them.
+
+    Attributes:
+        blocks: times that all classes follow one another (anchors of a cell).
+        values: rows of one class together (4 for boxes).
+        background: one more row at the end, of background.
+    """
+
+    blocks: int = 1
+    values: int = 1
+    background: bool = False
+
+    def view(self, tensor: Tensor, classes: int) -> Tensor:
+        """The rows of classes as ``(blocks, K, values, …)``, a view, without background."""
+        count = self.blocks * classes * self.values
+        return tensor[:count].view(self.blocks, classes, self.values, *tensor.shape[1:])
 
 
 class Detector(nn.Module):
     """Base of the detectors.
 
     Under ``torch.autocast`` the networks compute in its type; boxes, scores and losses stay float32.
+
+    Args:
+        config: architecture and settings.
+        names: class names, without background.
 
     Attributes:
         names: class names; class id ``i`` is ``names[i]``.
@@ -40,25 +70,62 @@ class Detector(nn.Module):
 
     names: tuple[str, ...]
     thresholds: Mapping[str, float] = MappingProxyType({})
-    config: Any
-    _last_folded: tuple[object, Detector] | None = None
+    config: DetectorConfig
     kind: ClassVar[Literal["detector", "proposals"]]
+    _prediction: PredictionNetwork | None = None
+
+    def __init__(self, config: DetectorConfig, names: Sequence[str]) -> None:
+        super().__init__()
+        self.config = config
+        self.names = tuple(names)
 
     @property
     @abstractmethod
-    def input(self) -> InputPolicy:
-        """How images are brought to the network."""
+    def pyramid(self) -> PyramidDetector:
+        """The part that holds backbone, feature pyramid, first head and anchors."""
+
+    @property
+    @abstractmethod
+    def stages(self) -> tuple[Stage, ...]:
+        """How raw outputs become boxes: each stage with its settings, in order."""
 
     @abstractmethod
+    def loss_terms(
+        self, raw: Raw, targets: Sequence[Target], generator: torch.Generator | None = None
+    ) -> dict[str, Tensor]:
+        """:meth:`losses` of labels that were checked before."""
+
+    @abstractmethod
+    def assignment(self, anchors: Tensor, target: Target) -> Assignment:
+        """What the anchors ``(R, 4)`` stand for in training, objects in pixels of the network's input."""
+
+    @property
+    def class_rows(self) -> Mapping[str, ClassRows]:
+        """The tensors that have rows for each class, by name."""
+        return {}
+
+    def probes(self) -> Iterator[tuple[nn.Module, tuple[Any, ...]]]:
+        """Networks that hold normalisation, each with small inputs to try it with."""
+        yield from self.pyramid.own_probes()
+
+    @property
+    def input(self) -> InputPolicy:
+        """How images are brought to the network."""
+        return self.config.pyramid.input
+
     def forward(self, images: Sequence[Tensor], policy: InputPolicy | None = None) -> Raw:
-        """Run the network.
+        """Run the network: steps 1 to 3, features, head and anchors.
 
         Args:
             images: each ``(3, H, W)``, uint8 or float 0..1, of any size; with ``input.channels`` as many.
             policy: how the images are brought to it; default: ``input``. Training may see other sizes.
         """
+        return self.network(batch_images(images, policy or self.input, self.pyramid.dtype))
 
-    @abstractmethod
+    def network(self, batch: ImageBatch) -> Raw:
+        """:meth:`forward` of images as the network sees them."""
+        return self.pyramid.read(batch, self.pyramid.features(batch.pixels))
+
     def losses(
         self, raw: Raw, targets: Sequence[Target], generator: torch.Generator | None = None
     ) -> dict[str, Tensor]:
@@ -68,15 +135,34 @@ class Detector(nn.Module):
             raw: result of ``forward``.
             targets: the labelled objects of each image, in pixels of the image as it was given.
             generator: randomness of the sampling, on the detector's device; default: torch's global one.
-        """
 
-    @abstractmethod
+        Raises:
+            ValueError: for a label that is no class of the detector, or not as many targets as images.
+        """
+        if self.kind == "detector":
+            check_labels(targets, self.names)
+        return self.loss_terms(raw, targets, generator)
+
+    def process(self, raw: Raw) -> tuple[Step, ...]:
+        """What every stage made of raw outputs, in pixels of the network's input."""
+        return run(self.stages, raw)
+
+    def answer(self, raw: Raw) -> Kept:
+        """What the last stage keeps, in pixels of the images as they were given."""
+        return in_given_pixels(self.process(raw)[-1].kept, raw.images)
+
     def detections(self, raw: Raw) -> list[Detections]:
         """Final boxes of each image, in pixels of the image as it was given."""
+        return self.named(self.answer(raw))
 
-    @abstractmethod
-    def fold_norms(self) -> None:
-        """Fold normalisation into convolutions, for prediction only: the detector cannot be trained after."""
+    def named(self, kept: Kept) -> list[Detections]:
+        """Boxes in pixels of the images as they were given, as detections of each image."""
+        found = []
+        for i, count in enumerate(kept.count.tolist()):
+            labels = kept.labels[i, :count]
+            names = tuple(self.names[label] for label in labels.tolist())
+            found.append(Detections(kept.boxes[i, :count], kept.scores[i, :count], labels, names))
+        return found
 
     def predict(
         self, images: Sequence[ImageSource], threshold: Threshold | None = None, batch_size: int = 1
@@ -96,47 +182,34 @@ class Detector(nn.Module):
             InputError: for a file that is no readable image, a threshold outside 0..1 or of an unknown class,
                 or a batch size below 1.
         """
-        if isinstance(images, str | os.PathLike | Image.Image) or getattr(images, "ndim", 4) == 3:
-            raise TypeError(f"predict: found a single {type(images).__name__}, wanted a list; write [image]")
-        if threshold is not None:
-            check_threshold(threshold, self.names)
-        if batch_size < 1:
-            raise InputError(f"batch_size: found {batch_size}, wanted at least 1")
-        device = next(self.parameters()).device
-        folded = self.folded()
-        found: list[Detections] = []
-        with torch.inference_mode():
-            for start in range(0, len(images), batch_size):
-                batch = [
-                    read_pixels(image, self.input.channels).to(device)
-                    for image in images[start : start + batch_size]
-                ]
-                of_batch: list[Detections | None] = [None] * len(batch)
-                for indices in _of_one_size(batch, self.input):
-                    together = folded.detections(folded([batch[i] for i in indices]))
-                    for i, detections in zip(indices, together, strict=True):
-                        of_batch[i] = detections
-                found += (detections for detections in of_batch if detections is not None)
-        return found if threshold is None else [d.above(threshold) for d in found]
+        return self.prediction_network().predict(images, threshold, batch_size)
 
-    def folded(self) -> Detector:
-        """The same for prediction only, normalisation folded in; made anew when something has changed."""
-        # a tensor made in inference mode does not count its changes: then nothing is kept
-        tensors = (*self.parameters(), *self.buffers())
-        weights = [(t.data_ptr(), object() if t.is_inference() else t._version) for t in tensors]
-        settings = [(m.config, m.names) for m in self.modules() if isinstance(m, Detector)]
-        state = (weights, settings)
-        if self._last_folded is None or self._last_folded[0] != state:
-            self._last_folded = None
-            folded = share_weights(self).eval()
-            folded.fold_norms()
-            self._last_folded = (state, folded)
-        return self._last_folded[1]
+    def prediction_network(self) -> PredictionNetwork:
+        """What :meth:`predict` runs: this detector as it is now, made fast, with weights of its own.
+
+        The last one is kept and used again as long as every weight, setting, module and hook is what it was:
+        they are compared by content. Call this once for many calls of its ``predict``, which compare nothing.
+        """
+        last = self._prediction
+        if last is None or not last.is_of(self):
+            last = PredictionNetwork(self)
+            self._prediction = last
+        return last
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_prediction"}
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Detector:
+        kind = fn(torch.zeros(1)).dtype
+        if kind in (torch.float16, torch.bfloat16):
+            raise InputError(
+                f"detector: found a change of all weights to {kind}, wanted float32 (or float64), which "
+                "boxes and scores need; run it under torch.autocast, or train with --precision"
+            )
+        return super()._apply(fn, recurse)  # type: ignore[no-any-return,no-untyped-call]
 
 
-def _of_one_size(images: Sequence[Tensor], policy: InputPolicy) -> list[list[int]]:
-    """Positions of the images that are padded to the same size."""
-    groups: dict[tuple[int, int], list[int]] = {}
-    for i, image in enumerate(images):
-        groups.setdefault(padded_size(image.shape[1], image.shape[2], policy), []).append(i)
-    return list(groups.values())
+def in_given_pixels(kept: Kept, images: ImageBatch) -> Kept:
+    """Boxes of the network's input in pixels of the images as they were given."""
+    old, new = images.sizes[:, None], images.original_sizes[:, None]
+    return kept.with_boxes(resize(kept.boxes, old, new))

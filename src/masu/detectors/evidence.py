@@ -9,12 +9,10 @@ import torch
 from torch import Tensor
 
 from masu.detectors.detector import Detector
-from masu.detectors.faster_rcnn import FasterRCNN
-from masu.detectors.proposals import Raw, propose
-from masu.detectors.retinanet import RetinaNet
-from masu.detectors.rpn import RPN
-from masu.ops.coder import decode
+from masu.detectors.raw import Raw
+from masu.detectors.stages import Kept, Rows, Step
 from masu.ops.geometry import clip, iou, resize
+from masu.records import ImageBatch
 
 Answer = Callable[[Tensor], Tensor]
 """Pixels as the network sees them ``(N, C, H, W)`` → ``(N, 2)``: log odds of the detection's class, and the
@@ -24,9 +22,9 @@ IoU of the box that the network gives with the detection's own."""
 def evidence(detector: Detector, image: Tensor, box: Tensor, label: int) -> tuple[Tensor, Answer]:
     """The image as the network sees it, and what the network says of one detection in it.
 
-    The anchor (proposal of a two-stage detector) is chosen once, as the one whose decoded box is nearest;
-    from then on it stays where it is, whatever the pixels. Its logit is the log odds of the class, so that
-    the sigmoid of it is the detection's score; in the image itself the IoU is 1.
+    The anchor (RoI of a detector with several stages) is chosen once, as the one whose decoded box is
+    nearest; from then on it stays where it is, whatever the pixels. Its logit is the log odds of the class,
+    so that the sigmoid of it is the detection's score; in the image itself the IoU is 1.
 
     Args:
         detector: any of masu's.
@@ -39,52 +37,52 @@ def evidence(detector: Detector, image: Tensor, box: Tensor, label: int) -> tupl
     """
     with torch.no_grad():
         raw = detector([image])
-        wanted = resize(box.to(raw.anchors), raw.images.original_sizes[0], raw.images.sizes[0])
-        if isinstance(detector, FasterRCNN):
-            return raw.images.pixels, _of_roi(detector, raw, wanted, label)
-        assert isinstance(detector, RetinaNet | RPN)
-        return raw.images.pixels, _of_anchor(detector, raw, wanted, label)
-
-
-def _of_roi(detector: FasterRCNN, raw: Raw, wanted: Tensor, label: int) -> Answer:
-    settings, rois = detector.config.rpn.proposals, detector.config.rois
-    size = raw.images.sizes[0]
-    proposals = propose(raw, settings, settings.top_per_level, settings.kept)
-    boxes = proposals.boxes[0, : int(proposals.count[0])]
-    _, deltas = detector.second_stage(raw, boxes, boxes.new_zeros(len(boxes), dtype=torch.int64))
-    nearest, own = _nearest(clip(decode(deltas[:, label], boxes, rois.box_weights), size), wanted)
-    roi = boxes[nearest : nearest + 1]
-    others = [k for k in range(len(detector.names) + 1) if k != label]
+        steps = detector.process(raw)
+        wanted = resize(box.to(raw.images.pixels), raw.images.original_sizes[0], raw.images.sizes[0])
+        level, row, own = _nearest(steps[-1], raw.images.sizes[0], wanted, label)
+    stage = detector.stages[-1]
+    roi = steps[-2].kept if len(steps) > 1 else None
 
     def answer(pixels: Tensor) -> Tensor:
-        seen = replace(raw, features=tuple(detector.rpn.fpn(detector.rpn.backbone(pixels))))
-        image = torch.arange(len(pixels), device=pixels.device)
-        logits, moved = detector.second_stage(seen, roi.expand(len(pixels), 4), image)
-        found = clip(decode(moved[:, label], roi, rois.box_weights), size)
-        return torch.stack([logits[:, label] - logits[:, others].logsumexp(1), iou(found, own)[:, 0]], dim=1)
+        count = len(pixels)
+        batch = ImageBatch(
+            pixels, raw.images.sizes.expand(count, -1), raw.images.original_sizes.expand(count, -1)
+        )
+        features = detector.pyramid.features(pixels)
+        if roi is None:
+            rows, place = stage.look(detector.pyramid.read(batch, features), None)[level], row
+        else:
+            rows, place = stage.look(Raw(batch, features, ()), _only(roi, row, count))[level], 0
+        found = _boxes(rows, detector, label, slice(place, place + 1))[:, 0]
+        found = clip(found, raw.images.sizes[0])
+        return torch.stack([rows.log_odds(label)[:, place], iou(found, own)[:, 0]], dim=1)
 
-    return answer
-
-
-def _of_anchor(detector: RetinaNet | RPN, raw: Raw, wanted: Tensor, label: int) -> Answer:
-    size = raw.images.sizes[0]
-    nearest, own = _nearest(clip(decode(raw.deltas[0], raw.anchors), size), wanted)
-    anchor = raw.anchors[nearest]
-
-    def answer(pixels: Tensor) -> Tensor:
-        logits, deltas = detector.head(detector.fpn(detector.backbone(pixels)))
-        found = clip(decode(deltas[:, nearest], anchor), size)
-        return torch.stack([_of_class(logits, label)[:, nearest], iou(found, own)[:, 0]], dim=1)
-
-    return answer
+    return raw.images.pixels, answer
 
 
-def _nearest(found: Tensor, wanted: Tensor) -> tuple[int, Tensor]:
-    """Which of ``(R, 4)`` boxes lies nearest to ``(4,)``, and that box, ``(1, 4)``."""
-    nearest = int(torch.nan_to_num(iou(found, wanted[None])[:, 0]).argmax())
-    return nearest, found[nearest : nearest + 1]
+def _only(kept: Kept, row: int, images: int) -> Kept:
+    """One box of the first image, as the only one of so many images."""
+    one = {name: getattr(kept, name)[:1, row : row + 1] for name in ("boxes", "scores", "labels", "index")}
+    one = {name: value.expand(images, *value.shape[1:]) for name, value in one.items()}
+    return replace(kept, count=torch.ones_like(kept.count[:1]).expand(images), **one)
 
 
-def _of_class(logits: Tensor, label: int) -> Tensor:
-    """``(N, R)`` of an RPN or ``(N, R, K)`` → ``(N, R)``."""
-    return logits if logits.ndim == 2 else logits[..., label]
+def _boxes(rows: Rows, detector: Detector, label: int, chosen: slice) -> Tensor:
+    """Decoded boxes ``(N, R, 4)`` of the class, of some rows."""
+    column = label if rows.deltas.shape[2] > 1 else 0
+    boxes = rows.boxes[chosen] if rows.boxes.ndim == 2 else rows.boxes[:, chosen]
+    return detector.stages[-1].decode(rows.deltas[:, chosen, column], boxes)
+
+
+def _nearest(step: Step, size: Tensor, wanted: Tensor, label: int) -> tuple[int, int, Tensor]:
+    """Level and row whose decoded box of the class lies nearest to ``(4,)``, and that box, ``(1, 4)``."""
+    best = []
+    for number, rows in enumerate(step.rows):
+        column = label if rows.deltas.shape[2] > 1 else 0
+        started = rows.boxes if rows.boxes.ndim == 2 else rows.boxes[0]
+        boxes = clip(step.stage.decode(rows.deltas[0, :, column], started), size)
+        overlap = torch.nan_to_num(iou(boxes, wanted[None])[:, 0])
+        row = int(overlap.argmax())
+        best.append((float(overlap[row]), -number, row, boxes[row : row + 1]))
+    _, number, row, own = max(best, key=lambda found: found[:2])
+    return -number, row, own

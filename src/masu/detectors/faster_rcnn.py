@@ -5,73 +5,28 @@ Ren et al. 2015; with feature pyramid: Lin et al. 2017, section 4.2; RoIAlign: H
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, ClassVar, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from masu.detectors.box_loss import box_loss, check_box_loss
-from masu.detectors.candidates import Candidates
-from masu.detectors.detector import Detector
-from masu.detectors.proposals import Raw, label, proposal_losses, propose, targets_at_network_size
-from masu.detectors.rpn import RPN, RPNConfig
-from masu.nets.folding import fold_norms
+from masu.detectors.config import DetectorConfig, PyramidConfig
+from masu.detectors.detector import ClassRows, Detector
+from masu.detectors.raw import Raw
+from masu.detectors.rois import RoISettings, look, pool, pooled_probe, roi_losses, sample_rois
+from masu.detectors.rpn import RPN, RPNConfig, proposal_losses, proposal_stage
+from masu.detectors.stages import ROI_REASONS, Kept, Rows, Stage, run
+from masu.detectors.targets import Assignment, targets_at_network_size
 from masu.nets.heads import BoxHead, BoxPredictor
-from masu.ops.coder import Weights, decode
-from masu.ops.geometry import clip, degenerate, resize
-from masu.ops.images import InputPolicy
-from masu.ops.losses import cross_entropy
-from masu.ops.roi_align import assign_levels, roi_align
-from masu.ops.sampling import sample
-from masu.records import Detections, Proposals, Target
+from masu.ops.coder import decode
+from masu.records import Target
 
 
 @dataclass(frozen=True)
-class RoISettings:
-    """The second stage: pooling, head, training and final detections; stored in the model file.
-
-    Attributes:
-        strides: pixels per cell of the pyramid levels that RoIs are pooled from, finest first.
-        canonical_size: side in pixels of a box that belongs to ``canonical_level``.
-        canonical_level: log2 of that level's stride.
-        cells: cells per side of a pooled RoI.
-        convs: 3×3 convolutions of the box head.
-        hidden: widths of its fully connected layers.
-        samples: RoIs per image in the loss.
-        positive_fraction: largest share of objects among them.
-        match: IoU from which a RoI stands for an object.
-        box_weights: factors of dx, dy, dw, dh.
-        box_loss: name of the box loss, see ``masu.detectors.box_loss``.
-        min_score: smallest score of a detection.
-        min_size: shortest side of a detection in pixels of the network's input.
-        nms_threshold: IoU above which the weaker of two detections of one class is dropped.
-        max_detections: detections per image.
-    """
-
-    strides: tuple[int, ...] = (4, 8, 16, 32)
-    canonical_size: int = 224
-    canonical_level: int = 4
-    cells: int = 7
-    convs: int = 0
-    hidden: tuple[int, ...] = (1024, 1024)
-    samples: int = 512
-    positive_fraction: float = 0.25
-    match: float = 0.5
-    box_weights: Weights = (10.0, 10.0, 5.0, 5.0)
-    box_loss: str = "smooth_l1"
-    min_score: float = 0.05
-    min_size: float = 1e-2
-    nms_threshold: float = 0.5
-    max_detections: int = 100
-
-    def __post_init__(self) -> None:
-        check_box_loss(self.box_loss)
-
-
-@dataclass(frozen=True)
-class FasterRCNNConfig:
+class FasterRCNNConfig(DetectorConfig):
     """Everything that makes a Faster R-CNN but its class names; stored in the model file.
 
     Attributes:
@@ -82,6 +37,24 @@ class FasterRCNNConfig:
     rpn: RPNConfig
     rois: RoISettings = field(default_factory=RoISettings)
 
+    @property
+    def pyramid(self) -> PyramidConfig:
+        """See :attr:`DetectorConfig.pyramid`."""
+        return self.rpn
+
+    def with_pyramid(self, pyramid: PyramidConfig) -> FasterRCNNConfig:
+        """See :meth:`DetectorConfig.with_pyramid`."""
+        return replace(self, rpn=self.rpn.with_pyramid(pyramid))
+
+    @property
+    def fg_iou_thresh(self) -> float:
+        """See :attr:`DetectorConfig.fg_iou_thresh`."""
+        return self.rpn.fg_iou_thresh
+
+    def with_box_loss(self, name: str) -> FasterRCNNConfig:
+        """See :meth:`DetectorConfig.with_box_loss`."""
+        return replace(self, rpn=self.rpn.with_box_loss(name), rois=replace(self.rois, box_loss=name))
+
 
 class FasterRCNN(Detector):
     """Two-stage detector.
@@ -91,130 +64,79 @@ class FasterRCNN(Detector):
         names: class names, without background.
     """
 
+    config: FasterRCNNConfig
     kind: ClassVar[Literal["detector", "proposals"]] = "detector"
 
     def __init__(self, config: FasterRCNNConfig, names: Sequence[str]) -> None:
-        super().__init__()
-        self.config = config
-        self.names = tuple(names)
+        super().__init__(config, names)
         self.rpn = RPN(config.rpn)
         rois = config.rois
+        rois.check_strides(self.rpn.strides)
         self.box_head = BoxHead(config.rpn.fpn_channels, rois.cells, rois.convs, rois.hidden)
         self.predictor = BoxPredictor(rois.hidden[-1], len(self.names))
 
     @property
-    def input(self) -> InputPolicy:
-        """See :attr:`Detector.input`."""
-        policy: InputPolicy = self.config.rpn.input
-        return policy
+    def pyramid(self) -> RPN:
+        """See :attr:`Detector.pyramid`."""
+        return self.rpn
 
-    def forward(self, images: Sequence[Tensor], policy: InputPolicy | None = None) -> Raw:
-        """Steps 1 to 3: features, RPN head, anchors."""
-        raw: Raw = self.rpn(images, policy)
-        return raw
+    @property
+    def class_rows(self) -> Mapping[str, ClassRows]:
+        """See :attr:`Detector.class_rows`."""
+        scores, deltas = ClassRows(background=True), ClassRows(values=4)
+        return {
+            f"predictor.{layer}.{leaf}": rows
+            for layer, rows in (("scores", scores), ("deltas", deltas))
+            for leaf in ("weight", "bias")
+        }
 
-    def losses(
+    def probes(self) -> Iterator[tuple[nn.Module, tuple[Any, ...]]]:
+        """See :meth:`Detector.probes`."""
+        yield from super().probes()
+        yield self.box_head, (pooled_probe(self.config.rpn.fpn_channels, self.config.rois, self.rpn.dtype),)
+
+    def head(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
+        """Pooled RoIs ``(R, C, cells, cells)`` → logits ``(R, K + 1)`` and deltas ``(R, K, 4)``."""
+        logits, deltas = self.predictor(self.box_head(pooled))
+        return logits, deltas
+
+    def loss_terms(
         self, raw: Raw, targets: Sequence[Target], generator: torch.Generator | None = None
     ) -> dict[str, Tensor]:
         """Steps 4 to 9: ``objectness``, ``proposal_boxes``, ``classes`` and ``boxes``."""
         scaled = targets_at_network_size(targets, raw.images)
         settings, rois = self.config.rpn.proposals, self.config.rois
         losses = proposal_losses(raw, scaled, settings, generator)
-        proposals = propose(raw, settings, settings.top_per_level_training, settings.kept_training)
-        sampled = self._sample_rois(proposals, scaled, generator)
-        logits, deltas = self.second_stage(raw, sampled.boxes, sampled.image)
-        norm = max(len(sampled.boxes), 1)
-        positive = torch.where(sampled.classes < len(self.names))[0]
-        losses["classes"] = cross_entropy(logits, sampled.classes, norm)
-        losses["boxes"] = box_loss(
-            rois.box_loss,
-            deltas[positive, sampled.classes[positive]],
-            sampled.matched[positive],
-            sampled.boxes[positive],
-            norm,
-            rois.box_weights,
+        with torch.no_grad():
+            proposals = run([proposal_stage(settings.in_training)], raw)[-1].kept
+        sampled = sample_rois(proposals, scaled, len(self.names), rois, generator)
+        logits, deltas = self.head(pool(raw, sampled.boxes, sampled.image, rois))
+        losses["classes"], losses["boxes"] = roi_losses(
+            logits.to(sampled.boxes), deltas.to(sampled.boxes), sampled, rois
         )
         return losses
 
-    def detections(self, raw: Raw) -> list[Detections]:
+    @property
+    def stages(self) -> tuple[Stage, ...]:
         """Steps 8 to 10: proposals, second stage, final boxes."""
-        settings, rois = self.config.rpn.proposals, self.config.rois
-        proposals = propose(raw, settings, settings.top_per_level, settings.kept)
-        counts = proposals.count.tolist()
-        classified = self.classify(raw, [proposals.boxes[i, :count] for i, count in enumerate(counts)])
-        images = [self.candidates(raw, i, *of_image) for i, of_image in enumerate(classified)]
-        threshold, most = rois.nms_threshold, rois.max_detections
-        return [self.final(raw, i, c, c.survivors(threshold, most)) for i, c in enumerate(images)]
-
-    def fold_norms(self) -> None:
-        """See :meth:`Detector.fold_norms`."""
-        self.rpn.fold_norms()
-        cells, channels = self.config.rois.cells, self.config.rpn.fpn_channels
-        fold_norms(self.box_head, next(self.parameters()).new_zeros((1, channels, cells, cells)))
-
-    def classify(self, raw: Raw, proposals: Sequence[Tensor]) -> list[tuple[Tensor, Tensor, Tensor]]:
-        """Per image its proposals ``(P, 4)``, scores ``(P, K + 1)``, background last, and class deltas."""
-        boxes, counts = torch.cat(list(proposals)), [len(p) for p in proposals]
-        image = torch.arange(len(counts), device=boxes.device)
-        image = image.repeat_interleave(torch.tensor(counts, device=boxes.device))
-        logits, deltas = self.second_stage(raw, boxes, image)
-        parts = (torch.split(x, counts) for x in (boxes, logits.softmax(dim=1), deltas))
-        return list(zip(*parts, strict=True))
-
-    def second_stage(self, raw: Raw, boxes: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
-        """RoIs ``(R, 4)`` of images ``(R,)`` → logits ``(R, K + 1)`` and deltas ``(R, K, 4)``."""
         rois = self.config.rois
-        levels = raw.features[: len(rois.strides)]
-        level = assign_levels(boxes, rois.strides, rois.canonical_size, rois.canonical_level)
-        pooled = roi_align(levels, boxes, image, level, rois.strides, rois.cells)
-        logits, deltas = self.predictor(self.box_head(pooled))
-        return logits.to(boxes), deltas.to(boxes)
+        final = Stage(
+            name="detections",
+            look=self._classify,
+            decode=partial(decode, weights=rois.box_weights),
+            reasons=ROI_REASONS,
+            by_class=True,
+            ranks_logits=False,
+            score_thresh=rois.score_thresh,
+            min_size=rois.min_size,
+            nms_thresh=rois.nms_thresh,
+            limit=rois.detections_per_img,
+        )
+        return proposal_stage(self.config.rpn.proposals), final
 
-    def _sample_rois(
-        self, proposals: Proposals, targets: Sequence[Target], generator: torch.Generator | None
-    ) -> _SampledRoIs:
-        settings, background = self.config.rois, len(self.names)
-        boxes, images, classes, matched = [], [], [], []
-        for i, target in enumerate(targets):
-            # Objects join the proposals so that the second stage has positives from the first step on
-            # (reference implementation; the proposals of an untrained RPN overlap few objects).
-            candidates = torch.cat([proposals.boxes[i, : proposals.count[i]], target.boxes[~target.ignored]])
-            index, labels, objects = label(candidates, target, settings.match, settings.match, restore=False)
-            positive, negative = sample(labels, settings.samples, settings.positive_fraction, generator)
-            rows = torch.cat([positive, negative])
-            class_of_row = torch.full_like(rows, background)
-            class_of_row[: len(positive)] = objects.labels[index[positive]]
-            object_of_row = candidates.new_zeros((len(rows), 4))
-            object_of_row[: len(positive)] = objects.boxes[index[positive]]
-            boxes.append(candidates[rows])
-            images.append(torch.full_like(rows, i))
-            classes.append(class_of_row)
-            matched.append(object_of_row)
-        return _SampledRoIs(torch.cat(boxes), torch.cat(images), torch.cat(classes), torch.cat(matched))
+    def _classify(self, raw: Raw, given: Kept | None) -> list[Rows]:
+        return [look(raw, given, [self.head], self.config.rois)]
 
-    def candidates(self, raw: Raw, i: int, proposals: Tensor, scores: Tensor, deltas: Tensor) -> Candidates:
-        """Proposals and classes of image ``i`` that score enough, only those decoded; groups are classes."""
-        settings = self.config.rois
-        scores = scores[:, :-1]  # without background
-        row, labels = torch.where(scores > settings.min_score)
-        boxes = decode(deltas[row, labels], proposals[row], settings.box_weights)
-        boxes = clip(boxes, raw.images.sizes[i])
-        return Candidates(row, labels, scores[row, labels], boxes, ~degenerate(boxes, settings.min_size))
-
-    def final(self, raw: Raw, i: int, candidates: Candidates, keep: Tensor) -> Detections:
-        """Candidates ``keep (k,)`` of image ``i`` as detections, in pixels of the image as it was given."""
-        boxes = resize(candidates.boxes[keep], raw.images.sizes[i], raw.images.original_sizes[i])
-        labels = candidates.group[keep]
-        names = tuple(self.names[label] for label in labels.tolist())
-        return Detections(boxes, candidates.ranking[keep], labels, names)
-
-
-@dataclass(frozen=True, eq=False)
-class _SampledRoIs:
-    """RoIs drawn for the loss: ``boxes (R, 4)``, ``image (R,)``, ``classes (R,)`` with K as background,
-    ``matched (R, 4)`` objects, zeros for background."""
-
-    boxes: Tensor
-    image: Tensor
-    classes: Tensor
-    matched: Tensor
+    def assignment(self, anchors: Tensor, target: Target) -> Assignment:
+        """See :meth:`Detector.assignment`."""
+        return self.rpn.assignment(anchors, target)

@@ -12,24 +12,22 @@ import safetensors.torch
 import torch
 
 from masu.atomic import write_whole
+from masu.detectors.config import DetectorConfig
 from masu.detectors.detector import Detector
-from masu.detectors.faster_rcnn import FasterRCNN
-from masu.detectors.retinanet import RetinaNet
-from masu.detectors.zoo import Config, pyramid_of
 
 FOLDER = Path(__file__).parent / "weights"
 
 
-def file_of(config: Config) -> Path:
+def file_of(config: DetectorConfig) -> Path:
     """Where the weights for a configuration are, if there are any."""
-    pyramid = pyramid_of(config)
-    kind = type(config).__name__.removesuffix("Config")
-    return FOLDER / f"{kind}-{pyramid.backbone}-{pyramid.fpn_channels}.safetensors".replace("/", "_").lower()
+    name = f"{config.pretrained}-{config.pyramid.backbone}-{config.pyramid.fpn_channels}.safetensors"
+    return FOLDER / name.replace("/", "_").lower()
 
 
 def shipped(detector: Detector, path: Path) -> Path:
     """Write what is installed of a pretrained detector, in half precision."""
-    heads = ("rpn.fpn.", "rpn.head.") if isinstance(detector, FasterRCNN) else ("fpn.", "head.")
+    place = next(name for name, module in detector.named_modules() if module is detector.pyramid)
+    heads = tuple(f"{place}.{part}.".lstrip(".") for part in ("fpn", "head"))
     tensors = {
         name: t.half().contiguous() for name, t in detector.state_dict().items() if name.startswith(heads)
     }
@@ -49,9 +47,9 @@ def fill_pretrained(detector: Detector) -> int:
     path = file_of(detector.config)
     if not path.exists():
         return 0
-    filled, own = 0, detector.state_dict()
+    filled, own, by_class = 0, detector.state_dict(), detector.class_rows
     for name, given in safetensors.torch.load_file(path).items():
-        if isinstance(detector, RetinaNet) and name.startswith("head.classes.output."):
+        if name in by_class:
             given = given.repeat_interleave(len(detector.names), dim=0)
         if name in own and own[name].shape == given.shape:
             own[name].copy_(given)

@@ -1,75 +1,38 @@
-"""What all detectors here share: images to feature pyramid levels, and the anchors on them."""
+"""What all detectors here share: images to feature pyramid levels, and a head on the anchors of each."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from masu.detectors.config import PyramidConfig
 from masu.detectors.detector import Detector
+from masu.detectors.raw import Level, Raw
 from masu.nets.backbones import PROBE, backbone
 from masu.nets.conv import freeze_depthwise
-from masu.nets.folding import fold_norms, join_norms
-from masu.nets.fpn import FPN, Extra
+from masu.nets.folding import join_norms
+from masu.nets.fpn import FPN
 from masu.nets.norm import freeze_norms, set_norm_eps
 from masu.ops.anchors import cell_anchors, grid_anchors, level_strides
-from masu.ops.images import InputPolicy, batch_images
 from masu.records import ImageBatch
-
-Size = tuple[int, int]
-
-
-@dataclass(frozen=True)
-class PyramidConfig:
-    """Backbone, pyramid and anchors; stored in the model file.
-
-    Attributes:
-        backbone: see :func:`masu.nets.backbones.backbone`.
-        frozen_norms: keep the backbone's normalisation constant, as one does with pretrained weights.
-        norm_eps: epsilon of the backbone's normalisation; None: its own.
-        frozen_stride: backbone stages whose maps have at most this stride stay as they are; 0 trains all.
-        frozen_depthwise: depthwise filters of the backbone stay as they are. Their gradient costs a sixth of
-            a training step.
-        from_stride: backbone maps of smaller stride are not used.
-        fpn_channels: channels of every pyramid level.
-        fpn_norm: batch normalisation in the pyramid.
-        extra: levels above the backbone's coarsest, see :class:`masu.nets.fpn.FPN`.
-        anchor_sizes: per level, square roots of the anchors' areas in pixels of the network's input.
-        anchor_ratios: heights over widths, the same on every level.
-        input: how images are resized and normalised.
-    """
-
-    backbone: str
-    frozen_norms: bool = False
-    norm_eps: float | None = None
-    frozen_stride: int = 0
-    frozen_depthwise: bool = False
-    from_stride: int = 1
-    fpn_channels: int = 256
-    fpn_norm: bool = False
-    extra: Extra = "subsampled"
-    anchor_sizes: tuple[tuple[float, ...], ...] = ((32.0,), (64.0,), (128.0,), (256.0,), (512.0,))
-    anchor_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
-    input: InputPolicy = field(default_factory=InputPolicy)
-
-    def __post_init__(self) -> None:
-        if len({len(sizes) for sizes in self.anchor_sizes}) != 1:
-            raise ValueError(
-                f"anchor_sizes: found {[len(s) for s in self.anchor_sizes]} sizes per level, "
-                "wanted the same number on every level, since all levels share one head"
-            )
 
 
 class PyramidDetector(Detector):
-    """Base of the detectors on feature pyramid levels: backbone, FPN and anchors."""
+    """Base of the detectors on feature pyramid levels: backbone, FPN, anchors, and one head for all levels.
+
+    Args:
+        config: architecture and settings.
+        names: class names, without background.
+    """
 
     config: PyramidConfig
 
-    def __init__(self, config: PyramidConfig) -> None:
-        super().__init__()
-        self.config = config
+    def __init__(self, config: PyramidConfig, names: Sequence[str]) -> None:
+        super().__init__(config, names)
         channels = len(config.input.mean)
         self.backbone = backbone(config.backbone, channels)
         self.backbone.use_from_stride(config.from_stride)
@@ -87,13 +50,21 @@ class PyramidDetector(Detector):
                 f"anchor_sizes: found {len(config.anchor_sizes)} levels, wanted "
                 f"{self.fpn.levels} with {config.backbone}"
             )
-        self._last_anchors: tuple[object, Tensor, tuple[int, ...]] | None = None
         self.cells = [cell_anchors(sizes, config.anchor_ratios) for sizes in config.anchor_sizes]
 
+    @abstractmethod
+    def level(self, features: Tensor, anchors: Tensor) -> Level:
+        """The head on one level: features ``(N, C, H, W)`` and its anchors ``(H·W·A, 4)``."""
+
     @property
-    def input(self) -> InputPolicy:
-        """See :attr:`Detector.input`."""
-        return self.config.input
+    def pyramid(self) -> PyramidDetector:
+        """See :attr:`Detector.pyramid`."""
+        return self
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the network's input."""
+        return next(self.fpn.parameters()).dtype
 
     @property
     def strides(self) -> tuple[int, ...]:
@@ -103,31 +74,24 @@ class PyramidDetector(Detector):
             strides.append(2 * strides[-1])
         return tuple(strides)
 
-    def features(
-        self, images: Sequence[Tensor], policy: InputPolicy | None
-    ) -> tuple[ImageBatch, list[Tensor]]:
-        """Steps 1 and 2: the batch as the network sees it, and its levels ``(N, C, H_l, W_l)``."""
-        batch = batch_images(images, policy or self.config.input, next(self.fpn.parameters()).dtype)
-        return batch, self.fpn(self.backbone(batch.pixels))
+    def features(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """Steps 1 and 2: the network's input ``(N, C, H, W)`` to its levels ``(N, C, H_l, W_l)``."""
+        return tuple(self.fpn(self.backbone(pixels)))
 
-    def anchors_of(self, batch: ImageBatch, features: Sequence[Tensor]) -> tuple[Tensor, tuple[int, ...]]:
-        """See :meth:`anchors`, for a batch and its levels."""
-        grids = tuple((f.shape[2], f.shape[3]) for f in features)
-        return self.anchors((batch.pixels.shape[2], batch.pixels.shape[3]), grids, batch.pixels)
+    def read(self, batch: ImageBatch, features: Sequence[Tensor]) -> Raw:
+        """Step 3: the head on the anchors of every level."""
+        image = (batch.pixels.shape[2], batch.pixels.shape[3])
+        strides = level_strides(image, [(x.shape[2], x.shape[3]) for x in features])
+        levels = [
+            self.level(x, grid_anchors(cell.to(batch.pixels), (x.shape[2], x.shape[3]), stride))
+            for x, cell, stride in zip(features, self.cells, strides, strict=True)
+        ]
+        return Raw(batch, tuple(features), tuple(levels))
 
-    def anchors(self, image: Size, grids: tuple[Size, ...], like: Tensor) -> tuple[Tensor, tuple[int, ...]]:
-        """Anchors of all levels ``(R, 4)`` and their number per level; those of the last shape are kept."""
-        key = (image, grids, like.dtype, like.device)
-        if self._last_anchors is None or self._last_anchors[0] != key:
-            levels = [
-                grid_anchors(cell.to(like), grid, stride)
-                for cell, grid, stride in zip(self.cells, grids, level_strides(image, grids), strict=True)
-            ]
-            self._last_anchors = (key, torch.cat(levels), tuple(len(level) for level in levels))
-        return self._last_anchors[1:]
-
-    def fold_norms(self) -> None:
-        """See :meth:`Detector.fold_norms`."""
-        pixels = next(self.parameters()).new_zeros((1, self.backbone.in_channels, PROBE, PROBE))
-        fold_norms(self.backbone, pixels)
-        fold_norms(self.fpn, self.backbone(pixels))
+    def own_probes(self) -> Iterator[tuple[nn.Module, tuple[Any, ...]]]:
+        """See :meth:`Detector.probes`: backbone and pyramid."""
+        generator = torch.Generator().manual_seed(0)
+        like = next(self.parameters())
+        pixels = torch.rand((1, self.backbone.in_channels, PROBE, PROBE), generator=generator).to(like)
+        yield self.backbone, (pixels,)
+        yield self.fpn, (self.backbone(pixels),)

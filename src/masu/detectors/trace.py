@@ -1,7 +1,7 @@
 """What became of every anchor and proposal of an image, from the head's outputs to the final boxes.
 
-Reads the same pieces as ``detections(raw)`` and keeps what that throws away. Law: the detections of the
-traces equal ``detector.detections(raw)`` to the bit.
+The trace keeps what ``detections(raw)`` throws away. It is made from the very steps that ``detections``
+takes, so that its final boxes are the detector's.
 """
 
 from __future__ import annotations
@@ -11,82 +11,71 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from masu.detectors.candidates import Candidates
-from masu.detectors.detector import Detector
-from masu.detectors.faster_rcnn import FasterRCNN
-from masu.detectors.proposals import ProposalSettings, Raw, ranked
-from masu.detectors.retinanet import RetinaNet
-from masu.detectors.rpn import RPN
-from masu.ops.coder import decode
-from masu.ops.geometry import clip, degenerate
-from masu.ops.nms import suppressors
+from masu.detectors.detector import Detector, in_given_pixels
+from masu.detectors.raw import Raw
+from masu.detectors.stages import Rows, Stage, Step
+from masu.ops.geometry import clip
+from masu.ops.nms import ABSENT, suppressors
 from masu.records import Detections
 
 
 @dataclass(frozen=True, eq=False)
-class Filtered:
-    """Candidates and what became of each of them in one stage's filters; ``C`` of them, any order.
+class StageTrace:
+    """One image's boxes in one stage. Boxes are xyxy in pixels of the network's input.
 
     Attributes:
-        candidates: rows, groups, ranking and boxes.
-        small: ``(C,)`` booleans, too small a box; what is neither small nor usable was scored too low.
+        stage: its description.
+        started: ``(R, 4)`` the boxes it started from: anchors, or what the stage before kept, best first.
+        ranking: ``(R, C)`` of each class, or of objectness (``C`` is 1).
+        background: ``(R,)`` score of background; None where the stage has none.
+        level: ``(R,)`` int64 feature level, finest 0; 0 for proposals.
+        decoded: ``(R, C or 1, 4)`` boxes as the head moved them; 1 where classes share a box.
+        boxes: the same cut to the image.
+        row: ``(C,)`` int64, of each candidate the box it is from.
+        group: ``(C,)`` int64 its class, or feature level.
+        candidate_ranking: ``(C,)``.
+        candidate_boxes: ``(C, 4)``.
+        small: ``(C,)`` booleans, too small a box.
         suppressor: ``(C,)`` int64 index of the candidate that a box gave way to, else −1.
         rank: ``(C,)`` int64 place among the survivors of suppression, best 0; −1 for all others.
-        limit: survivors of this rank and beyond are cut off.
+        kept: ``(D,)`` int64 candidates that remain, best first.
     """
 
-    candidates: Candidates
+    stage: Stage
+    started: Tensor
+    ranking: Tensor
+    background: Tensor | None
+    level: Tensor
+    decoded: Tensor
+    boxes: Tensor
+    row: Tensor
+    group: Tensor
+    candidate_ranking: Tensor
+    candidate_boxes: Tensor
     small: Tensor
     suppressor: Tensor
     rank: Tensor
-    limit: int
+    kept: Tensor
 
     @property
-    def kept(self) -> Tensor:
-        """Indices of the candidates that remain, best first."""
-        survivors = torch.where(self.rank >= 0)[0]
-        return survivors[self.rank[survivors].argsort()][: self.limit]
+    def limit(self) -> int:
+        """Survivors of this rank and beyond are cut off."""
+        return len(self.row) if self.stage.limit is None else self.stage.limit
 
+    @property
+    def scores(self) -> Tensor:
+        """``(C,)`` scores of the candidates, 0..1."""
+        return self.stage.score(self.candidate_ranking)
 
-@dataclass(frozen=True, eq=False)
-class AnchorTrace:
-    """Every anchor of an image. Boxes are xyxy in pixels of the network's input.
-
-    Attributes:
-        anchors: ``(R, 4)``.
-        logits: ``(R,)`` objectness, or ``(R, K)`` of classes.
-        level: ``(R,)`` int64 feature level, finest 0.
-        rank: ``(R,)`` int64 place of the anchor's best logit within its level, best 0.
-        decoded: ``(R, 4)`` boxes as the head moved the anchors.
-        boxes: ``(R, 4)`` the same cut to the image.
-        filtered: those among the best of their level. The rows of its candidates are anchors; groups are
-            levels for an RPN, classes for a one-stage detector.
-    """
-
-    anchors: Tensor
-    logits: Tensor
-    level: Tensor
-    rank: Tensor
-    decoded: Tensor
-    boxes: Tensor
-    filtered: Filtered
-
-
-@dataclass(frozen=True, eq=False)
-class RoITrace:
-    """Every proposal of an image in the second stage. Boxes are in pixels of the network's input.
-
-    Attributes:
-        proposals: ``(P, 4)``, best first: proposal ``p`` is the RPN's candidate of rank ``p``.
-        scores: ``(P, K + 1)`` softmax, background last.
-        boxes: ``(P, K, 4)`` decoded for each class and cut to the image.
-        filtered: pairs of proposal and class that score enough; groups are classes.
-    """
-
-    proposals: Tensor
-    scores: Tensor
-    boxes: Tensor
-    filtered: Filtered
+    @property
+    def rank_in_level(self) -> Tensor:
+        """``(R,)`` int64 place of each box's best ranking within its level, best 0."""
+        best, ranks = self.ranking.amax(1), torch.empty_like(self.level)
+        for level in range(int(self.level.max()) + 1 if len(self.level) else 0):
+            own = torch.where(self.level == level)[0]
+            order = own[best[own].argsort(descending=True, stable=True)]
+            ranks[order] = torch.arange(len(own), device=ranks.device)
+        return ranks
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,99 +83,89 @@ class Trace:
     """One image's way through a detector.
 
     Attributes:
-        anchors: of the RPN, or of a one-stage detector.
-        rois: the second stage; None without one.
+        stages: in order; the first starts from all anchors.
         size: ``(2,)`` int64 height and width of the image within the network's input.
         original_size: ``(2,)`` int64 height and width of the image as it was given.
         detections: the final boxes, in pixels of the image as it was given.
+        steps: what the stages were made of, for all images of the batch.
     """
 
-    anchors: AnchorTrace
-    rois: RoITrace | None
+    stages: tuple[StageTrace, ...]
     size: Tensor
     original_size: Tensor
     detections: Detections
+    steps: tuple[Step, ...]
 
     @property
-    def last(self) -> Filtered:
-        """The filters that the final boxes came out of; detection ``k`` is number ``k`` of its ``kept``."""
-        return self.anchors.filtered if self.rois is None else self.rois.filtered
+    def first(self) -> StageTrace:
+        """The stage that starts from all anchors."""
+        return self.stages[0]
+
+    @property
+    def last(self) -> StageTrace:
+        """The stage that the final boxes came out of; detection ``k`` is number ``k`` of its ``kept``."""
+        return self.stages[-1]
 
 
 def trace(detector: Detector, raw: Raw) -> list[Trace]:
     """Follow every anchor of a batch to the final boxes; one trace per image.
 
     Args:
-        detector: an RPN, Faster R-CNN or RetinaNet of masu.
+        detector: any of masu's.
         raw: result of its ``forward``; no gradient flows back through it.
-
-    Raises:
-        TypeError: for another detector.
     """
-    if isinstance(detector, FasterRCNN):
-        return _two_stages(detector, raw)
-    if isinstance(detector, RPN):
-        anchors = _proposed(raw, detector.config.proposals)
-    elif isinstance(detector, RetinaNet):
-        anchors = _one_stage(raw, detector)
-    else:
-        raise TypeError(f"detector: found {type(detector).__name__}, wanted a detector of masu")
-    return [
-        Trace(a, None, *_sizes(raw, i), detector.final(raw, i, a.filtered.candidates, a.filtered.kept))
-        for i, a in enumerate(anchors)
-    ]
+    with torch.no_grad():
+        steps = detector.process(raw)
+        found = detector.named(in_given_pixels(steps[-1].kept, raw.images))
+        sizes, original = raw.images.sizes, raw.images.original_sizes
+        return [
+            Trace(tuple(_of_image(s, i, sizes[i]) for s in steps), sizes[i], original[i], found[i], steps)
+            for i in range(len(found))
+        ]
 
 
-def _two_stages(detector: FasterRCNN, raw: Raw) -> list[Trace]:
-    settings, traces = detector.config.rois, []
-    anchors = _proposed(raw, detector.config.rpn.proposals)
-    proposals = [a.filtered.candidates.boxes[a.filtered.kept] for a in anchors]
-    for i, of_image in enumerate(detector.classify(raw, proposals)):
-        boxes, scores, deltas = (x.detach() for x in of_image)
-        candidates = detector.candidates(raw, i, boxes, scores, deltas)
-        filtered = _filtered(candidates, settings.min_size, settings.nms_threshold, settings.max_detections)
-        decoded = clip(decode(deltas, boxes[:, None], settings.box_weights), raw.images.sizes[i])
-        decoded[candidates.row, candidates.group] = candidates.boxes  # the same, and to the bit
-        found = detector.final(raw, i, candidates, filtered.kept)
-        rois = RoITrace(boxes, scores, decoded, filtered)
-        traces.append(Trace(anchors[i], rois, *_sizes(raw, i), found))
-    return traces
+def _of_image(step: Step, i: int, size: Tensor) -> StageTrace:
+    c, stage = step.candidates, step.stage
+    there = torch.where(c.ranking[i] > ABSENT)[0]
+    boxes, group, ranking = c.boxes[i, there], c.group[i, there], c.ranking[i, there]
+    small, survived = c.small[i, there], step.survived[i, there]
+    left = torch.where(survived)[0]
+    if stage.limit is not None:
+        left = left[ranking[left].argsort(descending=True, stable=True)]
+    rank = torch.full_like(there, -1)
+    rank[left] = torch.arange(len(left), device=rank.device)
+    suppressor = torch.full_like(there, -1)
+    if stage.nms_thresh is not None:
+        suppressor = suppressors(boxes, group, ~small, left, stage.nms_thresh)
+    place = torch.full_like(c.row[i], -1)
+    place[there] = torch.arange(len(there), device=place.device)
+    kept = place[step.kept.index[i]][step.kept.there[i]] if stage.limit is not None else left
+    return StageTrace(
+        stage, *_rows_of(step, i, size), c.row[i, there], group, ranking, boxes, small, suppressor, rank, kept
+    )
 
 
-def _one_stage(raw: Raw, detector: RetinaNet) -> list[AnchorTrace]:
-    config = detector.config
-    images = [detector.candidates(raw, i) for i in range(len(raw.logits))]
-    limits = config.min_size, config.nms_threshold, config.max_detections
-    return [_anchors(raw, i, _filtered(candidates, *limits)) for i, candidates in enumerate(images)]
+def _rows_of(
+    step: Step, i: int, size: Tensor
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor, Tensor, Tensor]:
+    """Of one image: boxes started from, ranking, background, level, decoded boxes, and these when cut."""
+    started, ranking, deltas, level = [], [], [], []
+    for number, rows in enumerate(step.rows):
+        own, there = _own(rows, i)
+        started.append(own[there])
+        ranking.append(rows.ranking[i][there])
+        deltas.append(rows.deltas[i][there])
+        level.append(torch.full((len(started[-1]),), number, device=own.device))
+    background = step.rows[0].background
+    if background is not None:
+        background = background[i][_own(step.rows[0], i)[1]]
+    all_started = torch.cat(started)
+    decoded = step.stage.decode(torch.cat(deltas), all_started[:, None])
+    return all_started, torch.cat(ranking), background, torch.cat(level), decoded, clip(decoded, size)
 
 
-def _proposed(raw: Raw, settings: ProposalSettings) -> list[AnchorTrace]:
-    limits = settings.min_size, settings.nms_threshold, settings.kept
-    images = ranked(raw, settings, settings.top_per_level)
-    return [_anchors(raw, i, _filtered(candidates, *limits)) for i, candidates in enumerate(images)]
-
-
-def _filtered(candidates: Candidates, min_size: float, threshold: float, limit: int) -> Filtered:
-    survivors = candidates.survivors(threshold)
-    rank = torch.full_like(candidates.row, -1)
-    rank[survivors] = torch.arange(len(survivors), device=rank.device)
-    gave_way_to = suppressors(candidates.boxes, candidates.group, candidates.usable, survivors, threshold)
-    return Filtered(candidates, degenerate(candidates.boxes, min_size), gave_way_to, rank, limit)
-
-
-def _anchors(raw: Raw, i: int, filtered: Filtered) -> AnchorTrace:
-    logits, row = raw.logits[i].detach(), filtered.candidates.row
-    decoded = decode(raw.deltas[i].detach(), raw.anchors)
-    boxes = clip(decoded, raw.images.sizes[i])
-    boxes[row] = filtered.candidates.boxes  # the same, and to the bit
-    best = logits if logits.ndim == 1 else logits.amax(1)
-    ranks = [torch.empty_like(x, dtype=torch.int64) for x in torch.split(best, list(raw.levels))]
-    for rank, of_level in zip(ranks, torch.split(best, list(raw.levels)), strict=True):
-        rank[of_level.argsort(descending=True, stable=True)] = torch.arange(len(rank), device=rank.device)
-    levels = torch.tensor(raw.levels, device=row.device)
-    level = torch.arange(len(levels), device=row.device).repeat_interleave(levels)
-    return AnchorTrace(raw.anchors, logits, level, torch.cat(ranks), decoded, boxes, filtered)
-
-
-def _sizes(raw: Raw, i: int) -> tuple[Tensor, Tensor]:
-    return raw.images.sizes[i], raw.images.original_sizes[i]
+def _own(rows: Rows, i: int) -> tuple[Tensor, Tensor]:
+    """Boxes ``(R, 4)`` of one image, and which of them are there."""
+    if rows.boxes.ndim == 2:
+        return rows.boxes, torch.ones(len(rows.boxes), dtype=torch.bool, device=rows.boxes.device)
+    return rows.boxes[i], (rows.ranking[i] > ABSENT).any(1)

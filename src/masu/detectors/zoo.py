@@ -1,42 +1,65 @@
-"""The architectures by name: each a function that returns its configuration."""
+"""The kinds of detectors, and the architectures by name: each a function that returns its configuration."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 
-from masu.detectors.faster_rcnn import FasterRCNNConfig, RoISettings
-from masu.detectors.proposals import ProposalSettings
-from masu.detectors.pyramid import PyramidConfig
-from masu.detectors.retinanet import RetinaNetConfig
-from masu.detectors.rpn import RPNConfig
+import torch
+
+from masu.detectors.config import DetectorConfig, PyramidConfig
+from masu.detectors.detector import Detector
+from masu.detectors.faster_rcnn import FasterRCNN, FasterRCNNConfig
+from masu.detectors.retinanet import RetinaNet, RetinaNetConfig
+from masu.detectors.rois import RoISettings
+from masu.detectors.rpn import RPN, ProposalSettings, RPNConfig
+from masu.errors import InputError
 from masu.nets.imagenet import pretraining_pixels
 from masu.ops.images import InputPolicy
 
-Config = FasterRCNNConfig | RetinaNetConfig | RPNConfig
+DETECTORS: dict[str, tuple[type[Detector], type[DetectorConfig]]] = {
+    "FasterRCNN": (FasterRCNN, FasterRCNNConfig),
+    "RetinaNet": (RetinaNet, RetinaNetConfig),
+    "RPN": (RPN, RPNConfig),
+}
+"""Each kind of detector and its configuration, by the name that model files carry."""
 
 
-def pyramid_of(config: Config) -> PyramidConfig:
-    """The part of a configuration that says backbone, pyramid and input."""
-    return config.rpn if isinstance(config, FasterRCNNConfig) else config
+def make(config: DetectorConfig, names: Sequence[str]) -> Detector:
+    """The detector of a configuration, with random weights, channels-last in memory.
+
+    Raises:
+        InputError: for names that are repeated, missing or no strings.
+    """
+    kind = next(kind for kind, config_of_kind in DETECTORS.values() if config_of_kind is type(config))
+    given = checked_names(names) if kind.kind == "detector" else names
+    return kind(config, given).to(memory_format=torch.channels_last)
 
 
-def with_pyramid(config: Config, pyramid: PyramidConfig) -> Config:
-    """The configuration with another backbone, pyramid or input."""
-    changes = {field.name: getattr(pyramid, field.name) for field in fields(PyramidConfig)}
-    if isinstance(config, FasterRCNNConfig):
-        return replace(config, rpn=replace(config.rpn, **changes))
-    return replace(config, **changes)
+def checked_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Class names as a tuple, each of them once.
+
+    Raises:
+        InputError: for anything else.
+    """
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise InputError(f"names: found {names!r}, wanted a list of class names")
+    if not names:
+        raise InputError("names: found none, wanted at least one class name")
+    repeated = sorted({name for name in names if list(names).count(name) > 1})
+    if repeated:
+        raise InputError(f"names: found {repeated[0]!r} more than once, wanted each class name once")
+    return tuple(names)
 
 
-def with_backbone(config: Config, backbone: str) -> Config:
+def with_backbone(config: DetectorConfig, backbone: str) -> DetectorConfig:
     """The configuration on another backbone, with the pixel statistics that one was pretrained with."""
-    pyramid = pyramid_of(config)
+    pyramid = config.pyramid
     mean, std = pretraining_pixels(backbone)
     changed = replace(
         pyramid, backbone=backbone, norm_eps=None, input=replace(pyramid.input, mean=mean, std=std)
     )
-    return with_pyramid(config, changed)
+    return config.with_pyramid(changed)
 
 
 DEFAULT = "faster_rcnn_lite0_fpn"
@@ -66,7 +89,7 @@ def faster_rcnn_mobilenet_v3_large_fpn() -> FasterRCNNConfig:
         frozen_norms=True,
         frozen_stride=8,
         anchor_sizes=((32.0, 64.0, 128.0, 256.0, 512.0),) * 3,
-        proposals=ProposalSettings(min_score=0.05),
+        proposals=ProposalSettings(score_thresh=0.05),
     )
     return FasterRCNNConfig(rpn=rpn, rois=RoISettings(strides=(32, 32)))
 
@@ -77,7 +100,7 @@ def faster_rcnn_mobilenet_v3_large_320_fpn() -> FasterRCNNConfig:
     rpn = replace(
         config.rpn,
         input=InputPolicy(min_size=320, max_size=640),
-        proposals=ProposalSettings(min_score=0.05, top_per_level=150, kept=150),
+        proposals=ProposalSettings(score_thresh=0.05, pre_nms_top_n=150, post_nms_top_n=150),
     )
     return replace(config, rpn=rpn)
 
@@ -94,10 +117,13 @@ def faster_rcnn_lite0_fpn() -> FasterRCNNConfig:
         anchor_sizes=((24.0,), (48.0,), (112.0,), (224.0,)),
         input=InputPolicy(min_size=320, max_size=640, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
         proposals=ProposalSettings(
-            top_per_level_training=500, top_per_level=300, kept_training=300, kept=150
+            pre_nms_top_n_training=500,
+            pre_nms_top_n=300,
+            post_nms_top_n_training=300,
+            post_nms_top_n=150,
         ),
     )
-    rois = RoISettings(strides=(8, 16, 32), samples=128, hidden=(256, 256), min_score=0.02)
+    rois = RoISettings(strides=(8, 16, 32), batch_size_per_image=128, hidden=(256, 256), score_thresh=0.02)
     return FasterRCNNConfig(rpn=rpn, rois=rois)
 
 
@@ -106,7 +132,7 @@ def retinanet_lite0_fpn() -> RetinaNetConfig:
     pyramid = faster_rcnn_lite0_fpn().rpn
     shared = {field.name: getattr(pyramid, field.name) for field in fields(PyramidConfig)}
     return RetinaNetConfig(
-        **shared, head_depth=2, box_loss="giou", min_score=0.02, top_per_level=300, max_detections=100
+        **shared, head_depth=2, box_loss="giou", score_thresh=0.02, pre_nms_top_n=300, detections_per_img=100
     )
 
 
@@ -141,7 +167,7 @@ def retinanet_resnet50_fpn_v2() -> RetinaNetConfig:
     )
 
 
-ARCHITECTURES: dict[str, Callable[[], Config]] = {
+ARCHITECTURES: dict[str, Callable[[], DetectorConfig]] = {
     function.__name__: function
     for function in (
         faster_rcnn_lite0_fpn,

@@ -13,11 +13,8 @@ from torch import Tensor
 
 from masu.data.dataset import Dataset
 from masu.data.network_scale import ScaledObjects, scaled_objects
-from masu.detectors.build import configuration, make, pyramid_detector
-from masu.detectors.faster_rcnn import FasterRCNNConfig
-from masu.detectors.pyramid import PyramidConfig
-from masu.detectors.rpn import RPNConfig
-from masu.detectors.zoo import Config, pyramid_of, with_pyramid
+from masu.detectors.build import configuration, make
+from masu.detectors.config import DetectorConfig, PyramidConfig
 from masu.errors import InputError
 from masu.ops.anchors import cell_anchors, fit_anchors, level_strides
 from masu.ops.best_anchor import best_anchors
@@ -99,7 +96,7 @@ class AnchorReport:
         architecture: name of the detector.
         min_size: shorter side that the network sees, in pixels.
         max_size: limit of the longer one.
-        match_high: IoU from which this detector takes an anchor for an object.
+        fg_iou_thresh: IoU from which this detector takes an anchor for an object.
         images: images looked at.
         own: the detector's anchors.
         fitted: anchors fitted to the data, in the same number.
@@ -109,7 +106,7 @@ class AnchorReport:
     architecture: str
     min_size: int
     max_size: int
-    match_high: float
+    fg_iou_thresh: float
     images: int
     own: Coverage
     fitted: Coverage
@@ -164,9 +161,9 @@ def anchor_report(data: Dataset, architecture: str, image_size: int | None = Non
     """
     config = configuration(architecture)
     if image_size is not None:
-        pyramid = pyramid_of(config)
-        config = with_pyramid(config, replace(pyramid, input=pyramid.input.of_size(image_size)))
-    pyramid = pyramid_of(config)
+        pyramid = config.pyramid
+        config = config.with_pyramid(replace(pyramid, input=pyramid.input.of_size(image_size)))
+    pyramid = config.pyramid
     objects = scaled_objects(data, pyramid.input)
     if len(objects.shapes) == 0:
         raise InputError(f"found {objects.images} images without an object, wanted objects to cover")
@@ -174,26 +171,26 @@ def anchor_report(data: Dataset, architecture: str, image_size: int | None = Non
         architecture=architecture,
         min_size=pyramid.input.min_size,
         max_size=pyramid.input.max_size,
-        match_high=_match_high(config),
+        fg_iou_thresh=config.fg_iou_thresh,
         images=objects.images,
         own=coverage(config, objects),
-        fitted=coverage(with_pyramid(config, fitted(config, objects)), objects),
+        fitted=coverage(config.with_pyramid(fitted(config, objects)), objects),
         shapes=tuple((height, width) for height, width in objects.shapes.tolist()),
     )
 
 
-def fitted(config: Config, objects: ScaledObjects) -> PyramidConfig:
+def fitted(config: DetectorConfig, objects: ScaledObjects) -> PyramidConfig:
     """The pyramid with anchors fitted to objects, as many as it had: a head's weights still go with them."""
-    pyramid = pyramid_of(config)
+    pyramid = config.pyramid
     sizes, ratios = fit_anchors(
         objects.shapes, pyramid.anchor_sizes, pyramid.anchor_ratios, level_steps(config)
     )
     return replace(pyramid, anchor_sizes=sizes, anchor_ratios=ratios)
 
 
-def coverage(config: Config, objects: ScaledObjects) -> Coverage:
+def coverage(config: DetectorConfig, objects: ScaledObjects) -> Coverage:
     """Best anchors of objects on the grids of the canvases they are on."""
-    pyramid, steps = pyramid_of(config), level_steps(config)
+    pyramid, steps = config.pyramid, level_steps(config)
     cells = [cell_anchors(sizes, pyramid.anchor_ratios) for sizes in pyramid.anchor_sizes]
     ious, levels = [torch.zeros(0)], [torch.zeros(0, dtype=torch.int64)]
     for (height, width), boxes in objects.boxes.items():
@@ -220,7 +217,7 @@ def coverage(config: Config, objects: ScaledObjects) -> Coverage:
         objects=len(iou),
         under_50=int((iou < 0.5).sum()),
         under_70=int((iou < 0.7).sum()),
-        low_quality=int(((iou > 0) & (iou < _match_high(config))).sum()),
+        low_quality=int(((iou > 0) & (iou < config.fg_iou_thresh)).sum()),
         unreachable=int((iou == 0).sum()),
         mean=float(iou.double().mean()) if len(iou) else 0.0,
         histogram=tuple(torch.histc(iou, BINS, 0, 1).long().tolist()),
@@ -230,10 +227,10 @@ def coverage(config: Config, objects: ScaledObjects) -> Coverage:
     )
 
 
-def level_steps(config: Config) -> tuple[int, ...]:
+def level_steps(config: DetectorConfig) -> tuple[int, ...]:
     """Pixels per cell of each level of a detector, by the network's structure."""
     with torch.device("meta"):
-        return pyramid_detector(make(config, ("object",))).strides
+        return make(config, ("object",)).pyramid.strides
 
 
 def write_page(report: AnchorReport, file: Path) -> None:
@@ -279,12 +276,6 @@ def _groups(named: Sequence[tuple[str, Tensor]], iou: Tensor) -> tuple[Group, ..
         for name, of in named
         if bool(of.any())
     )
-
-
-def _match_high(config: Config) -> float:
-    if isinstance(config, FasterRCNNConfig):
-        return config.rpn.proposals.match_high
-    return config.proposals.match_high if isinstance(config, RPNConfig) else config.match_high
 
 
 def _figures(values: Sequence[float]) -> str:

@@ -11,6 +11,7 @@ from typing import Protocol
 from torch import Tensor
 
 from masu.data.bands import read_pixels
+from masu.detectors.detector import Detector
 from masu.errors import InputError
 from masu.ops.images import InputPolicy
 from masu.records import Detections
@@ -81,6 +82,8 @@ def predictions(
     """
     if batch_size < 1:
         raise InputError(f"batch_size: found {batch_size}, wanted 1 or more")
+    if isinstance(detector, Detector):  # its weights are looked at once, not for every image
+        detector = detector.prediction_network()
     batch: list[tuple[int, Tensor]] = []
     for index, path in enumerate(paths):
         try:

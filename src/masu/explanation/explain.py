@@ -14,12 +14,11 @@ from masu.data.bands import read_pixels
 from masu.data.dataset import Dataset
 from masu.detectors.detector import Detector
 from masu.detectors.trace import trace
-from masu.detectors.zoo import pyramid_of
 from masu.errors import bad_input
 from masu.evaluation.predictions import AnyDetector
 from masu.explanation.explain_maps import maps
 from masu.explanation.explain_page import photograph, write_page
-from masu.explanation.fates import Fate
+from masu.explanation.fates import Fate, places_of
 from masu.explanation.funnel import FunnelReport, funnel, on_cpu
 from masu.records import Target
 
@@ -99,9 +98,10 @@ def explain(
     else:
         chosen = [(source, None, [])]
     photographs = [_walked(detector, path, target, own, saliency, progress) for path, target, own in chosen]
-    pyramid = pyramid_of(detector.config)
+    pyramid = detector.config.pyramid
     values = {
         "report": report,
+        "stages": places_of(detector),
         "model": type(detector).__name__,
         "kind": detector.kind,
         "names": detector.names,
@@ -144,7 +144,7 @@ def _walked(
     progress: Callable[[int, int], None] | None,
 ) -> dict[str, Any]:
     here = on_cpu(detector)
-    folded = here.folded()
+    folded = here.prediction_network().detector
     pixels = read_pixels(path, detector.input.channels)
     with torch.inference_mode():
         raw = folded([pixels])

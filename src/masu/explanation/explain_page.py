@@ -14,11 +14,11 @@ from PIL import Image
 from torch import Tensor
 
 from masu.data.bands import displayable
-from masu.detectors.build import pyramid_detector
 from masu.detectors.detector import Detector
-from masu.detectors.proposals import Raw, label
-from masu.detectors.trace import Filtered, Trace
-from masu.explanation.fates import STAGES, Fate, matching
+from masu.detectors.raw import Raw
+from masu.detectors.targets import Assignment
+from masu.detectors.trace import StageTrace, Trace
+from masu.explanation.fates import Fate
 from masu.ops.anchors import level_strides
 from masu.ops.geometry import iou, resize
 from masu.ops.images import InputPolicy
@@ -50,15 +50,11 @@ def photograph(
         target: labelled objects in pixels of the image as it was given; None without labels.
         own: the fates of those that are not ignored.
     """
-    first, rois = traced.anchors, traced.rois
     height, width = (int(side) for side in traced.size)
-    scaled = None
+    scaled = assigned = None
     if target is not None:
-        boxes = resize(target.boxes, traced.original_size, traced.size)
-        scaled = Target._trusted(boxes, target.labels, target.ignored)
-    tables = [_table(first.filtered, first.filtered.candidates.ranking.sigmoid())]
-    if rois is not None:
-        tables.append(_table(rois.filtered, rois.filtered.candidates.ranking))
+        scaled = target.with_boxes(resize(target.boxes, traced.original_size, traced.size))
+        assigned = detector.assignment(raw.anchors, scaled)
     return {
         "name": path.name,
         "width": width,
@@ -66,11 +62,9 @@ def photograph(
         "canvas": list(raw.images.pixels.shape[2:]),
         "given": [int(side) for side in traced.original_size],
         "picture": _jpeg(raw, detector.input, height, width),
-        "levels": _levels(detector, raw, first.logits, scaled),
-        "positive": [] if scaled is None else _positive(detector, raw, scaled),
-        "tables": tables,
-        "classes": None if rois is None else _classes(rois.scores),
-        "proposals": None if rois is None else _rounded(rois.proposals),
+        "levels": _levels(detector, raw, traced.first, assigned),
+        "positive": [] if assigned is None else _positive(raw.anchors, assigned),
+        "tables": [_table(stage, first=stage is traced.first) for stage in traced.stages],
         "objects": [_object(fate, traced) for fate in own],
         "ignored": [] if scaled is None else _rounded(scaled.boxes[scaled.ignored]),
     }
@@ -79,73 +73,76 @@ def photograph(
 def write_page(values: dict[str, Any], file: Path) -> None:
     """Write the page, one HTML file that needs nothing else."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(
-        render("explain.html.j2", stages=STAGES, **values), encoding="utf-8", errors="backslashreplace"
-    )
+    file.write_text(render("explain.html.j2", **values), encoding="utf-8", errors="backslashreplace")
 
 
 def _rounded(boxes: Tensor) -> list[list[float]]:
     return [[round(side, 1) for side in box] for box in boxes.tolist()]
 
 
-def _table(filtered: Filtered, scores: Tensor) -> dict[str, Any]:
-    """Candidates as columns, best first; ``by`` and ``kept`` point into the rows of this table."""
-    c = filtered.candidates
-    order = c.ranking.argsort(descending=True, stable=True)
+def _table(trace: StageTrace, first: bool) -> dict[str, Any]:
+    """Candidates of a stage as columns, best first; ``by`` and ``kept`` point into the rows of this table."""
+    order = trace.candidate_ranking.argsort(descending=True, stable=True)
     shown = torch.zeros(len(order), dtype=torch.bool)
     shown[order[:MOST_BOXES]] = True
-    shown[filtered.kept] = True
-    shown[filtered.suppressor[shown & (filtered.suppressor >= 0)]] = True
+    shown[trace.kept] = True
+    shown[trace.suppressor[shown & (trace.suppressor >= 0)]] = True
     order = order[shown[order]]
     place = torch.full((len(shown) + 1,), -1, dtype=torch.int64)  # the last is that of suppressor −1
     place[order] = torch.arange(len(order))
-    states = torch.where(filtered.small, 1, torch.where(c.usable, 0, 2))
     return {
+        "name": trace.stage.name,
+        "byClass": trace.stage.by_class,
+        "suppresses": trace.stage.nms_thresh is not None,
         "count": len(shown),
-        "limit": filtered.limit,
-        "box": _rounded(c.boxes[order]),
-        "row": c.row[order].tolist(),
-        "group": c.group[order].tolist(),
-        "score": [round(score, 4) for score in scores[order].tolist()],
-        "state": states[order].tolist(),
-        "rank": filtered.rank[order].tolist(),
-        "by": place[filtered.suppressor[order]].tolist(),
-        "kept": place[filtered.kept].tolist(),
+        "limit": trace.limit,
+        "box": _rounded(trace.candidate_boxes[order]),
+        "row": trace.row[order].tolist(),
+        "group": trace.group[order].tolist(),
+        "score": [round(score, 4) for score in trace.scores[order].tolist()],
+        "small": trace.small[order].tolist(),
+        "rank": trace.rank[order].tolist(),
+        "by": place[trace.suppressor[order]].tolist(),
+        "kept": place[trace.kept].tolist(),
+        "started": None if first else _rounded(trace.started),
+        "classes": None if trace.background is None else _classes(trace),
     }
 
 
-def _classes(scores: Tensor) -> list[list[list[float]]]:
+def _classes(trace: StageTrace) -> list[list[list[float]]]:
     """Of each proposal its three best classes and scores; the class K is background."""
+    assert trace.background is not None
+    scores = torch.cat([trace.ranking, trace.background[:, None]], dim=1)
     best = scores.topk(min(3, scores.shape[1]), dim=1)
     rows = zip(best.indices.tolist(), best.values.tolist(), strict=True)
     return [[[k, round(s, 3)] for k, s in zip(*row, strict=True)] for row in rows]
 
 
-def _levels(detector: Detector, raw: Raw, logits: Tensor, target: Target | None) -> list[dict[str, Any]]:
+def _levels(
+    detector: Detector, raw: Raw, first: StageTrace, assigned: Assignment | None
+) -> list[dict[str, Any]]:
     """Per level its grid, its map of scores, and how its anchors are labelled in training."""
     counts: list[Any] = [None] * len(raw.levels)
-    if target is not None:
-        labels = label(raw.anchors, target, *matching(detector), restore=True)[1]
+    if assigned is not None:
         counts = [
             [int((of_level == value).sum()) for value in (OBJECT, IGNORE, BACKGROUND)]
-            for of_level in torch.split(labels, list(raw.levels))
+            for of_level in torch.split(assigned.label, list(raw.counts))
         ]
-    best = logits if logits.ndim == 1 else logits.amax(1)
+    scores = first.stage.score(first.ranking.amax(1))
     levels, offset = [], 0
     grids = [(feature.shape[2], feature.shape[3]) for feature in raw.features]
     steps = level_strides((raw.images.pixels.shape[2], raw.images.pixels.shape[3]), grids)
-    cells = pyramid_detector(detector).cells
-    for i, of_level in enumerate(torch.split(best, list(raw.levels))):
-        grid, size, count = grids[i], raw.levels[i], counts[i]
+    for i, of_level in enumerate(torch.split(scores, list(raw.counts))):
+        grid, size, count = grids[i], raw.counts[i], counts[i]
         levels.append(
             {
                 "grid": list(grid),
                 "steps": list(steps[i]),
-                "cell": cells[i].tolist(),
+                "cell": detector.pyramid.cells[i].tolist(),
                 "first": offset,
                 "anchors": size,
-                "best": round(float(of_level.max().sigmoid()), 3),
-                "heat": _heat(of_level.view(*grid, -1).amax(2).sigmoid()),
+                "best": round(float(of_level.max()), 3),
+                "heat": _heat(of_level.view(*grid, -1).amax(2)),
                 "labels": count,
             }
         )
@@ -153,22 +150,21 @@ def _levels(detector: Detector, raw: Raw, logits: Tensor, target: Target | None)
     return levels
 
 
-def _positive(detector: Detector, raw: Raw, target: Target) -> list[list[Any]]:
+def _positive(anchors: Tensor, assigned: Assignment) -> list[list[Any]]:
     """Anchors that stand for objects in training: box, IoU, and whether only as a low-quality match."""
-    high, low = matching(detector)
-    index, labels, objects = label(raw.anchors, target, high, low, restore=True)
-    rows = torch.where(labels == OBJECT)[0]
+    rows = torch.where(assigned.label == OBJECT)[0]
     if len(rows) == 0:
         return []
-    overlap = iou(raw.anchors[rows, None], objects.boxes[index[rows], None])[:, 0, 0]
+    overlap = iou(anchors[rows, None], assigned.objects.boxes[assigned.index[rows], None])[:, 0, 0]
     best = overlap.argsort(descending=True)[:MOST_ANCHORS]
-    restored = (overlap[best] < high).tolist()
+    restored = assigned.low_quality[rows[best]].tolist()
     values = [round(value, 2) for value in overlap[best].tolist()]
-    return [list(row) for row in zip(_rounded(raw.anchors[rows[best]]), values, restored, strict=True)]
+    return [list(row) for row in zip(_rounded(anchors[rows[best]]), values, restored, strict=True)]
 
 
 def _object(fate: Fate, traced: Trace) -> dict[str, Any]:
-    first = traced.anchors
+    first = traced.first
+    rank = first.rank_in_level
 
     def scaled(box: tuple[float, ...]) -> list[float]:
         return _rounded(resize(torch.tensor([box]), traced.original_size, traced.size))[0]
@@ -187,10 +183,10 @@ def _object(fate: Fate, traced: Trace) -> dict[str, Any]:
         "byObject": fate.by_object,
         "detection": fate.detection,
         "anchor": fate.anchor,
-        "anchorBox": _rounded(first.anchors[[fate.anchor]])[0],
+        "anchorBox": _rounded(first.started[[fate.anchor]])[0],
         "level": int(first.level[fate.anchor]),
-        "rank": int(first.rank[fate.anchor]),
-        "decoded": _rounded(first.boxes[[fate.anchor]])[0],
+        "rank": int(rank[fate.anchor]),
+        "decoded": _rounded(first.boxes[[fate.anchor], 0])[0],
     }
 
 

@@ -17,35 +17,25 @@ import torch
 from torch import Tensor
 
 from masu.detectors.detector import Detector
-from masu.detectors.faster_rcnn import FasterRCNN
-from masu.detectors.proposals import Raw, label
-from masu.detectors.retinanet import RetinaNet, logit
-from masu.detectors.trace import Filtered, Trace
+from masu.detectors.stages import CLASS_SCORE
+from masu.detectors.targets import Assignment
+from masu.detectors.trace import StageTrace, Trace
 from masu.ops.geometry import area, iou, resize
-from masu.records import IGNORE, OBJECT, Target
+from masu.records import OBJECT, Target
 
-STAGES = {
+BEFORE = {
     "unknown_class": "the detector does not know its class",
     "anchors": "no anchor is near enough to learn from, and no decoded box reaches it",
-    "regression": "an anchor is near enough, but no decoded box reaches it",
-    "top_k": "its boxes are not among the best of their level",
-    "small": "its proposals are smaller than the smallest allowed",
-    "score": "its proposals score too low",
-    "proposal_nms": "its proposals gave way to better ones beside it",
-    "kept": "its proposals come after the last one kept",
-    "box_regression": "no box that the second stage gives its class reaches it",
+}
+OF_CLASS_SCORE = {
     "other_class": "another class wins on its best box",
     "background": "its class scores too low, background wins on its best box",
-    "small_box": "its boxes are smaller than the smallest allowed",
-    "class_nms": "its boxes gave way to better ones of its class",
-    "max_detections": "its boxes come after the last detection allowed",
+}
+AFTER = {
     "taken": "its boxes count for other objects, which they fit better or first",
     "found": "a final box of its class is matched to it",
 }
-"""Every stage that can lose an object, and what that means."""
-
-_RPN = ("anchors", "regression", "top_k", "small", "score", "proposal_nms", "kept")
-_LAST = ("small_box", "class_nms", "max_detections", "taken", "found")
+"""Places where an object can be lost that are no filter of one stage, and what each means."""
 
 SIZES = ("small", "medium", "large")
 """COCO's sizes: areas up to 32² px, up to 96², and above."""
@@ -67,7 +57,7 @@ class Fate:
         name: its class.
         box: xyxy in pixels of the image.
         size: one of ``SIZES``.
-        stage: where it was lost, one of ``STAGES``, or ``"found"``.
+        stage: where it was lost, one of :func:`places_of`; ``"found"`` where it was not.
         anchor_iou: IoU of its best anchor, at the network's scale.
         anchor_level: feature level of that anchor, finest 0.
         label: what it is in training: ``"positive"``; ``"restored"``, positive by low-quality matches
@@ -102,13 +92,15 @@ class Fate:
     instead: str | None = None
 
 
-def stages_of(detector: Detector) -> tuple[str, ...]:
-    """The stages that this detector has, in order, with ``"found"`` last."""
-    if isinstance(detector, FasterRCNN):
-        return ("unknown_class", *_RPN, "box_regression", "other_class", "background", *_LAST)
-    if isinstance(detector, RetinaNet):
-        return ("unknown_class", "anchors", "regression", "other_class", "background", "top_k", *_LAST)
-    return (*_RPN, "taken", "found")
+def places_of(detector: Detector) -> dict[str, str]:
+    """The places where this detector can lose an object, in order, and what each means; ``"found"`` last."""
+    places = dict(BEFORE)
+    if detector.kind == "proposals":
+        del places["unknown_class"]
+    for stage in detector.stages:
+        for reason in stage.reasons.values():
+            places |= OF_CLASS_SCORE if reason is CLASS_SCORE else {reason.name: reason.meaning}
+    return places | AFTER
 
 
 def matched(overlap: npt.NDArray[np.float64], same: _Bools, threshold: float) -> _Ints:
@@ -148,33 +140,41 @@ class _Pairs:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class _Filter:
+    """One filter of one stage: what loses boxes in it, and the name of that place."""
+
+    trace: StageTrace
+    what: str
+    place: str
+
+
 @dataclass(eq=False)
 class _Walk:
-    """After each stage, by name, the pair that leads for each object: −1 for those that no box serves."""
+    """After each filter the pair that leads for each object: −1 for those that no box serves."""
 
     objects: int
-    names: list[str] = field(default_factory=list)
+    filters: list[_Filter] = field(default_factory=list)
     pairs: list[_Pairs] = field(default_factory=list)
     leads: list[_Ints] = field(default_factory=list)
 
-    def step(self, name: str, pairs: _Pairs) -> _Pairs:
+    def step(self, of: _Filter, pairs: _Pairs) -> _Pairs:
         lead = np.full(self.objects, -1, dtype=np.int64)
         order = pairs.ranking.argsort(kind="stable")
         lead[pairs.object[order]] = order  # of several the last, which ranks highest, stays
-        self.names.append(name)
+        self.filters.append(of)
         self.pairs.append(pairs)
         self.leads.append(lead)
         return pairs
 
-    def lost(self, m: int) -> tuple[str | None, int]:
-        """The stage that lost object ``m``, None where none did, and the last step that served it, or −1."""
+    def lost(self, m: int) -> tuple[_Filter | None, int]:
+        """The filter that lost object ``m``, None where none did, and the last one that served it, or −1."""
         last = max((s for s, lead in enumerate(self.leads) if lead[m] >= 0), default=-1)
-        return (self.names[last + 1] if last + 1 < len(self.names) else None), last
+        return (self.filters[last + 1] if last + 1 < len(self.filters) else None), last
 
 
 def fates(
     detector: Detector,
-    raw: Raw,
     traced: Trace,
     target: Target,
     classes: Tensor,
@@ -186,8 +186,7 @@ def fates(
 
     Args:
         detector: that made the trace.
-        raw: its outputs for this image alone.
-        traced: their trace.
+        traced: the trace of the image.
         target: the image's objects, in pixels of the image as it was given.
         classes: ``(M,)`` the detector's class of each object, −1 for one that it does not know.
         names: ``M`` class names of the objects.
@@ -198,57 +197,56 @@ def fates(
     if len(numbers) == 0:
         return []
     boxes, own = target.boxes[numbers], classes[numbers]
-    in_network = resize(target.boxes, traced.original_size, traced.size)
-    scaled = Target._trusted(in_network, target.labels, target.ignored)
-    first = traced.anchors
-    anchor_iou, anchor, _ = _overlaps(scaled.boxes[numbers], first.anchors, 2.0)
-    box_iou, box, reach = _overlaps(boxes, _given(first.boxes, traced), threshold)
-    labels = _training_labels(detector, first.anchors, scaled, len(numbers))
-    walk = _walk(detector, traced, boxes, own, reach, threshold)
+    first = traced.first
+    scaled = target.with_boxes(resize(target.boxes, traced.original_size, traced.size))
+    anchor_iou, anchor, _ = _overlaps(scaled.boxes[numbers], first.started, 2.0)
+    box_iou, box, reach = _overlaps(boxes, _given(first.boxes[:, 0], traced), threshold)
+    labels = _in_training(detector.assignment(first.started, scaled), len(numbers))
+    level, rank = first.level, first.rank_in_level
+    walk = _walk(traced, boxes, own, reach, threshold)
     overlap = iou(boxes.double(), traced.detections.boxes.double()).numpy()
     same = own[:, None] == traced.detections.labels
     match = matched(overlap, same.numpy(), threshold)
     sizes = area(boxes)
     found: list[Fate] = []
     for m, number in enumerate(numbers.tolist()):
-        stage, last = walk.lost(m)
+        lost, last = walk.lost(m)
+        stage = None if lost is None else lost.place
         lead = walk.leads[last][m] if last >= 0 else -1
         more: dict[str, Any] = {"anchor": int(box[m])}
         if lead >= 0:
-            pairs = walk.pairs[last]
+            pairs, reached = walk.pairs[last], walk.filters[last].trace
             more["anchor"] = int(pairs.anchor[lead])
-            if traced.rois is not None and walk.names[last] not in _RPN:
-                more["score"] = float(pairs.ranking[lead])
-            elif isinstance(detector, RetinaNet) and last >= 0:
-                more["score"] = float(torch.tensor(pairs.ranking[lead]).sigmoid())
+            if reached.stage.by_class:
+                more["score"] = float(reached.stage.score(torch.tensor(pairs.ranking[lead])))
         if own[m] < 0:
             stage = "unknown_class"
         elif match[m] >= 0:
             stage = "found"
             more["detection"] = int(match[m])
             more["score"] = float(traced.detections.scores[match[m]])
-        elif stage is None:
+        elif lost is None:
             stage = "taken"
             kept = traced.last.kept.numpy()
             detection = int(np.flatnonzero(kept == walk.pairs[last].candidate[lead])[0])
             more["detection"] = detection
             more["by_object"] = int(numbers[np.flatnonzero(match == detection)[0]])
-        elif stage == "regression" and anchor_iou[m] < matching(detector)[0]:
+        elif last < 0 and labels[m] != "positive":
             stage = "anchors"
             more["anchor"] = int(anchor[m])
-        elif stage == "class_score":
-            winner = _winner(detector, traced, int(walk.pairs[last].row[lead]), int(own[m]))
+        elif stage == CLASS_SCORE.name:
+            winner = _winner(detector, lost.trace, int(walk.pairs[last].row[lead]), int(own[m]))
             stage = "background" if winner is None else "other_class"
             more["instead"] = winner
-        elif stage in ("proposal_nms", "class_nms"):
-            filtered = first.filtered if stage == "proposal_nms" else traced.last
-            strong = filtered.suppressor[int(walk.pairs[last].candidate[lead])]
-            by = _given(filtered.candidates.boxes[strong][None], traced)
+        elif lost.what == "nms_thresh":
+            strong = lost.trace.suppressor[int(walk.pairs[last].candidate[lead])]
+            by = _given(lost.trace.candidate_boxes[strong][None], traced)
             served = iou(boxes.double(), by.double())[:, 0]
-            if stage == "class_nms":
+            if lost.trace.stage.by_class:
                 served = served.masked_fill(own != own[m], 0)
             more["by_box"] = tuple(by[0].tolist())
             more["by_object"] = int(numbers[served.argmax()]) if served.max() >= threshold else None
+        assert stage is not None
         found.append(
             Fate(
                 image=image,
@@ -258,82 +256,74 @@ def fates(
                 size=SIZES[int(sizes[m] > 32**2) + int(sizes[m] > 96**2)],
                 stage=stage,
                 anchor_iou=float(anchor_iou[m]),
-                anchor_level=int(first.level[anchor[m]]),
+                anchor_level=int(level[anchor[m]]),
                 label=labels[m],
                 box_iou=float(box_iou[m]),
-                rank=int(first.rank[box[m]]),
+                rank=int(rank[box[m]]),
                 **more,
             )
         )
     return found
 
 
-def _walk(
-    detector: Detector,
-    traced: Trace,
-    boxes: Tensor,
-    own: Tensor,
-    reach: tuple[_Ints, _Ints],
-    threshold: float,
-) -> _Walk:
-    """The stages in order; ``class_score`` stands for ``other_class`` and ``background``."""
-    first, walk, classes = traced.anchors, _Walk(len(boxes)), own.numpy()
-    objects, anchors = reach
-    known = np.flatnonzero(classes[objects] >= 0)
-    objects, anchors = objects[known], anchors[known]
-    nothing = np.full(len(objects), -1, dtype=np.int64)
-    logits = first.logits.numpy()
-    if isinstance(detector, RetinaNet):
-        ranking = logits[anchors, classes[objects]]
-        pairs = walk.step("regression", _Pairs(objects, anchors, anchors, nothing, ranking))
-        above = pairs.ranking > np.float32(logit(detector.config.min_score))
-        pairs = walk.step("class_score", pairs.where(above))
-        pairs = _enter(walk, "top_k", pairs, traced.last, classes[pairs.object], len(detector.names))
-        _leave(walk, pairs, traced.last, "small_box", None, "class_nms", "max_detections")
-        return walk
-    pairs = walk.step("regression", _Pairs(objects, anchors, anchors, nothing, logits[anchors]))
-    pairs = _enter(walk, "top_k", pairs, first.filtered, None, 1)
-    _leave(walk, pairs, first.filtered, "small", "score", "proposal_nms", "kept")
-    if traced.rois is None:
-        return walk
-    rois = traced.rois
-    of_class = rois.boxes[:, own.clamp(min=0)].transpose(0, 1)  # (P, M, 4) → (M, P, 4)
-    serves = iou(boxes[:, None].double(), _given(of_class, traced).double())[:, 0] >= threshold
-    objects, row = (x.numpy() for x in torch.where(serves & (own >= 0)[:, None]))
-    anchors = first.filtered.candidates.row[first.filtered.kept].numpy()[row]
-    nothing = np.full(len(objects), -1, dtype=np.int64)
-    ranking = rois.scores.numpy()[row, classes[objects]]
-    pairs = walk.step("box_regression", _Pairs(objects, anchors, row, nothing, ranking))
-    pairs = _enter(walk, "class_score", pairs, rois.filtered, classes[pairs.object], len(detector.names))
-    _leave(walk, pairs, rois.filtered, "small_box", None, "class_nms", "max_detections")
+def _walk(traced: Trace, boxes: Tensor, own: Tensor, reach: tuple[_Ints, _Ints], threshold: float) -> _Walk:
+    """Through the filters of every stage, in order."""
+    walk, classes = _Walk(len(boxes)), own.numpy()
+    origin = np.arange(len(traced.first.started))  # the anchor of each box that a stage starts from
+    for number, stage in enumerate(traced.stages):
+        if number:
+            reach = _reached(stage, boxes, own, traced, threshold)
+            before = traced.stages[number - 1]
+            origin = origin[before.row[before.kept].numpy()]
+        objects, row = reach
+        known = classes[objects] >= 0
+        objects, row = objects[known], row[known]
+        column = classes[objects] if stage.stage.by_class else np.zeros_like(objects)
+        ranking = stage.ranking.numpy()[row, column]
+        nothing = np.full(len(objects), -1, dtype=np.int64)
+        pairs = _Pairs(objects, origin[row], row, nothing, ranking)
+        for what, reason in stage.stage.reasons.items():
+            pairs = walk.step(_Filter(stage, what, reason.name), _passed(pairs, stage, what, classes))
     return walk
 
 
-def _enter(
-    walk: _Walk, name: str, pairs: _Pairs, filtered: Filtered, classes: _Ints | None, count: int
-) -> _Pairs:
-    """Only the pairs whose box, of that class where there are classes, is a candidate."""
-    candidates = filtered.candidates
-    key = (candidates.row * count + (0 if classes is None else candidates.group)).numpy()
-    wanted = pairs.row * count + (0 if classes is None else classes)
+def _passed(pairs: _Pairs, trace: StageTrace, what: str, classes: _Ints) -> _Pairs:
+    """The pairs that a filter of a stage lets through, in the order of its reasons."""
+    if what == "score_thresh":
+        above = pairs.where(pairs.ranking > np.float32(trace.stage.least))
+        return above if "pre_nms_top_n" in trace.stage.reasons else _entered(above, trace, classes)
+    if what == "pre_nms_top_n":
+        return _entered(pairs, trace, classes)
+    if what == "min_size":
+        return pairs.where(~trace.small.numpy()[pairs.candidate])
+    if what == "nms_thresh":
+        return pairs.where(trace.rank.numpy()[pairs.candidate] >= 0)
+    if what == "limit":
+        return pairs.where(trace.rank.numpy()[pairs.candidate] < trace.limit)
+    return pairs
+
+
+def _entered(pairs: _Pairs, trace: StageTrace, classes: _Ints) -> _Pairs:
+    """Only the pairs whose box, of their class where the stage has classes, is a candidate."""
+    by_class, count = trace.stage.by_class, trace.ranking.shape[1]
+    key = (trace.row * count + (trace.group if by_class else 0)).numpy()
+    wanted = pairs.row * count + (classes[pairs.object] if by_class else 0)
     order = key.argsort()
     place = np.searchsorted(key[order], wanted).clip(max=max(len(key) - 1, 0))
     there = key[order[place]] == wanted if len(key) else np.zeros(len(wanted), dtype=np.bool_)
     candidate = order[place] if len(key) else np.zeros(len(wanted), dtype=np.int64)
-    entered = _Pairs(pairs.object, pairs.anchor, pairs.row, candidate, pairs.ranking)
-    return walk.step(name, entered.where(there))
+    return _Pairs(pairs.object, pairs.anchor, pairs.row, candidate, pairs.ranking).where(there)
 
 
-def _leave(
-    walk: _Walk, pairs: _Pairs, filtered: Filtered, small: str, score: str | None, nms: str, limit: str
-) -> None:
-    """The filters of candidates, in order."""
-    rank, usable = filtered.rank.numpy(), filtered.candidates.usable.numpy()
-    pairs = walk.step(small, pairs.where(~filtered.small.numpy()[pairs.candidate]))
-    if score is not None:
-        pairs = walk.step(score, pairs.where(usable[pairs.candidate]))
-    pairs = walk.step(nms, pairs.where(rank[pairs.candidate] >= 0))
-    walk.step(limit, pairs.where(rank[pairs.candidate] < filtered.limit))
+def _reached(
+    stage: StageTrace, boxes: Tensor, own: Tensor, traced: Trace, threshold: float
+) -> tuple[_Ints, _Ints]:
+    """Objects and the rows of a later stage whose box of the object's class serves them."""
+    column = own.clamp(min=0) if stage.boxes.shape[1] > 1 else torch.zeros_like(own)
+    of_class = stage.boxes[:, column].transpose(0, 1)  # (R, M, 4) → (M, R, 4)
+    serves = iou(boxes[:, None].double(), _given(of_class, traced).double())[:, 0] >= threshold
+    objects, row = torch.where(serves)
+    return objects.numpy(), row.numpy()
 
 
 def _given(boxes: Tensor, traced: Trace) -> Tensor:
@@ -357,41 +347,24 @@ def _overlaps(objects: Tensor, boxes: Tensor, threshold: float) -> tuple[Tensor,
     return torch.cat(best), torch.cat(index), (np.concatenate(rows), np.concatenate(columns))
 
 
-def matching(detector: Detector) -> tuple[float, float]:
-    """IoU from which an anchor stands for an object, and under which it is background."""
-    config = detector.config
-    if isinstance(detector, RetinaNet):
-        return config.match_high, config.match_low
-    settings = config.rpn.proposals if isinstance(detector, FasterRCNN) else config.proposals
-    return settings.match_high, settings.match_low
-
-
-def _training_labels(detector: Detector, anchors: Tensor, scaled: Target, objects: int) -> list[str]:
+def _in_training(assigned: Assignment, objects: int) -> list[str]:
     """What each object is in the loss of the anchors."""
-    high, low = matching(detector)
-    index, plain, kept = label(anchors, scaled, high, low, restore=False)
-    restored = label(anchors, scaled, high, low, restore=True)[1]
-    between = torch.where(plain == IGNORE)[0]  # by overlap, or hidden by an ignored region
-    overlap = iou(anchors[between, None], kept.boxes[index[between], None])[:, 0, 0]
     words = ["background"] * objects
+    stands = assigned.label == OBJECT
     for rows, word in (
-        (between[overlap >= low], "ignored"),
-        (restored == OBJECT, "restored"),
-        (plain == OBJECT, "positive"),
+        (assigned.between, "ignored"),
+        (stands & assigned.low_quality, "restored"),
+        (stands & ~assigned.low_quality, "positive"),
     ):
-        for m in set(index[rows].tolist()):
+        for m in set(assigned.index[rows].tolist()):
             words[m] = word
     return words
 
 
-def _winner(detector: Detector, traced: Trace, row: int, own: int) -> str | None:
+def _winner(detector: Detector, trace: StageTrace, row: int, own: int) -> str | None:
     """The other class that wins on an anchor or proposal; None where background does."""
-    if traced.rois is None:
-        values = traced.anchors.logits[row].clone()
-        values[own] = -torch.inf
-        best = int(values.argmax())
-        return detector.names[best] if values[best] > logit(detector.config.min_score) else None
-    scores = traced.rois.scores[row].clone()
-    scores[own] = -1
-    best = int(scores.argmax())
-    return detector.names[best] if best < len(detector.names) else None
+    values = trace.ranking[row].clone()
+    values[own] = -torch.inf
+    best = int(values.argmax())
+    background = trace.stage.least if trace.background is None else float(trace.background[row])
+    return detector.names[best] if values[best] > background else None

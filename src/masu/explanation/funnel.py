@@ -13,16 +13,16 @@ from torch import Tensor
 
 from masu.data.network_scale import ScaledObjects
 from masu.detectors.detector import Detector
-from masu.detectors.proposals import Raw
+from masu.detectors.raw import Raw
 from masu.detectors.trace import Trace, trace
 from masu.errors import bad_input
 from masu.evaluation.anchors import fitted
 from masu.evaluation.evaluate import LabelledImages, Scored, score
 from masu.evaluation.metrics import Metrics, ProposalMetrics
 from masu.evaluation.predictions import AnyDetector
-from masu.explanation.fates import SIZES, Fate, fates, matched, stages_of
+from masu.explanation.fates import SIZES, Fate, fates, matched, places_of
 from masu.explanation.funnel_advice import advice
-from masu.explanation.what_if import Remedy, detections, settings_of, with_milder
+from masu.explanation.what_if import Remedy, detections, milder
 from masu.ops.anchors import cell_anchors, level_strides
 from masu.ops.best_anchor import best_anchors
 from masu.ops.geometry import iou as overlaps
@@ -62,16 +62,16 @@ class FunnelReport:
     Attributes:
         scored: the same pass, as evaluation gives it, without time.
         iou: IoU from which a box serves an object.
-        stages: the detector's stages in order, ``"found"`` last.
+        places: where the detector can lose an object, in order, and what that means; ``"found"`` last.
         fates: what became of each object, image by image.
         hidden: found objects whose score is under ``SHOWN``, so that ``masu detect`` does not show them.
         remedies: what milder settings would bring back, the most first.
-        anchors: what other anchors would reach; None without objects.
+        anchors: what other anchors would reach; None without objects, or for a detector without anchor sizes.
     """
 
     scored: Scored
     iou: float
-    stages: tuple[str, ...]
+    places: dict[str, str]
     fates: tuple[Fate, ...]
     hidden: int
     remedies: tuple[Remedy, ...]
@@ -85,7 +85,7 @@ class FunnelReport:
     def counts(self, of: Callable[[Fate], bool] = lambda fate: True) -> dict[str, int]:
         """Objects per stage; they add up to the number of objects that ``of`` lets pass."""
         found = Counter(fate.stage for fate in self.fates if of(fate))
-        return {stage: found[stage] for stage in self.stages}
+        return {place: found[place] for place in self.places}
 
     @property
     def by_class(self) -> dict[str, dict[str, int]]:
@@ -158,7 +158,7 @@ def funnel(
         )
     if not 0 < iou <= 1:
         raise bad_input("iou", f"{iou}", "a number above 0 and at most 1", "0.5 is usual")
-    folded = on_cpu(detector).folded()
+    folded = on_cpu(detector).prediction_network().detector
     watched = _Watched(folded)
     tally = _Tally(folded, data.names, iou)
     scored = score(
@@ -171,7 +171,7 @@ def funnel(
     return FunnelReport(
         scored=replace(scored, metrics=replace(scored.metrics, seconds_per_image=None)),
         iou=iou,
-        stages=stages_of(detector),
+        places=places_of(detector),
         fates=tuple(found),
         hidden=sum(fate.stage == "found" and (fate.score or 0) < SHOWN for fate in found),
         remedies=tally.remedies(),
@@ -221,7 +221,7 @@ class _Tally:
         classes = self.class_of[target.labels]
         names = tuple(self.names[label] for label in target.labels.tolist())
         with torch.inference_mode():
-            own = fates(self.detector, raw, traced, target, classes, names, image, self.threshold)
+            own = fates(self.detector, traced, target, classes, names, image, self.threshold)
             self._try(own, target, classes, raw, traced)
         kept = target.boxes[[fate.object for fate in own]]
         canvas = (raw.images.pixels.shape[2], raw.images.pixels.shape[3])
@@ -233,14 +233,14 @@ class _Tally:
 
     def _try(self, own: list[Fate], target: Target, classes: Tensor, raw: Raw, traced: Trace) -> None:
         rows = [fate.object for fate in own]
-        done: dict[tuple[str, float], list[bool]] = {}
+        done: dict[tuple[int, str], list[bool]] = {}
         for stage in dict.fromkeys(fate.stage for fate in own):
-            setting = settings_of(self.detector, stage)
-            if setting is None:
+            change = milder(self.detector, stage)
+            if change is None:
                 continue
-            key = (setting[0], setting[2])
+            key = (change.number, change.setting)
             if key not in done:  # other_class and background try the same
-                found = detections(with_milder(self.detector, stage), stage, raw, traced)
+                found = detections(self.detector, change, raw, traced)
                 overlap = overlaps(target.boxes[rows].double(), found.boxes.double()).numpy()
                 same = (classes[rows, None] == found.labels).numpy()
                 done[key] = (matched(overlap, same, self.threshold) >= 0).tolist()
@@ -254,19 +254,19 @@ class _Tally:
         """The milder settings that were tried, the most effective first."""
         found = []
         for stage, counts in self._counts.items():
-            setting = settings_of(self.detector, stage)
-            assert setting is not None
-            found.append(Remedy(stage, *setting, *counts))
+            change = milder(self.detector, stage)
+            assert change is not None
+            found.append(Remedy(stage, change.setting, change.before, change.after, *counts))
         return tuple(sorted(found, key=lambda remedy: remedy.lost_instead - remedy.regained))
 
     def anchors(self) -> AnchorFit | None:
-        """Anchors fitted to all objects."""
-        if not self.fates:
+        """Anchors fitted to all objects; None where there are none, or no anchors to fit."""
+        config = self.detector.config
+        if not self.fates or not config.fits_anchors:
             return None
         boxes: dict[tuple[int, int], Tensor] = {}
         for (canvas, _), parts in self._scaled.items():
             boxes[canvas] = torch.cat([boxes.get(canvas, torch.zeros(0, 4)), *(part for part, _ in parts)])
-        config = self.detector.config
         pyramid = fitted(config, ScaledObjects(boxes, 0))
         cells = [cell_anchors(sizes, pyramid.anchor_ratios) for sizes in pyramid.anchor_sizes]
         reach = torch.zeros(len(self.fates))
@@ -274,8 +274,6 @@ class _Tally:
             places = [place for _, of_image in parts for place in of_image]
             strides = level_strides(canvas, grids)
             reach[places] = best_anchors(torch.cat([part for part, _ in parts]), cells, grids, strides)[0]
-        first = getattr(config, "rpn", config)
-        high = getattr(first, "proposals", first).match_high
         lost = [i for i, fate in enumerate(self.fates) if fate.stage == "anchors"]
         under = {}
         for size in SIZES:
@@ -287,6 +285,6 @@ class _Tally:
             sizes=pyramid.anchor_sizes,
             ratios=pyramid.anchor_ratios,
             lost=len(lost),
-            reached=int((reach[lost] >= high).sum()),
+            reached=int((reach[lost] >= config.fg_iou_thresh).sum()),
             under_50=under,
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from masu.explanation.fates import STAGES
 from masu.explanation.what_if import Remedy
 
 if TYPE_CHECKING:
@@ -31,11 +30,11 @@ def advice(report: FunnelReport) -> tuple[str, ...]:
     if not objects:
         return ("There are no objects to find.",)
     said = [f"{counts['found']} of {objects} objects are found at IoU {report.iou:g}."]
-    by_number = sorted((s for s in report.stages if s != "found"), key=lambda s: -counts[s])
+    by_number = sorted((s for s in report.places if s != "found"), key=lambda s: -counts[s])
     for stage in by_number[:3]:
         if counts[stage]:
             hint = f"; {HINTS[stage]}" if stage in HINTS else ""
-            said.append(f"{counts[stage]} of {lost} lost at {stage}: {STAGES[stage]}{hint}.")
+            said.append(f"{counts[stage]} of {lost} lost at {stage}: {report.places[stage]}{hint}.")
     confused = Counter((f.name, f.instead) for f in report.fates if f.stage == "other_class")
     if confused:
         (name, instead), number = confused.most_common(1)[0]

@@ -11,7 +11,8 @@ from PIL import Image
 from torch import Tensor
 
 from masu.data.bands import displayable, read_pixels
-from masu.detectors.detector import Detector, ImageSource
+from masu.detectors.detector import Detector
+from masu.detectors.prediction import ImageSource
 from masu.drawing import draw
 from masu.errors import bad_input, listed
 from masu.evaluation.predictions import AnyDetector

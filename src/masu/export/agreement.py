@@ -9,8 +9,6 @@ import torch
 from torch import Tensor
 
 from masu.detectors.detector import Detector
-from masu.detectors.faster_rcnn import FasterRCNN
-from masu.detectors.retinanet import RetinaNet
 from masu.export.write import describe
 from masu.ops.geometry import iou
 from masu.records import Detections
@@ -79,16 +77,8 @@ def agreement_of(detector: Detector, wanted: Sequence[Detections], found: Sequen
         found,
         min_score=described.min_score,
         max_detections=described.max_detections,
-        nms_threshold=_nms_threshold(detector),
+        nms_threshold=detector.stages[-1].nms_thresh or 1.0,
     )
-
-
-def _nms_threshold(detector: Detector) -> float:
-    """Of the last suppression."""
-    if isinstance(detector, FasterRCNN):
-        return float(detector.config.rois.nms_threshold)
-    config = detector.config if isinstance(detector, RetinaNet) else detector.config.proposals
-    return float(config.nms_threshold)
 
 
 def compare(

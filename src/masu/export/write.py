@@ -15,9 +15,6 @@ from torch.export import Dim, ExportedProgram
 
 import masu
 from masu.detectors.detector import Detector
-from masu.detectors.faster_rcnn import FasterRCNN
-from masu.detectors.retinanet import RetinaNet
-from masu.detectors.rpn import RPN
 from masu.errors import bad_input
 from masu.export.graph import OUTPUTS, Graph
 from masu.runtime import ENTRY, Description
@@ -33,13 +30,8 @@ OPSET = 18
 def describe(detector: Detector) -> Description:
     """What the file will say about itself."""
     policy = detector.input
-    if isinstance(detector, FasterRCNN):
-        least, most = detector.config.rois.min_score, detector.config.rois.max_detections
-    elif isinstance(detector, RetinaNet):
-        least, most = detector.config.min_score, detector.config.max_detections
-    else:
-        assert isinstance(detector, RPN)
-        least, most = detector.config.proposals.min_score, detector.config.proposals.kept
+    last = detector.stages[-1]
+    assert last.limit is not None
     return Description(
         names=detector.names,
         kind=detector.kind,
@@ -48,8 +40,8 @@ def describe(detector: Detector) -> Description:
         min_size=policy.min_size,
         max_size=policy.max_size,
         channels=policy.channels,
-        min_score=least,
-        max_detections=most,
+        min_score=last.score_thresh,
+        max_detections=last.limit,
         thresholds=dict(detector.thresholds),
     )
 
@@ -58,7 +50,7 @@ def trace(detector: Detector) -> ExportedProgram:
     """The detector as a program of ``torch.export`` in which batch, height and width are free.
 
     Args:
-        detector: one with folded normalisation, see :meth:`Detector.folded`.
+        detector: one for prediction, see :class:`masu.detectors.prediction.PredictionNetwork`.
 
     Raises:
         InputError: a backbone whose own code takes other ways for other sizes.

@@ -66,3 +66,7 @@ def freeze_depthwise(net: nn.Module) -> None:
     for module in net.modules():
         if isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1:
             module.weight.requires_grad_(False)
+
+
+def prepare_convs(net):  # TEMP
+    pass

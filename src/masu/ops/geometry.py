@@ -47,9 +47,15 @@ def clip(boxes: Tensor, sizes: Tensor) -> Tensor:
 
 
 def resize(boxes: Tensor, old: Tensor, new: Tensor) -> Tensor:
-    """Boxes of an image of size ``old`` in the same image at size ``new``; sizes are ``(h, w)``."""
-    ratio = new.to(torch.float32) / old.to(torch.float32)
-    return boxes * ratio.flip(-1).repeat(2)  # (rh, rw) → (rw, rh, rw, rh)
+    """Boxes of an image of size ``old`` in the same image at size ``new``.
+
+    Args:
+        boxes: ``(..., 4)`` xyxy pixels.
+        old: ``(..., 2)`` height and width, broadcast against ``boxes``.
+        new: the same.
+    """
+    ratio = (new.to(torch.float32) / old.to(torch.float32)).flip(-1)  # (rh, rw) → (rw, rh)
+    return boxes * torch.cat([ratio, ratio], dim=-1)
 
 
 def degenerate(boxes: Tensor, min_size: float) -> Tensor:

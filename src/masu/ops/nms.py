@@ -7,7 +7,7 @@ answer to the bit; which of them runs follows from the input, the device and wha
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -258,24 +258,3 @@ def _exported_top_k(scores: Tensor, k: int, above: float) -> tuple[Tensor, Tenso
 def _nothing(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     size = (len(scores), k)
     return scores.new_full(size, ABSENT), torch.zeros(size, dtype=torch.int64, device=scores.device)
-
-
-def topk_per_level(scores: Tensor, levels: Sequence[int], k: int) -> tuple[Tensor, Tensor]:
-    """The ``k`` best of each feature level.
-
-    Args:
-        scores: ``(N, R)``, the levels one after the other.
-        levels: how many columns each level has; they add up to ``R``.
-        k: how many to take of each level (fewer where the level is smaller).
-
-    Returns:
-        ``index (N, S)`` into the columns, level by level and best first within a level, and ``level (S,)``.
-    """
-    picked, offset = [], 0
-    for scores_of_level in torch.split(scores, list(levels), dim=1):
-        width = scores_of_level.shape[1]
-        picked.append(scores_of_level.topk(min(k, width), dim=1).indices + offset)
-        offset += width
-    counts = torch.tensor([p.shape[1] for p in picked], device=scores.device)
-    level = torch.arange(len(picked), device=scores.device).repeat_interleave(counts)
-    return torch.cat(picked, dim=1), level

@@ -4,7 +4,7 @@ const stages = JSON.parse(document.getElementById("stages").textContent);
 const $ = (id) => document.getElementById(id);
 const COLOURS = ["#e69f00", "#56b4e9", "#00c795", "#ff7a2e", "#f0e442", "#e58fc0", "#5aa2ff"];
 const MARKS = { object: "#ffffff", final: "#ff8c1a", proposal: "#56b4e9", anchor: "#f0e442", rival: "#ff5fc4" };
-const two = data.photographs.some((p) => p.tables.length > 1);
+const staged = data.photographs.some((p) => p.tables.length > 1);
 const classless = data.kind === "proposals";
 const NOTHING = { kind: "nothing" };
 const MAPS = { score: classless ? "objectness" : "class score", box: "box", off: "off" };
@@ -58,27 +58,24 @@ function views() {
   const first = photo.tables[0];
   const listed = [
     { name: "Photograph", said: `What the network sees: the photograph at ${photo.width} × ${photo.height} px (it was ${photo.given[1]} × ${photo.given[0]}).` },
-    { name: two || classless ? "Objectness" : "Class scores", level: true, said: "The score of the best anchor of each cell: the more orange, the higher." },
+    { name: first.byClass ? "Class scores" : "Objectness", level: true, said: "The score of the best anchor of each cell: the more orange, the higher." },
   ];
   if (data.labelled) listed.push({ name: "Anchors", anchors: true, said: `Anchors that stand for an object in training (the best ${photo.positive.length}); dashed: low-quality matches, the best of an object but under the threshold.` });
   listed.push(
     { name: "Best of each level", ...rows(0, () => true), said: `${first.count} boxes decoded from the best anchors of each level. Dashed: those that the next filters drop.` },
     { name: "After suppression", ...rows(0, (t, i) => t.rank[i] >= 0), said: "What remains when every box has dropped the weaker ones that overlap it." },
   );
-  if (two) {
-    listed.push(
-      { name: "Proposals", ...rows(0, (t, i) => t.rank[i] >= 0 && t.rank[i] < t.limit), said: `The best ${first.limit} of these go to the second stage.` },
-      { name: "Class boxes", ...rows(1, () => true), said: `${last().count} pairs of proposal and class score enough; the box is moved once more, for each class its own way. Dashed: those that gave way.` },
-    );
-  }
   const t = photo.tables.length - 1;
+  if (staged) listed.push({ name: "Proposals", ...rows(0, (t, i) => t.rank[i] >= 0 && t.rank[i] < t.limit), said: `The best ${first.limit} of these go to the next stage.` });
+  for (let n = 1; n < t; n += 1) listed.push({ name: `Moved, ${photo.tables[n].name}`, ...rows(n, () => true), said: `${photo.tables[n].count} boxes, moved once more and handed on.` });
+  if (staged) listed.push({ name: "Class boxes", ...rows(t, () => true), said: `${last().count} pairs of proposal and class score enough; the box is moved once more, for each class its own way or for all alike. Dashed: those that gave way.` });
   listed.push({ name: classless ? "Final proposals" : "Final boxes", table: t, rows: last().kept, said: `${last().kept.length} boxes are the answer, down to the model's own low score; masu detect shows those from 0.5.`, final: true });
   return listed;
 }
 
 function colourOf(t, i) {
   const table = photo.tables[t];
-  return COLOURS[((two && t === 0) || classless ? levelOf(table.row[i]) : table.group[i]) % COLOURS.length];
+  return COLOURS[(table.byClass ? table.group[i] : levelOf(originOf(t, i))) % COLOURS.length];
 }
 
 function drops(t, i) {
@@ -93,7 +90,7 @@ function hint(shown) {
     return `Click a box or an object, or choose one from the lists below.${labelled}`;
   }
   const kinds = new Set(marks().map(([, kind]) => kind));
-  const words = { final: two ? "orange: the box of its class" : "orange: the decoded box", proposal: "blue: the proposal", anchor: "yellow dashes: the anchor", object: "white: the labelled object", rival: "pink: what it gave way to" };
+  const words = { final: staged ? "orange: the box of its class" : "orange: the decoded box", proposal: "blue: the proposal", anchor: "yellow dashes: the anchor", object: "white: the labelled object", rival: "pink: what it gave way to" };
   return `${Object.keys(words).filter((kind) => kinds.has(kind)).map((kind) => words[kind]).join("; ")}. Escape lets go.`.replace(/^./, (letter) => letter.toUpperCase());
 }
 
@@ -166,30 +163,39 @@ function sayMap(shown) {
 }
 
 /* ---- following a box back ---- */
+/* the candidate of an earlier stage that a candidate of stage t came from */
+const before = (t, i) => photo.tables[t - 1].kept[photo.tables[t].row[i]];
+
+function originOf(t, i) {
+  while (t > 0) { i = before(t, i); t -= 1; }
+  return photo.tables[0].row[i];
+}
+
+/* per stage the candidate: back to the anchor, and on as far as the way is one */
 function chain(t, i) {
-  const found = { steps: [] };
-  const table = photo.tables[t];
-  if (t === 1) {
-    found.last = i;
-    found.proposal = table.row[i];
-    found.first = photo.tables[0].kept[found.proposal];
-  } else {
-    found.first = i;
-    if (two && table.rank[i] >= 0 && table.rank[i] < table.limit) found.proposal = table.rank[i];
+  const at = new Array(photo.tables.length).fill(undefined);
+  at[t] = i;
+  for (let n = t; n > 0; n -= 1) at[n - 1] = before(n, at[n]);
+  for (let n = t; n + 1 < photo.tables.length; n += 1) {
+    const rank = photo.tables[n].kept.indexOf(at[n]), next = photo.tables[n + 1];
+    const followers = rank < 0 ? [] : next.row.map((row, j) => j).filter((j) => next.row[j] === rank);
+    if (rank < 0 || next.byClass || followers.length !== 1) return { at, roi: rank < 0 ? undefined : { table: n + 1, row: rank }, anchor: originOf(0, at[0]) };
+    at[n + 1] = followers[0];
   }
-  found.anchor = photo.tables[0].row[found.first];
-  return found;
+  return { at, anchor: originOf(0, at[0]) };
 }
 
 function ofObject(o) {
   if (o.detection !== null) return chain(photo.tables.length - 1, last().kept[o.detection]);
-  const rows = photo.tables[0].row.map((row, i) => i).filter((i) => photo.tables[0].row[i] === o.anchor);
-  const first = rows.find((i) => two || classless || className(photo.tables[0].group[i]) === o.name) ?? rows[0] ?? -1;
-  if (first < 0) return { anchor: o.anchor, decoded: o.decoded };
-  const found = chain(0, first);
-  if (found.proposal !== undefined) {
-    const own = photo.tables[1].row.map((row, i) => i).filter((i) => photo.tables[1].row[i] === found.proposal && className(photo.tables[1].group[i]) === o.name);
-    if (own.length) found.last = own[0];
+  const first = photo.tables[0];
+  const rows = first.row.map((row, i) => i).filter((i) => first.row[i] === o.anchor);
+  const own = rows.find((i) => !first.byClass || className(first.group[i]) === o.name) ?? rows[0] ?? -1;
+  if (own < 0) return { at: [], anchor: o.anchor, decoded: o.decoded };
+  const found = chain(0, own);
+  if (found.roi) {
+    const table = photo.tables[found.roi.table];
+    const ofClass = table.row.map((row, i) => i).filter((i) => table.row[i] === found.roi.row && className(table.group[i]) === o.name);
+    if (ofClass.length) return chain(found.roi.table, ofClass[0]);
   }
   return found;
 }
@@ -205,8 +211,7 @@ function chainMarks() {
   const found = object ? ofObject(object) : chain(chosen.table, chosen.index);
   list.push([anchorBox(found.anchor), "anchor"]);
   if (found.decoded) list.push([found.decoded, "proposal"]);
-  if (found.first !== undefined) list.push([photo.tables[0].box[found.first], two ? "proposal" : "final"]);
-  if (found.last !== undefined) list.push([photo.tables[1].box[found.last], "final"]);
+  found.at.forEach((i, t) => { if (i !== undefined) list.push([photo.tables[t].box[i], t === photo.tables.length - 1 ? "final" : "proposal"]); });
   if (object) {
     list.push([object.box, "object"]);
     if (object.by) list.push([object.by, "rival"]);
@@ -234,9 +239,9 @@ function crop(box) {
 }
 
 function fate(t, i) {
-  const table = photo.tables[t], what = t === 1 || !two ? "final boxes" : "proposals";
-  if (table.state[i] === 1) return [element("p", {}, "Too small a box: dropped.")];
-  if (table.state[i] === 2) return [element("p", {}, "Scored too low: dropped.")];
+  const table = photo.tables[t], what = t === photo.tables.length - 1 ? "final boxes" : "proposals";
+  if (table.small[i]) return [element("p", {}, "Too small a box: dropped.")];
+  if (!table.suppresses) return [element("p", {}, "Handed on to the next stage.")];
   if (table.by[i] >= 0) {
     const by = table.by[i];
     const words = `a better box (${percent(table.score[by])}, IoU ${iou(table.box[i], table.box[by]).toFixed(2)})`;
@@ -249,26 +254,33 @@ function fate(t, i) {
   return buttons.length ? [...said, element("p", {}, ...buttons, weaker.length > 6 ? `and ${weaker.length - 6} more` : "")] : said;
 }
 
+/* what a stage with classes says of one of the boxes that it starts from */
+function roiStep(t, row) {
+  const table = photo.tables[t];
+  const bars = (table.classes?.[row] ?? []).map(([k, score]) => element("div", { class: "bar" }, element("span", {}, className(k)), element("i", { style: `width:${Math.max(100 * score, 0.5)}%` }), element("span", {}, percent(score))));
+  return step("proposal", `RoI of proposal ${row + 1}`, crop(table.started[row]), ...bars);
+}
+
 function steps(found, object) {
-  const listed = [], first = photo.tables[0];
+  const listed = [], first = photo.tables[0], top = photo.tables.length - 1;
   const near = (box) => (object ? [element("p", {}, `IoU ${iou(box, object.box).toFixed(2)} with the object.`)] : []);
-  if (found.last !== undefined) {
-    const t = photo.tables[1], i = found.last;
-    listed.push(step("final", `${className(t.group[i])} ${percent(t.score[i])}`, ...near(t.box[i]), ...fate(1, i)));
+  if (found.roi) listed.push(roiStep(found.roi.table, found.roi.row));
+  for (let t = top; t > 0; t -= 1) {
+    const i = found.at[t], table = photo.tables[t];
+    if (i === undefined) continue;
+    const title = table.byClass ? `${className(table.group[i])} ${percent(table.score[i])}` : `Moved box, ${table.name}`;
+    listed.push(step(t === top ? "final" : "proposal", title, ...near(table.box[i]), ...fate(t, i)));
+    if (table.byClass) listed.push(roiStep(t, table.row[i]));
   }
-  if (found.proposal !== undefined) {
-    const bars = photo.classes[found.proposal].map(([k, score]) => element("div", { class: "bar" }, element("span", {}, className(k)), element("i", { style: `width:${Math.max(100 * score, 0.5)}%` }), element("span", {}, percent(score))));
-    listed.push(step("proposal", `RoI of proposal ${found.proposal + 1}`, crop(photo.proposals[found.proposal]), ...bars));
-  }
-  if (found.first !== undefined) {
-    const i = found.first, score = percent(first.score[i]);
-    const title = two || classless ? `Decoded box, objectness ${score}` : `${className(first.group[i])} ${score}`;
-    listed.push(step(two ? "proposal" : "final", title, element("p", {}, pixels(first.box[i])), ...near(first.box[i]), ...fate(0, i)));
+  if (found.at[0] !== undefined) {
+    const i = found.at[0], score = percent(first.score[i]);
+    const title = first.byClass ? `${className(first.group[i])} ${score}` : `Decoded box, objectness ${score}`;
+    listed.push(step(staged ? "proposal" : "final", title, element("p", {}, pixels(first.box[i])), ...near(first.box[i]), ...fate(0, i)));
   } else if (found.decoded) {
     listed.push(step("proposal", "Decoded box", element("p", {}, `${pixels(found.decoded)}; not among the best of its level.`), ...near(found.decoded)));
   }
   const level = levelOf(found.anchor), box = anchorBox(found.anchor);
-  const moved = found.first === undefined ? "" : `, which the head moved to a box at IoU ${iou(box, first.box[found.first]).toFixed(2)} with it`;
+  const moved = found.at[0] === undefined ? "" : `, which the head moved to a box at IoU ${iou(box, first.box[found.at[0]]).toFixed(2)} with it`;
   listed.push(step("anchor", `Anchor ${found.anchor}, level ${level + 1}`, element("p", {}, `${pixels(box)} on a grid of ${photo.levels[level].steps[0]} px${moved}.`), ...near(box)));
   return element("ol", {}, ...listed);
 }

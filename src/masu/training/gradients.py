@@ -50,7 +50,7 @@ def gradients(
         seen = [batch.images[i].to(device) for i in rows] or [_blank(detector).to(device)]
         targets = [batch.targets[i] for i in rows] or [Target(torch.zeros(0, 4), torch.zeros(0))]
         with networks_in(settings.precision, device):
-            losses = detector.losses(detector(seen, policy), targets, generator)
+            losses = detector.loss_terms(detector(seen, policy), targets, generator)
         torch.autograd.backward(scaler.scale(torch.stack(list(losses.values())).sum() * share))
         for name, value in losses.items():
             terms[name] = terms.get(name, torch.zeros_like(value)) + value.detach() * share

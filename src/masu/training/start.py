@@ -12,11 +12,9 @@ from masu.data.bands import pixel_statistics
 from masu.data.formats import Dataset
 from masu.data.network_scale import scaled_objects
 from masu.detectors.build import Start, build, configuration, load, make, warm_start
+from masu.detectors.config import DetectorConfig, PyramidConfig
 from masu.detectors.detector import Detector
-from masu.detectors.faster_rcnn import FasterRCNNConfig
-from masu.detectors.pyramid import PyramidConfig
-from masu.detectors.rpn import RPNConfig
-from masu.detectors.zoo import Config, pyramid_of, with_backbone, with_pyramid
+from masu.detectors.zoo import with_backbone
 from masu.evaluation.anchors import coverage, fitted
 from masu.training.recipe import TrainSettings
 
@@ -38,7 +36,7 @@ def starting_detector(
             start: Any = settings.weights
             return build(config, data.names, start)
         source = load(settings.weights)
-        detector = make(_as_trained(config, settings, pyramid_of(source.config)), data.names)
+        detector = make(_as_trained(config, settings, source.config.pyramid), data.names)
         taken = warm_start(detector, source)
         report({"event": "start", "said": f"{settings.weights}: {taken}"})
         return detector
@@ -46,17 +44,16 @@ def starting_detector(
 
 def backbone_of(settings: TrainSettings) -> str:
     """The backbone's name."""
-    return settings.backbone or pyramid_of(configuration(settings.architecture)).backbone
+    return settings.backbone or configuration(settings.architecture).pyramid.backbone
 
 
-def _as_trained(config: Config, settings: TrainSettings, source: PyramidConfig) -> Config:
+def _as_trained(config: DetectorConfig, settings: TrainSettings, source: PyramidConfig) -> DetectorConfig:
     """What a backbone's weights were trained with goes with them, where the settings do not say otherwise."""
-    pyramid = pyramid_of(config)
+    pyramid = config.pyramid
     policy = pyramid.input
     if settings.channels is None and source.input.channels is None:
         policy = replace(policy, mean=source.input.mean, std=source.input.std)
-    return with_pyramid(
-        config,
+    return config.with_pyramid(
         replace(
             pyramid,
             input=policy,
@@ -68,11 +65,13 @@ def _as_trained(config: Config, settings: TrainSettings, source: PyramidConfig) 
     )
 
 
-def _configured(settings: TrainSettings, data: Dataset, report: Callable[[dict[str, Any]], None]) -> Config:
+def _configured(
+    settings: TrainSettings, data: Dataset, report: Callable[[dict[str, Any]], None]
+) -> DetectorConfig:
     config = configuration(settings.architecture)
     if settings.backbone is not None:
         config = with_backbone(config, settings.backbone)
-    pyramid = pyramid_of(config)
+    pyramid = config.pyramid
     if settings.frozen_stride is not None:
         pyramid = replace(pyramid, frozen_stride=settings.frozen_stride)
     if settings.frozen_norms is not None:
@@ -85,10 +84,10 @@ def _configured(settings: TrainSettings, data: Dataset, report: Callable[[dict[s
         pyramid = replace(pyramid, input=policy)
         report({"event": "start", "said": f"mean {_figures(mean)}, deviation {_figures(std)} of the pixels"})
     if settings.anchors == "auto":
-        config = with_pyramid(config, pyramid)
+        config = config.with_pyramid(pyramid)
         objects = scaled_objects(data, pyramid.input)
         pyramid = fitted(config, objects)
-        before, after = (coverage(c, objects) for c in (config, with_pyramid(config, pyramid)))
+        before, after = (coverage(c, objects) for c in (config, config.with_pyramid(pyramid)))
         sizes = "; ".join(_figures(level) for level in pyramid.anchor_sizes)
         said = (
             f"anchors fitted to the data: sizes {sizes} px, ratios {_figures(pyramid.anchor_ratios)}; "
@@ -96,19 +95,8 @@ def _configured(settings: TrainSettings, data: Dataset, report: Callable[[dict[s
             f"{after.share(after.under_50):.1%} now"
         )
         report({"event": "start", "said": said})
-    config = with_pyramid(config, pyramid)
-    return config if settings.box_loss is None else _with_box_loss(config, settings.box_loss)
-
-
-def _with_box_loss(config: Config, name: str) -> Config:
-    """Both stages of a two-stage detector get the loss."""
-    if isinstance(config, FasterRCNNConfig):
-        proposals = replace(config.rpn.proposals, box_loss=name)
-        rpn = replace(config.rpn, proposals=proposals)
-        return replace(config, rpn=rpn, rois=replace(config.rois, box_loss=name))
-    if isinstance(config, RPNConfig):
-        return replace(config, proposals=replace(config.proposals, box_loss=name))
-    return replace(config, box_loss=name)
+    config = config.with_pyramid(pyramid)
+    return config if settings.box_loss is None else config.with_box_loss(settings.box_loss)
 
 
 def _figures(values: Sequence[float]) -> str:

@@ -27,7 +27,6 @@ from masu.data.formats import Dataset
 from masu.data.loader import batch_count, epoch_batches
 from masu.data.workers import LostWorkerError
 from masu.detectors.detector import Detector
-from masu.detectors.rpn import RPN
 from masu.errors import InputError
 from masu.evaluation.evaluate import evaluate
 from masu.processes import LostProcessError, Processes, joined, launched
@@ -338,7 +337,7 @@ def _figures(metrics: dict[str, Any]) -> dict[str, Any]:
 
 def _write_samples(detector: Detector, val: Dataset, path: Path) -> None:
     samples = [val[i] for i in range(min(4, len(val)))]
-    threshold = 0.5 if not isinstance(detector, RPN) else 0.9
+    threshold = 0.5 if detector.kind == "detector" else 0.9
     sheet = contact_sheet(detector, samples, threshold)
     if sheet is not None:
         file = io.BytesIO()

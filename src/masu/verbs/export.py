@@ -124,7 +124,7 @@ def export(
     detector = copy.deepcopy(detector).cpu().eval()
     pictures = _pictures(detector, data)
     report("tracing the network")
-    description, program = describe(detector), trace(detector.folded())
+    description, program = describe(detector), trace(detector.prediction_network().detector)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.stem}-") as folder:
         written = Path(folder) / out.name

@@ -7,9 +7,8 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from masu.detectors.build import make
-from masu.detectors.faster_rcnn import FasterRCNN
-from masu.detectors.zoo import ARCHITECTURES, pyramid_of
+from masu.detectors.stages import Kept
+from masu.detectors.zoo import ARCHITECTURES, make
 from masu.nets.imagenet import installed
 
 CLASSES = 80
@@ -30,13 +29,11 @@ def describe() -> list[dict[str, Any]]:
         config = function()
         with torch.device("meta"):
             detector = make(config, [f"class {i}" for i in range(CLASSES)])
-            pyramid = pyramid_of(detector.config)
             with FlopCounterMode(display=False) as counter, torch.no_grad():
                 raw = detector([torch.empty(3, *PHOTOGRAPH)])
-                if isinstance(detector, FasterRCNN):
-                    kept, cells = detector.config.rpn.proposals.kept, detector.config.rois.cells
-                    pooled = torch.empty(kept, pyramid.fpn_channels, cells, cells)
-                    detector.predictor(detector.box_head(pooled))
+                kept = _full(detector.stages[0].limit or 0)
+                for stage in detector.stages[1:]:
+                    stage.look(raw, kept)
         rows.append(
             {
                 "name": name,
@@ -45,7 +42,13 @@ def describe() -> list[dict[str, Any]]:
                 "gflop": counter.get_total_flops() / 1e9,
                 "height": raw.images.pixels.shape[2],
                 "width": raw.images.pixels.shape[3],
-                "imagenet": "installed" if installed(pyramid.backbone) else "download",
+                "imagenet": "installed" if installed(config.pyramid.backbone) else "download",
             }
         )
     return rows
+
+
+def _full(count: int) -> Kept:
+    """As many proposals of one image as a first stage can keep."""
+    index = torch.zeros((1, count), dtype=torch.int64)
+    return Kept(torch.empty(1, count, 4), torch.empty(1, count), index, torch.full((1,), count), index)
