@@ -315,7 +315,7 @@ def test_an_explicit_network_is_one_for_many_calls(named):  # noqa: F811
 def test_labels_of_another_habit_are_refused_before_training():
     detector = masu.build("faster_rcnn_lite0_fpn", NAMES, "none", image_size=64)
     raw = detector(IMAGES[:1])
-    with pytest.raises(ValueError, match="0 is background"):
+    with pytest.raises(ValueError, match="with 0 for background: subtract 1"):
         detector.losses(raw, [masu.Target([[1, 1, 20, 20], [3, 3, 9, 9]], [1, 2])])
     with pytest.raises(ValueError, match="width, height"):
         masu.Target([[30, 40, 20, 10]], [0])

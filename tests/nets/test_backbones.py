@@ -10,6 +10,7 @@ from torch.testing import assert_close
 
 from masu.errors import InputError
 from masu.nets.backbones import BACKBONES, Stages, WholeNet, adapt_channels, backbone, timm_stages
+from masu.nets.norm import freeze_norms
 
 STATED = {
     "resnet50": ((256, 512, 1024, 2048), (4, 8, 16, 32)),
@@ -194,3 +195,33 @@ def test_stages_up_to_a_stride_are_taken_out_of_training(stride, frozen):
     assert "".join(
         n for n, s in net.named_children() if not any(p.requires_grad for p in s.parameters())
     ) == (frozen)
+
+
+@pytest.mark.parametrize("name", ["resnet50", "efficientnet_lite0", "timm/resnet10t"])
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_freezing_changes_nothing_but_what_is_trained(name, device):
+    net = backbone(name).train().to(device)
+    net[1].eval()
+    modes = [module.training for module in net.modules()]
+    tensors = net.state_dict()
+    values = {n: t.clone() for n, t in tensors.items()}
+    random = torch.get_rng_state()
+    net.freeze_to_stride(4)
+    assert 0 < sum(p.requires_grad for p in net.parameters()) < len(list(net.parameters()))
+    assert [module.training for module in net.modules()] == modes
+    assert torch.equal(torch.get_rng_state(), random)
+    for n, t in net.state_dict().items():
+        assert t.data_ptr() == tensors[n].data_ptr()
+        assert t.is_meta or torch.equal(t, values[n]), n
+
+
+@pytest.mark.parametrize("name", ["resnet50", "efficientnet_lite0", "mobilenet_v3_large"])
+def test_the_same_is_frozen_on_the_meta_device(name):
+    frozen = []
+    for device in ("cpu", "meta"):
+        with torch.device(device):
+            net = backbone(name)
+        freeze_norms(net)
+        net.freeze_to_stride(8)
+        frozen.append([n for n, p in net.named_parameters() if not p.requires_grad])
+    assert frozen[0] == frozen[1] != []

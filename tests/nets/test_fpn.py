@@ -7,6 +7,7 @@ from torch.testing import assert_close
 from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool, LastLevelP6P7
 
+from masu.nets.conv import Conv3x3, prepare_convs
 from masu.nets.fpn import FPN
 
 CHANNELS = (6, 10, 14)
@@ -90,3 +91,109 @@ def test_convolved_levels_are_torchvisions(extra, gradient):
     assert len(found) == ours.levels == 5
     for a, b in zip(found, wanted.values(), strict=True):
         assert_close(a, b)
+
+
+class Doubled(nn.Module):
+    """A user's own module around another."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x):
+        return 2 * self.inner(x)
+
+
+class DoubledWeight(nn.Module):
+    def forward(self, weight):
+        return 2 * weight
+
+
+def doubling_hook(module, args, output):
+    return 2 * output
+
+
+def parametrize(net):
+    for layer in net.output:
+        nn.utils.parametrize.register_parametrization(layer[0], "weight", DoubledWeight())
+        nn.utils.parametrize.register_parametrization(layer[0], "bias", DoubledWeight())
+
+
+def wrap(net):
+    net.output = nn.ModuleList(Doubled(layer) for layer in net.output)
+
+
+def wrap_inside(net):
+    for layer in net.output:
+        layer[0] = Doubled(layer[0])
+
+
+def append(net):
+    for layer in net.output:
+        layer.append(Doubled(nn.Identity()))
+
+
+def hook_the_norm(net):
+    for layer in net.output:
+        layer.append(nn.Identity()).get_submodule("1").register_forward_hook(doubling_hook)
+
+
+def own_forward(net):
+    for layer in net.output:
+        layer[0].forward = lambda x, conv=layer[0]: 2 * Conv3x3.forward(conv, x)
+
+
+CHANGES = {
+    "hooked layer": lambda net: [layer.register_forward_hook(doubling_hook) for layer in net.output],
+    "hooked convolution": lambda net: [layer[0].register_forward_hook(doubling_hook) for layer in net.output],
+    "hooked identity": hook_the_norm,
+    "parametrized": parametrize,
+    "replaced layer": wrap,
+    "replaced convolution": wrap_inside,
+    "one more module": append,
+    "forward of its own": own_forward,
+}
+
+
+@pytest.mark.parametrize("gradient", [False, True])
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_a_user_has_put_into_the_pyramid_is_called(change, gradient):
+    torch.manual_seed(0)
+    net = FPN(CHANNELS, 8).eval()
+    with torch.set_grad_enabled(gradient):
+        wanted = net(maps())
+        CHANGES[change](net)
+        for a, b in zip(net(maps()), wanted, strict=True):
+            assert_close(a, 2 * b)
+
+
+def test_a_hook_for_all_modules_sees_every_convolution():
+    seen = []
+    handle = nn.modules.module.register_module_forward_hook(lambda module, *_: seen.append(type(module)))
+    try:
+        with torch.no_grad():
+            FPN(CHANNELS, 8)(maps())
+    finally:
+        handle.remove()
+    assert seen.count(Conv3x3) == len(CHANNELS)
+
+
+def test_a_layer_may_be_empty():
+    net = FPN((8, 8, 8), 8)
+    net.output = nn.ModuleList(nn.Sequential() for _ in range(3))
+    x = [torch.ones(1, 8, s, s) for s in (8, 4, 2)]
+    with torch.no_grad():
+        found = net(x)
+    assert_close(found, net(x))
+
+
+def test_prepared_convolutions_give_the_same_to_the_bit():
+    torch.manual_seed(0)
+    net, x = FPN(CHANNELS, 128).eval(), maps(sizes=((40, 48), (20, 24), (10, 12)))
+    with torch.no_grad():
+        wanted = net(x)
+        prepare_convs(net)
+        assert all(torch.equal(a, b) for a, b in zip(net(x), wanted, strict=True))
+        net.output[0][0].prepared.zero_()  # so they are what is used
+        bias = net.output[0][0].bias[:, None, None]
+        assert torch.equal(net(x)[0], bias.expand_as(wanted[0]))

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from masu.nets.norm import FrozenNorm, freeze_norms, set_norm_eps
+from masu.nets.norm import FrozenNorm, evaluating, freeze_norms, set_norm_eps
 
 
 @pytest.fixture
@@ -100,3 +100,37 @@ def test_set_norm_eps_reaches_both_kinds(norm):
     net = nn.Sequential(nn.Sequential(nn.BatchNorm2d(2)), FrozenNorm(norm), nn.GroupNorm(1, 2, eps=0.5))
     set_norm_eps(net, 0.25)
     assert (net[0][0].eps, net[1].eps, net[2].eps) == (0.25, 0.25, 0.5)
+
+
+def test_hooks_of_a_norm_stay_when_it_is_frozen(norm):
+    seen, net = [], nn.Sequential(norm)
+    handles = [
+        norm.register_forward_pre_hook(lambda *_, **__: seen.append("before"), with_kwargs=True),
+        norm.register_forward_hook(lambda *_: seen.append("after")),
+        norm.register_full_backward_hook(lambda *_: seen.append("backward")),
+    ]
+    freeze_norms(net)
+    x = torch.zeros(1, 5, 2, 2, requires_grad=True)
+    net(x).sum().backward()
+    assert seen == ["before", "after", "backward"]
+    for handle in handles:
+        handle.remove()
+    net(x)
+    assert len(seen) == 3
+
+
+def test_evaluating_puts_every_mode_back():
+    class Stubborn(nn.Dropout):
+        def train(self, mode=True):
+            raise AssertionError
+
+    net = nn.Sequential(nn.BatchNorm2d(2), nn.Sequential(nn.BatchNorm2d(2)), Stubborn())
+    net[1].eval()
+    modes = [module.training for module in net.modules()]
+    with evaluating(net):
+        assert not any(module.training for module in net.modules())
+    assert [module.training for module in net.modules()] == modes
+    with pytest.raises(AttributeError, match="dim"), evaluating(net):
+        net("no tensor")
+    assert [module.training for module in net.modules()] == modes
+    assert len(set(modes)) == 2

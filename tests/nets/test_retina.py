@@ -7,7 +7,7 @@ from torch import nn
 from torch.testing import assert_close
 from torchvision.models.detection.retinanet import RetinaNetHead
 
-from masu.detectors.torchvision_models import _rename_retinanet
+from masu.detectors.torchvision_families import OneStage
 from masu.nets.retina import RetinaHead
 
 
@@ -16,7 +16,7 @@ def test_the_head_is_torchvisions(norm):
     torch.manual_seed(0)
     theirs = RetinaNetHead(32, 3, 5, norm_layer=partial(nn.GroupNorm, 32) if norm else None)
     ours = RetinaHead(32, 3, 5, norm=norm)
-    state = {_rename_retinanet(f"head.{k}").removeprefix("head."): v for k, v in theirs.state_dict().items()}
+    state = {OneStage().rename(f"head.{k}").removeprefix("head."): v for k, v in theirs.state_dict().items()}
     ours.load_state_dict(state)
     features = [torch.randn(2, 32, s, s + 1) for s in (6, 3)]
     wanted = theirs(features)

@@ -5,7 +5,7 @@ from torch.testing import assert_close
 from torchvision.models.detection.rpn import RPNHead as TorchvisionHead
 from torchvision.models.detection.rpn import concat_box_prediction_layers
 
-from masu.nets.rpn import RPNHead, flatten_levels
+from masu.nets.rpn import RPNHead, _SparseGradient, flatten_levels
 from masu.ops.anchors import cell_anchors, grid_anchors
 
 
@@ -160,3 +160,125 @@ def test_under_autocast_the_gradient_is_in_single_precision(most, dtype, monkeyp
     assert_close(outside[0].float(), theirs[0], rtol=2**-7, atol=1e-4)
     for a, b in zip(outside[1:], theirs[1:], strict=True):
         assert_close(a, b, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("needed", [(0, 1, 2, 3, 4, 5, 6), (0,), (1, 3), (5, 6)])
+@pytest.mark.parametrize("in_place", [False, True])
+def test_second_derivatives_of_the_head(needed, in_place):
+    torch.manual_seed(0)
+    head = RPNHead(2, 1).double()
+    for p in head.parameters():
+        nn.init.normal_(p)
+    x = torch.randn(1, 2, 3, 4, dtype=torch.float64)
+    leaves = [x, *head.parameters()]
+    for i, leaf in enumerate(leaves):
+        leaf.requires_grad_(i in needed)
+
+    def curved(*_):
+        objectness, deltas = head._level(x)
+        return objectness.square() if in_place else objectness.sin(), deltas.relu_().square()
+
+    assert torch.autograd.gradgradcheck(curved, leaves)
+
+
+def test_second_derivatives_are_the_dense_ones_where_a_weight_was_made_from_the_map():
+    torch.manual_seed(0)
+    head = RPNHead(3, 1).double()
+    x = torch.randn(1, 3, 5, 5, dtype=torch.float64, requires_grad=True)
+    first, *others = (p.detach() for p in head.parameters())
+
+    def dense(x, weight, bias, *rest):
+        hidden = nn.functional.conv2d(x, weight, bias, padding=1).relu()
+        return [nn.functional.conv2d(hidden, w, b) for w, b in (rest[:2], rest[2:])]
+
+    def penalty(function):
+        outputs = function(x, first * x.mean(), *others)
+        (grad,) = torch.autograd.grad(sum(y.sin().sum() for y in outputs), x, create_graph=True)
+        return torch.autograd.grad(grad.square().sum(), x)[0]
+
+    assert_close(penalty(_SparseGradient.apply), penalty(dense), rtol=1e-9, atol=1e-12)
+
+
+def test_a_penalty_on_the_gradient_of_a_single_precision_head_under_autocast():
+    torch.manual_seed(0)
+    head, x = RPNHead(4, 1), torch.randn(1, 4, 6, 6).bfloat16().requires_grad_()
+    for p in head.parameters():
+        nn.init.normal_(p)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = head._level(x)
+    (grad,) = torch.autograd.grad(sum(y.float().square().sum() for y in found), x, create_graph=True)
+    assert grad.dtype == torch.bfloat16
+    grad.float().square().sum().backward()
+    assert all(p.grad.dtype == torch.float32 and p.grad.isfinite().all() for p in head.convs.parameters())
+    assert head.convs[0].weight.grad.any()
+
+
+class Doubled(nn.Module):
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x):
+        return 2 * self.inner(x)
+
+
+class DoubledWeight(nn.Module):
+    def forward(self, weight):
+        return 2 * weight
+
+
+def parametrize(module):
+    for name in ("weight", "bias"):
+        nn.utils.parametrize.register_parametrization(module, name, DoubledWeight())
+
+
+def hook(module):
+    module.register_forward_hook(lambda module, args, output: 2 * output)
+
+
+def own_forward(module):
+    module.forward = lambda x: 2 * type(module).forward(module, x)
+
+
+@pytest.mark.parametrize("change", [parametrize, hook, own_forward, Doubled])
+@pytest.mark.parametrize("place", ["convs.0", "objectness", "deltas"])
+@pytest.mark.parametrize("gradient", [False, True])
+def test_what_a_user_has_put_into_the_head_is_called(change, place, gradient):
+    torch.manual_seed(0)
+    head = RPNHead(6, 3)
+    for p in head.parameters():
+        nn.init.normal_(p)
+    x = [torch.randn(2, 6, 5, 4)]
+    conv = head.convs[0]
+    with torch.set_grad_enabled(gradient):
+        hidden = nn.functional.conv2d(x[0], conv.weight, conv.bias, padding=1).relu()
+        hidden = hidden * (2 if place == "convs.0" else 1)
+        wanted = [
+            flatten_levels([layer(hidden) * (2 if place == name else 1)], values)
+            for name, layer, values in (("objectness", head.objectness, 1), ("deltas", head.deltas, 4))
+        ]
+        changed = change(head.get_submodule(place))
+        if changed is not None:
+            head.set_submodule(place, changed)
+        objectness, deltas = head(x)
+    assert_close(objectness, wanted[0].squeeze(-1))
+    assert_close(deltas, wanted[1])
+
+
+@pytest.mark.parametrize("layer", [nn.Conv2d(6, 3, 3, padding=1), nn.Conv2d(6, 3, 1, bias=False)])
+def test_another_convolution_may_score(layer):
+    torch.manual_seed(0)
+    head, x = RPNHead(6, 3), torch.randn(1, 6, 5, 4, requires_grad=True)
+    head.objectness = layer
+    found, _ = head._level(x)
+    wanted = layer(head.convs[0](x).relu())
+    assert_close(found, wanted)
+    assert_close(*(torch.autograd.grad(y.sin().sum(), x)[0] for y in (found, wanted)))
+
+
+def test_hooks_for_gradients_are_called():
+    head, seen = RPNHead(6, 3), []
+    head.deltas.register_full_backward_hook(lambda *_: seen.append(1))
+    _, deltas = head([torch.randn(1, 6, 4, 4)])
+    deltas.sum().backward()
+    assert seen == [1]

@@ -4,7 +4,16 @@ import torch.nn.functional as F
 from torch.testing import assert_close
 
 from masu.ops import conv3x3 as module
-from masu.ops.conv3x3 import INPUT_2D, OUTPUT_2D, WEIGHT_2D, conv3x3, pays, winograd, winograd_weight_gradient
+from masu.ops.conv3x3 import (
+    INPUT_2D,
+    OUTPUT_2D,
+    WEIGHT_2D,
+    conv3x3,
+    pays,
+    prepare,
+    winograd,
+    winograd_weight_gradient,
+)
 
 
 def case(images, channels, out, height, width, dtype=torch.float64, seed=0):
@@ -90,6 +99,49 @@ def test_gradcheck(monkeypatch):
     for leaf in (x, weight, bias):
         leaf.requires_grad_()
     assert torch.autograd.gradcheck(conv3x3, (x, weight, bias))
+
+
+@pytest.mark.parametrize("needed", [(0, 1, 2), (0,), (1,), (0, 1)])
+@pytest.mark.parametrize("after", [torch.sin, lambda y: y.relu_().square()])
+def test_second_derivatives(needed, after, monkeypatch):
+    monkeypatch.setattr(module, "pays", lambda *_: True)
+    leaves = case(2, 2, 3, 5, 6)
+    for i in needed:
+        leaves[i].requires_grad_()
+    assert torch.autograd.gradgradcheck(lambda *leaves: after(conv3x3(*leaves)), leaves)
+
+
+def test_first_derivatives_are_the_same_where_second_ones_are_wanted():
+    leaves = [leaf.requires_grad_() for leaf in case(2, 128, 128, 24, 30)]
+    assert pays(*leaves[:2])
+    upstream = torch.randn(2, 128, 24, 30, dtype=torch.float64)
+    fast = torch.autograd.grad(conv3x3(*leaves).relu_(), leaves, upstream)
+    plain = torch.autograd.grad(conv3x3(*leaves).relu_(), leaves, upstream, create_graph=True)
+    for a, b in zip(fast, plain, strict=True):
+        assert b.requires_grad
+        assert_close(a, b, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_prepared_weights_give_the_same_to_the_bit(shape, dtype):
+    x, weight, bias = case(*shape, dtype=dtype)
+    prepared = prepare(weight)
+    assert prepared.shape == (36, shape[1], shape[2])
+    assert torch.equal(winograd(x, weight, bias, prepared=prepared), winograd(x, weight, bias))
+    assert torch.equal(conv3x3(x, weight, bias, prepared=prepared), conv3x3(x, weight, bias))
+    out, wanted = (x.new_empty(shape[0], shape[3], shape[4], shape[2]).permute(0, 3, 1, 2) for _ in "ab")
+    conv3x3(x, weight, bias, out, prepared)
+    conv3x3(x, weight, bias, wanted)
+    assert torch.equal(out, wanted)
+
+
+def test_prepared_weights_by_hand():
+    # A kernel that picks its centre: the outer product of G's middle column with itself.
+    weight = torch.zeros(1, 1, 3, 3, dtype=torch.float64)
+    weight[0, 0, 1, 1] = 1
+    column = torch.tensor([0, -1 / 6, 1 / 6, 1 / 12, -1 / 12, 0], dtype=torch.float64)
+    assert_close(prepare(weight)[:, 0, 0], torch.outer(column, column).flatten())
 
 
 @pytest.mark.parametrize("size", [(8, 8), (32, 40)])

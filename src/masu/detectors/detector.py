@@ -10,7 +10,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
@@ -69,7 +68,7 @@ class Detector(nn.Module):
     """
 
     names: tuple[str, ...]
-    thresholds: Mapping[str, float] = MappingProxyType({})
+    thresholds: Mapping[str, float]
     config: DetectorConfig
     kind: ClassVar[Literal["detector", "proposals"]]
     _prediction: PredictionNetwork | None = None
@@ -78,6 +77,7 @@ class Detector(nn.Module):
         super().__init__()
         self.config = config
         self.names = tuple(names)
+        self.thresholds = {}
 
     @property
     @abstractmethod

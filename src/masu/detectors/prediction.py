@@ -46,13 +46,13 @@ class PredictionNetwork:
     def __init__(self, detector: Detector) -> None:
         with torch.inference_mode(False), torch.no_grad():  # normal tensors, wherever this is called from
             self._structure = _structure(detector)
-            self._tensors = [_clone(tensor) for tensor in _tensors(detector)]
-            own: Detector = copied(detector, self._tensors).eval()
+            own: Detector = copied(detector, _clone).eval()
+            self._tensors = _tensors(own)
             for net, inputs in own.probes():
                 fold_norms(net, *inputs)
             prepare_convs(own)
         self.detector = own
-        self.names, self.kind, self.thresholds = own.names, own.kind, own.thresholds
+        self.names, self.kind, self.thresholds = own.names, own.kind, dict(own.thresholds)
 
     @property
     def input(self) -> InputPolicy:

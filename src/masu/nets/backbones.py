@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from masu.errors import InputError
 from masu.nets.conv import use_fast_convs
+from masu.nets.norm import evaluating
 
 TIMM = "timm/"
 """What the names of timm's feature extractors begin with."""
@@ -66,13 +67,17 @@ class Stages(nn.Sequential):
 
     @torch.no_grad()
     def freeze_to_stride(self, stride: int) -> None:
-        """Take every parameter of the stages whose maps have at most this stride out of training."""
+        """Take every parameter of the stages whose maps have at most this stride out of training.
+
+        Nothing else changes: the network is tried out in ``eval()`` mode, also on the meta device.
+        """
         x = next(self.parameters()).new_zeros((1, self.in_channels, PROBE, PROBE))
-        for stage in self.children():
-            x = stage(x)
-            if x.shape[-1] * stride < PROBE:
-                return
-            stage.requires_grad_(False)
+        with evaluating(self):
+            for stage in self.children():
+                x = stage(x)
+                if x.shape[-1] * stride < PROBE:
+                    return
+                stage.requires_grad_(False)
 
     @property
     def first_conv(self) -> str:

@@ -6,34 +6,52 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from masu.ops.conv3x3 import conv3x3
+from masu.nets.hooks import is_plain
+from masu.ops.conv3x3 import MIN_CHANNELS, conv3x3, prepare
 
 
 class Conv3x3(nn.Conv2d):
-    """``nn.Conv2d`` with a 3×3 kernel and padding 1, computed by :func:`masu.ops.conv3x3.conv3x3`."""
+    """``nn.Conv2d`` with a 3×3 kernel and padding 1, computed by :func:`masu.ops.conv3x3.conv3x3`.
+
+    Attributes:
+        prepared: what :func:`prepare_convs` made of the weights, in a copy for prediction; else None.
+    """
+
+    prepared: Tensor | None = None
 
     def __init__(self, in_channels: int, out_channels: int, bias: bool = True) -> None:
         super().__init__(in_channels, out_channels, 3, padding=1, bias=bias)
 
     def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return conv3x3(x, weight, bias)
+        return conv3x3(x, weight, bias, prepared=self.prepared)
 
 
 class SameConv(nn.Conv2d):
-    """Convolution of stride 2 that pads like TensorFlow's ``SAME``: an even side more at its end than before.
+    """Convolution of stride 2 that pads like TensorFlow's ``SAME``: ``ceil(side / 2)`` outputs per side.
 
-    The uneven padding is had without copying the input: symmetric padding of one more, and the first output
-    row or column dropped.
+    Where the padding is odd, there is one more at the end than before. It is had without copying the input:
+    symmetric padding, and the first output rows and columns dropped.
     """
 
     def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        if torch.compiler.is_exporting():  # sides are multiples of the input policy's divisor, so even
-            rows, columns = (((k - 2) // 2, (k - 1) // 2) for k in self.kernel_size)
+        sides = list(zip(x.shape[2:], self.kernel_size, strict=True))
+        if torch.compiler.is_exporting():
+            rows, columns = (_same_padding(side, kernel) for side, kernel in sides)
             return F.conv2d(F.pad(x, (*columns, *rows)), weight, bias, 2, 0, 1, self.groups)
-        even = [1 - side % 2 for side in x.shape[2:]]
-        padding = [k // 2 + e for k, e in zip(self.kernel_size, even, strict=True)]
+        padding, kept = [], []
+        for side, kernel in sides:
+            before, after = _same_padding(side, kernel)
+            uneven = after - before
+            padding.append(before + 2 * uneven)  # enough, and a whole output row more than before
+            kept.append(slice(uneven, uneven + (side + 1) // 2))
         y = F.conv2d(x, weight, bias, 2, padding, 1, self.groups)
-        return y[:, :, even[0] :, even[1] :]
+        return y[:, :, kept[0], kept[1]]
+
+
+def _same_padding(side: int, kernel: int) -> tuple[int, int]:
+    """Padding before and after a side, for stride 2."""
+    total = 0 if kernel == 1 else kernel - 2 + side % 2
+    return total // 2, total - total // 2
 
 
 def use_fast_convs(net: nn.Module) -> None:
@@ -42,9 +60,9 @@ def use_fast_convs(net: nn.Module) -> None:
         replacement: nn.Conv2d | None = None
         if isinstance(child, nn.Conv2d):
             bias = child.bias is not None
-            if type(child) is nn.Conv2d and _is_plain_3x3(child):
+            if is_plain(child, nn.Conv2d) and _is_3x3(child):
                 replacement = Conv3x3(child.in_channels, child.out_channels, bias)
-            elif type(child).__name__ == "Conv2dSame" and child.stride == (2, 2) and child.dilation == (1, 1):
+            elif type(child).__name__ == "Conv2dSame" and _halves(child):
                 kernel = (child.kernel_size[0], child.kernel_size[1])
                 replacement = SameConv(
                     child.in_channels, child.out_channels, kernel, stride=2, groups=child.groups, bias=bias
@@ -56,9 +74,29 @@ def use_fast_convs(net: nn.Module) -> None:
             setattr(net, name, replacement)
 
 
-def _is_plain_3x3(conv: nn.Conv2d) -> bool:
+def _is_3x3(conv: nn.Conv2d) -> bool:
     settings = (conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups, conv.padding_mode)
     return settings == ((3, 3), (1, 1), (1, 1), (1, 1), 1, "zeros")
+
+
+def _halves(conv: nn.Conv2d) -> bool:
+    return is_plain(conv, type(conv)) and conv.stride == (2, 2) and conv.dilation == (1, 1)
+
+
+@torch.no_grad()
+def prepare_convs(net: nn.Module) -> None:
+    """Let every plain :class:`Conv3x3` inside ``net`` keep its weights as Winograd's matrices, on a CPU.
+
+    For a copy that only predicts and is made anew when weights change: the matrices do not follow them.
+    Training is never given such a copy, and no gradient goes through the matrices. They are no part of the
+    state dict.
+    """
+    for module in net.modules():
+        if isinstance(module, Conv3x3) and is_plain(module, Conv3x3):
+            weight, narrowest = module.weight, min(module.in_channels, module.out_channels)
+            single = weight.dtype in (torch.float32, torch.float64)
+            if weight.device.type == "cpu" and single and narrowest >= MIN_CHANNELS:
+                module.prepared = prepare(weight)
 
 
 def freeze_depthwise(net: nn.Module) -> None:
@@ -66,7 +104,3 @@ def freeze_depthwise(net: nn.Module) -> None:
     for module in net.modules():
         if isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1:
             module.weight.requires_grad_(False)
-
-
-def prepare_convs(net):  # TEMP
-    pass

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from masu.nets.conv import Conv3x3
+from masu.nets.hooks import is_plain
 from masu.ops.conv3x3 import conv3x3
 from masu.ops.roi_align import empty_levels
 
@@ -61,11 +62,11 @@ class FPN(nn.Module):
         sizes = [(x.shape[2], x.shape[3]) for x in merged]
         outputs = empty_levels(top, [*sizes, (-(-sizes[-1][0] // 2), -(-sizes[-1][1] // 2))])
         for layer, x, output in zip(self.output, merged, outputs, strict=False):
-            conv, *norm = layer.children()
-            if isinstance(conv, nn.Conv2d) and all(isinstance(module, nn.Identity) for module in norm):
-                conv3x3(x, conv.weight, conv.bias, output)
-            else:
+            conv = _only_conv(layer)
+            if conv is None:
                 output.copy_(layer(x))
+            else:
+                conv3x3(x, conv.weight, conv.bias, output, conv.prepared)
         outputs[-1].copy_(outputs[-2][:, :, ::2, ::2])
         return outputs
 
@@ -75,6 +76,13 @@ class FPN(nn.Module):
         first, second = self.extra
         sixth = first(of_backbone if self.from_backbone else coarsest)
         return [sixth, second(sixth.relu())]
+
+
+def _only_conv(layer: nn.Module) -> Conv3x3 | None:
+    """The convolution that a layer consists of, where nothing hangs on either and its norm is folded in."""
+    conv, *norm = (list(layer.children()) if is_plain(layer, nn.Sequential) else []) or [layer]
+    alone = is_plain(conv, Conv3x3) and all(is_plain(module, nn.Identity) for module in norm)
+    return conv if alone and isinstance(conv, Conv3x3) else None
 
 
 def _add_enlarged(fine: Tensor, coarse: Tensor) -> Tensor:

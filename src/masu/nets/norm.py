@@ -1,11 +1,15 @@
-"""Batch normalisation with constant statistics."""
+"""Batch normalisation with constant statistics, for good or for a while."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from masu.nets.hooks import take_hooks
 
 
 class FrozenNorm(nn.Module):
@@ -44,10 +48,12 @@ class FrozenNorm(nn.Module):
 
 
 def freeze_norms(net: nn.Module) -> None:
-    """Replace every batch normalisation inside ``net`` by its :class:`FrozenNorm`."""
+    """Replace every batch normalisation inside ``net`` by its :class:`FrozenNorm`; hooks stay."""
     for name, child in net.named_children():
         if isinstance(child, nn.BatchNorm2d):
-            setattr(net, name, FrozenNorm(child))
+            frozen = FrozenNorm(child)
+            take_hooks(frozen, child)
+            setattr(net, name, frozen)
         else:
             freeze_norms(child)
 
@@ -57,3 +63,16 @@ def set_norm_eps(net: nn.Module, eps: float) -> None:
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d | FrozenNorm):
             module.eps = eps
+
+
+@contextmanager
+def evaluating(net: nn.Module) -> Iterator[None]:
+    """``net`` in ``eval()`` mode for a while: it can be tried out and no statistics change."""
+    modes = {module: module.training for module in net.modules()}
+    try:
+        for module in modes:
+            module.training = False
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from masu.nets.conv import Conv3x3
+from masu.nets.hooks import is_plain
 from masu.ops.conv3x3 import conv3x3
 
 MOST_CELLS = 4096
@@ -43,15 +44,21 @@ class RPNHead(nn.Module):
     def _level(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """One map ``(N, C, H, W)`` → logits ``(N, A, H, W)`` and deltas ``(N, 4A, H, W)``."""
         if torch.is_grad_enabled() and len(self.convs) == 1:
-            conv = self.convs[0]
-            layers = (conv.weight, conv.bias, self.objectness.weight, self.objectness.bias)
-            found: tuple[Tensor, Tensor] = _SparseGradient.apply(
-                x, *layers, self.deltas.weight, self.deltas.bias
-            )
-            return found
+            modules = (self.convs[0], self.objectness, self.deltas)
+            if is_plain(modules[0], Conv3x3) and _is_plain_1x1(modules[1]) and _is_plain_1x1(modules[2]):
+                layers = [tensor for module in modules for tensor in (module.weight, module.bias)]
+                if all(tensor is not None for tensor in layers):
+                    found: tuple[Tensor, Tensor] = _SparseGradient.apply(x, *layers)
+                    return found
         for conv in self.convs:
             x = conv(x).relu_()
         return self.objectness(x), self.deltas(x)
+
+
+def _is_plain_1x1(module: nn.Module) -> bool:
+    if not isinstance(module, nn.Conv2d) or not is_plain(module, nn.Conv2d):
+        return False
+    return (module.kernel_size, module.stride, module.padding, module.groups) == ((1, 1), (1, 1), (0, 0), 1)
 
 
 class _SparseGradient(torch.autograd.Function):
@@ -60,7 +67,8 @@ class _SparseGradient(torch.autograd.Function):
     The loss samples 256 anchors of an image among hundreds of thousands, so that almost all of the incoming
     gradient is zero: instead of two dense convolutions the backward pass is a small matrix product over the
     3×3 patches around those cells. The hidden map need not be kept. Under autocast the backward pass, which
-    sums over patches that overlap, is in single precision.
+    sums over patches that overlap, is in single precision. A gradient that is itself to be differentiated
+    (``create_graph=True``) is the dense one.
     """
 
     @staticmethod
@@ -70,23 +78,47 @@ class _SparseGradient(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        x, *layers = ctx.saved_tensors
-        touched = (grads[0] != 0).any(dim=1) | (grads[1] != 0).any(dim=1)  # (N, H, W)
-        cells = torch.where(touched)
-        few = len(cells[0]) <= MOST_CELLS
-        wanted = tuple(grad.permute(0, 2, 3, 1)[cells] for grad in grads) if few else grads
-        kind = torch.promote_types(x.dtype, torch.float32)
-        with torch.autocast(x.device.type, enabled=False):
+        given = ctx.saved_tensors
+        kind = torch.promote_types(given[0].dtype, torch.float32)
+        with torch.autocast(grads[0].device.type, enabled=False):
+            if torch.is_grad_enabled():
+                return _differentiable(kind, given, ctx.needs_input_grad, grads)
+            touched = (grads[0] != 0).any(dim=1) | (grads[1] != 0).any(dim=1)  # (N, H, W)
+            cells = torch.where(touched)
+            few = len(cells[0]) <= MOST_CELLS
+            wanted = tuple(grad.permute(0, 2, 3, 1)[cells] for grad in grads) if few else grads
             with torch.enable_grad():
-                tracked = [tensor.detach().to(kind).requires_grad_() for tensor in (x, *layers)]
+                tracked = [tensor.detach().to(kind).requires_grad_() for tensor in given]
                 outputs = _at_cells(cells, *tracked) if few else _dense(*tracked)
             found = torch.autograd.grad(outputs, tracked, [grad.to(kind) for grad in wanted])
-        return tuple(grad.to(given.dtype) for grad, given in zip(found, (x, *layers), strict=True))
+        return tuple(grad.to(tensor.dtype) for grad, tensor in zip(found, given, strict=True))
+
+
+def _differentiable(
+    kind: torch.dtype, given: Sequence[Tensor], needed: Sequence[bool], grads: Sequence[Tensor]
+) -> tuple[Tensor | None, ...]:
+    """Gradients of :func:`_dense` that can be differentiated again, computed in ``kind``."""
+    # views, so that the gradient ends here also where one tensor was made from another
+    tracked = [tensor.to(kind).view_as(tensor) for tensor in given]
+    x, weight, bias, *rest = tracked
+    both = zip(_heads(F.conv2d(x, weight, bias, padding=1).relu(), *rest), grads, strict=True)
+    outputs, upstream = zip(*((y, grad.to(kind)) for y, grad in both if y.requires_grad), strict=True)
+    inputs = [tensor for tensor, is_needed in zip(tracked, needed, strict=True) if is_needed]
+    found = iter(torch.autograd.grad(outputs, inputs, upstream, create_graph=True))
+    return tuple(
+        next(found).to(tensor.dtype) if is_needed else None
+        for tensor, is_needed in zip(given, needed, strict=True)
+    )
 
 
 def _dense(x: Tensor, *layers: Tensor) -> tuple[Tensor, Tensor]:
-    weight, bias, objectness, objectness_bias, deltas, deltas_bias = layers
-    hidden = conv3x3(x, weight, bias).relu_()
+    weight, bias, *rest = layers
+    return _heads(conv3x3(x, weight, bias).relu_(), *rest)
+
+
+def _heads(
+    hidden: Tensor, objectness: Tensor, objectness_bias: Tensor, deltas: Tensor, deltas_bias: Tensor
+) -> tuple[Tensor, Tensor]:
     return F.conv2d(hidden, objectness, objectness_bias), F.conv2d(hidden, deltas, deltas_bias)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.grad import conv2d_input, conv2d_weight
 
 MIN_CHANNELS = 128
 """Below it the transforms cost more than the multiplications they save."""
@@ -47,7 +48,13 @@ INPUT_2D, WEIGHT_2D, OUTPUT_2D = (torch.kron(m, m) for m in (_INPUT, _WEIGHT, _O
 """The paper's Bᵀ, G and Aᵀ for tiles written as columns: ``(36, 36)``, ``(36, 9)`` and ``(16, 36)``."""
 
 
-def conv3x3(x: Tensor, weight: Tensor, bias: Tensor | None = None, out: Tensor | None = None) -> Tensor:
+def conv3x3(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    out: Tensor | None = None,
+    prepared: Tensor | None = None,
+) -> Tensor:
     """``F.conv2d(x, weight, bias, padding=1)``, by whichever of the two ways is faster.
 
     Args:
@@ -55,6 +62,8 @@ def conv3x3(x: Tensor, weight: Tensor, bias: Tensor | None = None, out: Tensor |
         weight: ``(O, C, 3, 3)``.
         bias: ``(O,)``.
         out: channels-last map to write to; without a gradient.
+        prepared: ``prepare(weight)``, where that was kept; used where no gradient is wanted. The result is
+            the same to the bit.
 
     Returns:
         ``(N, O, H, W)``; in single precision within about 1e-5 of the largest value of the direct sum.
@@ -62,11 +71,21 @@ def conv3x3(x: Tensor, weight: Tensor, bias: Tensor | None = None, out: Tensor |
     if not pays(x, weight):
         direct = F.conv2d(x, weight, bias, padding=1)
         return direct if out is None else out.copy_(direct)
+    if prepared is not None and prepared.dtype != weight.dtype:
+        prepared = None
     if out is not None:
-        winograd(x, weight, bias, out.permute(0, 2, 3, 1))
+        winograd(x, weight, bias, out.permute(0, 2, 3, 1), prepared)
         return out
-    y: Tensor = _Winograd.apply(x, weight, bias)
+    y: Tensor
+    if prepared is None or _wants_gradient(x, weight, bias):
+        y = _Winograd.apply(x, weight, bias)
+    else:
+        y = winograd(x, weight, bias, None, prepared)
     return y.permute(0, 3, 1, 2)
+
+
+def _wants_gradient(*tensors: Tensor | None) -> bool:
+    return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
 
 
 def pays(x: Tensor, weight: Tensor) -> bool:
@@ -74,7 +93,7 @@ def pays(x: Tensor, weight: Tensor) -> bool:
     if torch.compiler.is_exporting():
         return False
     images, channels, height, width = x.shape
-    training = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
+    training = _wants_gradient(x, weight)
     return (
         x.device.type == "cpu"
         and not torch.is_autocast_enabled("cpu")
@@ -96,19 +115,45 @@ class _Winograd(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         grad = grads[0].permute(0, 3, 1, 2)
         needs_x, needs_weight, needs_bias = ctx.needs_input_grad
-        return (
-            winograd(grad, weight.flip(2, 3).transpose(0, 1), None).permute(0, 3, 1, 2) if needs_x else None,
-            winograd_weight_gradient(x, grad) if needs_weight else None,
-            grad.sum(dim=(0, 2, 3)) if needs_bias else None,
-        )
+        of_x = of_weight = None
+        if torch.is_grad_enabled():  # differentiated again: PyTorch keeps less for that
+            if needs_x:
+                of_x = conv2d_input(x.shape, weight, grad, padding=1)  # type: ignore[no-untyped-call]
+            if needs_weight:
+                of_weight = conv2d_weight(x, weight.shape, grad, padding=1)  # type: ignore[no-untyped-call]
+        else:
+            if needs_x:
+                of_x = winograd(grad, weight.flip(2, 3).transpose(0, 1), None).permute(0, 3, 1, 2)
+            if needs_weight:
+                of_weight = winograd_weight_gradient(x, grad)
+        return of_x, of_weight, grad.sum(dim=(0, 2, 3)) if needs_bias else None
 
 
-def winograd(x: Tensor, weight: Tensor, bias: Tensor | None, y: Tensor | None = None) -> Tensor:
-    """``F.conv2d(x, weight, bias, padding=1)``, channels last: ``(N, H, W, O)``."""
-    images, channels, height, width = x.shape
-    out = len(weight)
+def prepare(weight: Tensor) -> Tensor:
+    """Weights ``(O, C, 3, 3)`` as the 36 matrices of :func:`winograd`, ``(36, C, O)``."""
+    out, channels = weight.shape[:2]
     taps = weight.permute(2, 3, 0, 1).reshape(9, out * channels)
-    matrices = (WEIGHT_2D.to(x) @ taps).view(36, out, channels).transpose(1, 2)
+    return (WEIGHT_2D.to(weight) @ taps).view(36, out, channels).transpose(1, 2)
+
+
+def winograd(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    y: Tensor | None = None,
+    prepared: Tensor | None = None,
+) -> Tensor:
+    """``F.conv2d(x, weight, bias, padding=1)``, channels last: ``(N, H, W, O)``.
+
+    Args:
+        x: ``(N, C, H, W)``.
+        weight: ``(O, C, 3, 3)``.
+        bias: ``(O,)``.
+        y: where to write the result.
+        prepared: ``prepare(weight)``.
+    """
+    images, height, width, out = x.shape[0], x.shape[2], x.shape[3], len(weight)
+    matrices = prepare(weight) if prepared is None else prepared
     to_output = OUTPUT_2D.to(x)
     if y is None:
         y = x.new_empty((images, height, width, out))
