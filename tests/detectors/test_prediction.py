@@ -317,5 +317,5 @@ def test_labels_of_another_habit_are_refused_before_training():
     raw = detector(IMAGES[:1])
     with pytest.raises(ValueError, match="with 0 for background: subtract 1"):
         detector.losses(raw, [masu.Target([[1, 1, 20, 20], [3, 3, 9, 9]], [1, 2])])
-    with pytest.raises(ValueError, match="width, height"):
+    with pytest.raises(ValueError, match="this looks like x y width height"):
         masu.Target([[30, 40, 20, 10]], [0])
