@@ -13,8 +13,9 @@ def spread(detector):
     with torch.no_grad():
         detector.rpn.head.objectness.weight.mul_(50)
         detector.rpn.head.deltas.weight.mul_(5)
-        detector.predictor.scores.weight.mul_(10)
-        detector.predictor.deltas.weight.mul_(5)
+        for head in getattr(detector, "heads", [detector]):
+            head.predictor.scores.weight.mul_(10)
+            head.predictor.deltas.weight.mul_(5)
     return detector.eval()
 
 

@@ -11,6 +11,7 @@ from torch import nn
 import masu
 from masu.detectors import build as build_module
 from masu.detectors.build import build, load, make, save, warm_start
+from masu.detectors.cascade_rcnn import CascadeRCNN
 from masu.detectors.faster_rcnn import FasterRCNN, FasterRCNNConfig
 from masu.detectors.rois import RoISettings
 from masu.detectors.rpn import RPN, RPNConfig
@@ -266,7 +267,7 @@ def test_a_warm_start_with_the_same_classes_takes_over_everything(detector):
         assert torch.equal(a, b), name
 
 
-@pytest.mark.parametrize("architecture", [LITE, "retinanet_lite0_fpn"])
+@pytest.mark.parametrize("architecture", [LITE, "retinanet_lite0_fpn", "cascade_rcnn_lite0_fpn"])
 def test_classes_are_taken_over_by_name(architecture):
     """Other order, one class gone and two new ones: every score and box of a kept class stays."""
     old = build(architecture, ["cat", "dog", "cow"], weights="none")
@@ -284,7 +285,7 @@ def test_classes_are_taken_over_by_name(architecture):
             assert torch.equal(a, b)
     if architecture == LITE:
         assert torch.equal(new.predictor.scores.weight[-1], old.predictor.scores.weight[-1])
-    by_class = ("predictor.", "head.classes.output.")
+    by_class = ("predictor.", "head.classes.output.", *(f"heads.{t}.predictor.scores." for t in range(3)))
     for name, tensor in new.state_dict().items():
         if not name.startswith(by_class):
             assert torch.equal(tensor, old.state_dict()[name]), name
@@ -300,6 +301,8 @@ def new_rows(detector, label):
             t.clone()
             for t in (scores.weight[label], scores.bias[label], deltas.weight[box], deltas.bias[box])
         ]
+    if isinstance(detector, CascadeRCNN):
+        return [t[label].clone() for head in detector.heads for t in head.predictor.scores.parameters()]
     output = detector.head.classes.output
     return [output.weight[label::classes].clone(), output.bias[label::classes].clone()]
 

@@ -20,6 +20,8 @@ from masu.records import BACKGROUND, IGNORE, OBJECT, Target
 NAMES = ("disc", "square")
 TERMS = {
     "faster_rcnn": {"objectness", "proposal_boxes", "classes", "boxes"},
+    "cascade_rcnn": {"objectness", "proposal_boxes"}
+    | {f"{term}_{head}" for term in ("classes", "boxes") for head in (1, 2, 3)},
     "rpn": {"objectness", "proposal_boxes"},
     "retinanet": {"classes", "boxes"},
 }
@@ -60,11 +62,14 @@ def detectors():
     found = {"faster_rcnn": build("faster_rcnn_lite0_fpn", NAMES, image_size=128), "rpn": make(SMALL_RPN, ())}
     found["retinanet"] = make(SMALL_RETINANET, NAMES)
     torch.nn.init.normal_(found["retinanet"].head.classes.output.weight, std=0.5)
+    found["cascade_rcnn"] = build("cascade_rcnn_lite0_fpn", NAMES, image_size=128)
     torch.nn.init.normal_(found["faster_rcnn"].predictor.scores.weight, std=0.5)  # scores that differ
+    for head in found["cascade_rcnn"].heads:
+        torch.nn.init.normal_(head.predictor.scores.weight, std=0.5)
     return {name: detector.eval() for name, detector in found.items()}
 
 
-@pytest.fixture(params=["faster_rcnn", "rpn", "retinanet"])
+@pytest.fixture(params=["faster_rcnn", "cascade_rcnn", "rpn", "retinanet"])
 def named(request, detectors):
     yield request.param, detectors[request.param]
     detectors[request.param].zero_grad(set_to_none=True)
@@ -89,8 +94,8 @@ def test_losses_are_finite_scalars_of_every_term(named, targets):
         assert value.shape == (), term
         assert torch.isfinite(value), term
     without_objects = not any((~t.ignored).any() for t in targets)
-    for term in ("proposal_boxes", "boxes"):
-        if term in losses:
+    for term in losses:
+        if "boxes" in term:
             assert (losses[term].item() == 0) == without_objects
     sum(losses.values()).backward()
     for parameter, value in detector.named_parameters():
@@ -316,9 +321,7 @@ def test_detections_are_sorted_and_inside_the_image(named, size):
     assert found.boxes[:, [1, 3]].max() <= size[0] * (1 + 1e-6)
     assert (found.boxes[:, 2:] > found.boxes[:, :2]).all()
     assert found.names == tuple(detector.names[i] for i in found.labels.tolist())
-    assert (
-        len(found) <= {"faster_rcnn": 100, "rpn": SMALL_RPN.proposals.post_nms_top_n, "retinanet": 300}[name]
-    )
+    assert len(found) <= {"rpn": SMALL_RPN.proposals.post_nms_top_n, "retinanet": 300}.get(name, 100)
 
 
 def test_a_threshold_leaves_the_better_ones(named):

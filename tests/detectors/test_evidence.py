@@ -18,8 +18,8 @@ def photograph():
 
 def detector_of(kind):
     torch.manual_seed(0)
-    if kind == "faster_rcnn":
-        return spread(build("faster_rcnn_lite0_fpn", NAMES, image_size=96))
+    if kind in ("faster_rcnn", "cascade_rcnn"):
+        return spread(build(f"{kind}_lite0_fpn", NAMES, image_size=96))
     if kind == "retinanet":
         detector = build("retinanet_lite0_fpn", NAMES, image_size=96).eval()
         torch.nn.init.normal_(detector.head.classes.output.weight, std=0.3)
@@ -30,7 +30,7 @@ def detector_of(kind):
     ).eval()
 
 
-@pytest.mark.parametrize("kind", ["faster_rcnn", "retinanet", "rpn"])
+@pytest.mark.parametrize("kind", ["faster_rcnn", "cascade_rcnn", "retinanet", "rpn"])
 def test_the_sigmoid_of_the_logit_is_the_score_of_the_detection(kind):
     detector, image = detector_of(kind), photograph()
     found = detector.predict([image])[0]

@@ -262,14 +262,15 @@ def test_sizes_are_those_of_the_image(rpn, side, size):
 def networks():
     torch.manual_seed(0)
     two = spread(build("faster_rcnn_lite0_fpn", NAMES, image_size=128))
+    cascade = spread(build("cascade_rcnn_lite0_fpn", NAMES, image_size=128))
     one = make(replace(SMALL_RETINANET, detections_per_img=60), NAMES)
     torch.nn.init.normal_(one.head.classes.output.weight, std=0.5)
     rpn = make(SMALL_RPN, ())
     torch.nn.init.normal_(rpn.head.objectness.weight, std=0.5)
-    return {"faster_rcnn": two, "retinanet": one.eval(), "rpn": rpn.eval()}
+    return {"faster_rcnn": two, "cascade_rcnn": cascade, "retinanet": one.eval(), "rpn": rpn.eval()}
 
 
-@pytest.mark.parametrize("name", ["faster_rcnn", "retinanet", "rpn"])
+@pytest.mark.parametrize("name", ["faster_rcnn", "cascade_rcnn", "retinanet", "rpn"])
 def test_found_are_those_that_pycocotools_matches(networks, name):
     detector = networks[name]
     g = torch.Generator().manual_seed(1)
@@ -343,7 +344,7 @@ def test_matching_by_hand():
     assert matched(np.zeros((2, 0)), np.zeros((2, 0), dtype=bool), 0.5).tolist() == [-1, -1]
 
 
-@pytest.mark.parametrize("name", ["faster_rcnn", "retinanet", "rpn"])
+@pytest.mark.parametrize("name", ["faster_rcnn", "cascade_rcnn", "retinanet", "rpn"])
 def test_without_a_change_a_second_look_finds_the_same(networks, name):
     detector = networks[name]
     with torch.no_grad():

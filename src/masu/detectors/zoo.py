@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 
 import torch
 
+from masu.detectors.cascade_rcnn import CascadeRCNN, CascadeRCNNConfig
 from masu.detectors.config import DetectorConfig, PyramidConfig
 from masu.detectors.detector import Detector
 from masu.detectors.faster_rcnn import FasterRCNN, FasterRCNNConfig
@@ -19,6 +20,7 @@ from masu.ops.images import InputPolicy
 
 DETECTORS: dict[str, tuple[type[Detector], type[DetectorConfig]]] = {
     "FasterRCNN": (FasterRCNN, FasterRCNNConfig),
+    "CascadeRCNN": (CascadeRCNN, CascadeRCNNConfig),
     "RetinaNet": (RetinaNet, RetinaNetConfig),
     "RPN": (RPN, RPNConfig),
 }
@@ -127,6 +129,17 @@ def faster_rcnn_lite0_fpn() -> FasterRCNNConfig:
     return FasterRCNNConfig(rpn=rpn, rois=rois)
 
 
+def cascade_rcnn_lite0_fpn() -> CascadeRCNNConfig:
+    """The small two-stage detector with three heads in a row: boxes that fit more closely."""
+    small = faster_rcnn_lite0_fpn()
+    return CascadeRCNNConfig(rpn=small.rpn, rois=small.rois)
+
+
+def cascade_rcnn_resnet50_fpn() -> CascadeRCNNConfig:
+    """Cascade R-CNN on ResNet-50 with FPN (Cai & Vasconcelos 2018)."""
+    return CascadeRCNNConfig(rpn=rpn_resnet50_fpn())
+
+
 def retinanet_lite0_fpn() -> RetinaNetConfig:
     """Small one-stage detector for a laptop: the small two-stage one's backbone, pyramid and anchors."""
     pyramid = faster_rcnn_lite0_fpn().rpn
@@ -172,10 +185,12 @@ ARCHITECTURES: dict[str, Callable[[], DetectorConfig]] = {
     for function in (
         faster_rcnn_lite0_fpn,
         retinanet_lite0_fpn,
+        cascade_rcnn_lite0_fpn,
         faster_rcnn_mobilenet_v3_large_320_fpn,
         faster_rcnn_mobilenet_v3_large_fpn,
         faster_rcnn_resnet50_fpn,
         faster_rcnn_resnet50_fpn_v2,
+        cascade_rcnn_resnet50_fpn,
         retinanet_resnet50_fpn,
         retinanet_resnet50_fpn_v2,
         rpn_resnet50_fpn,
@@ -183,5 +198,5 @@ ARCHITECTURES: dict[str, Callable[[], DetectorConfig]] = {
 }
 """Every architecture by name, smallest first."""
 
-SMALL = (DEFAULT, "retinanet_lite0_fpn")
+SMALL = (DEFAULT, "retinanet_lite0_fpn", "cascade_rcnn_lite0_fpn")
 """Architectures for a computer without GPU; they are trained otherwise, see ``masu.training.recipe``."""

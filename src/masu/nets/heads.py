@@ -47,18 +47,19 @@ def _conv_norm(channels: int) -> nn.Sequential:
 
 
 class BoxPredictor(nn.Module):
-    """Class logits and, for every class, box deltas.
+    """Class logits and box deltas, for every class or for all alike.
 
     Args:
         in_features: width of the head's output.
         classes: ``K``.
+        class_agnostic: one box for all classes.
     """
 
-    def __init__(self, in_features: int, classes: int) -> None:
+    def __init__(self, in_features: int, classes: int, class_agnostic: bool = False) -> None:
         super().__init__()
         self.scores = nn.Linear(in_features, classes + 1)
-        self.deltas = nn.Linear(in_features, classes * 4)
+        self.deltas = nn.Linear(in_features, 4 if class_agnostic else classes * 4)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """``(R, in_features)`` → logits ``(R, K + 1)``, background last, and deltas ``(R, K, 4)``."""
+        """``(R, in_features)`` → logits ``(R, K + 1)``, background last, and deltas ``(R, K or 1, 4)``."""
         return self.scores(x), self.deltas(x).reshape(x.shape[0], self.deltas.out_features // 4, 4)
