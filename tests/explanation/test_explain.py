@@ -11,6 +11,7 @@ import json
 import re
 import shutil
 import subprocess
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -100,6 +101,30 @@ def test_the_page_says_what_the_trace_says(detector, coins, tmp_path):
     own = [a + b for a, b in zip(level["cell"][1], (x, y, x, y), strict=True)]
     assert own == raw.anchors[level["first"] + place].tolist()
     assert (photo["objects"], photo["positive"], level["labels"]) == ([], [], None)
+
+
+@pytest.fixture(scope="module")
+def cascade():
+    torch.manual_seed(0)
+    made = spread(masu.build("cascade_rcnn_lite0_fpn", ["coin", "stone"], "none", image_size=160))
+    with torch.no_grad():
+        for head in made.heads:
+            head.predictor.deltas.weight.mul_(5)  # boxes that lose objects, and some that lose their area
+    return made
+
+
+def test_every_table_starts_from_what_the_one_before_kept(cascade, coins, tmp_path):
+    report = explain(cascade, masu.read_dataset(coins, "val"), tmp_path / "page.html", most=1)
+    (photo,) = data_of(report.page)["photographs"]
+    names = [table["name"] for table in photo["tables"]]
+    assert names == ["proposals", "refinement_1", "refinement_2", "detections"]
+    for before, table in pairwise(photo["tables"]):
+        assert table["started"] == [before["box"][i] for i in before["kept"]]
+        assert sorted(set(table["row"])) == list(range(len(table["started"]))) or table["byClass"]
+        assert table["suppresses"] == table["byClass"]
+    for table in photo["tables"][1:-1]:
+        assert table["classes"] is None
+        assert table["rank"] == [table["row"].index(i) for i in table["row"]] == list(range(table["limit"]))
 
 
 @pytest.mark.parametrize("config", [SMALL_RPN, SMALL_RETINANET])
@@ -287,6 +312,27 @@ report.failures = failures;
 document.body.append(element("pre", { id: "result" }, JSON.stringify(report)));
 </script></body>"""
 
+FOLLOW = """<script>
+const report = { wrong: [], followed: 0, stages: [...$("ticks").children].map((tick) => tick.textContent) };
+for (let i = 0; i < report.stages.length; i++) { show(i); }
+for (const input of document.querySelectorAll("#photographs input")) {
+  input.click();
+  const all = photo.objects.map((o, index) => ({ kind: "object", index }));
+  photo.tables.forEach((t, table) => t.box.slice(0, 60).forEach((box, index) => all.push({ kind: "box", table, index })));
+  for (const target of all) {
+    choose(target);
+    report.followed += 1;
+    const said = $("detail").textContent + $("hint").textContent;
+    if (/NaN|undefined|null/.test(said) || !/Anchor \\d/.test(said)) report.wrong.push(said);
+  }
+}
+document.querySelectorAll("#finals button")[0].click();
+report.first = $("detail").textContent;
+report.failures = failures;
+document.body.append(element("pre", { id: "result" }, JSON.stringify(report)));
+</script></body>"""
+TITLES = ("RoI of proposal ", "moved twice", "moved once", "Decoded box, objectness", "Anchor ")
+
 if CHROMIUM:
 
     def test_in_a_browser_a_click_follows_a_box(detector, coins, tmp_path, monkeypatch):
@@ -317,6 +363,24 @@ if CHROMIUM:
         assert report["escaped"].startswith("Nothing chosen")
         assert report["object"].startswith("Object 0: coin")
         assert report["injected"] == 0  # the class that is markup has become text
+
+    def test_in_a_browser_every_box_of_a_cascade_is_followed(cascade, coins, tmp_path):
+        page = explain(cascade, masu.read_dataset(coins, "train"), tmp_path / "page.html", most=2).page
+        text = page.read_text(encoding="utf-8").replace("<head>", f"<head>{CATCH}").replace("</body>", FOLLOW)
+        page.write_text(text, encoding="utf-8")
+        dom = opened(page, tmp_path)
+        report = json.loads(html.unescape(re.search(r'<pre id="result">(.*?)</pre>', dom, re.S)[1]))
+        assert report["failures"] == report["wrong"] == []
+        assert report["stages"][5:] == [
+            "Proposals",
+            "Moved once",
+            "Moved twice",
+            "Class boxes",
+            "Final boxes",
+        ]
+        assert report["followed"] > 400
+        places = [report["first"].index(title) for title in TITLES]
+        assert places == sorted(places)
 
     def opened(page, folder):
         """The page's elements as they are when its scripts have run."""

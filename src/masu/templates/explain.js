@@ -35,7 +35,7 @@ function iou(a, b) {
   const w = Math.min(a[2], b[2]) - Math.max(a[0], b[0]);
   const h = Math.min(a[3], b[3]) - Math.max(a[1], b[1]);
   const shared = Math.max(w, 0) * Math.max(h, 0);
-  return shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared);
+  return shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared) || 0; // 0 / 0: none has an area
 }
 
 function levelOf(anchor) {
@@ -52,6 +52,8 @@ function anchorBox(anchor) {
   return [own[0] + x, own[1] + y, own[2] + x, own[3] + y];
 }
 
+const times = (n) => ["once", "twice"][n - 1] ?? `${n} times`;
+
 /* ---- what each stage shows: rows of a table, best first ---- */
 function views() {
   const rows = (t, keep) => ({ table: t, rows: photo.tables[t].box.map((_, i) => i).filter((i) => keep(photo.tables[t], i)) });
@@ -67,7 +69,7 @@ function views() {
   );
   const t = photo.tables.length - 1;
   if (staged) listed.push({ name: "Proposals", ...rows(0, (t, i) => t.rank[i] >= 0 && t.rank[i] < t.limit), said: `The best ${first.limit} of these go to the next stage.` });
-  for (let n = 1; n < t; n += 1) listed.push({ name: `Moved, ${photo.tables[n].name}`, ...rows(n, () => true), said: `${photo.tables[n].count} boxes, moved once more and handed on.` });
+  for (let n = 1; n < t; n += 1) listed.push({ name: `Moved ${times(n)}`, ...rows(n, () => true), said: `${photo.tables[n].count} proposals, each where head ${n} moved it.` });
   if (staged) listed.push({ name: "Class boxes", ...rows(t, () => true), said: `${last().count} pairs of proposal and class score enough; the box is moved once more, for each class its own way or for all alike. Dashed: those that gave way.` });
   listed.push({ name: classless ? "Final proposals" : "Final boxes", table: t, rows: last().kept, said: `${last().kept.length} boxes are the answer, down to the model's own low score; masu detect shows those from 0.5.`, final: true });
   return listed;
@@ -90,7 +92,7 @@ function hint(shown) {
     return `Click a box or an object, or choose one from the lists below.${labelled}`;
   }
   const kinds = new Set(marks().map(([, kind]) => kind));
-  const words = { final: staged ? "orange: the box of its class" : "orange: the decoded box", proposal: "blue: the proposal", anchor: "yellow dashes: the anchor", object: "white: the labelled object", rival: "pink: what it gave way to" };
+  const words = { final: staged ? "orange: the box of its class" : "orange: the decoded box", proposal: photo.tables.length > 2 ? "blue: the proposal and where it was moved" : "blue: the proposal", anchor: "yellow dashes: the anchor", object: "white: the labelled object", rival: "pink: what it gave way to" };
   return `${Object.keys(words).filter((kind) => kinds.has(kind)).map((kind) => words[kind]).join("; ")}. Escape lets go.`.replace(/^./, (letter) => letter.toUpperCase());
 }
 
@@ -268,8 +270,9 @@ function steps(found, object) {
   for (let t = top; t > 0; t -= 1) {
     const i = found.at[t], table = photo.tables[t];
     if (i === undefined) continue;
-    const title = table.byClass ? `${className(table.group[i])} ${percent(table.score[i])}` : `Moved box, ${table.name}`;
-    listed.push(step(t === top ? "final" : "proposal", title, ...near(table.box[i]), ...fate(t, i)));
+    const title = table.byClass ? `${className(table.group[i])} ${percent(table.score[i])}` : `Proposal ${table.row[i] + 1}, moved ${times(t)}`;
+    const own = table.byClass ? [] : [element("p", {}, `${pixels(table.box[i])}, at IoU ${iou(table.box[i], table.started[table.row[i]]).toFixed(2)} with the box before.`)];
+    listed.push(step(t === top ? "final" : "proposal", title, ...own, ...near(table.box[i]), ...fate(t, i)));
     if (table.byClass) listed.push(roiStep(t, table.row[i]));
   }
   if (found.at[0] !== undefined) {
