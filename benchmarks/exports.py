@@ -25,10 +25,12 @@ from benchmarks.measure import Case, Pair
 from benchmarks.networks import pretrained_like, small_default
 from benchmarks.torchvision_oracle import CLASSES, photographs, reference
 from masu.detectors.build import configuration
+from masu.detectors.cascade_rcnn import CascadeRCNNConfig
 from masu.detectors.detector import Detector
+from masu.detectors.faster_rcnn import FasterRCNN
 from masu.detectors.retinanet import RetinaNet
 from masu.detectors.torchvision_models import from_torchvision
-from masu.detectors.zoo import ARCHITECTURES
+from masu.detectors.zoo import ARCHITECTURES, make
 from masu.export.agreement import agreement_of
 from masu.export.write import SUFFIXES, describe, trace, write
 from masu.runtime import Engine, Model
@@ -151,6 +153,8 @@ def trained_looking(name: str, size: int | None = None) -> Detector:
     sizes = {} if size is None else {"min_size": size, "max_size": 2 * size}
     if name == "rpn_resnet50_fpn":
         return from_torchvision(reference(RESNET, frozen=True, **sizes)).rpn.eval()
+    if name.startswith("cascade"):
+        return _cascaded(trained_looking(name.replace("cascade", "faster"), size))
     if "lite" not in name:
         frozen = not name.endswith("v2")
         model = reference(name.replace("faster_rcnn", "fasterrcnn"), frozen=frozen, **sizes)
@@ -159,8 +163,7 @@ def trained_looking(name: str, size: int | None = None) -> Detector:
         torch.manual_seed(0)
         config = configuration(name)
         if size is not None:
-            pyramid = config.pyramid
-            config = config.with_pyramid(replace(pyramid, input=pyramid.input.of_size(size)))
+            config = config.with_pyramid(replace(config.pyramid, input=config.pyramid.input.of_size(size)))
         detector = masu.build(config, [f"class {i}" for i in range(CLASSES)], "imagenet").eval()
     with torch.no_grad():
         if isinstance(detector, RetinaNet):
@@ -171,6 +174,16 @@ def trained_looking(name: str, size: int | None = None) -> Detector:
             for layer in (detector.rpn.head.objectness, detector.predictor.scores):
                 layer.weight.mul_(20)
     return detector
+
+
+def _cascaded(faster: FasterRCNN) -> Detector:
+    """The Cascade R-CNN whose every head scores as that of a Faster R-CNN does."""
+    detector = make(CascadeRCNNConfig(faster.config.rpn, faster.config.rois), faster.names)
+    detector.rpn.load_state_dict(faster.rpn.state_dict())
+    for head in detector.heads:
+        head.box_head.load_state_dict(faster.box_head.state_dict())
+        head.predictor.scores.load_state_dict(faster.predictor.scores.state_dict())
+    return detector.eval()
 
 
 def main() -> None:
