@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import sys
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
@@ -27,7 +28,7 @@ from masu.detectors.detector import Detector
 from masu.detectors.faster_rcnn import FasterRCNN
 from masu.detectors.torchvision_families import NAMES, TwoStages
 from masu.detectors.torchvision_models import family_of, from_torchvision
-from masu.ops import conv3x3, matching, nms
+from masu.ops import conv3x3, matching
 from masu.records import Target
 
 CLASSES = 6
@@ -66,8 +67,8 @@ def reference(name: str, seed: int = 0, frozen: bool = False, **settings: object
         batch, _ = model.transform([images[0], images[3]])
         model.train().backbone(batch.tensors)
         features = model.eval().backbone(batch.tensors)
-        if name.startswith("retinanet"):
-            _spread_retinanet(model.head, list(features.values()))
+        if name.startswith(("retinanet", "fcos")):
+            _spread_one_stage(model.head, list(features.values()))
         else:
             _spread_two_stages(model, features, batch.image_sizes)
     for norm in norms:
@@ -77,7 +78,7 @@ def reference(name: str, seed: int = 0, frozen: bool = False, **settings: object
     return model.to(memory_format=torch.channels_last).eval()
 
 
-def _spread_retinanet(head: nn.Module, features: list[Tensor]) -> None:
+def _spread_one_stage(head: nn.Module, features: list[Tensor]) -> None:
     for tower in (head.classification_head.conv, head.regression_head.conv):
         for layer in tower.modules():  # from an init of 0.01, four layers deep, nothing would be left
             if isinstance(layer, nn.Conv2d):
@@ -86,6 +87,10 @@ def _spread_retinanet(head: nn.Module, features: list[Tensor]) -> None:
     deltas = [head.regression_head.bbox_reg(head.regression_head.conv(x)) for x in features]
     _spread(head.classification_head.cls_logits, logits, 7)
     _spread(head.regression_head.bbox_reg, deltas, 1)
+    if hasattr(head.regression_head, "bbox_ctrness"):
+        head.regression_head.bbox_reg.bias.add_(2)  # distances in cells, all of which are above 0
+        centre = [head.regression_head.bbox_ctrness(head.regression_head.conv(x)) for x in features]
+        _spread(head.regression_head.bbox_ctrness, centre, 3)
 
 
 def _spread_two_stages(model: nn.Module, features: dict[str, Tensor], sizes: list[tuple[int, int]]) -> None:
@@ -302,6 +307,7 @@ def compare_training(
     sum(theirs.values()).backward()
     sum(ours.values()).backward()
     grads = {n: p.grad for n, p in detector.named_parameters() if p.grad is not None}
+    family = next(family for family in FAMILIES if family.mark in model.state_dict())
     worst = 0.0
     for key, parameter in model.named_parameters():
         if parameter.grad is None:
@@ -332,6 +338,7 @@ def fast_paths() -> Iterator[Counter[str]]:
         return call
 
     winograd, blocks, compiled = FAST_PATHS
+    nms = importlib.import_module("masu.ops.nms")  # masu.ops.nms itself is the function
     load = nms.compiled
 
     @functools.cache
