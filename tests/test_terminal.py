@@ -5,6 +5,7 @@ from pathlib import Path
 from masu.data.checks import Finding
 from masu.errors import visible
 from masu.terminal import TrainingDisplay, print_findings, print_metrics
+from masu.training.run_state import RunState
 from masu.verbs.check import CheckReport
 
 EVIL = "do\x1b[31mg\x00\x07\x9b\r"
@@ -26,3 +27,11 @@ def test_control_characters_are_written_out_in_lines_and_tables(capsys):
     assert out.count(SHOWN) == 6
     assert SHOWN in err
     assert not any(letter in out + err for letter in "\x1b\x00\x07\x9b\r")
+
+
+def test_a_step_shows_every_term_of_the_loss_whatever_its_name():
+    state = RunState(images=2, epoch_seconds=1.0, sums={"classes": 1.0, "curliness": 3.0})
+    with TrainingDisplay() as display:
+        display.report({"event": "step", "steps": 3, **state.progress(2, 0.5)})
+        (task,) = display._bar.tasks
+    assert task.fields["text"].startswith("loss 2.000 (classes 0.500 curliness 1.500) 2.0 images/s")

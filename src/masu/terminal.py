@@ -94,8 +94,12 @@ def _epoch_of(event: dict[str, Any]) -> str:
     return f"{event['epoch']}" if event["epochs"] is None else f"{event['epoch']}/{event['epochs']}"
 
 
+_NO_TERMS = ("event", "steps", "epoch", "epochs", "step", "loss", "images_per_second", "seconds_left")
+"""What a step's event has beside the terms of the detector's loss."""
+
+
 def _terms(event: dict[str, Any]) -> list[str]:
-    return [name for name in ("objectness", "proposal_boxes", "classes", "boxes") if name in event]
+    return [name for name in event if name not in _NO_TERMS]
 
 
 def _duration(seconds: float) -> str:

@@ -73,6 +73,18 @@ def test_figures_by_hand(page):
     assert "time budget" not in text  # a setting that is None
 
 
+def test_every_term_of_the_loss_is_shown_whatever_its_name(page):
+    rows = [
+        {"epoch": i, "loss": 3.0, "proposal_boxes": 1.0, "curliness": 2.0, "skipped": 0, "seconds": 1.0 * i}
+        | {"images_per_second": 2.5, "learning_rate": 1e-4, "ar_small": 0.5}
+        for i in (1, 2)
+    ]
+    html = written(page, RunState(seconds=30.0, history=rows), 0.75)
+    for title in ("Loss, all terms", "Loss: boxes of proposals", "Loss: curliness"):
+        assert f'aria-label="{title}, from ' in html
+    assert html.count('aria-label="Loss') == 3
+
+
 def test_only_a_run_that_goes_on_loads_itself_anew(page):
     state = RunState(seconds=10.0, history=[row(1)])
     assert '<meta http-equiv="refresh" content="20">' in written(page, state, 0.25)

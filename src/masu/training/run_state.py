@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,12 @@ MAY_CHANGE = ("on_nonfinite", "accumulate")
 
 The parts of a batch are its processes as well, of which there may be fewer after a machine was lost.
 """
+
+
+def terms_of(row: Mapping[str, Any]) -> list[str]:
+    """Names of the loss terms in a row of the history: they follow their sum, ``loss``."""
+    after = dropwhile(lambda name: name != "loss", row)
+    return list(takewhile(lambda name: name not in ("skipped", "seconds"), after))[1:]
 
 
 @dataclass

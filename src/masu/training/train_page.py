@@ -17,7 +17,7 @@ from masu.data.formats import Dataset, Fault
 from masu.pages.charts import Chart, chart, duration, share
 from masu.pages.page import render
 from masu.training.recipe import TrainSettings
-from masu.training.run_state import RunState
+from masu.training.run_state import RunState, terms_of
 
 RELOADED = 20
 """Seconds after which the page of a run that goes on is loaded again."""
@@ -37,13 +37,9 @@ _SCORES = {
     "ar100": "Recall, 100 boxes",
     "ar1000": "Recall, 1000 boxes",
 }
-_LOSSES = {
-    "loss": "Loss, all terms",
-    "objectness": "Loss: objectness",
-    "proposal_boxes": "Loss: boxes of proposals",
-    "classes": "Loss: classes",
-    "boxes": "Loss: boxes",
-}
+_TERMS = {"proposal_boxes": "boxes of proposals"}
+"""Terms of the loss whose names in the history are not words."""
+
 _PACE = {"learning_rate": "Learning rate", "images_per_second": "Images per second"}
 
 
@@ -111,7 +107,7 @@ class TrainPage:
             best=max(scored, key=lambda row: float(row[score]), default=None) if score else None,
             groups={
                 "What it finds on the validation images": _charts(history, _SCORES, 1.0),
-                "Loss on the training images": _charts(history, _LOSSES, 0.0),
+                "Loss on the training images": _charts(history, _losses(history), 0.0),
                 "Pace": _charts(history, _PACE, 0.0),
             },
             columns=[(key, title) for key, title in _columns(history)],
@@ -124,6 +120,12 @@ class TrainPage:
         )
 
 
+def _losses(history: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """Keys and titles of the loss and its terms, whichever the detector has."""
+    terms = dict.fromkeys(name for row in history for name in terms_of(row))
+    return {"loss": "Loss, all terms"} | {name: f"Loss: {_TERMS.get(name, name)}" for name in terms}
+
+
 def _charts(history: Sequence[dict[str, Any]], titles: dict[str, str], least: float) -> dict[str, Chart]:
     drawn = {title: chart(history, key, least) for key, title in titles.items()}
     return {title: one for title, one in drawn.items() if one is not None}
@@ -133,7 +135,7 @@ def _columns(history: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
     """Keys and titles of the figures that any epoch has."""
     return [
         (key, title)
-        for key, title in (_SCORES | _LOSSES | _PACE).items()
+        for key, title in (_SCORES | _losses(history) | _PACE).items()
         if any(row.get(key) is not None for row in history)
     ]
 
