@@ -28,6 +28,7 @@ from masu.detectors.build import configuration
 from masu.detectors.cascade_rcnn import CascadeRCNNConfig
 from masu.detectors.detector import Detector
 from masu.detectors.faster_rcnn import FasterRCNN
+from masu.detectors.fcos import FCOS
 from masu.detectors.retinanet import RetinaNet
 from masu.detectors.torchvision_models import from_torchvision
 from masu.detectors.zoo import ARCHITECTURES, make
@@ -166,7 +167,7 @@ def trained_looking(name: str, size: int | None = None) -> Detector:
             config = config.with_pyramid(replace(config.pyramid, input=config.pyramid.input.of_size(size)))
         detector = masu.build(config, [f"class {i}" for i in range(CLASSES)], "imagenet").eval()
     with torch.no_grad():
-        if isinstance(detector, RetinaNet):
+        if isinstance(detector, RetinaNet | FCOS):
             logits = detector([photographs()[0]]).logits
             detector.head.classes.output.weight.mul_(6 / (logits - logits.mean()).abs().max())
             detector.head.classes.output.bias.fill_(-3.0)

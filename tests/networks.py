@@ -19,6 +19,16 @@ def spread(detector):
     return detector.eval()
 
 
+def spread_points(detector):
+    """An FCOS with a random head whose scores and boxes differ as those of a trained one do."""
+    head = detector.head
+    with torch.no_grad():
+        for layer, std in ((head.classes.output, 0.5), (head.boxes.output, 0.2), (head.centreness, 0.2)):
+            nn.init.normal_(layer.weight, std=std)
+        head.boxes.output.bias.fill_(2.0)
+    return detector.eval()
+
+
 class _Cells(nn.Module):
     """One level of stride 8: the mean of each 8×8 cell of the first channel."""
 

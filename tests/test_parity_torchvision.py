@@ -42,6 +42,7 @@ SIZES = {
 ONE_STAGE = {
     "retinanet_resnet50_fpn": {"min_size": 128, "max_size": 240},
     "retinanet_resnet50_fpn_v2": {"min_size": 128, "max_size": 240},
+    "fcos_resnet50_fpn": {"min_size": 128, "max_size": 240},
 }
 
 

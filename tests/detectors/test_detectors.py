@@ -8,6 +8,7 @@ from PIL import Image
 from torch.testing import assert_close
 
 from masu.detectors.build import build, make
+from masu.detectors.fcos import FCOSConfig
 from masu.detectors.retinanet import RetinaNetConfig
 from masu.detectors.rpn import RPN, ProposalSettings, RPNConfig, proposal_stage
 from masu.detectors.stages import run
@@ -16,6 +17,7 @@ from masu.errors import InputError
 from masu.nets.norm import FrozenNorm
 from masu.ops.images import InputPolicy, batch_images
 from masu.records import BACKGROUND, IGNORE, OBJECT, Target
+from tests.networks import spread_points
 
 NAMES = ("disc", "square")
 TERMS = {
@@ -24,6 +26,7 @@ TERMS = {
     | {f"{term}_{head}" for term in ("classes", "boxes") for head in (1, 2, 3)},
     "rpn": {"objectness", "proposal_boxes"},
     "retinanet": {"classes", "boxes"},
+    "fcos": {"classes", "boxes", "centreness"},
 }
 SMALL_RPN = RPNConfig(
     "efficientnet_lite0",
@@ -45,6 +48,16 @@ SMALL_RETINANET = RetinaNetConfig(
     head_depth=1,
     box_loss="giou",
 )
+SMALL_FCOS = FCOSConfig(
+    "efficientnet_lite0",
+    fpn_channels=64,
+    frozen_norms=True,
+    extra="convolved",
+    anchor_sizes=((4.0,), (8.0,), (16.0,), (32.0,), (64.0,)),
+    input=InputPolicy(128, 256),
+    head_depth=1,
+    score_thresh=0.1,
+)
 OBJECTS = Target([[10, 12, 50, 60], [80, 30, 150, 110]], [0, 1])
 EMPTY = Target([], [])
 IGNORED = Target([[10, 12, 50, 60]], [0], [True])
@@ -63,13 +76,14 @@ def detectors():
     found["retinanet"] = make(SMALL_RETINANET, NAMES)
     torch.nn.init.normal_(found["retinanet"].head.classes.output.weight, std=0.5)
     found["cascade_rcnn"] = build("cascade_rcnn_lite0_fpn", NAMES, image_size=128)
+    found["fcos"] = spread_points(make(SMALL_FCOS, NAMES))
     torch.nn.init.normal_(found["faster_rcnn"].predictor.scores.weight, std=0.5)  # scores that differ
     for head in found["cascade_rcnn"].heads:
         torch.nn.init.normal_(head.predictor.scores.weight, std=0.5)
     return {name: detector.eval() for name, detector in found.items()}
 
 
-@pytest.fixture(params=["faster_rcnn", "cascade_rcnn", "rpn", "retinanet"])
+@pytest.fixture(params=["faster_rcnn", "cascade_rcnn", "rpn", "retinanet", "fcos"])
 def named(request, detectors):
     yield request.param, detectors[request.param]
     detectors[request.param].zero_grad(set_to_none=True)
@@ -95,7 +109,7 @@ def test_losses_are_finite_scalars_of_every_term(named, targets):
         assert torch.isfinite(value), term
     without_objects = not any((~t.ignored).any() for t in targets)
     for term in losses:
-        if "boxes" in term:
+        if "boxes" in term or term == "centreness":
             assert (losses[term].item() == 0) == without_objects
     sum(losses.values()).backward()
     for parameter, value in detector.named_parameters():
@@ -177,7 +191,7 @@ def test_one_anchor_for_each_output(named):
         raw = detector(photographs(2))
     assert sum(raw.counts) == len(raw.anchors) == raw.logits.shape[1] == raw.deltas.shape[1]
     assert raw.logits.shape[0] == raw.deltas.shape[0] == 2
-    assert len(raw.levels) == len(raw.features) == (5 if name == "retinanet" else 4)
+    assert len(raw.levels) == len(raw.features) == (5 if name in ("retinanet", "fcos") else 4)
 
 
 @pytest.mark.parametrize("training", [True, False])

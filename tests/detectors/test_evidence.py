@@ -6,7 +6,7 @@ from masu.detectors.build import build, make
 from masu.detectors.evidence import evidence
 from masu.detectors.rpn import RPNConfig
 from masu.ops.images import InputPolicy
-from tests.networks import bright_cells, moving_cells, spread
+from tests.networks import bright_cells, moving_cells, spread, spread_points
 
 NAMES = ("cat", "dog")
 
@@ -24,13 +24,15 @@ def detector_of(kind):
         detector = build("retinanet_lite0_fpn", NAMES, image_size=96).eval()
         torch.nn.init.normal_(detector.head.classes.output.weight, std=0.3)
         return detector
+    if kind == "fcos":
+        return spread_points(build("fcos_lite0_fpn", NAMES, image_size=96))
     sizes = ((24.0,), (48.0,), (112.0,), (224.0,))
     return make(
         RPNConfig("efficientnet_lite0", fpn_channels=16, anchor_sizes=sizes, input=InputPolicy(96, 192)), ()
     ).eval()
 
 
-@pytest.mark.parametrize("kind", ["faster_rcnn", "cascade_rcnn", "retinanet", "rpn"])
+@pytest.mark.parametrize("kind", ["faster_rcnn", "cascade_rcnn", "retinanet", "fcos", "rpn"])
 def test_the_sigmoid_of_the_logit_is_the_score_of_the_detection(kind):
     detector, image = detector_of(kind), photograph()
     found = detector.predict([image])[0]

@@ -12,7 +12,14 @@ from masu.detectors.cascade_rcnn import CascadeRCNNConfig
 from masu.detectors.faster_rcnn import FasterRCNNConfig
 from masu.detectors.rois import RoISettings
 from masu.detectors.zoo import with_backbone
-from tests.detectors.test_detectors import OBJECTS, SMALL_RETINANET, SMALL_RPN, generator, photographs
+from tests.detectors.test_detectors import (
+    OBJECTS,
+    SMALL_FCOS,
+    SMALL_RETINANET,
+    SMALL_RPN,
+    generator,
+    photographs,
+)
 
 NAMES = ("disc", "square")
 RESNET = replace(SMALL_RPN, anchor_sizes=((16.0,), (32.0,), (64.0,), (128.0,), (200.0,)))
@@ -22,6 +29,7 @@ CONFIGS = {
     "faster_rcnn": with_backbone(FasterRCNNConfig(RESNET, ROIS), "resnet50"),
     "cascade_rcnn": with_backbone(CascadeRCNNConfig(RESNET, ROIS), "resnet50"),
     "rpn": replace(SMALL_RPN, frozen_norms=False),
+    "fcos": SMALL_FCOS,
     "retinanet": replace(SMALL_RETINANET, head_norm=True, fpn_channels=64),
 }
 """Networks of every kind of layer that masu has: norms trained and joined, of groups, pyramids of both kinds."""

@@ -7,10 +7,9 @@ import torch
 
 from masu.detectors.build import build, make
 from masu.detectors.trace import trace
-from masu.ops.coder import decode
 from masu.ops.geometry import clip, iou
-from tests.detectors.test_detectors import NAMES, SMALL_RETINANET, SMALL_RPN, photographs
-from tests.networks import spread
+from tests.detectors.test_detectors import NAMES, SMALL_FCOS, SMALL_RETINANET, SMALL_RPN, photographs
+from tests.networks import spread, spread_points
 
 
 @pytest.fixture(scope="module")
@@ -23,10 +22,12 @@ def detectors():
     torch.nn.init.normal_(one.head.classes.output.weight, std=0.5)
     rpn = make(SMALL_RPN, ())
     torch.nn.init.normal_(rpn.head.objectness.weight, std=0.5)
-    return {"faster_rcnn": two, "cascade_rcnn": cascade, "retinanet": one.eval(), "rpn": rpn.eval()}
+    points = spread_points(make(replace(SMALL_FCOS, pre_nms_top_n=60, detections_per_img=25), NAMES))
+    one_stage = {"retinanet": one.eval(), "rpn": rpn.eval(), "fcos": points}
+    return {"faster_rcnn": two, "cascade_rcnn": cascade, **one_stage}
 
 
-@pytest.fixture(params=["faster_rcnn", "cascade_rcnn", "retinanet", "rpn"])
+@pytest.fixture(params=["faster_rcnn", "cascade_rcnn", "retinanet", "rpn", "fcos"])
 def run(request, detectors):
     detector = detectors[request.param]
     with torch.no_grad():
@@ -71,11 +72,11 @@ def test_a_suppressor_survives_ranks_higher_and_overlaps(run):
 
 
 def test_boxes_and_ranks_of_all_anchors(run):
-    _, raw, traces = run
+    detector, raw, traces = run
     for i, traced in enumerate(traces):
         a = traced.first
         assert torch.equal(a.started, raw.anchors)
-        torch.testing.assert_close(a.decoded[:, 0], decode(raw.deltas[i], raw.anchors))
+        torch.testing.assert_close(a.decoded[:, 0], detector.stages[0].decode(raw.deltas[i], raw.anchors))
         torch.testing.assert_close(a.boxes, clip(a.decoded, raw.images.sizes[i]))
         assert torch.bincount(a.level).tolist() == list(raw.counts)
         best, ranks = a.ranking.amax(1), a.rank_in_level

@@ -22,8 +22,8 @@ from masu.explanation.what_if import detections, milder
 from masu.ops.coder import encode
 from masu.ops.geometry import iou
 from masu.records import ImageBatch, Target
-from tests.detectors.test_detectors import SMALL_RETINANET, SMALL_RPN, photographs
-from tests.networks import spread
+from tests.detectors.test_detectors import SMALL_FCOS, SMALL_RETINANET, SMALL_RPN, photographs
+from tests.networks import spread, spread_points
 
 NAMES = ("cat", "dog")
 OBJECT = [0, 0, 20, 20]
@@ -267,10 +267,12 @@ def networks():
     torch.nn.init.normal_(one.head.classes.output.weight, std=0.5)
     rpn = make(SMALL_RPN, ())
     torch.nn.init.normal_(rpn.head.objectness.weight, std=0.5)
-    return {"faster_rcnn": two, "cascade_rcnn": cascade, "retinanet": one.eval(), "rpn": rpn.eval()}
+    points = spread_points(make(replace(SMALL_FCOS, detections_per_img=60), NAMES))
+    one_stage = {"retinanet": one.eval(), "rpn": rpn.eval(), "fcos": points}
+    return {"faster_rcnn": two, "cascade_rcnn": cascade, **one_stage}
 
 
-@pytest.mark.parametrize("name", ["faster_rcnn", "cascade_rcnn", "retinanet", "rpn"])
+@pytest.mark.parametrize("name", ["faster_rcnn", "cascade_rcnn", "retinanet", "rpn", "fcos"])
 def test_found_are_those_that_pycocotools_matches(networks, name):
     detector = networks[name]
     g = torch.Generator().manual_seed(1)
@@ -344,7 +346,7 @@ def test_matching_by_hand():
     assert matched(np.zeros((2, 0)), np.zeros((2, 0), dtype=bool), 0.5).tolist() == [-1, -1]
 
 
-@pytest.mark.parametrize("name", ["faster_rcnn", "cascade_rcnn", "retinanet", "rpn"])
+@pytest.mark.parametrize("name", ["faster_rcnn", "cascade_rcnn", "retinanet", "rpn", "fcos"])
 def test_without_a_change_a_second_look_finds_the_same(networks, name):
     detector = networks[name]
     with torch.no_grad():

@@ -431,10 +431,3 @@ def _frozen_stride(body: nn.Module) -> int:
                 return max(s for s in strides if s < PROBE // x.shape[-1])
             strides.append(PROBE // x.shape[-1])
     return strides[-1]
-
-
-FAMILIES: tuple[Family, ...] = (TwoStages(), OneStage())
-"""Every kind that can be taken over."""
-
-NAMES = {theirs: ours for family in FAMILIES for theirs, ours in family.names.items()}
-"""torchvision's names of the architectures and masu's."""

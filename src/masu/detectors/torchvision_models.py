@@ -10,9 +10,16 @@ import torchvision
 from torch import Tensor, nn
 
 from masu.detectors.detector import Detector
-from masu.detectors.torchvision_families import FAMILIES, NAMES, Family, refused
+from masu.detectors.torchvision_families import Family, OneStage, TwoStages, refused
+from masu.detectors.torchvision_fcos import FCOSFamily
 from masu.detectors.zoo import ARCHITECTURES, checked_names, make
 from masu.errors import InputError
+
+FAMILIES: tuple[Family, ...] = (TwoStages(), FCOSFamily(), OneStage())
+"""Every kind that can be taken over; FCOS has all that marks a RetinaNet, so it comes first."""
+
+NAMES = {theirs: ours for family in FAMILIES for theirs, ours in family.names.items()}
+"""torchvision's names of the architectures and masu's."""
 
 
 def load_torchvision(name: str) -> Detector:

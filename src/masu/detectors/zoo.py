@@ -11,6 +11,7 @@ from masu.detectors.cascade_rcnn import CascadeRCNN, CascadeRCNNConfig
 from masu.detectors.config import DetectorConfig, PyramidConfig
 from masu.detectors.detector import Detector
 from masu.detectors.faster_rcnn import FasterRCNN, FasterRCNNConfig
+from masu.detectors.fcos import FCOS, FCOSConfig
 from masu.detectors.retinanet import RetinaNet, RetinaNetConfig
 from masu.detectors.rois import RoISettings
 from masu.detectors.rpn import RPN, ProposalSettings, RPNConfig
@@ -22,6 +23,7 @@ DETECTORS: dict[str, tuple[type[Detector], type[DetectorConfig]]] = {
     "FasterRCNN": (FasterRCNN, FasterRCNNConfig),
     "CascadeRCNN": (CascadeRCNN, CascadeRCNNConfig),
     "RetinaNet": (RetinaNet, RetinaNetConfig),
+    "FCOS": (FCOS, FCOSConfig),
     "RPN": (RPN, RPNConfig),
 }
 """Each kind of detector and its configuration, by the name that model files carry."""
@@ -149,6 +151,14 @@ def retinanet_lite0_fpn() -> RetinaNetConfig:
     )
 
 
+def fcos_lite0_fpn() -> FCOSConfig:
+    """Small one-stage detector without anchor shapes: the small default's backbone and pyramid."""
+    pyramid = faster_rcnn_lite0_fpn().rpn
+    shared = {field.name: getattr(pyramid, field.name) for field in fields(PyramidConfig)}
+    points = {"anchor_sizes": ((8.0,), (16.0,), (32.0,), (64.0,)), "anchor_ratios": (1.0,)}
+    return FCOSConfig(**shared | points, head_depth=2, head_norm=False, score_thresh=0.1, pre_nms_top_n=300)
+
+
 _RETINA_SIZES = tuple(
     tuple(float(int(size * 2 ** (step / 3))) for step in range(3)) for size in (32, 64, 128, 256, 512)
 )
@@ -180,17 +190,26 @@ def retinanet_resnet50_fpn_v2() -> RetinaNetConfig:
     )
 
 
+def fcos_resnet50_fpn() -> FCOSConfig:
+    """FCOS on ResNet-50 with FPN (Tian et al. 2019, second version), as in torchvision."""
+    return FCOSConfig(
+        backbone="resnet50", frozen_stride=4, frozen_norms=True, from_stride=8, extra="convolved"
+    )
+
+
 ARCHITECTURES: dict[str, Callable[[], DetectorConfig]] = {
     function.__name__: function
     for function in (
         faster_rcnn_lite0_fpn,
         retinanet_lite0_fpn,
         cascade_rcnn_lite0_fpn,
+        fcos_lite0_fpn,
         faster_rcnn_mobilenet_v3_large_320_fpn,
         faster_rcnn_mobilenet_v3_large_fpn,
         faster_rcnn_resnet50_fpn,
         faster_rcnn_resnet50_fpn_v2,
         cascade_rcnn_resnet50_fpn,
+        fcos_resnet50_fpn,
         retinanet_resnet50_fpn,
         retinanet_resnet50_fpn_v2,
         rpn_resnet50_fpn,
@@ -198,5 +217,5 @@ ARCHITECTURES: dict[str, Callable[[], DetectorConfig]] = {
 }
 """Every architecture by name, smallest first."""
 
-SMALL = (DEFAULT, "retinanet_lite0_fpn", "cascade_rcnn_lite0_fpn")
+SMALL = (DEFAULT, "cascade_rcnn_lite0_fpn", "retinanet_lite0_fpn", "fcos_lite0_fpn")
 """Architectures for a computer without GPU; they are trained otherwise, see ``masu.training.recipe``."""

@@ -157,9 +157,10 @@ def anchor_report(data: Dataset, architecture: str, image_size: int | None = Non
         image_size: shorter side that the network sees; default: the architecture's.
 
     Raises:
-        InputError: for an unknown architecture, or data without objects.
+        InputError: for an unknown architecture or one without anchors to fit, or data without objects.
     """
     config = configuration(architecture)
+    check_has_anchors(config, architecture)
     if image_size is not None:
         pyramid = config.pyramid
         config = config.with_pyramid(replace(pyramid, input=pyramid.input.of_size(image_size)))
@@ -177,6 +178,19 @@ def anchor_report(data: Dataset, architecture: str, image_size: int | None = Non
         fitted=coverage(config.with_pyramid(fitted(config, objects)), objects),
         shapes=tuple((height, width) for height, width in objects.shapes.tolist()),
     )
+
+
+def check_has_anchors(config: DetectorConfig, architecture: str) -> None:
+    """Refuse an architecture whose anchors are only points.
+
+    Raises:
+        InputError: for such a one.
+    """
+    if not config.fits_anchors:
+        raise InputError(
+            f"{architecture}: found points, wanted anchors, whose sizes and ratios can fit objects; leave "
+            "its anchors as they are, or choose another --model"
+        )
 
 
 def fitted(config: DetectorConfig, objects: ScaledObjects) -> PyramidConfig:

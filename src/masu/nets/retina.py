@@ -25,11 +25,13 @@ class Tower(nn.Module):
         outputs: channels of the result.
         depth: number of convolutions before the last.
         norm: group normalisation (32 groups) after each of them.
+        bias: of the convolutions before the last; None: where there is no normalisation.
     """
 
-    def __init__(self, channels: int, outputs: int, depth: int, norm: bool) -> None:
+    def __init__(self, channels: int, outputs: int, depth: int, norm: bool, bias: bool | None = None) -> None:
         super().__init__()
-        self.convs = nn.ModuleList(Conv3x3(channels, channels, bias=not norm) for _ in range(depth))
+        bias = not norm if bias is None else bias
+        self.convs = nn.ModuleList(Conv3x3(channels, channels, bias=bias) for _ in range(depth))
         self.norms = nn.ModuleList(nn.GroupNorm(32, channels) if norm else nn.Identity() for _ in self.convs)
         self.output = Conv3x3(channels, outputs)
         for conv in (*self.convs, self.output):
@@ -37,11 +39,15 @@ class Tower(nn.Module):
             if conv.bias is not None:
                 nn.init.zeros_(conv.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """``(N, C, H, W)`` → ``(N, outputs, H, W)``."""
+    def hidden(self, x: Tensor) -> Tensor:
+        """``(N, C, H, W)`` → ``(N, C, H, W)``, what the last convolution is given."""
         for conv, norm in zip(self.convs, self.norms, strict=True):
             x = norm(conv(x)).relu_()
-        y: Tensor = self.output(x)
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, C, H, W)`` → ``(N, outputs, H, W)``."""
+        y: Tensor = self.output(self.hidden(x))
         return y
 
 

@@ -15,7 +15,7 @@ from masu.detectors.build import Start, build, configuration, load, make, warm_s
 from masu.detectors.config import DetectorConfig, PyramidConfig
 from masu.detectors.detector import Detector
 from masu.detectors.zoo import with_backbone
-from masu.evaluation.anchors import coverage, fitted
+from masu.evaluation.anchors import check_has_anchors, coverage, fitted
 from masu.training.recipe import TrainSettings
 
 
@@ -84,6 +84,7 @@ def _configured(
         pyramid = replace(pyramid, input=policy)
         report({"event": "start", "said": f"mean {_figures(mean)}, deviation {_figures(std)} of the pixels"})
     if settings.anchors == "auto":
+        check_has_anchors(config, settings.architecture)
         config = config.with_pyramid(pyramid)
         objects = scaled_objects(data, pyramid.input)
         pyramid = fitted(config, objects)
