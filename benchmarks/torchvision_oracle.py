@@ -307,7 +307,6 @@ def compare_training(
     sum(theirs.values()).backward()
     sum(ours.values()).backward()
     grads = {n: p.grad for n, p in detector.named_parameters() if p.grad is not None}
-    family = next(family for family in FAMILIES if family.mark in model.state_dict())
     worst = 0.0
     for key, parameter in model.named_parameters():
         if parameter.grad is None:
