@@ -26,8 +26,8 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from masu.detectors.detector import Detector
 from masu.detectors.faster_rcnn import FasterRCNN
-from masu.detectors.torchvision_families import NAMES, TwoStages
-from masu.detectors.torchvision_models import family_of, from_torchvision
+from masu.detectors.torchvision_families import TwoStages
+from masu.detectors.torchvision_models import NAMES, family_of, from_torchvision
 from masu.ops import conv3x3, matching
 from masu.records import Target
 

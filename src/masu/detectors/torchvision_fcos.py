@@ -33,6 +33,11 @@ class FCOSFamily(Family):
     mark = "head.regression_head.bbox_ctrness.weight"
     names: ClassVar[Mapping[str, str]] = {"fcos_resnet50_fpn": "fcos_resnet50_fpn"}
     first = 0
+    losses: ClassVar[Mapping[str, str]] = {
+        "classes": "classification",
+        "boxes": "bbox_regression",
+        "centreness": "bbox_ctrness",
+    }
     frozen_eps_is_zero = False
     renames = (
         *(
