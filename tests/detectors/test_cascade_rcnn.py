@@ -9,7 +9,7 @@ from torch.testing import assert_close
 
 import masu
 from masu.detectors import cascade_rcnn
-from masu.detectors.build import build, load, make, save
+from masu.detectors.build import build, configuration, load, make, save, warm_start
 from masu.detectors.cascade_rcnn import CascadeRCNNConfig, LaterHead
 from masu.detectors.faster_rcnn import FasterRCNNConfig
 from masu.detectors.rois import RoIRows, RoISettings, SampledRoIs, assign_rois, pool
@@ -326,3 +326,17 @@ def test_an_exported_file_finds_the_same(to, tmp_path):
     report = export(detector, tmp_path / f"model{SUFFIXES[to]}", to=to)
     assert report.agreement.unmatched == 0
     assert report.agreement.detections > 200
+
+
+@pytest.mark.parametrize(("wanted", "given"), [(2, 1), (1, 2)])
+def test_a_warm_start_from_another_number_of_heads_takes_the_heads_that_both_have(wanted, given):
+    config = configuration("cascade_rcnn_lite0_fpn")
+    new, old = (
+        make(replace(config, later=config.later[:count]), ("cat", "dog")) for count in (wanted, given)
+    )
+    taken = warm_start(new, old)
+    assert taken.classes == ("cat", "dog")
+    assert torch.equal(new.heads[1].predictor.scores.weight, old.heads[1].predictor.scores.weight)
+    missing = [name for name in taken.reset if name.startswith(f"heads.{given + 1}.")]
+    assert taken.reset == tuple(missing)
+    assert bool(missing) == (wanted > given)

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import copy
+import importlib
 import inspect
 import io
 import multiprocessing
@@ -20,7 +21,7 @@ from masu.detectors.rpn import RPNConfig
 from masu.detectors.zoo import make
 from masu.nets.norm import set_norm_eps
 from masu.ops.images import InputPolicy
-from tests.detectors.test_detectors import NAMES, OBJECTS, detectors, named, photographs  # noqa: F401
+from tests.detectors.test_detectors import NAMES, OBJECTS, SMALL_RETINANET, detectors, named, photographs  # noqa: F401
 
 TINY = RPNConfig(
     "timm/test_efficientnet",
@@ -319,3 +320,48 @@ def test_labels_of_another_habit_are_refused_before_training():
         detector.losses(raw, [masu.Target([[1, 1, 20, 20], [3, 3, 9, 9]], [1, 2])])
     with pytest.raises(ValueError, match="this looks like x y width height"):
         masu.Target([[30, 40, 20, 10]], [0])
+
+
+@pytest.fixture
+def crowd():
+    """A one-stage detector whose boxes crowd: thousands above the score, most of them overlapping."""
+    torch.manual_seed(0)
+    config = replace(
+        SMALL_RETINANET, pre_nms_top_n=3000, score_thresh=0.01, nms_thresh=0.6, detections_per_img=2000
+    )
+    detector = make(config, NAMES).double().eval()
+    torch.nn.init.normal_(detector.head.classes.output.weight, std=0.5)
+    torch.nn.init.normal_(detector.head.boxes.output.weight, std=0.2)
+    return detector.float()
+
+
+def test_the_compiled_suppression_changes_no_detection(crowd, monkeypatch):
+    module = importlib.import_module("masu.ops.nms")  # masu.ops.nms itself is the function
+    calls = []
+
+    def counted():
+        suppress = compiled()
+        return suppress and (lambda *given: calls.append(1) or suppress(*given))
+
+    compiled = module.compiled
+    if compiled() is None:
+        pytest.skip("numba is not installed")
+    images = photographs(2)
+    monkeypatch.setattr(module, "compiled", lambda: None)
+    plain = crowd.predict(images)
+    monkeypatch.setattr(module, "WORTH_COMPILING", 0)
+    monkeypatch.setattr(module, "compiled", counted)
+    found = crowd.predict(images)
+    assert calls
+    assert all(len(f) > 300 for f in found)
+    assert_alike(found, plain)
+
+
+def test_what_ran_before_changes_no_detection(crowd):
+    images = [*photographs(2), *photographs(2, 96, 200)]
+    wanted = [copy.deepcopy(crowd).predict([image])[0] for image in images]
+    for order in ([3, 1, 0, 2], [2, 2, 0, 1, 3]):
+        for i in order:
+            assert_alike(crowd.predict([images[i]]), [wanted[i]])
+    masu.ops.nms(torch.rand(9000, 4).cumsum(1), torch.rand(9000), 0.5)  # loads the compiled form
+    assert_alike(crowd.predict(images), wanted)

@@ -207,10 +207,13 @@ def warm_start(detector: Detector, source: Detector) -> WarmStart:
         )
     own, theirs = detector.state_dict(), source.state_dict()
     same = [n for n in own if n in theirs and own[n].shape == theirs[n].shape]
-    rows = detector.class_rows
+    rows, given_rows = detector.class_rows, source.class_rows
     pairs = {
-        name: (here.view(own[name], len(detector.names)), there.view(theirs[name], len(source.names)))
-        for (name, here), there in zip(rows.items(), source.class_rows.values(), strict=True)
+        name: (
+            rows[name].view(own[name], len(detector.names)),
+            given_rows[name].view(theirs[name], len(source.names)),
+        )
+        for name in rows.keys() & given_rows.keys()
     }
     fits = all(len(a) == len(b) and a.shape[2:] == b.shape[2:] for a, b in pairs.values())
     known = [name for name in detector.names if pairs and fits and name in source.names]
@@ -221,7 +224,7 @@ def warm_start(detector: Detector, source: Detector) -> WarmStart:
     kept = [name for name in same if name not in rows]
     for name in kept:
         own[name].copy_(theirs[name])
-    reset = [n for n in own if n not in kept and not (known and n in rows) and "num_batches" not in n]
+    reset = [n for n in own if n not in kept and not (known and n in pairs) and "num_batches" not in n]
     classes = detector.names if detector.kind == "detector" else ()
     return WarmStart(len(kept), tuple(reset), tuple(known), tuple(n for n in classes if n not in known))
 

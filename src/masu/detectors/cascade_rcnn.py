@@ -21,6 +21,7 @@ from masu.detectors.raw import Raw
 from masu.detectors.rois import (
     RoISettings,
     assign_rois,
+    detection_stage,
     look,
     pool,
     pooled_probe,
@@ -28,7 +29,7 @@ from masu.detectors.rois import (
     sample_rois,
 )
 from masu.detectors.rpn import RPN, RPNConfig, proposal_losses, proposal_stage
-from masu.detectors.stages import ROI_REASONS, Kept, Reason, Reasons, Rows, Stage, run
+from masu.detectors.stages import Kept, Reason, Rows, Stage, run
 from masu.detectors.targets import Assignment, targets_at_network_size
 from masu.nets.heads import BoxHead, BoxPredictor
 from masu.ops.coder import Weights, decode
@@ -187,19 +188,8 @@ class CascadeRCNN(Detector):
     @property
     def stages(self) -> tuple[Stage, ...]:
         """Proposals; every head but the last moves them; the last moves them and all classify them."""
-        rois, heads = self.config.rois, self.config.heads
-        final = Stage(
-            name="detections",
-            look=self._classify,
-            decode=partial(decode, weights=heads[-1].box_weights),
-            reasons=_FINAL_REASONS,
-            by_class=True,
-            ranks_logits=False,
-            score_thresh=rois.score_thresh,
-            min_size=rois.min_size,
-            nms_thresh=rois.nms_thresh,
-            limit=rois.detections_per_img,
-        )
+        heads = self.config.heads
+        final = detection_stage(self._classify, self.config.rois, heads[-1].box_weights)
         refinements = (self._refinement(t, own) for t, own in enumerate(heads[:-1]))
         return proposal_stage(self.config.rpn.proposals), *refinements, final
 
@@ -229,9 +219,3 @@ class CascadeRCNN(Detector):
     def assignment(self, anchors: Tensor, target: Target) -> Assignment:
         """See :meth:`Detector.assignment`."""
         return self.rpn.assignment(anchors, target)
-
-
-_FINAL_REASONS: Reasons = {
-    **ROI_REASONS,
-    "regression": Reason("box_regression", "the last head moves the boxes that reach it away"),
-}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -16,12 +15,19 @@ from torch import Tensor, nn
 from masu.detectors.config import DetectorConfig, PyramidConfig
 from masu.detectors.detector import ClassRows, Detector
 from masu.detectors.raw import Raw
-from masu.detectors.rois import RoISettings, look, pool, pooled_probe, roi_losses, sample_rois
+from masu.detectors.rois import (
+    RoISettings,
+    detection_stage,
+    look,
+    pool,
+    pooled_probe,
+    roi_losses,
+    sample_rois,
+)
 from masu.detectors.rpn import RPN, RPNConfig, proposal_losses, proposal_stage
-from masu.detectors.stages import ROI_REASONS, Kept, Rows, Stage, run
+from masu.detectors.stages import Kept, Rows, Stage, run
 from masu.detectors.targets import Assignment, targets_at_network_size
 from masu.nets.heads import BoxHead, BoxPredictor
-from masu.ops.coder import decode
 from masu.records import Target
 
 
@@ -119,19 +125,7 @@ class FasterRCNN(Detector):
     @property
     def stages(self) -> tuple[Stage, ...]:
         """Steps 8 to 10: proposals, second stage, final boxes."""
-        rois = self.config.rois
-        final = Stage(
-            name="detections",
-            look=self._classify,
-            decode=partial(decode, weights=rois.box_weights),
-            reasons=ROI_REASONS,
-            by_class=True,
-            ranks_logits=False,
-            score_thresh=rois.score_thresh,
-            min_size=rois.min_size,
-            nms_thresh=rois.nms_thresh,
-            limit=rois.detections_per_img,
-        )
+        final = detection_stage(self._classify, self.config.rois, self.config.rois.box_weights)
         return proposal_stage(self.config.rpn.proposals), final
 
     def _classify(self, raw: Raw, given: Kept | None) -> list[Rows]:

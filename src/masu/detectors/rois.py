@@ -7,20 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from masu.detectors.box_loss import box_loss, check_box_loss
 from masu.detectors.raw import Raw
-from masu.detectors.stages import Kept, Rows
+from masu.detectors.stages import ROI_REASONS, Kept, Look, Rows, Stage
 from masu.detectors.targets import assign_targets
-from masu.ops.coder import Weights
+from masu.ops.coder import Weights, decode
 from masu.ops.losses import cross_entropy
 from masu.ops.nms import ABSENT
 from masu.ops.roi_align import assign_levels, roi_align
 from masu.ops.sampling import sample
-from masu.records import Target
+from masu.records import BACKGROUND, OBJECT, Target
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,28 @@ class RoISettings:
                 f"rois.strides: found {self.strides}, wanted the first strides of the pyramid, "
                 f"{tuple(pyramid)}; set them in the configuration"
             )
+
+
+def detection_stage(look: Look, settings: RoISettings, box_weights: Weights) -> Stage:
+    """Step 10: classes of RoIs, their boxes decoded, suppressed within a class.
+
+    Args:
+        look: what the network says of proposals.
+        settings: thresholds and limit.
+        box_weights: factors of dx, dy, dw, dh.
+    """
+    return Stage(
+        name="detections",
+        look=look,
+        decode=partial(decode, weights=box_weights),
+        reasons=ROI_REASONS,
+        by_class=True,
+        ranks_logits=False,
+        score_thresh=settings.score_thresh,
+        min_size=settings.min_size,
+        nms_thresh=settings.nms_thresh,
+        limit=settings.detections_per_img,
+    )
 
 
 Head = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -210,7 +233,7 @@ def assign_rois(
         index, labels, objects = assign_targets(
             own, target, threshold, threshold, allow_low_quality_matches=False
         )
-        positive, negative = torch.where(labels > 0)[0], torch.where(labels == 0)[0]
+        positive, negative = torch.where(labels == OBJECT)[0], torch.where(labels == BACKGROUND)[0]
         parts.append(_drawn(own, i, positive, negative, index, objects, classes))
     return _joined(parts)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -65,7 +66,7 @@ ONE_STAGE_REASONS: Reasons = {
 """Of a stage that finds classes for anchors."""
 
 ROI_REASONS: Reasons = {
-    "regression": Reason("box_regression", "no box that the second stage gives its class reaches it"),
+    "regression": Reason("box_regression", "no box that the last stage gives its class reaches it"),
     "score_thresh": CLASS_SCORE,
     **_LAST,
 }
@@ -94,13 +95,17 @@ class Rows:
         return self.ranking[..., label]
 
 
+Look: TypeAlias = "Callable[[Raw, Kept | None], Sequence[Rows]]"
+"""Network outputs and, but for the first stage, what the stage before kept → rows per level."""
+
+
 @dataclass(frozen=True, eq=False)
 class Stage:
     """One ranking and suppression of boxes, as data: the network that it asks, and its settings.
 
     Attributes:
         name: ``"proposals"``, ``"detections"`` …
-        look: network outputs and, but for the first stage, what the stage before kept → rows per level.
+        look: the network, asked for its rows.
         decode: deltas and boxes → boxes.
         reasons: where the stage loses boxes.
         by_class: boxes of different classes do not suppress each other; else those of different levels.
@@ -110,12 +115,12 @@ class Stage:
         pre_nms_top_n: best rankings of each level that are decoded; None: all.
         min_size: shortest side of a box in pixels of the network's input.
         nms_thresh: IoU above which the weaker of two boxes is dropped; None: none is.
-        limit: the most boxes kept; None: each stays in its row.
+        limit: the most boxes kept; None: all of them.
         limit_name: what the model's configuration calls the limit.
     """
 
     name: str
-    look: Callable[[Raw, Kept | None], Sequence[Rows]]
+    look: Look
     decode: Callable[[Tensor, Tensor], Tensor]
     reasons: Reasons
     by_class: bool
@@ -289,10 +294,7 @@ def _together(stage: Stage, parts: Sequence[Candidates], rows: Sequence[Rows]) -
 
 
 def _kept(stage: Stage, found: Candidates, ranking: Tensor) -> Kept:
-    if stage.limit is None:
-        index = torch.arange(ranking.shape[1], device=ranking.device).expand_as(ranking)
-    else:
-        ranking, index = best_first(ranking, stage.limit)
+    ranking, index = best_first(ranking, ranking.shape[1] if stage.limit is None else stage.limit)
     there = ranking > ABSENT
     labels = found.group.gather(1, index) if stage.by_class else torch.zeros_like(index)
     return Kept(

@@ -130,8 +130,7 @@ def _of_image(step: Step, i: int, size: Tensor) -> StageTrace:
     boxes, group, ranking = c.boxes[i, there], c.group[i, there], c.ranking[i, there]
     small, survived = c.small[i, there], step.survived[i, there]
     left = torch.where(survived)[0]
-    if stage.limit is not None:
-        left = left[ranking[left].argsort(descending=True, stable=True)]
+    left = left[ranking[left].argsort(descending=True, stable=True)]
     rank = torch.full_like(there, -1)
     rank[left] = torch.arange(len(left), device=rank.device)
     suppressor = torch.full_like(there, -1)
@@ -139,7 +138,7 @@ def _of_image(step: Step, i: int, size: Tensor) -> StageTrace:
         suppressor = suppressors(boxes, group, ~small, left, stage.nms_thresh)
     place = torch.full_like(c.row[i], -1)
     place[there] = torch.arange(len(there), device=place.device)
-    kept = place[step.kept.index[i]][step.kept.there[i]] if stage.limit is not None else left
+    kept = place[step.kept.index[i]][step.kept.there[i]]
     return StageTrace(
         stage, *_rows_of(step, i, size), c.row[i, there], group, ranking, boxes, small, suppressor, rank, kept
     )
