@@ -21,8 +21,8 @@ from benchmarks.torchvision_oracle import (
     targets,
     twin,
 )
-from masu import InputError, build, from_torchvision
-from masu.ops import conv3x3, matching, nms
+from masu import InputError, build, from_torchvision, ops
+from masu.ops import conv3x3, matching
 from masu.records import Target
 
 SIZES = {
@@ -191,11 +191,11 @@ def test_fast_paths_are_counted_where_they_run():
         assert set(ran.values()) == {0}
         conv3x3.conv3x3(wide[..., :8, :8], weight)
         matching.match(boxes[:10], boxes[:3], 0.7, 0.3)
-        nms.nms(boxes[:10], boxes[:10, 0], 0.5)
+        ops.nms(boxes[:10], boxes[:10, 0], 0.5)
         assert set(ran.values()) == {0}
         conv3x3.conv3x3(wide, weight)
         matching.match(boxes, boxes[:30], 0.7, 0.3)
-        nms.nms(boxes, boxes[:, 0], 0.5)
+        ops.nms(boxes, boxes[:, 0], 0.5)
     conv3x3.conv3x3(wide, weight)
     assert ran == {"Winograd convolution": 1, "matching in blocks": 1, "compiled suppression": 1}
 

@@ -463,3 +463,18 @@ def test_an_rpn_says_what_it_wants():
 def test_kinds(detectors):
     assert (detectors["faster_rcnn"].kind, detectors["faster_rcnn"].names) == ("detector", NAMES)
     assert (detectors["rpn"].kind, detectors["rpn"].names) == ("proposals", ("object",))
+
+
+@pytest.mark.parametrize("name", ["faster_rcnn", "cascade_rcnn"])
+def test_final_boxes_and_scores_have_gradients_that_end_at_the_proposals(detectors, name):
+    detector = detectors[name]
+    raw = detector(photographs(1))
+    kept = detector.answer(raw)
+    first = [tensor for level in raw.levels for tensor in (level.logits, level.deltas)]
+    for answer in (kept.scores, kept.boxes):
+        grads = torch.autograd.grad(
+            answer.sum(), [*raw.features, *first], retain_graph=True, allow_unused=True
+        )
+        of_features, of_first = grads[: len(raw.features)], grads[len(raw.features) :]
+        assert any(grad is not None and grad.any() for grad in of_features)
+        assert all(grad is None for grad in of_first)

@@ -13,7 +13,7 @@ from PIL import Image
 
 import masu
 from masu.cli import cli
-from masu.detectors.detector import Detector
+from masu.detectors.prediction import PredictionNetwork
 from masu.evaluation.error_page import charts_of, write_page
 from masu.evaluation.error_report import error_report, refuse
 from masu.evaluation.errors import KINDS
@@ -180,7 +180,9 @@ class Coins:
 
     def __init__(self, monkeypatch):
         self.thresholds = []
-        monkeypatch.setattr(Detector, "predict", lambda _, *given, **options: self.predict(*given, **options))
+        monkeypatch.setattr(
+            PredictionNetwork, "predict", lambda _, *given, **options: self.predict(*given, **options)
+        )
 
     def predict(self, images, threshold=None, batch_size=1):
         self.thresholds.append(threshold)

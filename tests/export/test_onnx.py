@@ -79,8 +79,8 @@ def test_a_normalisation_that_stays(tmp_path, to):
         detector.backbone.norm.weight.fill_(0.5)
         detector.backbone.norm.running_mean.fill_(0.1)
     detector.eval()
-    assert any(isinstance(m, nn.BatchNorm2d) for m in detector.folded().modules())
-    program = trace(detector.folded())
+    assert any(isinstance(m, nn.BatchNorm2d) for m in detector.prediction_network().detector.modules())
+    program = trace(detector.prediction_network().detector)
     assert torch.int64 in {t.dtype for t in program.state_dict.values()}
     parameters = [n for n, t in program.state_dict.items() if isinstance(t, nn.Parameter)]
     file = tmp_path / f"a{SUFFIXES[to]}"
@@ -148,7 +148,7 @@ def test_images_of_any_number_of_channels(channels, tmp_path):
     policy = InputPolicy(32, 48, MEANS[:count], STDS[:count], divisor=8, channels=channels)
     detector.config = replace(detector.config, input=policy)
     file = tmp_path / "channels.onnx"
-    write(trace(detector.folded()), describe(detector), "onnx", file)
+    write(trace(detector.prediction_network().detector), describe(detector), "onnx", file)
     random, model = np.random.default_rng(0), Model(file)
     if channels is None:
         images = list(random.integers(0, 256, (2, 40, 44, 3), dtype=np.uint8))

@@ -27,7 +27,7 @@ def data(coins):
 
 def spoil(monkeypatch, steps, how):
     """The losses of some steps, counted from 1, go through ``how``."""
-    honest, calls = FasterRCNN.losses, 0
+    honest, calls = FasterRCNN.loss_terms, 0
 
     def losses(self, *arguments):
         nonlocal calls
@@ -35,7 +35,7 @@ def spoil(monkeypatch, steps, how):
         found = honest(self, *arguments)
         return found | {"boxes": how(found["boxes"], self)} if calls in steps else found
 
-    monkeypatch.setattr(FasterRCNN, "losses", losses)
+    monkeypatch.setattr(FasterRCNN, "loss_terms", losses)
 
 
 def nan_loss(value, detector):

@@ -97,7 +97,7 @@ def test_bf16_resumes_to_the_same_bits_and_not_in_another_precision(parts, tmp_p
 
 def test_only_the_forward_pass_of_training_is_in_bf16(parts, tmp_path, monkeypatch):
     seen = {}
-    for name in ("losses", "detections"):
+    for name in ("loss_terms", "detections"):
         honest = getattr(RetinaNet, name)
 
         def watched(self, raw, *arguments, name=name, honest=honest):
@@ -107,7 +107,7 @@ def test_only_the_forward_pass_of_training_is_in_bf16(parts, tmp_path, monkeypat
 
         monkeypatch.setattr(RetinaNet, name, watched)
     train(*parts, replace(BF16, epochs=1), tmp_path / "run")
-    assert seen == {"losses": ({torch.bfloat16}, True), "detections": ({torch.float32}, False)}
+    assert seen == {"loss_terms": ({torch.bfloat16}, True), "detections": ({torch.float32}, False)}
 
 
 def test_a_training_in_bf16_learns(parts, tmp_path):

@@ -70,7 +70,7 @@ def test_sigterm_stops_after_the_step(coins, parts, whole, tmp_path):
 @pytest.mark.parametrize("moment", ["step", "evaluation"])
 def test_ctrl_c_stops_between_steps(parts, whole, tmp_path, monkeypatch, moment):
     stopped = tmp_path / "stopped"
-    place = (RetinaNet, "losses") if moment == "step" else (RetinaNet, "detections")
+    place = (RetinaNet, "loss_terms") if moment == "step" else (RetinaNet, "detections")
     honest, calls = getattr(*place), 0
 
     def with_ctrl_c(self, *arguments):
@@ -90,7 +90,7 @@ def test_ctrl_c_stops_between_steps(parts, whole, tmp_path, monkeypatch, moment)
 
 
 def test_a_second_ctrl_c_stops_at_once_and_leaves_the_checkpoint(parts, tmp_path, monkeypatch):
-    honest, calls = RetinaNet.losses, 0
+    honest, calls = RetinaNet.loss_terms, 0
 
     def with_ctrl_c(self, *arguments):
         nonlocal calls
@@ -100,7 +100,7 @@ def test_a_second_ctrl_c_stops_at_once_and_leaves_the_checkpoint(parts, tmp_path
             signal.raise_signal(signal.SIGINT)
         return honest(self, *arguments)
 
-    monkeypatch.setattr(RetinaNet, "losses", with_ctrl_c)
+    monkeypatch.setattr(RetinaNet, "loss_terms", with_ctrl_c)
     with pytest.raises(KeyboardInterrupt):
         train(*parts, SETTINGS, tmp_path / "run", checkpoint_seconds=0)
     assert assert_consistent(tmp_path / "run").step == 2
@@ -161,7 +161,7 @@ def test_a_second_run_on_the_folder_is_refused(parts, tmp_path):
 @pytest.mark.parametrize("error", [RuntimeError, MemoryError])
 def test_out_of_memory_is_one_line(parts, whole, tmp_path, monkeypatch, error):
     out = tmp_path / "run"
-    honest, calls = RetinaNet.losses, 0
+    honest, calls = RetinaNet.loss_terms, 0
 
     def greedy(self, *arguments):
         nonlocal calls
@@ -172,7 +172,7 @@ def test_out_of_memory_is_one_line(parts, whole, tmp_path, monkeypatch, error):
             raise MemoryError
         return honest(self, *arguments)
 
-    monkeypatch.setattr(RetinaNet, "losses", greedy)
+    monkeypatch.setattr(RetinaNet, "loss_terms", greedy)
     with pytest.raises(InputError) as caught:
         train(*parts, SETTINGS, out, checkpoint_seconds=0)
     assert str(caught.value) == (

@@ -89,7 +89,7 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(data, tmp_path, stop_at,
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_model(data, val, tmp_path, monkeypatch):
     out = tmp_path / "run"
-    honest = FasterRCNN.losses
+    honest = FasterRCNN.loss_terms
     calls = 0
 
     def poisoned(self, *args):
@@ -98,7 +98,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_model(data, val
         losses = honest(self, *args)
         return losses | {"boxes": losses["boxes"] * math.nan} if calls == 3 else losses
 
-    monkeypatch.setattr(FasterRCNN, "losses", poisoned)
+    monkeypatch.setattr(FasterRCNN, "loss_terms", poisoned)
     with pytest.raises(InputError) as error:
         train(data, val, SMALL, out)
     message = str(error.value)
