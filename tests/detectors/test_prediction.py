@@ -242,6 +242,8 @@ def test_a_pickle_carries_no_copy_for_prediction():
     alone = len(pickle.dumps(detector))
     detector.predict(IMAGES)
     assert len(pickle.dumps(detector)) == alone
+    both = len(pickle.dumps((detector, detector.prediction_network())))
+    assert len(pickle.dumps(detector.prediction_network())) < 0.75 * both  # the detector is not in it
     assert copy.deepcopy(detector)._prediction is None
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import is_dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,7 +44,7 @@ class PredictionNetwork:
 
     def __init__(self, detector: Detector) -> None:
         with torch.inference_mode(False), torch.no_grad():  # normal tensors, wherever this is called from
-            self._structure = _structure(detector)
+            self._structure: Structure | None = _structure(detector)
             own: Detector = copied(detector, _clone).eval()
             self._tensors = _tensors(own)
             for net, inputs in own.probes():
@@ -62,12 +61,17 @@ class PredictionNetwork:
     def is_of(self, detector: Detector) -> bool:
         """Whether the detector is, to the bit, what this was made from."""
         tensors = _tensors(detector)
-        if len(tensors) != len(self._tensors) or _structure(detector) != self._structure:
+        if self._structure is None:  # it came out of a pickle
+            return False
+        if len(tensors) != len(self._tensors) or not _is_structure_of(self._structure, detector):
             return False
         return all(
             own.shape == given.shape and own.device == given.device and torch.equal(own, given)
             for own, given in zip(self._tensors, tensors, strict=True)
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_structure": None}  # it refers to the detector's own modules
 
     def predict(
         self, images: Sequence[ImageSource], threshold: Threshold | None = None, batch_size: int = 1
@@ -104,7 +108,8 @@ def _of_one_size(images: Sequence[Tensor], policy: InputPolicy) -> list[list[int
 
 
 def _tensors(net: nn.Module) -> list[Tensor]:
-    return [*net.parameters(), *net.buffers()]
+    groups = (group for module in net.modules() for group in (module._parameters, module._buffers))
+    return [tensor for group in groups for tensor in group.values() if tensor is not None]
 
 
 def _clone(tensor: Tensor) -> Tensor:
@@ -112,45 +117,36 @@ def _clone(tensor: Tensor) -> Tensor:
     return nn.Parameter(own, requires_grad=False) if isinstance(tensor, nn.Parameter) else own
 
 
-def _structure(net: nn.Module) -> list[Any]:
+Structure = list[tuple[type[nn.Module], dict[str, Any]]]
+"""Kind and attributes of every module, in order."""
+
+_LEFT_OUT = dict.fromkeys(
+    ("training", "_parameters", "_buffers", "_non_persistent_buffers_set", "_prediction")
+)
+"""Attributes that are no settings, or are looked at as tensors."""
+
+
+def _structure(net: nn.Module) -> Structure:
     """Everything but tensors that decides what a network computes: modules, their settings, their hooks."""
-    found: list[Any] = []
-    for name, module in net.named_modules():
-        found += (name, type(module))
-        for key, value in module.__dict__.items():
-            if key not in _NO_SETTING:
-                found += (key, _as_it_is(value))
-    return found
-
-
-_NO_SETTING = {
-    "training",
-    "_parameters",
-    "_buffers",
-    "_modules",
-    "_non_persistent_buffers_set",
-    "_prediction",
-}
+    return [
+        (type(module), {name: _as_it_is(value) for name, value in vars(module).items()} | _LEFT_OUT)
+        for module in net.modules()
+    ]
 
 
 def _as_it_is(value: Any) -> Any:
-    """A value that stays what it is now: containers and dataclasses by content, other objects by identity."""
-    if isinstance(value, int | float | str | None) or is_dataclass(value):
-        return value
-    if isinstance(value, list | tuple | set):
-        return [type(value), *map(_as_it_is, value)]
-    if isinstance(value, Mapping):
-        return {key: _as_it_is(item) for key, item in value.items()}
-    return _Same(value)
+    """The value, of a container a copy, so that what is added to it later is seen."""
+    if isinstance(value, dict):
+        return dict(value)
+    return type(value)(value) if type(value) in (list, set) else value
 
 
-class _Same:
-    """An object that equals itself only."""
-
-    def __init__(self, value: object) -> None:
-        self.value = value
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.value is other.value
-
-    __hash__ = None  # type: ignore[assignment]
+def _is_structure_of(structure: Structure, net: nn.Module) -> bool:
+    modules = list(net.modules())
+    try:
+        return len(modules) == len(structure) and all(
+            type(module) is kind and vars(module) | _LEFT_OUT == attributes
+            for module, (kind, attributes) in zip(modules, structure, strict=True)
+        )
+    except (ValueError, RuntimeError):  # another array or tensor, which is neither equal nor unequal
+        return False
