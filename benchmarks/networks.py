@@ -45,9 +45,13 @@ def small_default() -> tuple[nn.Module, Detector]:
     return twin(detector), detector
 
 
-def inference(make: Callable[[], tuple[nn.Module, Detector]], images: int = 1) -> Pair:
+def inference(
+    make: Callable[[], tuple[nn.Module, Detector]], images: int = 1, looked_at_once: bool = False
+) -> Pair:
+    """``predict`` of the detector, or of its prediction network, which is not compared with it every time."""
     compiled()
     model, detector = make()
+    predict = detector.prediction_network().predict if looked_at_once else detector.predict
     photos = (photographs() * 3)[:images]
 
     def theirs() -> list[dict[str, Tensor]]:
@@ -58,7 +62,7 @@ def inference(make: Callable[[], tuple[nn.Module, Detector]], images: int = 1) -
         for a, b in zip(ours, wanted, strict=True):
             same_set(a, b["boxes"], b["scores"], b["labels"] - 1)
 
-    return Pair(lambda: detector.predict(photos, batch_size=images), theirs, check)
+    return Pair(lambda: predict(photos, batch_size=images), theirs, check)
 
 
 def same_set(found: Detections, boxes: Tensor, scores: Tensor, labels: Tensor) -> None:
@@ -135,6 +139,11 @@ CASES = [
     Case("infer_resnet50", "R50-FPN, one photograph to boxes", lambda: inference(_resnet50), 1.8),
     Case("infer_mobilenet_320", "MobileNet-320, one photograph", lambda: inference(_mobilenet), 2),
     Case("infer_small", "the small default, one photograph", lambda: inference(small_default)),
+    Case(
+        "infer_small_network",
+        "the same by its prediction network",
+        lambda: inference(small_default, looked_at_once=True),
+    ),
     Case(
         "infer_batch8",
         "eight at once, the two below",

@@ -19,9 +19,9 @@ from masu.ops.geometry import area, iou
 ABSENT = float("-inf")
 """Score of a row that is not there."""
 
-WORTH_COMPILING = 6000
-"""Boxes in a call from which the compiled form serves: to load numba takes about a second once, and smaller
-calls would gain milliseconds."""
+WORTH_COMPILING = 1000
+"""Boxes in a call from which the compiled form serves: it gains a millisecond there, and smaller calls less.
+To load it takes about a second once, in a process that has numba installed for speed."""
 
 MIN_THRESHOLD = 0.1
 """From which the compiled form serves: below it, looking for overlaps nearby is as slow as comparing all."""
