@@ -9,10 +9,12 @@ derived from it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -140,9 +142,14 @@ class Stage:
     @property
     def least(self) -> float:
         """A ranking must be above this."""
-        bound = torch.tensor(self.score_thresh, dtype=torch.float64)
-        bound = (bound.logit() if self.ranks_logits else bound).float()
-        return float(torch.nextafter(bound, torch.tensor(ABSENT)) if self.reaching else bound)
+        bound = np.float32(_logit(self.score_thresh) if self.ranks_logits else self.score_thresh)
+        return float(np.nextafter(bound, np.float32(ABSENT)) if self.reaching else bound)
+
+
+def _logit(score: float) -> float:
+    if 0 < score < 1:
+        return math.log(score / (1 - score))
+    return ABSENT if score <= 0 else math.inf
 
 
 @dataclass(frozen=True, eq=False)
