@@ -226,18 +226,3 @@ class ImageBatch:
     pixels: Tensor
     sizes: Tensor
     original_sizes: Tensor
-
-
-@dataclass(frozen=True, eq=False)
-class Proposals:
-    """Class-agnostic boxes that may hold an object, a fixed number per image, best first.
-
-    Attributes:
-        boxes: ``(N, P, 4)`` xyxy in pixels of the network's input; zeros beyond ``count``.
-        scores: ``(N, P)`` objectness in 0..1; zeros beyond ``count``.
-        count: ``(N,)`` int64, how many rows of each image are proposals.
-    """
-
-    boxes: Tensor
-    scores: Tensor
-    count: Tensor

@@ -276,7 +276,8 @@ def look_of(detector, moved, scores):
         deltas[0, 0, 0] = encode(box, given.boxes[0, 0], detector.config.heads[t].box_weights)
         ranking = torch.full((*given.boxes.shape[:2], 2), -torch.inf)
         ranking[0, 0] = torch.tensor(scores[:2])
-        return RoIRows(given.boxes, ranking, deltas, torch.full(given.boxes.shape[:2], scores[2]))
+        background = torch.full(given.boxes.shape[:2], scores[2])
+        return RoIRows(given.boxes, ranking, deltas, background, logits=ranking[None])
 
     return given_look
 

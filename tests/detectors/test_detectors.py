@@ -140,7 +140,10 @@ def test_equal_generators_give_equal_losses(named):
 
 def test_targets_must_be_one_for_each_image(named):
     _, detector = named
-    with torch.no_grad(), pytest.raises(ValueError, match="zip"):
+    with (
+        torch.no_grad(),
+        pytest.raises(ValueError, match=r"^targets: found 1, wanted 2, one for each image$"),
+    ):
         detector.losses(detector(photographs(2)), [OBJECTS])
 
 

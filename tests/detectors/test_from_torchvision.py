@@ -254,3 +254,10 @@ def test_rois_from_levels_that_the_pyramid_has_not_are_refused():
         ValueError, match=r"^rois.strides: found \(4, 8, 16\), wanted the first strides of the pyramid"
     ):
         masu.build(wrong, ["cat"], "none")
+
+
+def test_an_architecture_of_another_family_is_refused():
+    said = message_of(small_mobile(), architecture="retinanet_resnet50_fpn")
+    assert said.startswith(
+        "architecture: found 'retinanet_resnet50_fpn', wanted one of faster_rcnn_resnet50_fpn, "
+    )

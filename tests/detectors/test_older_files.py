@@ -9,6 +9,7 @@ import torch
 from torch.testing import assert_close
 
 import masu
+from masu.detectors.older_files import in_todays_words
 from masu.detectors.rois import RoISettings
 from masu.detectors.rpn import ProposalSettings
 
@@ -71,3 +72,7 @@ def test_an_older_file_is_saved_in_todays_words(kind, tmp_path):
         assert "match_high" not in file.metadata()["config"]
         assert "fg_iou_thresh" in file.metadata()["config"]
     assert masu.load(tmp_path / "model.safetensors").config == older.config
+
+
+def test_another_kind_has_no_older_words():
+    assert in_todays_words("FCOS", {"samples": 3, "kept": 2}) == {"samples": 3, "kept": 2}

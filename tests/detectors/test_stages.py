@@ -110,3 +110,13 @@ def test_an_image_is_what_it_is_alone(stage):
 def test_nothing_above_the_threshold_nothing_kept():
     found = step(replace(CLASSES, score_thresh=2.0), [rows_of([A, B], [0.9, 0.8])], SIZES)
     assert (kept_of(found), found.kept.boxes.shape) == ([], (1, 3, 4))
+
+
+def test_several_levels_without_a_limit_before_suppression():
+    levels = [rows_of([A], [[0.9, 0.35]]), rows_of([B, FAR], [[0.7, 0.8], [0.4, 0.2]])]
+    for number in (None, 10):
+        found = step(replace(CLASSES, pre_nms_top_n=number), levels, SIZES)
+        assert kept_of(found) == [(A, 0), (B, 1), (FAR, 0)]
+    uneven = [rows_of([A], [0.9]), rows_of([B, A], [0.8, 0.7])]
+    stage = replace(CLASSES, by_class=False)
+    assert kept_of(step(stage, uneven, SIZES)) == [(A, 0), (B, 0)]

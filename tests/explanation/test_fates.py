@@ -82,7 +82,7 @@ def faster():
             rows = torch.nn.functional.pad(ranking, (0, 0, 0, absent), value=-torch.inf)
             deltas = torch.nn.functional.pad(deltas, (0, 0, 0, 0, 0, absent))
             background = torch.nn.functional.pad(background[:, 0], (0, absent))
-            return [RoIRows(given.boxes, rows[None], deltas[None], background[None])]
+            return [RoIRows(given.boxes, rows[None], deltas[None], background[None], logits=rows)]
 
         detector._classify = classify
         return detector

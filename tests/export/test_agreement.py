@@ -16,7 +16,7 @@ def found(*rows):
 
 
 def agreement(a, b, most=100):
-    return compare([a], [b], min_score=0.05, max_detections=most, nms_threshold=0.5)
+    return compare([a], [b], score_thresh=0.05, detections_per_img=most, nms_thresh=0.5)
 
 
 def test_equal_answers_in_another_order():

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @click.option("--frozen-norms/--trained-norms", default=None, help="Keep or train normalisation.")
 @click.option("--channels", type=int, help="Images of so many channels, as they are. Default: RGB.")
 @click.option("--anchors", default="model", show_default=True, help="model, or auto: fitted to the data.")
-@click.option("--box-loss", help="smooth_l1, l1, l2 or giou. Default: the architecture's.")
+@click.option("--box-loss", help="smooth_l1, l1, l2 or giou (FCOS: giou). Default: the architecture's.")
 @click.option("--epochs", type=int, help="Passes over the training images. Default: 20, or --time-budget.")
 @click.option("--time-budget", help="Training time such as 90s, 10m, 1h; the schedule is fitted to it.")
 @click.option("--precision", default="fp32", show_default=True, help="Of the networks: fp32, bf16 or fp16.")

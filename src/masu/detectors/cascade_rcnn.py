@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -122,7 +122,6 @@ class CascadeRCNN(Detector):
     """
 
     config: CascadeRCNNConfig
-    kind: ClassVar[Literal["detector", "proposals"]] = "detector"
 
     def __init__(self, config: CascadeRCNNConfig, names: Sequence[str]) -> None:
         super().__init__(config, names)
@@ -155,7 +154,7 @@ class CascadeRCNN(Detector):
 
     def probes(self) -> Iterator[tuple[nn.Module, tuple[Any, ...]]]:
         """See :meth:`Detector.probes`."""
-        yield from super().probes()
+        yield from self.rpn.probes()
         pooled = pooled_probe(self.config.rpn.fpn_channels, self.config.rois, self.rpn.dtype)
         for head in self.heads:
             yield head, (pooled,)

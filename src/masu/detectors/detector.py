@@ -7,7 +7,7 @@ warm start) reads these and asks for no type.
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -50,7 +50,7 @@ class ClassRows:
         return tensor[:count].view(self.blocks, classes, self.values, *tensor.shape[1:])
 
 
-class Detector(nn.Module):
+class Detector(nn.Module, ABC):
     """Base of the detectors.
 
     Under ``torch.autocast`` the networks compute in its type; boxes, scores and losses stay float32.
@@ -70,7 +70,7 @@ class Detector(nn.Module):
     names: tuple[str, ...]
     thresholds: Mapping[str, float]
     config: DetectorConfig
-    kind: ClassVar[Literal["detector", "proposals"]]
+    kind: ClassVar[Literal["detector", "proposals"]] = "detector"
     _prediction: PredictionNetwork | None = None
 
     def __init__(self, config: DetectorConfig, names: Sequence[str]) -> None:
@@ -104,9 +104,9 @@ class Detector(nn.Module):
         """The tensors that have rows for each class, by name."""
         return {}
 
+    @abstractmethod
     def probes(self) -> Iterator[tuple[nn.Module, tuple[Any, ...]]]:
         """Networks that hold normalisation, each with small inputs to try it with."""
-        yield from self.pyramid.own_probes()
 
     @property
     def input(self) -> InputPolicy:

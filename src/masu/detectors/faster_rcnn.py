@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -71,7 +71,6 @@ class FasterRCNN(Detector):
     """
 
     config: FasterRCNNConfig
-    kind: ClassVar[Literal["detector", "proposals"]] = "detector"
 
     def __init__(self, config: FasterRCNNConfig, names: Sequence[str]) -> None:
         super().__init__(config, names)
@@ -98,7 +97,7 @@ class FasterRCNN(Detector):
 
     def probes(self) -> Iterator[tuple[nn.Module, tuple[Any, ...]]]:
         """See :meth:`Detector.probes`."""
-        yield from super().probes()
+        yield from self.rpn.probes()
         yield self.box_head, (pooled_probe(self.config.rpn.fpn_channels, self.config.rois, self.rpn.dtype),)
 
     def head(self, pooled: Tensor) -> tuple[Tensor, Tensor]:

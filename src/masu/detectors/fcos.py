@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -113,7 +113,6 @@ class FCOS(PyramidDetector):
     """
 
     config: FCOSConfig
-    kind: ClassVar[Literal["detector", "proposals"]] = "detector"
 
     def __init__(self, config: FCOSConfig, names: Sequence[str]) -> None:
         super().__init__(config, names)

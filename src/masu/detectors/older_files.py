@@ -35,7 +35,7 @@ def in_todays_words(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
     if kind == "FasterRCNN":
         rois = _renamed(config["rois"], _SECOND_STAGE)
         return {**config, "rpn": in_todays_words("RPN", config["rpn"]), "rois": rois}
-    return _renamed(config, _FIRST_STAGE)
+    return _renamed(config, _FIRST_STAGE) if kind == "RetinaNet" else dict(config)
 
 
 def _renamed(settings: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

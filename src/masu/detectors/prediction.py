@@ -60,9 +60,9 @@ class PredictionNetwork:
 
     def is_of(self, detector: Detector) -> bool:
         """Whether the detector is, to the bit, what this was made from."""
-        tensors = _tensors(detector)
         if self._structure is None:  # it came out of a pickle
             return False
+        tensors = _tensors(detector)
         if len(tensors) != len(self._tensors) or not _is_structure_of(self._structure, detector):
             return False
         return all(
@@ -71,7 +71,7 @@ class PredictionNetwork:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_structure": None}  # it refers to the detector's own modules
+        return self.__dict__ | {"_structure": None, "_tensors": []}  # both are the detector's own
 
     def predict(
         self, images: Sequence[ImageSource], threshold: Threshold | None = None, batch_size: int = 1
@@ -83,7 +83,7 @@ class PredictionNetwork:
             check_threshold(threshold, self.names)
         if batch_size < 1:
             raise InputError(f"batch_size: found {batch_size}, wanted at least 1")
-        device = self._tensors[0].device
+        device = next(self.detector.parameters()).device
         found: list[Detections] = []
         with torch.inference_mode():
             for start in range(0, len(images), batch_size):
@@ -108,8 +108,17 @@ def _of_one_size(images: Sequence[Tensor], policy: InputPolicy) -> list[list[int
 
 
 def _tensors(net: nn.Module) -> list[Tensor]:
-    groups = (group for module in net.modules() for group in (module._parameters, module._buffers))
-    return [tensor for group in groups for tensor in group.values() if tensor is not None]
+    """Parameters, buffers, and tensors that modules keep besides, alone or in lists."""
+    found: list[Tensor] = []
+    for module in net.modules():
+        for group in (module._parameters, module._buffers):
+            found += (tensor for tensor in group.values() if tensor is not None)
+        for value in vars(module).values():
+            if isinstance(value, Tensor):
+                found.append(value)
+            elif type(value) is list:
+                found += (tensor for tensor in value if isinstance(tensor, Tensor))
+    return found
 
 
 def _clone(tensor: Tensor) -> Tensor:

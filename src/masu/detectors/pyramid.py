@@ -88,7 +88,7 @@ class PyramidDetector(Detector):
         ]
         return Raw(batch, tuple(features), tuple(levels))
 
-    def own_probes(self) -> Iterator[tuple[nn.Module, tuple[Any, ...]]]:
+    def probes(self) -> Iterator[tuple[nn.Module, tuple[Any, ...]]]:
         """See :meth:`Detector.probes`: backbone and pyramid."""
         generator = torch.Generator().manual_seed(0)
         like = next(self.parameters())

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -76,7 +75,6 @@ class RetinaNet(PyramidDetector):
     """
 
     config: RetinaNetConfig
-    kind: ClassVar[Literal["detector", "proposals"]] = "detector"
 
     def __init__(self, config: RetinaNetConfig, names: Sequence[str]) -> None:
         super().__init__(config, names)

@@ -114,15 +114,14 @@ def pooled_probe(channels: int, settings: RoISettings, dtype: torch.dtype) -> Te
     return torch.rand((2, channels, settings.cells, settings.cells), generator=generator).to(dtype)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class RoIRows(Rows):
     """Proposals with their scores; ``logits (heads, N, P, K + 1)`` are what these were made of."""
 
-    logits: Tensor | None = None
+    logits: Tensor
 
     def log_odds(self, label: int) -> Tensor:
         """See :meth:`Rows.log_odds`; in logarithms, so that a score of almost 1 still has a gradient."""
-        assert self.logits is not None
         logs = self.logits.log_softmax(-1)
         others = [k for k in range(logs.shape[-1]) if k != label]
         return logs[..., label].logsumexp(0) - logs[..., others].logsumexp(-1).logsumexp(0)
@@ -153,7 +152,7 @@ def look(raw: Raw, given: Kept | None, heads: Sequence[Head], settings: RoISetti
         logits[:, image, row], deltas[image, row] = found, moved
     scores = logits.softmax(-1).mean(0)
     ranking = torch.where(there[..., None], scores[..., :-1], ABSENT)
-    return RoIRows(boxes, ranking, deltas, scores[..., -1], logits)
+    return RoIRows(boxes, ranking, deltas, scores[..., -1], logits=logits)
 
 
 def _answers(

@@ -98,7 +98,9 @@ class Rows:
 
 
 Look: TypeAlias = "Callable[[Raw, Kept | None], Sequence[Rows]]"
-"""Network outputs and, but for the first stage, what the stage before kept → rows per level."""
+"""Network outputs and, but for the first stage, what the stage before kept → rows per level.
+
+Only the first stage may read ``raw.levels``; later ones have the images and features."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -254,7 +256,7 @@ def step(stage: Stage, rows: Sequence[Rows], sizes: Tensor) -> Step:
             ranking.reshape(images, length),
             found.group if found.lists == 1 else None,
             stage.nms_thresh,
-            rows[0].ranking.shape[2] if found.lists == 1 else 1,
+            1 if found.lists > 1 else rows[0].ranking.shape[2] if stage.by_class else len(rows),
         ).reshape(ranking.shape)
     return Step(
         stage, tuple(rows), found, survived, _kept(stage, found, torch.where(survived, ranking, ABSENT))
@@ -296,7 +298,8 @@ def _together(stage: Stage, parts: Sequence[Candidates], rows: Sequence[Rows]) -
     ranking, boxes, small = (
         torch.cat([getattr(part, name) for part in parts], dim=1) for name in ("ranking", "boxes", "small")
     )
-    lists = parts[0].lists if stage.by_class else len(parts)
+    alike = len({part.boxes.shape[1] for part in parts}) == 1
+    lists = parts[0].lists if len(parts) == 1 else len(parts) if alike and not stage.by_class else 1
     return Candidates(torch.cat(row, 1), torch.cat(group, 1), ranking, boxes, small, lists)
 
 

@@ -18,6 +18,8 @@ IGNORED_SHARE = 0.5
 
 def targets_at_network_size(targets: Sequence[Target], images: ImageBatch) -> list[Target]:
     """Targets in pixels of the network's input, on its device."""
+    if len(targets) != len(images.sizes):
+        raise ValueError(f"targets: found {len(targets)}, wanted {len(images.sizes)}, one for each image")
     device = images.pixels.device
     scaled = []
     for target, old, new in zip(targets, images.original_sizes, images.sizes, strict=True):

@@ -46,7 +46,7 @@ class Family(ABC):
     """One kind of torchvision detector.
 
     Attributes:
-        mark: a tensor that only this kind has.
+        mark: a tensor that tells this kind, where kinds are asked in the order of ``FAMILIES``.
         names: torchvision's names of its architectures, and masu's.
         first: id of the first class.
         losses: masu's names of the loss terms, and torchvision's.

@@ -87,8 +87,8 @@ def from_torchvision(
     model, state = _unwrapped(model)
     family = family_of(state)
     name = architecture or family.recognise(state, isinstance(model, nn.Module))
-    if name not in ARCHITECTURES or name not in NAMES.values():
-        raise InputError(f"architecture: found {name!r}, wanted one of {', '.join(NAMES.values())}")
+    if name not in family.names.values():
+        raise InputError(f"architecture: found {name!r}, wanted one of {', '.join(family.names.values())}")
     config = ARCHITECTURES[name]()
     if isinstance(model, nn.Module):
         config = family.settings(model, config)

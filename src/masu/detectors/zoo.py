@@ -35,7 +35,11 @@ def make(config: DetectorConfig, names: Sequence[str]) -> Detector:
     Raises:
         InputError: for names that are repeated, missing or no strings.
     """
-    kind = next(kind for kind, config_of_kind in DETECTORS.values() if config_of_kind is type(config))
+    kinds = {config_of_kind: kind for kind, config_of_kind in DETECTORS.values()}
+    if type(config) not in kinds:
+        wanted = ", ".join(known.__name__ for known in kinds)
+        raise TypeError(f"config: found {type(config).__name__}, wanted one of {wanted}")
+    kind = kinds[type(config)]
     given = checked_names(names) if kind.kind == "detector" else names
     return kind(config, given).to(memory_format=torch.channels_last)
 

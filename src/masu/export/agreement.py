@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from masu.detectors.detector import Detector
-from masu.export.write import describe
 from masu.ops.geometry import iou
 from masu.records import Detections
 
@@ -71,13 +70,14 @@ NOTHING = Agreement(0, 0, 0, 0.0, 0.0, 0, 0)
 
 def agreement_of(detector: Detector, wanted: Sequence[Detections], found: Sequence[Detections]) -> Agreement:
     """:func:`compare` with the thresholds of the detector that gave one of the answers."""
-    described = describe(detector)
+    last = detector.stages[-1]
+    assert last.limit is not None
     return compare(
         wanted,
         found,
-        min_score=described.min_score,
-        max_detections=described.max_detections,
-        nms_threshold=detector.stages[-1].nms_thresh or 1.0,
+        score_thresh=last.score_thresh,
+        detections_per_img=last.limit,
+        nms_thresh=1.0 if last.nms_thresh is None else last.nms_thresh,
     )
 
 
@@ -85,16 +85,16 @@ def compare(
     wanted: Sequence[Detections],
     found: Sequence[Detections],
     *,
-    min_score: float,
-    max_detections: int,
-    nms_threshold: float,
+    score_thresh: float,
+    detections_per_img: int,
+    nms_thresh: float,
 ) -> Agreement:
     """Match the detections of two answers to the same images, one to one.
 
     A detection without partner counts as a near-tie where a small difference explains it: its score is within
-    :data:`SCORE` of ``min_score`` or of the last of a full list, or the other answer has a box of its label
-    that suppression could have chosen instead: one of nearly the same score that overlaps it, or one whose
-    IoU with it is within :data:`NEAR_IOU` of the threshold.
+    :data:`SCORE` of ``score_thresh`` or of the last of a full list, or the other answer has a box of its
+    label that suppression could have chosen instead: one of nearly the same score that overlaps it, or one
+    whose IoU with it is within :data:`NEAR_IOU` of the threshold.
     """
     total = NOTHING
     for a, b in zip(wanted, found, strict=True):
@@ -104,7 +104,7 @@ def compare(
         ties = missing = 0
         for one, other, matched in ((a, b, {i for i, _ in pairs}), (b, a, {j for _, j in pairs})):
             for i in sorted(set(range(len(one))) - matched):
-                tie = _near_tie(one, other, i, min_score, max_detections, nms_threshold)
+                tie = _near_tie(one, other, i, score_thresh, detections_per_img, nms_thresh)
                 ties, missing = ties + tie, missing + (not tie)
         total += Agreement(1, len(a), len(pairs), pixels, score, ties, missing)
     return total
@@ -133,12 +133,12 @@ def _match(a: Detections, b: Detections) -> list[tuple[int, int]]:
 
 
 def _near_tie(
-    one: Detections, other: Detections, i: int, min_score: float, most: int, nms_threshold: float
+    one: Detections, other: Detections, i: int, score_thresh: float, most: int, nms_thresh: float
 ) -> bool:
     score = float(one.scores[i])
-    if score <= min_score + SCORE or (len(other) >= most and score <= float(other.scores[-1]) + SCORE):
+    if score <= score_thresh + SCORE or (len(other) >= most and score <= float(other.scores[-1]) + SCORE):
         return True
     same: Tensor = other.labels == one.labels[i]
     overlap = iou(one.boxes[i : i + 1], other.boxes[same])[0]
-    either = (overlap > nms_threshold) & ((other.scores[same] - score).abs() <= SCORE)
-    return bool((either | ((overlap - nms_threshold).abs() <= NEAR_IOU)).any())
+    either = (overlap > nms_thresh) & ((other.scores[same] - score).abs() <= SCORE)
+    return bool((either | ((overlap - nms_thresh).abs() <= NEAR_IOU)).any())
