@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from torchvision.ops import box_convert
@@ -134,3 +135,24 @@ def test_detections_as_others_take_them():
         "labels": [1, 0],
     }
     assert all(isinstance(value, torch.Tensor) for value in plain.values())
+
+
+def test_what_is_no_target_is_named():
+    with pytest.raises(
+        TypeError, match=r"^targets\[1\]: found dict, wanted masu.Target\(boxes=…, labels=…\), whose labels"
+    ):
+        check_labels([Target([], []), {"boxes": [], "labels": []}], ["cat"])
+
+
+def test_names_are_no_labels():
+    with pytest.raises(ValueError, match=r"^Target.labels: found \['cat'\], wanted 1 numbers, one per box$"):
+        Target([[0, 0, 1, 1]], ["cat"])
+
+
+def test_labels_are_whole_numbers_and_a_target_is_its_own():
+    with pytest.raises(ValueError, match=r"^Target.labels: found \[0\.5\], wanted whole numbers$"):
+        Target([[0, 0, 1, 1]], [0.5])
+    boxes = np.array([[0, 0, 5, 5]], np.float32)
+    target = Target(boxes, [0.0])
+    boxes[0, 2] = 0
+    assert target.boxes.tolist() == [[0, 0, 5, 5]]

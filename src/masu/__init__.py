@@ -1,4 +1,4 @@
-"""masu: train, explain and ship anchor-based object detectors on the computer you have.
+"""masu: train, explain and ship object detectors on the computer you have.
 
 The names in ``__all__`` and in ``masu.ops.__all__`` are the public interface; nothing else is. They are
 resolved at first use, so that ``import masu`` itself costs nothing and ``masu --help`` opens without loading

@@ -50,7 +50,13 @@ def _boxes(value: object, owner: str) -> Tensor:
 
 
 def _per_box(value: object, name: str, count: int, dtype: torch.dtype) -> Tensor:
-    tensor = torch.as_tensor(value, dtype=dtype)
+    try:
+        given = torch.as_tensor(value)
+        tensor = given.to(dtype)
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(f"{name}: found {value!r}, wanted {count} numbers, one per box") from None
+    if dtype == torch.int64 and given.is_floating_point() and not torch.equal(tensor.to(given.dtype), given):
+        raise ValueError(f"{name}: found {given.tolist()}, wanted whole numbers")
     if tensor.shape != (count,):
         raise ValueError(f"{name}: found shape {tuple(tensor.shape)}, wanted ({count},), one per box")
     return tensor
@@ -97,7 +103,7 @@ class Target:
     ignored: Tensor = field(default=None)  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
-        boxes = _boxes(self.boxes, "Target")
+        boxes = _boxes(self.boxes, "Target").clone()  # what was given may be changed later
         _refuse_boxes_without_area(boxes)
         count = len(boxes)
         labels = _per_box(self.labels, "Target.labels", count, torch.int64)
@@ -140,8 +146,15 @@ def check_labels(targets: Sequence[Target], names: Sequence[str]) -> None:
         names: the detector's class names; ``K`` of them.
 
     Raises:
+        TypeError: for what is no target.
         ValueError: for a label from ``K``; with the fix where all labels together look like ``1..K``.
     """
+    for i, target in enumerate(targets):
+        if not isinstance(target, Target):
+            raise TypeError(
+                f"targets[{i}]: found {type(target).__name__}, wanted masu.Target(boxes=…, labels=…), whose "
+                "labels count from 0"
+            )
     count = len(names)
     largest = [int(target.labels.max()) if len(target) else -1 for target in targets]
     worst = max(largest, default=-1)

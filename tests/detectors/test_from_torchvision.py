@@ -127,7 +127,43 @@ def on_meta(model):
     return "on the meta device"
 
 
+def another_activation(model):
+    model.backbone.body["0"][2] = nn.ReLU()
+    return "backbone.body.0.2 = ReLU("
+
+
+def no_skip(model):
+    next(
+        m for m in model.backbone.body.modules() if getattr(m, "use_res_connect", False)
+    ).use_res_connect = False
+    return "use_res_connect=False"
+
+
+def another_padding(model):
+    model.rpn.head.conv[0][0].padding_mode = "reflect"
+    return "rpn.head.conv.0.0 = Conv2d(padding_mode=reflect"
+
+
+def own_anchors(model):
+    generator = model.rpn.anchor_generator
+    generator.cell_anchors = [anchors * 1.5 for anchors in generator.cell_anchors]
+    return "anchor_generator.cell_anchors that were changed"
+
+
+def own_body(model):
+    class Body(type(model.backbone.body)):
+        pass
+
+    model.backbone.body.__class__ = Body
+    return "backbone.body = Body("
+
+
 CHANGES = [
+    another_activation,
+    no_skip,
+    another_padding,
+    own_anchors,
+    own_body,
     fixed_size,
     own_transform,
     sampling,
@@ -260,4 +296,27 @@ def test_an_architecture_of_another_family_is_refused():
     said = message_of(small_mobile(), architecture="retinanet_resnet50_fpn")
     assert said.startswith(
         "architecture: found 'retinanet_resnet50_fpn', wanted one of faster_rcnn_resnet50_fpn, "
+    )
+
+
+def test_a_name_is_no_model():
+    assert message_of("fasterrcnn_resnet50_fpn").startswith("model: found str, wanted a torchvision model")
+
+
+def test_other_group_normalisation_of_a_retinanet_is_refused():
+    torch.manual_seed(0)
+    model = torchvision.models.get_model(
+        "retinanet_resnet50_fpn_v2", weights=None, weights_backbone=None, num_classes=3
+    )
+    next(m for m in model.head.modules() if isinstance(m, nn.GroupNorm)).num_groups = 8
+    assert "GroupNorm(num_groups=8), wanted GroupNorm(num_groups=32)" in message_of(model)
+
+
+def test_other_epsilons_of_the_pyramid_are_refused():
+    torch.manual_seed(0)
+    name = "fasterrcnn_resnet50_fpn_v2"
+    model = torchvision.models.get_model(name, weights=None, weights_backbone=None, num_classes=3)
+    next(m for m in model.backbone.fpn.modules() if isinstance(m, nn.BatchNorm2d)).eps = 0.5
+    assert "epsilon of a normalisation outside of the backbone's body = 0.5, wanted 1e-05" in message_of(
+        model
     )

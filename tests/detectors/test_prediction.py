@@ -19,7 +19,7 @@ import masu
 from masu.detectors.prediction import PredictionNetwork
 from masu.detectors.rpn import RPNConfig
 from masu.detectors.zoo import make
-from masu.nets.norm import set_norm_eps
+from masu.nets.norm import FrozenNorm, set_norm_eps
 from masu.ops.images import InputPolicy
 from tests.detectors.test_detectors import NAMES, OBJECTS, SMALL_RETINANET, detectors, named, photographs  # noqa: F401
 
@@ -372,3 +372,31 @@ def test_what_ran_before_changes_no_detection(crowd):
             assert_alike(crowd.predict([images[i]]), [wanted[i]])
     masu.ops.nms(torch.rand(9000, 4).cumsum(1), torch.rand(9000), 0.5)  # loads the compiled form
     assert_alike(crowd.predict(images), wanted)
+
+
+def test_a_compiled_detector_is_copied_whole():
+    detector = tiny(replace(TINY, frozen_norms=False))
+    detector.compile(backend="eager")
+    detector.train()
+    before = {name: value.clone() for name, value in detector.state_dict().items()}
+    network = detector.prediction_network()
+    wanted = network.predict(IMAGES)
+    assert all(torch.equal(before[name], value) for name, value in detector.state_dict().items())
+    assert_alike(again(detector).predict(IMAGES), wanted)
+    with torch.no_grad():
+        for parameter in detector.parameters():
+            parameter.mul_(0.5)
+    assert_alike(network.predict(IMAGES), wanted)
+
+
+def test_hooks_for_all_modules_are_seen_before_and_after():
+    detector = tiny()
+    before = detector.predict(IMAGES)
+    handle = torch.nn.modules.module.register_module_forward_hook(
+        lambda module, args, output: output * 2 if type(module) is FrozenNorm else None
+    )
+    try:
+        assert_alike(detector.predict(IMAGES), itself(detector), 1e-3)
+    finally:
+        handle.remove()
+    assert_alike(detector.predict(IMAGES), before)

@@ -126,3 +126,10 @@ def test_another_shape_is_refused(shape):
 def test_another_type_is_refused(dtype):
     with pytest.raises(ValueError, match=rf"^images\[0\]: found {dtype}, wanted uint8 0..255 or float 0..1$"):
         batch_images([torch.zeros(3, 8, 8, dtype=dtype)], PLAIN)
+
+
+def test_a_file_is_no_tensor():
+    with pytest.raises(
+        TypeError, match=r"^images\[0\]: found str, wanted a tensor \(3, H, W\); detector.predict takes"
+    ):
+        batch_images(["a.jpg"], InputPolicy())

@@ -417,3 +417,13 @@ def test_suppressors_are_those_of_the_blackboard(count, seed, threshold):
             if groups[j] == groups[i] and iou(boxes[[i]], boxes[[j]]) > threshold
         ]
         assert found[i] == (-1 if i in survivors else over[0])
+
+
+def test_there_is_a_score_and_a_group_for_every_box():
+    boxes, scores, groups = scattered(5, 0)
+    with pytest.raises(ValueError, match=r"^scores: found shape \(3,\), wanted \(5,\), one per box$"):
+        nms(boxes, scores[:3], 0.5)
+    with pytest.raises(ValueError, match=r"^groups: found shape \(4,\), wanted \(5,\), one per box$"):
+        batched_nms(boxes, scores, groups[:4], 0.5)
+    with pytest.raises(ValueError, match=r"^scores: found shape \(1, 3\), wanted \(1, 5\), one per box$"):
+        suppress(boxes[None], scores[None, :3], None, 0.5)

@@ -139,6 +139,7 @@ class Detector(nn.Module, ABC):
         Raises:
             ValueError: for a label that is no class of the detector, or not as many targets as images.
         """
+        targets = list(targets)
         if self.kind == "detector":
             check_labels(targets, self.names)
         return self.loss_terms(raw, targets, generator)
@@ -197,7 +198,8 @@ class Detector(nn.Module, ABC):
         return last
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_prediction"}
+        state: dict[str, Any] = super().__getstate__()  # type: ignore[no-untyped-call]
+        return {name: value for name, value in state.items() if name != "_prediction"}
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Detector:
         kind = fn(torch.zeros(1)).dtype

@@ -15,6 +15,7 @@ from masu.data.bands import read_pixels
 from masu.errors import InputError
 from masu.nets.conv import prepare_convs
 from masu.nets.folding import copied, fold_norms
+from masu.nets.hooks import global_hooks
 from masu.ops.images import InputPolicy, padded_size
 from masu.records import Detections
 from masu.thresholds import Threshold, check_threshold
@@ -36,7 +37,7 @@ class PredictionNetwork:
         detector: copied as it is, in ``eval()`` mode.
 
     Attributes:
-        detector: the copy that is run; not to be trained.
+        detector: the copy that is run; to be read, not to be changed.
         names: class names.
         kind: see :class:`masu.detectors.detector.Detector`.
         thresholds: see there.
@@ -127,7 +128,7 @@ def _clone(tensor: Tensor) -> Tensor:
 
 
 Structure = list[tuple[type[nn.Module], dict[str, Any]]]
-"""Kind and attributes of every module, in order."""
+"""Kind and attributes of every module, in order; before them the hooks for all modules."""
 
 _LEFT_OUT = dict.fromkeys(
     ("training", "_parameters", "_buffers", "_non_persistent_buffers_set", "_prediction")
@@ -138,8 +139,11 @@ _LEFT_OUT = dict.fromkeys(
 def _structure(net: nn.Module) -> Structure:
     """Everything but tensors that decides what a network computes: modules, their settings, their hooks."""
     return [
-        (type(module), {name: _as_it_is(value) for name, value in vars(module).items()} | _LEFT_OUT)
-        for module in net.modules()
+        (nn.Module, global_hooks()),
+        *(
+            (type(module), {name: _as_it_is(value) for name, value in vars(module).items()} | _LEFT_OUT)
+            for module in net.modules()
+        ),
     ]
 
 
@@ -152,10 +156,13 @@ def _as_it_is(value: Any) -> Any:
 
 def _is_structure_of(structure: Structure, net: nn.Module) -> bool:
     modules = list(net.modules())
+    (_, hooks), *kept = structure
+    if len(modules) != len(kept) or hooks != global_hooks():
+        return False
     try:
-        return len(modules) == len(structure) and all(
+        return all(
             type(module) is kind and vars(module) | _LEFT_OUT == attributes
-            for module, (kind, attributes) in zip(modules, structure, strict=True)
+            for module, (kind, attributes) in zip(modules, kept, strict=True)
         )
     except (ValueError, RuntimeError):  # another array or tensor, which is neither equal nor unequal
         return False

@@ -50,6 +50,7 @@ class Family(ABC):
         names: torchvision's names of its architectures, and masu's.
         first: id of the first class.
         losses: masu's names of the loss terms, and torchvision's.
+        parts: submodules whose layers must be those of torchvision's own models.
         frozen_eps_is_zero: torchvision sets the epsilon of the pretrained ResNet-50's norms to 0.
         renames: patterns of torchvision's tensor names, today's and of its older files, and masu's; the first
             that fits counts.
@@ -59,6 +60,7 @@ class Family(ABC):
     names: ClassVar[Mapping[str, str]]
     first: ClassVar[int]
     losses: ClassVar[Mapping[str, str]]
+    parts: ClassVar[Sequence[str]] = ("backbone", "head")
     frozen_eps_is_zero: ClassVar[bool] = True
     renames: ClassVar[Renames]
 
@@ -88,8 +90,9 @@ class Family(ABC):
         if self.first == 0 and len(names) == classes - 1:
             return self.without_first_class(state, classes), names
         if len(names) != classes:
+            fewer = f", or {classes - 1} where id 0 was never used" if self.first == 0 else ""
             raise InputError(
-                f"names: found {len(names)} names, wanted {classes}, one per class without background"
+                f"names: found {len(names)} names, wanted {classes}, one per class without background{fewer}"
             )
         return state, names
 
@@ -123,6 +126,7 @@ class TwoStages(Family):
         "classes": "loss_classifier",
         "boxes": "loss_box_reg",
     }
+    parts = ("backbone", "rpn.head", "roi_heads.box_head")
     renames = (
         (r"backbone\.body\.", "rpn.backbone."),
         (r"backbone\.fpn\.inner_blocks\.(\d+)\.(weight|bias)$", r"rpn.fpn.lateral.\1.0.\2"),
@@ -377,6 +381,59 @@ def check_unpatched(model: nn.Module) -> None:
             raise refused(f"a forward hook on {name or 'the model'}", "a model without; remove it first")
 
 
+_OF_SIZE = {"in_channels", "out_channels", "in_features", "out_features", "num_classes", "num_anchors"}
+"""Attributes that follow from the numbers of classes and anchors; tensors are compared by shape anyway."""
+
+
+def check_tree(model: Any, theirs: str, parts: Sequence[str]) -> None:
+    """Refuse layers that differ from those of torchvision's own model: kinds, order and settings.
+
+    Args:
+        model: to be taken over.
+        theirs: torchvision's name of its architecture.
+        parts: submodules whose layers compute what is taken over.
+    """
+    with torch.device("meta"):
+        own = torchvision.models.get_model(theirs, weights=None, weights_backbone=None, num_classes=2)
+    for part in parts:
+        found, wanted = (dict(x.get_submodule(part).named_modules()) for x in (model, own))
+        if found.keys() != wanted.keys():
+            odd = sorted(found.keys() ^ wanted.keys())[0]
+            raise refused(f"other layers in {part}, such as {odd!r}", f"those of {theirs}")
+        for name, layer in found.items():
+            if (a := _described(layer)) != (b := _described(wanted[name])):
+                place = f"{part}.{name}".rstrip(".")
+                raise refused(f"{place} = {_told(layer, a, b)}", _told(wanted[name], b, a))
+
+
+def _described(layer: nn.Module) -> dict[str, Any]:
+    """What a layer does, but for its sizes; the norms' epsilons of a backbone are read elsewhere."""
+    norm = isinstance(layer, nn.BatchNorm2d | torchvision.ops.FrozenBatchNorm2d)
+    if norm:
+        return {"kind": "batch norm"}
+    simple = {
+        name: value
+        for name, value in vars(layer).items()
+        if isinstance(value, bool | int | float | str | tuple) and not name.startswith("_")
+    }
+    return {"kind": type(layer)} | {k: v for k, v in simple.items() if k not in {*_OF_SIZE, "training"}}
+
+
+def _told(layer: nn.Module, own: dict[str, Any], other: dict[str, Any]) -> str:
+    differing = [f"{k}={v}" for k, v in own.items() if k != "kind" and other.get(k) != v]
+    return f"{type(layer).__name__}({', '.join(differing)})"
+
+
+def check_anchors(generator: Any) -> None:
+    """Refuse anchors that do not follow from their sizes and ratios."""
+    fresh = AnchorGenerator(generator.sizes, generator.aspect_ratios).cell_anchors
+    alike = len(fresh) == len(generator.cell_anchors) and all(
+        torch.equal(a, b.cpu().to(a.dtype)) for a, b in zip(fresh, generator.cell_anchors, strict=True)
+    )
+    if not alike:
+        raise refused("anchor_generator.cell_anchors that were changed", "those of its sizes and ratios")
+
+
 def check_resnet50(state: Mapping[str, Tensor]) -> None:
     """Refuse other ResNets: their blocks are counted."""
     for layer, blocks in (("layer1", 3), ("layer2", 4), ("layer3", 6), ("layer4", 3)):
@@ -397,8 +454,18 @@ def pyramid_settings(model: Any, generator: Any, config: PyramidConfig) -> Pyram
     eps = {(type(norm), norm.eps) for norm in norms}
     if len(eps) != 1:
         raise refused("normalisation layers of several kinds or epsilons in the backbone", "one of each")
+    others = [
+        m.eps
+        for part in (model.backbone.fpn, getattr(model, "roi_heads", None))
+        if part is not None
+        for m in part.modules()
+        if isinstance(m, nn.BatchNorm2d)
+    ]
+    for found in others:
+        check("epsilon of a normalisation outside of the backbone's body", found, 1e-5)
     if len(set(generator.aspect_ratios)) != 1:
         raise refused(f"aspect ratios {generator.aspect_ratios}", "the same on every level")
+    check_anchors(generator)
     policy = replace(
         config.input,
         min_size=int(transform.min_size[-1]),

@@ -10,7 +10,7 @@ import torchvision
 from torch import Tensor, nn
 
 from masu.detectors.detector import Detector
-from masu.detectors.torchvision_families import Family, OneStage, TwoStages, refused
+from masu.detectors.torchvision_families import Family, OneStage, TwoStages, check_tree, refused
 from masu.detectors.torchvision_fcos import FCOSFamily
 from masu.detectors.zoo import ARCHITECTURES, checked_names, make
 from masu.errors import InputError
@@ -91,6 +91,7 @@ def from_torchvision(
         raise InputError(f"architecture: found {name!r}, wanted one of {', '.join(family.names.values())}")
     config = ARCHITECTURES[name]()
     if isinstance(model, nn.Module):
+        check_tree(model, next(t for t, ours in family.names.items() if ours == name), family.parts)
         config = family.settings(model, config)
     elif any(
         key.endswith("bn1.num_batches_tracked") or key == "backbone.body.0.1.num_batches_tracked"
@@ -125,6 +126,11 @@ def _fill(detector: Detector, tensors: Mapping[str, Tensor], name: str) -> None:
 
 def _unwrapped(given: Any) -> tuple[Any, dict[str, Tensor]]:
     """The model or state dict itself, and its tensors by torchvision's names."""
+    if not isinstance(given, nn.Module | Mapping):
+        raise InputError(
+            f"model: found {type(given).__name__}, wanted a torchvision model or its state dict; "
+            'masu.load("torchvision/NAME") downloads one'
+        )
     model = given
     while isinstance(model, nn.Module) and isinstance(
         inner := getattr(model, "module", getattr(model, "_orig_mod", None)), nn.Module

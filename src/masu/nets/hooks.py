@@ -33,6 +33,11 @@ def is_plain(module: nn.Module, *kinds: type[nn.Module]) -> bool:
     )
 
 
+def global_hooks() -> dict[str, Any]:
+    """The hooks that fire for all modules, by where torch keeps them."""
+    return {name: dict(getattr(torch_module, f"_global{name}")) for name in HOOKS}
+
+
 def take_hooks(module: nn.Module, original: nn.Module) -> None:
     """Hang on ``module`` what hangs on ``original``, also what will be hung on it later."""
     for name in (*HOOKS, *ABOUT_HOOKS, "_is_full_backward_hook"):

@@ -82,6 +82,11 @@ def batch_images(
         raise ValueError("images: found none, wanted at least one")
     channels = len(policy.mean)
     for i, image in enumerate(images):
+        if not isinstance(image, Tensor):
+            raise TypeError(
+                f"images[{i}]: found {type(image).__name__}, wanted a tensor ({channels}, H, W); "
+                "detector.predict takes files, Pillow images and arrays too"
+            )
         if image.ndim != 3 or image.shape[0] != channels or 0 in image.shape:
             raise ValueError(f"images[{i}]: found shape {tuple(image.shape)}, wanted ({channels}, H, W)")
         if image.dtype != torch.uint8 and not image.is_floating_point():

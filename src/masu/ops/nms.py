@@ -114,6 +114,10 @@ def suppress(
         own = torch.zeros_like(scores, dtype=torch.int64) if groups is None else groups
         exported: Tensor = torch.ops.masu.suppress(boxes, scores, own, count, threshold)
         return exported
+    for name, value in (("scores", scores), ("groups", groups)):
+        if value is not None and value.shape != boxes.shape[:2]:
+            wanted = tuple(boxes.shape[:2])
+            raise ValueError(f"{name}: found shape {tuple(value.shape)}, wanted {wanted}, one per box")
     number, row = torch.where(scores > ABSENT)
     group = number
     if groups is not None and len(row):
@@ -133,6 +137,9 @@ def _greedy(
     boxes: Tensor, scores: Tensor, groups: Tensor | None, threshold: float, limit: int | None
 ) -> Tensor:
     """The kept rows, best first; ``groups`` None: all boxes are of one."""
+    for name, value in (("scores", scores), ("groups", groups)):
+        if value is not None and value.shape != boxes.shape[:1]:
+            raise ValueError(f"{name}: found shape {tuple(value.shape)}, wanted {(len(boxes),)}, one per box")
     if _may_be_compiled(boxes, scores, threshold) and (run := compiled()):
         order = scores.argsort(descending=True, stable=True)
         groups = torch.zeros_like(order) if groups is None else groups.to(torch.int64)
