@@ -15,6 +15,7 @@ from masu.detectors.faster_rcnn import FasterRCNNConfig
 from masu.detectors.rois import RoIRows, RoISettings, SampledRoIs, assign_rois, pool
 from masu.detectors.rpn import ProposalSettings
 from masu.detectors.trace import trace
+from masu.detectors.zoo import with_backbone
 from masu.explanation.fates import places_of
 from masu.explanation.funnel import funnel
 from masu.export.write import SUFFIXES
@@ -323,7 +324,8 @@ def test_it_learns_and_is_scored(coins, tmp_path):
 @pytest.mark.parametrize("to", SUFFIXES)
 def test_an_exported_file_finds_the_same(to, tmp_path):
     torch.manual_seed(0)
-    detector = spread(build("cascade_rcnn_lite0_fpn", NAMES, "imagenet"))
+    config = with_backbone(configuration("cascade_rcnn_lite0_fpn"), "timm/test_efficientnet")
+    detector = spread(build(config, NAMES, "none"))
     report = export(detector, tmp_path / f"model{SUFFIXES[to]}", to=to)
     assert report.agreement.unmatched == 0
     assert report.agreement.detections > 200
