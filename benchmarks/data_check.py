@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image
 from skimage import data
 
-from masu.data.reading import Contents, Marked, Picture
-from masu.data.writing import write_dataset
+from masu.data.formats.reading import Contents, Marked, Picture
+from masu.data.formats.writing import write_dataset
 from masu.ops.images import InputPolicy
 from masu.verbs.check import DataCheck
 

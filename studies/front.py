@@ -23,7 +23,7 @@ import torch
 import masu
 from masu import TrainSettings
 from masu.data.formats import Dataset
-from masu.data.transforms import Augmentation
+from masu.data.loading.transforms import Augmentation
 from studies import torchvision_baseline
 
 UPSIDE_DOWN = Augmentation(vertical_flip=0.5)
@@ -116,7 +116,7 @@ def _measure(row: Row, seed: int, train: Dataset, test: Dataset) -> dict[str, fl
 
 def _milliseconds(detector: Any, data: Dataset) -> float:
     """Median time of one image from pixels to boxes, files read before."""
-    images = [masu.data.images.read_image(image) for image, _ in data.take(range(30))]
+    images = [masu.data.pixels.images.read_image(image) for image, _ in data.take(range(30))]
     detector.predict(images[:3])
     times = []
     for image in images:

@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 import masu
-from masu.data.images import read_image
+from masu.data.pixels.images import read_image
 from masu.detectors.detector import Detector
 from masu.detectors.raw import Raw
 from masu.detectors.targets import targets_at_network_size

@@ -14,8 +14,8 @@ from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from masu.data.formats import Dataset
-from masu.data.loader import epoch_batches
-from masu.data.transforms import Augmentation
+from masu.data.loading.loader import epoch_batches
+from masu.data.loading.transforms import Augmentation
 from masu.nets.backbones import Stages, backbone
 from masu.nets.imagenet import fill_imagenet
 from masu.nets.norm import freeze_norms

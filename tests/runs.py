@@ -28,7 +28,7 @@ CLOCK_OF_STATE = {"seconds", "epoch_seconds", "history"}
 SCRIPT = """
 import json, sys
 import masu
-from masu.data.transforms import Augmentation
+from masu.data.loading.transforms import Augmentation
 from masu.errors import InputError
 from masu.training.recipe import TrainSettings
 from masu.training.train import train

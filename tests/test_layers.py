@@ -89,7 +89,7 @@ def test_a_file_imports_only_rooms_above_it(file):
     ("file", "text"),
     [
         ("ops/nms.py", "from masu.nets.fpn import FPN"),
-        ("ops/nms.py", "def f():\n    import masu.data.images"),
+        ("ops/nms.py", "def f():\n    import masu.data.pixels.images"),
         ("ops/nms.py", "from masu import nets"),
         ("ops/nms.py", "from ..nets import fpn"),
         ("ops/nms.py", "from .. import nets"),

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import masu
-from masu.data.loader import cut
+from masu.data.loading.loader import cut
 from masu.errors import InputError
 from masu.processes import ALONE, LONGEST_WAIT, Processes, joined
 from masu.training.recipe import TrainSettings

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from masu.data.checks import Finding
+from masu.data.audit.checks import Finding
 from masu.errors import visible
 from masu.terminal import TrainingDisplay, print_findings, print_metrics
 from masu.training.run_state import RunState

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from masu.data.images import read_image
+from masu.data.pixels.images import read_image
 from masu.records import Detections, Target
 
 Colour: TypeAlias = tuple[int, int, int]
@@ -79,7 +79,7 @@ def draw(
     rimmed black, an ignored region one of grey dashes.
 
     Args:
-        image: file, PIL image, array or tensor, as :func:`masu.data.images.read_image` takes it.
+        image: file, PIL image, array or tensor, as :func:`masu.data.pixels.images.read_image` takes it.
         detections: boxes in pixels of the image; parts outside are drawn along the edge.
         target: labelled objects of the image.
 
@@ -116,7 +116,7 @@ def draw_marks(
     Lines and letters grow with the image; labels are moved to stay inside the picture.
 
     Args:
-        image: file, PIL image, array or tensor, as :func:`masu.data.images.read_image` takes it.
+        image: file, PIL image, array or tensor, as :func:`masu.data.pixels.images.read_image` takes it.
         marks: most important first, which stays on top.
 
     Returns:

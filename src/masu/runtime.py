@@ -27,7 +27,7 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image, ImageOps
 
-from masu.data.pictures import find_images, planes, read_bands, read_picture, read_rgb, to_bytes
+from masu.data.pixels.pictures import find_images, planes, read_bands, read_picture, read_rgb, to_bytes
 from masu.errors import InputError, bad_input
 from masu.thresholds import DEFAULT_THRESHOLD, Threshold, check_threshold
 

@@ -5,7 +5,7 @@ import pytest
 
 from masu.bulk.remote import StoreError, local_file, store_errors
 from masu.bulk.stores import LocalFolder, ObjectFolder, open_store
-from masu.data.pictures import UnreadableImageError
+from masu.data.pixels.pictures import UnreadableImageError
 from masu.errors import InputError
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from masu.data.reading import Contents, Marked, Picture
+from masu.data.formats.reading import Contents, Marked, Picture
 from masu.data.splitting import parse_shares, split_contents
 from masu.errors import InputError
 

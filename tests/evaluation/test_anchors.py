@@ -9,8 +9,8 @@ from PIL import Image
 
 from masu import InputError, build, read_dataset
 from masu.cli import cli
-from masu.data.images import read_image
-from masu.data.network_scale import scaled_objects
+from masu.data.loading.network_scale import scaled_objects
+from masu.data.pixels.images import read_image
 from masu.detectors.build import configuration
 from masu.detectors.targets import targets_at_network_size
 from masu.detectors.zoo import DEFAULT

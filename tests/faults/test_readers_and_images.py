@@ -40,7 +40,7 @@ def test_killed_workers_change_no_bit(coins, tmp_path, figures):
 def test_a_stopped_worker_changes_no_bit(coins, tmp_path, figures):
     whole, out = tmp_path / "whole", tmp_path / "run"
     assert Run(coins, whole, SETTINGS, checkpoint_seconds=1000).end()[0] == 0
-    wait = "import masu.data.workers as w; w.LONGEST_WAIT = 3.0"
+    wait = "import masu.data.loading.workers as w; w.LONGEST_WAIT = 3.0"
     run = Run(coins, out, SETTINGS, workers=2, before=wait)
     stopped = 0
     while stopped < 2 and run.process.poll() is None:
@@ -98,7 +98,7 @@ def test_a_slow_disk_changes_no_bit(coins, tmp_path, figures):
     assert Run(coins, whole, SETTINGS, checkpoint_seconds=1000).end()[0] == 0
     slow = """
 import random, time
-import masu.data.loader as loader
+import masu.data.loading.loader as loader
 honest = loader.read_pixels
 loader.read_pixels = lambda *a: time.sleep(random.random() / 3) or honest(*a)
 """

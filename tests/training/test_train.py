@@ -8,7 +8,7 @@ import torch
 
 import masu
 from masu.data.dataset import Fault
-from masu.data.transforms import Augmentation
+from masu.data.loading.transforms import Augmentation
 from masu.detectors.faster_rcnn import FasterRCNN
 from masu.errors import InputError
 from masu.training.recipe import TrainSettings

@@ -10,9 +10,9 @@ from PIL import Image
 
 from masu.cli import cli
 from masu.data.formats import open_source
+from masu.data.formats.reading import Contents, Marked, Picture
+from masu.data.formats.writing import write_dataset
 from masu.data.kinds import KINDS
-from masu.data.reading import Contents, Marked, Picture
-from masu.data.writing import write_dataset
 from masu.ops.images import InputPolicy
 from masu.pages.page import breakable
 from masu.verbs.check import DataCheck, check, write_page

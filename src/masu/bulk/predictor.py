@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from masu.bulk.remote import StoreError, local_file
 from masu.bulk.table import ImageRow, to_table
-from masu.data.pictures import UnreadableImageError
+from masu.data.pixels.pictures import UnreadableImageError
 from masu.errors import InputError
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class Predictor:
 
 
 def _read(path: str, channels: int | None) -> Tensor | str:
-    from masu.data.bands import read_pixels
+    from masu.data.pixels.bands import read_pixels
 
     try:
         with local_file(path) as file:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from masu.data.pictures import UnreadableImageError
+from masu.data.pixels.pictures import UnreadableImageError
 from masu.errors import InputError, bad_input
 
 

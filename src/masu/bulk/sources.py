@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from masu.bulk.remote import is_url, open_filesystem, store_errors
-from masu.data.pictures import IMAGE_SUFFIXES, find_images
+from masu.data.pixels.pictures import IMAGE_SUFFIXES, find_images
 from masu.errors import bad_input
 
 
@@ -15,8 +15,8 @@ def list_images(sources: Sequence[str | os.PathLike[str]]) -> list[str]:
     """The images that the sources mean, each once, sorted; local ones as absolute paths.
 
     Args:
-        sources: image files, folders and patterns as of :func:`masu.data.pictures.find_images`; URLs of an
-            object, a prefix or a pattern, such as ``s3://bucket/shots`` or ``s3://bucket/**/*.jpg``; text
+        sources: image files, folders and patterns as :func:`masu.data.pixels.pictures.find_images` has; URLs of
+            an object, a prefix or a pattern, such as ``s3://bucket/shots`` or ``s3://bucket/**/*.jpg``; text
             files ``*.txt``, local or not, with one path or URL a line. What stands in such a list is taken as
             it is: relative to the working directory, looked at only when its turn comes.
 

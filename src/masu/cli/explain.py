@@ -38,7 +38,7 @@ def explain(
     For a photograph, or for the images of labelled DATA that lost most objects.
     """
     from masu.data.formats import read_dataset
-    from masu.data.pictures import IMAGE_SUFFIXES
+    from masu.data.pixels.pictures import IMAGE_SUFFIXES
     from masu.explanation.explain import explain as run
     from masu.export.exported import open_detector
     from masu.terminal import counter

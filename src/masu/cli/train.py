@@ -101,7 +101,7 @@ def train(
     as_json: bool,
 ) -> int:
     """Train a detector on DATA: Pascal VOC, COCO, YOLO, CSV, LabelMe or a folder with metadata.jsonl."""
-    from masu.data.transforms import Augmentation
+    from masu.data.loading.transforms import Augmentation
     from masu.detectors.zoo import DEFAULT
     from masu.nets.imagenet import installed
     from masu.terminal import TrainingDisplay

@@ -11,7 +11,7 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from masu.data.reading import Contents, Picture
+from masu.data.formats.reading import Contents, Picture
 from masu.errors import bad_input
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from masu.data.dataset import Dataset
-from masu.data.network_scale import ScaledObjects, scaled_objects
+from masu.data.loading.network_scale import ScaledObjects, scaled_objects
 from masu.detectors.build import configuration, make
 from masu.detectors.config import DetectorConfig, PyramidConfig
 from masu.errors import InputError

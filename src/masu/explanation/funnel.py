@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from masu.data.network_scale import ScaledObjects
+from masu.data.loading.network_scale import ScaledObjects
 from masu.detectors.detector import Detector
 from masu.detectors.raw import Raw
 from masu.detectors.trace import Trace, trace

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from masu.data.loader import Batch, cut
+from masu.data.loading.loader import Batch, cut
 from masu.detectors.detector import Detector
 from masu.processes import Processes
 from masu.records import Target

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from masu.data.loader import Batch
+from masu.data.loading.loader import Batch
 from masu.detectors.detector import Detector
 from masu.errors import InputError
 from masu.ops.losses import first_non_finite

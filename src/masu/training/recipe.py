@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 import torch
 
-from masu.data.transforms import Augmentation
+from masu.data.loading.transforms import Augmentation
 from masu.detectors.box_loss import NAMES as BOX_LOSSES
 from masu.detectors.detector import Detector
 from masu.detectors.zoo import ARCHITECTURES, DEFAULT, SMALL

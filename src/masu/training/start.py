@@ -8,9 +8,9 @@ from typing import Any, get_args
 
 import torch
 
-from masu.data.bands import pixel_statistics
 from masu.data.formats import Dataset
-from masu.data.network_scale import scaled_objects
+from masu.data.loading.network_scale import scaled_objects
+from masu.data.pixels.bands import pixel_statistics
 from masu.detectors.build import Start, build, configuration, load, make, warm_start
 from masu.detectors.config import DetectorConfig, PyramidConfig
 from masu.detectors.detector import Detector

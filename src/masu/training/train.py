@@ -24,8 +24,8 @@ from torch import nn
 
 from masu.atomic import WriteError, write_text, write_whole
 from masu.data.formats import Dataset
-from masu.data.loader import batch_count, epoch_batches
-from masu.data.workers import LostWorkerError
+from masu.data.loading.loader import batch_count, epoch_batches
+from masu.data.loading.workers import LostWorkerError
 from masu.detectors.detector import Detector
 from masu.errors import InputError
 from masu.evaluation.evaluate import evaluate

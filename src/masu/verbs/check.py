@@ -13,15 +13,15 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageOps
 
-from masu.data.checks import Finding, find_faults
-from masu.data.fingerprints import Fingerprint, fingerprint_images
+from masu.data.audit.checks import Finding, find_faults
+from masu.data.audit.fingerprints import Fingerprint, fingerprint_images
+from masu.data.audit.mending import mend
+from masu.data.audit.strays import find_strays
 from masu.data.formats import open_source, part_name, read_parts
+from masu.data.formats.reading import Box, all_names
+from masu.data.formats.writing import WRITERS, write_dataset
 from masu.data.kinds import KINDS, Kind
-from masu.data.mending import mend
-from masu.data.pictures import DECODER_ERRORS
-from masu.data.reading import Box, all_names
-from masu.data.strays import find_strays
-from masu.data.writing import WRITERS, write_dataset
+from masu.data.pixels.pictures import DECODER_ERRORS
 from masu.ops.images import InputPolicy
 from masu.pages.page import render
 
@@ -135,7 +135,7 @@ class DataCheck:
         )
 
     def write_mended(self, out: Path) -> list[str]:
-        """Write a copy without what :func:`masu.data.mending.mend` can decide, and ``changes.json``.
+        """Write a copy without what :func:`masu.data.audit.mending.mend` can decide, and ``changes.json``.
 
         In the format of the data set, or COCO where masu cannot write that; the original stays untouched.
         Images without annotation are copied, too.

@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from masu.data.fingerprints import fingerprint_images, near_duplicates
+from masu.data.audit.fingerprints import fingerprint_images, near_duplicates
+from masu.data.audit.strays import find_strays
 from masu.data.formats import open_source, part_name, read_parts
-from masu.data.reading import Contents
+from masu.data.formats.reading import Contents
+from masu.data.formats.writing import writable, write_dataset
 from masu.data.splitting import parse_shares, split_contents
-from masu.data.strays import find_strays
-from masu.data.writing import writable, write_dataset
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def convert(
 
     Raises:
         InputError: as of :func:`masu.data.formats.open_source`, its readers and
-            :func:`masu.data.writing.write_dataset`.
+            :func:`masu.data.formats.writing.write_dataset`.
     """
     shares = None if split_by is None else parse_shares(split_by)
     reader, found = open_source(source, source_form)

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 from masu.data.formats import Dataset, Sample, read_dataset
-from masu.data.images import read_image
-from masu.data.transforms import Augmentation
+from masu.data.loading.transforms import Augmentation
+from masu.data.pixels.images import read_image
 from masu.detectors.build import load
 from masu.drawing import draw
 from masu.errors import InputError

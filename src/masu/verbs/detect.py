@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from masu.data.bands import displayable
-from masu.data.pictures import find_images
+from masu.data.pixels.bands import displayable
+from masu.data.pixels.pictures import find_images
 from masu.drawing import draw
 from masu.errors import InputError
 from masu.evaluation.predictions import AnyDetector, Prediction, predictions

@@ -14,9 +14,9 @@ from typing import Any, get_args
 import torch
 from torch import Tensor
 
-from masu.data.bands import read_pixels
 from masu.data.dataset import Dataset
-from masu.data.pictures import UnreadableImageError
+from masu.data.pixels.bands import read_pixels
+from masu.data.pixels.pictures import UnreadableImageError
 from masu.detectors.detector import Detector
 from masu.errors import InputError, bad_input, counted
 from masu.evaluation.evaluate import evaluate

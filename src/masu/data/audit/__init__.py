@@ -1,0 +1,1 @@
+"""Audit: the faults of a data set found, told and mended."""

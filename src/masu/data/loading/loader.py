@@ -1,0 +1,289 @@
+"""The batches of an epoch, the same for the same seed whatever the number of workers."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset as Indexed
+
+from masu.data.dataset import Dataset, Fault
+from masu.data.formats.reading import fit_box
+from masu.data.loading.transforms import Augmentation, augment
+from masu.data.loading.workers import read_ahead
+from masu.data.pixels.bands import image_size, read_pixels
+from masu.data.pixels.pictures import UnreadableImageError
+from masu.errors import bad_input
+from masu.records import Target
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Images and their targets, ready for a detector.
+
+    Attributes:
+        images: n tensors ``(3, H, W)`` uint8 (or ``channels``, see there), each of its own size.
+        targets: n targets, boxes in pixels of these images.
+        paths: the n files the images came from.
+        number: position in the epoch, from 0; the ``start`` of what follows is ``number + 1``.
+        places: the n positions of the images in the batch as it was planned, which may hold more: images
+            that cannot be read, and those of other processes.
+        planned: images in it as it was planned.
+    """
+
+    images: tuple[Tensor, ...]
+    targets: tuple[Target, ...]
+    paths: tuple[Path, ...]
+    number: int
+    places: tuple[int, ...]
+    planned: int
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def cut(count: int, parts: int) -> list[range]:
+    """The places of a batch of ``count`` images in parts of one size, the last ones smaller or empty."""
+    size = -(-count // parts)
+    return [range(min(i * size, count), min((i + 1) * size, count)) for i in range(parts)]
+
+
+def batch_count(dataset: Dataset, batch_size: int) -> int:
+    """The number of batches of an epoch; the last one may be smaller.
+
+    Raises:
+        InputError: ``batch_size`` below 1.
+    """
+    _at_least("batch_size", batch_size, 1)
+    return -(-len(dataset) // batch_size)
+
+
+def epoch_batches(
+    dataset: Dataset,
+    batch_size: int,
+    *,
+    seed: int,
+    epoch: int,
+    augmentation: Augmentation | None = None,
+    channels: int | None = None,
+    start: int = 0,
+    workers: int = 0,
+    parts: int = 1,
+    own: range = range(1),
+    on_fault: Callable[[Fault], None] | None = None,
+    on_lost: Callable[[str], None] | None = None,
+) -> Iterator[Batch]:
+    """The batches of one epoch in random order.
+
+    Images of about the same shape come together, so that little of a batch is padding: the random order is
+    cut into stretches of ``STRETCH`` batches, each sorted by the ratio of the sides and its batches shuffled.
+
+    The order depends on ``seed``, ``epoch`` and ``batch_size`` only, an image's augmentation on seed, epoch
+    and its index in the data set: any number of workers and a start at any batch give the same batches. The
+    global random state is neither read nor changed.
+
+    Args:
+        dataset: what to read.
+        batch_size: images in a batch, at least 1; the last batch has the rest.
+        seed: any integer.
+        epoch: number of the epoch, from 0.
+        augmentation: how to vary the images; None leaves them as they are.
+        channels: of the images, None for RGB; see :func:`masu.data.pixels.bands.read_pixels`.
+        start: number of the first batch to give, to go on in the middle of an epoch.
+        workers: processes that read ahead, no more than there are processors; 0 reads in this one.
+        parts: into so many every batch is cut.
+        own: the parts that are read; where these are not all, a batch is given also if it is empty, since
+            other processes hold the rest of it.
+        on_fault: called with each image that cannot be read and is skipped, and with each box that had to
+            be cut to its image. Its batch is smaller by that image; a batch left empty is passed over, and
+            ``Batch.number`` counts it nonetheless. Default: an image that cannot be read raises.
+        on_lost: told of workers that were killed or hang and were replaced; see
+            :func:`masu.data.loading.workers.read_ahead`. Default: it raises.
+
+    Raises:
+        InputError: an image that cannot be read, if there is no ``on_fault``; a number out of range; lost
+            workers, if there is no ``on_lost`` or they are too many.
+    """
+    count = batch_count(dataset, batch_size)
+    _at_least("start", start, 0)
+    _at_least("workers", workers, 0)
+    plan = _Plan(dataset, batch_size, seed, epoch, augmentation, channels, parts, own)
+    for part in _in_order(plan, range(start, count), min(workers, os.cpu_count() or 1), on_lost):
+        for fault in part.faults:
+            if on_fault is not None:
+                on_fault(fault)
+            elif fault.kind == "unreadable-image":
+                raise UnreadableImageError(fault.file, fault.found, "replace the file or leave it out")
+        if part.loaded or len(own) < parts:
+            yield _batch(part)
+
+
+STRETCH = 16
+"""Batches among which images are sorted by shape."""
+
+_WHOLE_IMAGE = "image"
+
+
+_Array = np.ndarray[Any, Any]
+
+
+class _Packed(NamedTuple):
+    """A target as arrays: unlike tensors, these pass between processes without shared memory.
+
+    Containers have little of that, and every tensor in it holds a file open.
+    """
+
+    boxes: _Array
+    labels: _Array
+    ignored: _Array
+
+
+class _Loaded(NamedTuple):
+    place: int
+    path: Path
+    image: _Array
+    target: _Packed
+
+
+class _Part(NamedTuple):
+    number: int
+    planned: int
+    loaded: list[_Loaded]
+    faults: list[Fault]
+
+
+class _Plan(Indexed[_Part]):
+    """An epoch by batch number: ``plan[number]`` reads that batch."""
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        batch_size: int,
+        seed: int,
+        epoch: int,
+        augmentation: Augmentation | None,
+        channels: int | None,
+        parts: int,
+        own: range,
+    ) -> None:
+        generator = torch.Generator().manual_seed(_mixed(seed, epoch))
+        order = torch.randperm(len(dataset), generator=generator).tolist()
+        self.batches = _of_like_shape(order, shapes(dataset, channels), batch_size, generator)
+        self.dataset = dataset
+        self.seed, self.epoch, self.augmentation, self.channels = seed, epoch, augmentation, channels
+        self.parts, self.own = parts, own
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, number: int) -> _Part:
+        indices = self.batches[number]
+        part = _Part(number, len(indices), [], [])
+        cuts = cut(len(indices), self.parts)
+        for place in (place for i in self.own for place in cuts[i]):
+            self._load(indices[place], place, part)
+        return part
+
+    def _load(self, index: int, place: int, part: _Part) -> None:
+        path, target = self.dataset[index]
+        try:
+            image = read_pixels(path, self.channels)
+        except UnreadableImageError as error:
+            part.faults.append(Fault("unreadable-image", path, _WHOLE_IMAGE, error.found, "skipped"))
+            return
+        target = _inside(target, image, path, part.faults)
+        if self.augmentation is not None:
+            draw = _mixed(self.seed, self.epoch, index)
+            image, target = augment(image, target, self.augmentation, draw, bands=self.channels is not None)
+        part.loaded.append(_Loaded(place, path, image.numpy(), _packed(target)))
+
+
+@lru_cache(maxsize=4)
+def shapes(dataset: Dataset, channels: int | None = None) -> tuple[float, ...]:
+    """Height over width of every image, from its file's first bytes; 1 where they cannot be read."""
+    found = []
+    for index in range(len(dataset)):
+        try:
+            height, width = image_size(dataset.path(index), channels)
+        except UnreadableImageError:
+            height = width = 1
+        found.append(height / width)
+    return tuple(found)
+
+
+def _of_like_shape(
+    order: list[int], ratios: Sequence[float], batch_size: int, generator: torch.Generator
+) -> list[list[int]]:
+    """The order cut into batches, the smaller one last."""
+    batches: list[list[int]] = []
+    for start in range(0, len(order), STRETCH * batch_size):
+        stretch = sorted(order[start : start + STRETCH * batch_size], key=ratios.__getitem__)
+        cut = [stretch[at : at + batch_size] for at in range(0, len(stretch), batch_size)]
+        rest = [cut.pop()] if len(cut[-1]) < batch_size else []
+        shuffled = torch.randperm(len(cut), generator=generator).tolist()
+        batches += [cut[number] for number in shuffled] + rest
+    return batches
+
+
+def _in_order(
+    plan: _Plan, numbers: range, workers: int, on_lost: Callable[[str], None] | None
+) -> Iterable[_Part]:
+    if workers == 0:
+        return (plan[number] for number in numbers)
+    return read_ahead(plan, numbers, workers, on_lost)
+
+
+def _packed(target: Target) -> _Packed:
+    return _Packed(target.boxes.numpy(), target.labels.numpy(), target.ignored.numpy())
+
+
+def _unpacked(packed: _Packed) -> Target:
+    return Target._trusted(*(torch.from_numpy(values) for values in packed))
+
+
+def _batch(part: _Part) -> Batch:
+    return Batch(
+        images=tuple(torch.from_numpy(one.image) for one in part.loaded),
+        targets=tuple(_unpacked(one.target) for one in part.loaded),
+        paths=tuple(one.path for one in part.loaded),
+        number=part.number,
+        places=tuple(one.place for one in part.loaded),
+        planned=part.planned,
+    )
+
+
+def _inside(target: Target, image: Tensor, path: Path, faults: list[Fault]) -> Target:
+    """The target with its boxes cut to the image, whose true size is known only now."""
+    size = (int(image.shape[-2]), int(image.shape[-1]))
+    limit = torch.tensor([size[1], size[0]])
+    if bool((target.boxes[:, :2] >= 0).all() and (target.boxes[:, 2:] <= limit).all()):
+        return target
+    boxes, kept = [], []
+    for number, values in enumerate(target.boxes.tolist()):
+        box, kind, found, action = fit_box((values[0], values[1], values[2], values[3]), size)
+        if found:
+            where = f"object {number + 1} that is left of its annotation"
+            faults.append(Fault(kind, path, where, found, action))
+        if box is not None:
+            boxes.append(box)
+            kept.append(number)
+    return Target(boxes, target.labels[kept], target.ignored[kept])  # type: ignore[arg-type]
+
+
+def _mixed(*numbers: int) -> int:
+    """One seed from several, such that neighbouring ones have nothing in common."""
+    digest = hashlib.blake2b(" ".join(map(str, numbers)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
+def _at_least(name: str, value: int, least: int) -> None:
+    if value < least:
+        raise bad_input(name, str(value), f"a whole number from {least}", f"choose {least} or more")

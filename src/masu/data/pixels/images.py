@@ -1,0 +1,92 @@
+"""Images in, tensors out: whatever holds a picture becomes ``(3, H, W)`` RGB."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from masu.data.pixels.pictures import read_picture, read_rgb, to_bytes
+from masu.errors import bad_input
+
+
+def read_image(image: str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any] | Tensor) -> Tensor:
+    """An image as an RGB tensor ``(3, H, W)``.
+
+    Args:
+        image: a path, a Pillow image, an array ``(H, W)`` or ``(H, W, C)``, or a tensor ``(C, H, W)``, with
+            C = 1, 3 or 4 (the fourth, alpha, is dropped). Values are uint8 in 0–255, uint16 in 0–65535 or
+            floats in 0–1. The EXIF orientation of files and Pillow images is applied.
+
+    Returns:
+        uint8, contiguous; 16-bit grey scaled to 8 bits. Arrays and tensors of floats give float32 in 0–1.
+        Never shares memory with an array or a Pillow image; an RGB tensor is handed back as it is.
+
+    Raises:
+        InputError: a file that is missing, damaged, too large or no image; an array or tensor of another
+            shape, type or range.
+    """
+    if isinstance(image, Tensor):
+        return _from_tensor(image)
+    if isinstance(image, np.ndarray):
+        return _from_array(image)
+    if isinstance(image, Image.Image):
+        return _from_array(read_picture(image))
+    if not isinstance(image, str | os.PathLike):
+        raise bad_input(
+            "image",
+            f"a value of type {type(image).__name__}",
+            "a path, a Pillow image, an array (H, W, 3) or a tensor (3, H, W)",
+            "pass one of these",
+        )
+    return _from_array(read_rgb(Path(image)))
+
+
+def _from_array(array: np.ndarray[Any, Any]) -> Tensor:
+    if array.ndim == 2:
+        array = array[..., None]
+    if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
+        raise bad_input(
+            "image array",
+            f"shape {array.shape}",
+            "(H, W) or (H, W, 3)",
+            "transpose or index it to that shape",
+        )
+    if array.dtype == np.uint16:
+        array = to_bytes(array)
+    if array.dtype != np.uint8 and not np.issubdtype(array.dtype, np.floating):
+        raise bad_input(
+            "image array",
+            f"values of type {array.dtype}",
+            "uint8, uint16 or floats 0–1",
+            "convert it to uint8",
+        )
+    kind = np.uint8 if array.dtype == np.uint8 else np.float32
+    planes = np.array(array.transpose(2, 0, 1), dtype=kind, order="C")
+    return _from_tensor(torch.from_numpy(planes))
+
+
+def _from_tensor(image: Tensor) -> Tensor:
+    if image.ndim != 3 or image.shape[0] not in (1, 3, 4) or image.numel() == 0:
+        colours_last = image.numel() > 0 and image.ndim == 3 and image.shape[-1] in (1, 3, 4)
+        hint = "permute(2, 0, 1) it" if colours_last else "index or stack it"
+        raise bad_input("image tensor", f"shape {tuple(image.shape)}", "(3, H, W)", f"{hint} to that shape")
+    if image.dtype != torch.uint8:
+        if not image.is_floating_point():
+            raise bad_input(
+                "image tensor", f"values of type {image.dtype}", "uint8 or floats 0–1", "convert it to uint8"
+            )
+        low, high = (float(value) for value in image.aminmax())
+        if not (low >= 0 and high <= 1):
+            raise bad_input(
+                "image", f"floats from {low:g} to {high:g}", "floats 0–1", "divide by 255 or convert to uint8"
+            )
+        image = image.to(torch.float32)
+    if image.shape[0] == 1:
+        image = image.expand(3, -1, -1)
+    return image[:3].contiguous()
