@@ -1,20 +1,29 @@
-"""What reading a data set gives: images, class names, objects in flat arrays, and the faults met."""
+"""A data set in columns: file names, sizes, boxes, labels, flags and where each stands, in flat arrays."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-from masu.errors import InputError
+from masu.data.kinds import KINDS
+from masu.data.paths import Paths, ragged
+from masu.data.splits import NO_SPLIT
+from masu.errors import InputError, listed
 from masu.records import Target
 
 Array = np.ndarray[Any, Any]
+
+CROWD = 1
+"""Flag of a region of many objects: detections in it count for nothing, by their share in it."""
+
+DIFFICULT = 2
+"""Flag of VOC's difficult objects: finding one is neither right nor wrong."""
 
 
 class Sample(NamedTuple):
@@ -29,13 +38,13 @@ class Sample(NamedTuple):
     target: Target
 
 
-OF_AN_IMAGE = frozenset(("missing-image", "unreadable-image"))
+OF_AN_IMAGE = frozenset(("missing-image", "unreadable-image", "ambiguous-image", "wrong-size", "leak"))
 """Kinds of faults that cost a whole image."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Something in a data set that masu left out or repaired.
+    """Something in a data set that masu left out, repaired or doubts.
 
     Attributes:
         kind: one of :data:`masu.data.kinds.KINDS`, such as ``no-area``.
@@ -43,6 +52,8 @@ class Fault:
         where: the place in it, such as ``object 13 (RBC)`` or ``annotation id 57``.
         found: what is wrong, such as ``box 504 337 504 337 has no area``.
         action: what was done, ``skipped`` or ``clipped to 0 0 640 480``.
+        image: the image that it is about; None for a file, or for an image that is not there.
+        splits: the splits that it is about; none: the whole data set.
     """
 
     kind: str
@@ -50,29 +61,50 @@ class Fault:
     where: str
     found: str
     action: str
+    image: Path | None = None
+    splits: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return " ".join(f"{self.file}: {self.where}: {self.found}, {self.action}".split())
+
+
+def _place(number: int, name: str) -> str:
+    return f"object {number}"
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """A labelled set of images: ``len(data)``, ``data[i] -> Sample``, ``for image, target in data``.
 
-    The objects of all images lie in flat arrays: 21 bytes an object and about 100 an image, which worker
-    processes share.
+    Everything lies in flat arrays that worker processes share: about 50 bytes an object, and for an image
+    60 and its path. ``N`` images, ``M`` objects of all of them, ``K`` classes.
 
     Attributes:
         root: the folder (or the folder of the file) that was read.
-        split: the split that was read; None for everything.
+        split: the split that this is; None for everything.
         splits: the splits that exist in ``root``.
         names: ``K`` class names; a label ``k`` of a target means ``names[k]``.
         category_ids: ``K`` ids of the source file, in the order of ``names`` (Pascal VOC has none: 1..K).
-        paths: ``(N,)`` bytes, the image files, as :func:`os.fsencode` gives them.
+        paths: ``N`` image files. One file is twice among them where two splits label it in different ways.
         starts: ``(N + 1,)`` int64; objects ``starts[i]`` to ``starts[i + 1]`` belong to image ``i``.
-        boxes: ``(M, 4)`` float32 of all images, xyxy in pixels of the image.
+        boxes: ``(M, 4)`` xyxy in pixels of the upright image.
         labels: ``(M,)`` int32.
-        ignored: ``(M,)`` bool, see :class:`masu.Target`.
+        flags: ``(M,)`` uint8, sums of ``CROWD`` and ``DIFFICULT``.
+        areas: ``(M,)`` float64 square pixels as the annotation says, of a mask where there is one; nan where
+            it does not.
+        sizes: ``(N, 2)`` int32 height and width, upright; 0 where nobody knows.
+        relative: ``(N,)`` bool, images whose boxes are still shares of it, before it was looked at; none in
+            what ``read_dataset`` gives.
+        members: ``(len(splits), N)`` bool, which image is in which split.
+        files: the annotation files.
+        image_files: ``(N,)`` int32, the annotation file of each image.
+        object_files: ``(M,)`` int32, that of each object.
+        image_ids: ``(N,)`` int64, the image's number in its file.
+        places: ``(M,)`` int64, the object's number in its file; ``where`` says it in words.
+        describe: words for a place, from its number and class.
+        form: name of the format that was read.
+        supercategories: ``K`` names of COCO's supercategories, empty where there are none.
+        left_out: what the source knows and masu does not carry, such as ``{"segmentation": 12}`` objects.
         faults: what reading left out or repaired.
     """
 
@@ -81,11 +113,24 @@ class Dataset:
     splits: tuple[str, ...]
     names: tuple[str, ...]
     category_ids: tuple[int, ...]
-    paths: Array = field(repr=False)
+    paths: Paths = field(repr=False)
     starts: Array = field(repr=False)
     boxes: Array = field(repr=False)
     labels: Array = field(repr=False)
-    ignored: Array = field(repr=False)
+    flags: Array = field(repr=False)
+    areas: Array = field(repr=False)
+    sizes: Array = field(repr=False)
+    relative: Array = field(repr=False)
+    members: Array = field(repr=False)
+    files: Paths = field(repr=False)
+    image_files: Array = field(repr=False)
+    object_files: Array = field(repr=False)
+    image_ids: Array = field(repr=False)
+    places: Array = field(repr=False)
+    describe: Callable[[int, str], str] = field(default=_place, repr=False)
+    form: str = ""
+    supercategories: tuple[str, ...] = field(default=(), repr=False)
+    left_out: Mapping[str, int] = field(default_factory=dict, repr=False)
     faults: tuple[Fault, ...] = field(default=(), repr=False)
 
     @classmethod
@@ -112,21 +157,31 @@ class Dataset:
             faults: what was left out.
         """
         samples, names = list(samples), tuple(names)
-        targets = [target for _, target in samples]
-        lengths = [len(target) for target in targets]
+        lengths = [len(target) for _, target in samples]
+        ignored = np.concatenate([np.zeros(0, np.bool_), *(t.ignored.numpy() for _, t in samples)])
+        labels = np.concatenate([np.zeros(0, np.int32), *(t.labels.numpy() for _, t in samples)])
         return cls(
             root=root,
             split=split,
             splits=splits,
             names=names,
             category_ids=tuple(range(1, len(names) + 1)) if category_ids is None else category_ids,
-            paths=np.array([os.fsencode(image) for image, _ in samples], dtype=np.bytes_),
+            paths=Paths.of(image for image, _ in samples),
             starts=np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64),
-            boxes=np.concatenate([np.zeros((0, 4), np.float32), *(t.boxes.numpy() for t in targets)]),
-            labels=np.concatenate([np.zeros(0, np.int32), *(t.labels.numpy() for t in targets)]).astype(
-                np.int32
-            ),
-            ignored=np.concatenate([np.zeros(0, np.bool_), *(t.ignored.numpy() for t in targets)]),
+            boxes=np.concatenate([np.zeros((0, 4), np.float32), *(t.boxes.numpy() for _, t in samples)]),
+            labels=labels.astype(np.int32),
+            flags=(ignored * CROWD).astype(np.uint8),
+            areas=np.full(len(labels), np.nan),
+            sizes=np.zeros((len(samples), 2), np.int32),
+            relative=np.zeros(len(samples), np.bool_),
+            members=np.tile(np.array([[name == split] for name in splits], np.bool_), (1, len(samples)))
+            if splits
+            else np.zeros((0, len(samples)), np.bool_),
+            files=Paths.of([root]),
+            image_files=np.zeros(len(samples), np.int32),
+            object_files=np.zeros(len(labels), np.int32),
+            image_ids=np.arange(1, len(samples) + 1),
+            places=np.concatenate([np.zeros(0, np.int64), *(np.arange(1, n + 1) for n in lengths)]),
             faults=faults,
         )
 
@@ -135,53 +190,135 @@ class Dataset:
 
     def __getitem__(self, index: int) -> Sample:
         index = range(len(self))[index]
-        own = slice(self.starts[index], self.starts[index + 1])
-        boxes, labels, ignored = (
-            torch.from_numpy(a[own].copy()) for a in (self.boxes, self.labels, self.ignored)
-        )
-        return Sample(self.path(index), Target(boxes, labels, ignored))
+        own = self.objects(index)
+        boxes, labels = (torch.from_numpy(a[own].copy()) for a in (self.boxes, self.labels))
+        return Sample(self.paths[index], Target(boxes, labels, torch.from_numpy(self.flags[own] != 0)))
 
     def path(self, index: int) -> Path:
         """The file of an image."""
-        return Path(os.fsdecode(self.paths[index]))
+        return self.paths[index]
+
+    def objects(self, index: int) -> slice:
+        """The rows of an image's objects."""
+        return slice(int(self.starts[index]), int(self.starts[index + 1]))
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[index] for index in range(len(self)))
 
-    def take(self, indices: Iterable[int]) -> Dataset:
-        """The same data set with only the images at ``indices``, in that order; faults stay as they are.
+    @property
+    def ignored(self) -> Array:
+        """``(M,)`` bool, see :class:`masu.Target`."""
+        kept: Array = self.flags != 0
+        return kept
+
+    @property
+    def image_of(self) -> Array:
+        """``(M,)`` int64, the image of each object."""
+        return np.repeat(np.arange(len(self)), np.diff(self.starts))
+
+    def where(self, row: int) -> str:
+        """The place of an object in its annotation file, in words."""
+        return self.describe(int(self.places[row]), self.names[self.labels[row]])
+
+    def file_of(self, row: int) -> Path:
+        """The annotation file of an object."""
+        return self.files[self.object_files[row]]
+
+    def counts(self) -> Array:
+        """``(K,)`` objects of each class, ignored ones not among them."""
+        return np.bincount(self.labels[self.flags == 0], minlength=len(self.names))
+
+    def take(self, indices: Sequence[int] | Array | Iterable[int]) -> Dataset:
+        """The same data set with only the images at ``indices``, in that order.
+
+        Faults of other images are left behind.
 
         Raises:
             IndexError: for an index outside ``-len(data)..len(data)-1``.
         """
-        return Dataset.of(
-            (self[index] for index in indices),
-            self.names,
-            root=self.root,
-            split=self.split,
-            splits=self.splits,
-            category_ids=self.category_ids,
-            faults=self.faults,
+        every = range(len(self))
+        chosen = np.array([every[int(index)] for index in indices], np.int64)
+        if np.array_equal(chosen, np.arange(len(self))):
+            return self
+        rows, starts = ragged(self.starts, chosen)
+        paths = self.paths.take(chosen)
+        kept = set(paths.texts()) if any(fault.image is not None for fault in self.faults) else set()
+        return replace(
+            self,
+            paths=paths,
+            starts=starts,
+            sizes=self.sizes[chosen],
+            relative=self.relative[chosen],
+            members=self.members[:, chosen],
+            image_files=self.image_files[chosen],
+            image_ids=self.image_ids[chosen],
+            faults=tuple(f for f in self.faults if f.image is None or os.fspath(f.image) in kept),
+            **{name: getattr(self, name)[rows] for name in _OF_OBJECTS},
         )
 
+    def keep(self, rows: Array) -> Dataset:
+        """The same images with only some objects, ``(M,)`` bool."""
+        if rows.all():
+            return self
+        before = np.concatenate([[0], np.cumsum(rows)])
+        starts = before[self.starts]
+        return replace(self, starts=starts, **{name: getattr(self, name)[rows] for name in _OF_OBJECTS})
+
+    def part(self, split: str | None) -> Dataset:
+        """The images of a split; of ``NO_SPLIT``, those that are in none. None is everything."""
+        if split is None:
+            return self
+        mine = ~self.members.any(0) if split == NO_SPLIT else self.members[self.splits.index(split)]
+        part = self.take(np.flatnonzero(mine))
+        faults = tuple(f for f in part.faults if not f.splits or split in f.splits)
+        return replace(part, split=split, faults=faults)
+
+    def parts(self) -> dict[str | None, Dataset]:
+        """All parts by their split; what no split names comes last, under ``None``, where there is any.
+
+        A data set without splits is one part, under ``None``.
+        """
+        found: dict[str | None, Dataset] = {split: self.part(split) for split in self.splits}
+        if not self.splits:
+            found[None] = self
+        elif len(rest := self.part(NO_SPLIT)):
+            found[None] = rest
+        return found
+
+    def with_faults(self, faults: Iterable[Fault]) -> Dataset:
+        """The same with more faults, each told once."""
+        return replace(self, faults=tuple(dict.fromkeys((*self.faults, *faults))))
+
     def refuse_bad(self, most: float) -> None:
-        """Refuse a data set of which too much had to be left out.
+        """Refuse a data set of which too much is wrong.
 
         Args:
-            most: largest share of images, or of objects, that may be left out; 0 refuses at the first.
+            most: largest share of images, or of objects, that may have a fault which ``masu check`` calls an
+                error; 0 refuses at the first.
 
         Raises:
             InputError: above it, with the figures and the first fault.
         """
-        bad = [fault for fault in self.faults if fault.action == "skipped"]
-        whole = [f for f in bad if f.kind in OF_AN_IMAGE or (f.kind, f.where) == ("annotation", "the file")]
-        for what, count, kept in (
-            ("images", len(whole), len(self)),
-            ("objects", len(bad) - len(whole), len(self.boxes)),
+        errors = [fault for fault in self.faults if KINDS[fault.kind].severity == "error"]
+        whole = [
+            f for f in errors if f.kind in OF_AN_IMAGE or (f.kind, f.where) == ("annotation", "the file")
+        ]
+        lost = sum(fault.action == "skipped" for fault in whole)
+        others = [fault for fault in errors if fault not in set(whole)]
+        gone = sum(fault.action == "skipped" for fault in others)
+        for what, bad, total in (
+            ("images", whole, len(self) + lost),
+            ("objects", others, len(self.boxes) + gone),
         ):
-            if count > most * (count + kept):
-                first = next(fault for fault in bad if (fault in whole) == (what == "images"))
+            if len(bad) > most * total:
                 raise InputError(
-                    f"{self.root}: found {count} of {count + kept} {what} faulty, wanted at most {most:.0%} "
-                    f"(--max-bad); the first: {first}; see all with 'masu check {self.root}'"
+                    f"{self.root}: found {len(bad)} of {total} {what} faulty, wanted at most {most:.0%} "
+                    f"(--max-bad); the first: {bad[0]}; see all with 'masu check {self.root}'"
                 )
+
+    def __repr__(self) -> str:
+        part = "" if self.split is None else f", split {self.split}"
+        return f"Dataset({self.root}{part}: {len(self)} images, {len(self.boxes)} objects, {listed(self.names, 8)})"
+
+
+_OF_OBJECTS = ("boxes", "labels", "flags", "areas", "object_files", "places")

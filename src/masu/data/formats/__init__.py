@@ -1,25 +1,37 @@
 """The front door of the data sets: the format and the splits are detected, never asked for.
 
-To add a format, write a file with a ``READER`` and name it in ``READERS``.
+To add a format, write a file with a ``FORMAT`` and name it in ``_OWN``; another package names its own in the entry
+point group ``masu.formats``.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from masu.data.dataset import Dataset, Fault, Sample
+from masu.data.fitting import fitted, measured, with_names
 from masu.data.formats import coco, csv_table, labelme, metadata_jsonl, voc, yolo
-from masu.data.formats.reading import UNLISTED, Contents, Reader, Source, assemble
+from masu.data.formats.form import Candidate, Format, Place
+from masu.data.formats.resolving import resolved
+from masu.data.formats.tree import Tree
+from masu.data.splits import choose
 from masu.errors import bad_input, listed
 
-__all__ = ["READERS", "Dataset", "Fault", "Sample", "read_dataset", "splits"]
+__all__ = ["Dataset", "Fault", "Sample", "formats", "read_annotations", "read_dataset", "splits", "usable"]
 
-_ORDER = (voc, yolo, labelme, coco, metadata_jsonl, csv_table)
+_OWN = (voc, yolo, labelme, coco, metadata_jsonl, csv_table)
+_ABOVE = ("annotations", "annotation")
 
-READERS: dict[str, Reader] = {module.READER.name: module.READER for module in _ORDER}
-"""By name, in the order in which they are tried."""
+
+@cache
+def formats() -> dict[str, Format]:
+    """All formats by name: masu's own, and those of installed packages."""
+    others = [entry.load() for entry in entry_points(group="masu.formats")]
+    return {form.name: form for form in (*(module.FORMAT for module in _OWN), *others)}
 
 
 def read_dataset(
@@ -27,31 +39,60 @@ def read_dataset(
     split: str | None = None,
     names: Sequence[str] | None = None,
     form: str | None = None,
+    images: str | os.PathLike[str] | None = None,
 ) -> Dataset:
-    """Read the annotations of a data set of any known format; images stay unopened.
+    """Read a data set of any known format; of the images only the heads are read.
 
-    Boxes come out as xyxy pixels: VOC's four numbers as they stand (nothing is subtracted), COCO's
-    ``x y width height`` as ``x y x+width y+height``. A box without area or outside its image is left out,
-    one that reaches outside is clipped; each is a ``Fault`` in ``Dataset.faults``, as are an image that is
-    missing, an annotation that cannot be understood and one of an unknown image or category.
+    Boxes come out as xyxy pixels of the upright image: VOC's four numbers as they stand (nothing is subtracted),
+    COCO's ``x y width height`` as ``x y x+width y+height``. A box without area or outside its image is left
+    out, one that reaches outside is clipped; each is a ``Fault`` in ``Dataset.faults``, as are an image that
+    is missing, one of another size than its annotation says, an annotation that cannot be understood and one
+    of an unknown image or category.
 
     Args:
         path: the folder or, for formats of one file, the file.
-        split: one of ``splits(path)``; None reads everything. ``val``, ``valid`` and ``validation`` stand
-            for one another where only one of them exists.
+        split: one of ``splits(path)`` in any wording; None reads everything.
         names: class names of a model; labels are then indices into them. Default: the names in the data
-            (VOC: all that occur in any split, sorted; COCO: by category id).
-        form: one of ``READERS``; default: found by looking.
+            (by category id where the format has ids, else sorted).
+        form: one of ``formats()``; default: found by looking.
+        images: another folder that holds the images.
 
     Raises:
-        InputError: nothing at ``path``, no data set of a known format, an absent split, a file that cannot
-            be parsed, no image at all, or an object whose class is not in ``names``.
+        InputError: nothing at ``path``, no data set of a known format or of several, an absent split, a file
+            that cannot be parsed, no image at all, or an object whose class is not in ``names``.
     """
-    if names is not None and (isinstance(names, str) or len(set(names)) != len(names)):
-        raise bad_input("names", repr(names), "a sequence of distinct class names", "pass a model's names")
-    reader, source = open_source(path, form)
-    chosen = None if split is None else _chosen(split, source, Path(path))
-    return assemble(reader.read(source, chosen), source, chosen, names)
+    return usable(read_annotations(path, form, images), split, names)
+
+
+def usable(
+    data: Dataset,
+    split: str | None = None,
+    names: Sequence[str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Dataset:
+    """A part of what :func:`read_annotations` gave, looked at and fit for a detector.
+
+    Args:
+        data: all annotations.
+        split: a split in any wording; None takes everything.
+        names: as of :func:`read_dataset`.
+        progress: called with (images looked at, images in total).
+
+    Raises:
+        InputError: as of :func:`read_dataset`.
+    """
+    chosen = None if split is None else choose(split, data.splits, data.root)
+    part = fitted(measured(data.part(chosen), progress))
+    if not len(part):
+        thing = data.root if chosen is None else f"{data.root}, split {chosen!r}"
+        raise bad_input(
+            thing,
+            f"no image with an annotation{f'; the first fault: {part.faults[0]}' if part.faults else ''}",
+            "at least one",
+            "check that the images lie where the annotations say (--images names another folder) and that the "
+            "list of the split is not empty",
+        )
+    return part if names is None else with_names(part, names)
 
 
 def splits(path: str | os.PathLike[str], form: str | None = None) -> tuple[str, ...]:
@@ -60,75 +101,78 @@ def splits(path: str | os.PathLike[str], form: str | None = None) -> tuple[str, 
     Raises:
         InputError: nothing at ``path``, or no data set of a known format.
     """
-    return tuple(open_source(path, form)[1].splits)
+    return read_annotations(path, form).splits
 
 
-def open_source(path: str | os.PathLike[str], form: str | None = None) -> tuple[Reader, Source]:
-    """The format of the data set at ``path``, and where its parts are.
+def read_annotations(
+    path: str | os.PathLike[str], form: str | None = None, images: str | os.PathLike[str] | None = None
+) -> Dataset:
+    """All annotations of a data set as they stand; no image is opened.
+
+    Sizes are those that the annotations say, boxes may be faulty, and are shares of the image where the format
+    has shares (``Dataset.relative``); :func:`usable` makes them fit for a detector.
 
     Args:
         path: folder or file.
-        form: one of ``READERS``; default: found by looking.
+        form: one of ``formats()``; default: found by looking.
+        images: another folder that holds the images.
 
     Raises:
-        InputError: nothing at ``path``, no data set of a known format or of this one, or no such format.
+        InputError: as of :func:`read_dataset`.
     """
-    path = Path(path)
-    if form is not None and form not in READERS:
-        raise bad_input("--format", repr(form), f"one of {listed(READERS)}", "leave it out to have it found")
-    readers = list(READERS.values()) if form is None else [READERS[form]]
-    wanted = " or ".join(reader.looks for reader in readers)
+    format_, candidate, tree = find_format(Path(path), form, None if images is None else Path(images))
+    return resolved(format_.read(candidate, tree), format_.name)
+
+
+def find_format(path: Path, form: str | None, images: Path | None) -> tuple[Format, Candidate, Tree]:
+    """The format of the data set at ``path``, and where its parts are.
+
+    Raises:
+        InputError: nothing at ``path``, no data set of a known format or of this one, several that fit alike,
+            or no such format.
+    """
+    known = formats()
+    if form is not None and form not in known:
+        raise bad_input("--format", repr(form), f"one of {listed(known)}", "leave it out to have it found")
+    tried = list(known.values()) if form is None else [known[form]]
+    wanted = " or ".join(one.looks for one in tried[:6]) + (" …" if len(tried) > 6 else "")
     if not os.path.exists(path):
         raise bad_input(path, "no such file or folder", wanted, "check the path")
-    for reader in readers:
-        source = reader.find(path)
-        if source is not None:
-            return reader, source
-    if form in (None, "csv") and (error := csv_table.near_miss(path)):
-        raise error
+    if images is not None and not images.is_dir():
+        raise bad_input("--images", f"{images}, which is no folder", "a folder of images", "check the path")
+    tree = Tree(_root_of(path), images)
+    place = Place(path, tree)
+    found = [(one, candidate) for one in tried if (candidate := one.find(place)) is not None]
+    if not found:
+        raise _nothing(place, form, wanted)
+    found.sort(key=lambda pair: -pair[1].confidence)
+    best = [one for one in found if one[1].confidence == found[0][1].confidence]
+    if len(best) > 1:
+        names = [
+            f"{one.name} ({candidate.files[0].name if candidate.files else ''})" for one, candidate in best
+        ]
+        raise bad_input(
+            path, f"annotations of several formats: {listed(names)}", "one", "choose with --format"
+        )
+    format_, candidate = best[0]
+    return format_, candidate, tree
+
+
+def _root_of(path: Path) -> Path:
+    """The folder of a data set; a file's own, or the one above where that is for annotations."""
+    if path.is_dir():
+        return path
+    folder = path.absolute().parent
+    return folder.parent if folder.name.lower() in _ABOVE else path.parent
+
+
+def _nothing(place: Place, form: str | None, wanted: str) -> Exception:
+    if form in (None, "csv") and (error := csv_table.near_miss(place)):
+        return error
+    path = place.path
     if path.is_dir():
         inside = listed((child.name for child in sorted(path.iterdir())), most=8)
         found = f"a folder with no known annotations (it holds: {inside})"
     else:
         found = f"a file with the suffix {path.suffix!r}"
-    raise bad_input(path, found, wanted, "point at the folder that holds the annotations")
-
-
-def read_parts(reader: Reader, source: Source) -> dict[str | None, Contents]:
-    """All of a data set, as it lies in the files: by split, and what is in none of them under None.
-
-    Raises:
-        InputError: as of the reader.
-    """
-    parts: dict[str | None, Contents] = {
-        split: reader.read(source, split) for split in source.splits or (None,)
-    }
-    if source.splits and reader.has_unlisted:
-        told = {fault for contents in parts.values() for fault in contents.faults}
-        rest = reader.read(source, UNLISTED)
-        rest = rest._replace(faults=[fault for fault in rest.faults if fault not in told])
-        if rest.pictures or rest.faults:
-            parts[None] = rest
-    return parts
-
-
-def part_name(split: str | None, parts: Mapping[str | None, Contents]) -> str:
-    """What a part is called where figures are shown."""
-    return split or ("all" if len(parts) == 1 else "no split")
-
-
-def _chosen(split: str, source: Source, path: Path) -> str:
-    validation = ("val", "valid", "validation")
-    twins = [name for name in validation if name in source.splits]
-    if split in source.splits:
-        return split
-    if split in validation and len(twins) == 1:
-        return twins[0]
-    if not source.splits:
-        raise bad_input(
-            path,
-            f"a data set without splits and the split {split!r} asked for",
-            "no split",
-            "leave the split out to read everything",
-        )
-    raise bad_input(path, f"no split {split!r}", f"one of {listed(source.splits)}", "choose one of these")
+    return bad_input(path, found, wanted, "point at the folder that holds the annotations")

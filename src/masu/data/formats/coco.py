@@ -4,193 +4,379 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from masu.data.dataset import Fault
-from masu.data.formats.coco_files import MOST_BYTES, files_of, find, image_folders
-from masu.data.formats.reading import (
-    BadEntryError,
-    Box,
-    Contents,
-    Marked,
-    Picture,
-    Reader,
-    Source,
-    as_pixels,
-    as_text,
-    find_image,
-    joined,
-    load_json,
-    refuse_leaving,
-)
+import msgspec
+import numpy as np
+
+from masu.data.dataset import CROWD
+from masu.data.formats.copying import Copy
+from masu.data.formats.form import BY_CONTENT, SAYS_SO, Candidate, Format, Place, as_flag, as_pixels
+from masu.data.formats.json_stream import Piece, pieces
+from masu.data.formats.masks import box_of_mask
+from masu.data.formats.rows import BadEntryError, Box, Objects, Rows, as_text
+from masu.data.formats.tree import Tree
+from masu.data.splits import role
 from masu.errors import InputError, bad_input, listed
 
+Array = np.ndarray[Any, Any]
+
+_KEYS = frozenset(("images", "annotations", "categories"))
+_NOT_CARRIED = ("segmentation", "keypoints", "attributes", "score", "caption")
 _WHOLE = re.compile("0|[1-9][0-9]{0,17}")
 _FIX = "correct the file or export it again"
 _KINDS = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
+_EMPTY = (b"", b"[]", b"{}", b"null", b"0", b'""', b"false")
+_LARGEST_ID = 2**61
+_OWN_NAME = "_annotations.coco.json"
 
 
-def read(source: Source, split: str | None) -> Contents:
-    """The images, objects and categories of one split's file, or of all files together.
+def find(place: Place) -> Candidate | None:
+    """The JSON files with COCO's keys below a folder; ``instances_*`` alone where there are such."""
+    files = place.some(place.files(".json"), _is_coco)
+    files += [
+        f for f in place.files(".json") if f not in set(files) and _by_name(f) and _may_be(place.head(f))
+    ]
+    if place.path.is_file() and place.path.suffix.lower() == ".json" and not files:
+        files = [place.path] if _may_be(place.head(place.path)) else []
+    if own := [file for file in files if file.name.startswith("instances_")]:
+        files = own
+    if not files:
+        return None
+    says_so = any(file.name == _OWN_NAME for file in files)
+    direct = place.path if place.path.is_file() else None
+    return Candidate(tuple(sorted(files)), SAYS_SO if says_so else BY_CONTENT, direct)
 
-    An image that several files annotate has the objects of them all. ``iscrowd`` objects are ignored ones.
-    Classes are in the order of their category ids; two categories of the same name are one class, and where
-    two files use one id for two names, the later one gets a new id. An image is looked for in the split's
-    folder, in ``images/<split>/``, in ``images/`` and beside the JSON file.
+
+def _is_coco(head: bytes) -> bool:
+    return sum(b'"%s"' % key.encode() in head for key in sorted(_KEYS)) >= 2 and _may_be(head)
+
+
+def _may_be(head: bytes) -> bool:
+    """Nothing of another format that is written in JSON."""
+    others = (b'"shapes"', b'"_via_', b'"regions"', b'"classTitle"')
+    return not head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[") and not any(o in head for o in others)
+
+
+def _by_name(file: Path) -> bool:
+    return (
+        file.name.startswith("instances_")
+        or file.name == _OWN_NAME
+        or role(file.stem, strict=True) is not None
+    )
+
+
+def read(candidate: Candidate, tree: Tree) -> Rows:
+    """The images, objects and categories of all files.
+
+    ``iscrowd`` objects are regions to leave out. An object without ``bbox`` has the box around its mask. Classes
+    are in the order of their category ids; two categories of the same name are one class, and where two files
+    use one id for two names, the later one gets a new id. An image is looked for in the split's folder, in
+    ``images/<split>/``, in ``images/`` and beside the JSON file.
 
     Raises:
-        InputError: a file that cannot be parsed or lacks a required key, or a file name that leaves the data
-            set's folder.
+        InputError: a file that cannot be parsed or lacks a required key.
     """
-    pages = [_Page(file, source.root) for file in files_of(source, split)]
-    pictures: list[Picture] = []
-    faults: list[Fault] = []
-    left_out: Counter[str] = Counter()
-    used: set[int] = set()
+    rows = Rows(tree, _describe)
+    one = len(candidate.files) == 1 and candidate.files[0] == candidate.options
+    pages = [_Page(file, tree, rows, None if one else _word(file, tree)) for file in candidate.files]
+    used = {key for page in pages for key in page.used}
+    rows.ids = _ids([page.categories for page in pages], used)
     for page in pages:
-        pictures += page.pictures(faults, used)
-        left_out += page.left_out
-    ids = _ids(pages, used)
-    names = tuple(sorted(ids, key=lambda name: ids[name]))
-    ordered = tuple(ids[name] for name in names)
-    return Contents(joined(pictures, faults), names, ordered, faults, left_out)
+        missing = [name for name in rows.ids if name not in page.categories.values()]
+        if missing and page.word is not None:
+            where = f"split {page.word}"
+            found = f"no {listed(missing, 8)}"
+            rows.fault("split-classes", page.file, where, found, "kept", splits=[page.word])
+    return rows
 
 
-READER = Reader("coco", "COCO (a JSON file, or a folder with annotations/instances_<split>.json)", find, read)
+def _describe(number: int, name: str) -> str:
+    return f"annotation id {number}" if number >= 0 else f"annotation {-number} of the list"
+
+
+def _word(file: Path, tree: Tree) -> str:
+    """What a file says of its split: its own name, or its folder's."""
+    stem = file.parent.name if file.name == _OWN_NAME else file.stem
+    return stem if role(stem) is not None else tree.split_of(file) or stem
+
+
+class _Annotation(msgspec.Struct):
+    image_id: int
+    category_id: int
+    bbox: tuple[float, float, float, float]
+    id: int
+    iscrowd: int = 0
+    area: float | None = None
+    segmentation: msgspec.Raw = msgspec.Raw(b"")
+    keypoints: msgspec.Raw = msgspec.Raw(b"")
+    attributes: msgspec.Raw = msgspec.Raw(b"")
+    score: msgspec.Raw = msgspec.Raw(b"")
+    caption: msgspec.Raw = msgspec.Raw(b"")
+
+
+class _Image(msgspec.Struct):
+    id: int
+    file_name: str
+    height: int | float | None = None
+    width: int | float | None = None
+
+
+_ANNOTATIONS = msgspec.json.Decoder(list[_Annotation])
+_IMAGES = msgspec.json.Decoder(list[_Image])
 
 
 class _Page:
-    """One JSON file, its structure checked."""
+    """One JSON file, read in pieces.
 
-    def __init__(self, file: Path, root: Path) -> None:
-        self.file, self.root = file, root
-        content = _load(file)
-        self.images = self._entries(content, "images")
-        self.annotations = self._entries(content, "annotations")
-        self.categories = self._categories(self._entries(content, "categories"))
-        self.left_out = Counter(
-            key
-            for entry in self.annotations
-            for key in ("segmentation", "keypoints", "attributes")
-            if entry.get(key)
-        )
+    Pieces that are as COCO wants them are decoded by type, any other entry by entry; both give the same.
+    """
 
-    def _entries(self, content: dict[str, Any], key: str) -> list[dict[str, Any]]:
-        if key not in content:
-            keys = listed(map(str, content), most=8)
-            raise bad_input(self.file, f"no key {key!r} (its keys: {keys})", f"a list {key!r}", _FIX)
-        value = content[key]
-        if not isinstance(value, list):
-            raise bad_input(f"{self.file}, {key!r}", _kind(value), "a list", _FIX)
-        for number, entry in enumerate(value, start=1):
+    def __init__(self, file: Path, tree: Tree, rows: Rows, word: str | None) -> None:
+        self.file, self.rows, self.word = file, rows, word
+        self.number = rows.file(file)
+        self.look = rows.look(_folders(file, tree.root, word))
+        self.categories: dict[int, str] = {}
+        self.used: set[int] = set()
+        self._texts: dict[object, int] = {}
+        self._ids: list[Array] = []
+        self._first = len(rows.names)
+        self._columns: list[tuple[Array, ...]] = []
+        if word is not None:
+            rows.split(word)
+        seen: list[str] = []
+        try:
+            for piece in pieces(file, _KEYS):
+                if piece.number <= 1:
+                    self._once(piece.key, seen)
+                if piece.key in _KEYS:
+                    self._read(piece)
+        except BadEntryError as error:
+            raise InputError(f"{file}: found {error}; {_FIX}") from None
+        for key in ("images", "annotations", "categories"):
+            if key not in seen:
+                raise bad_input(
+                    file, f"no key {key!r} (its keys: {listed(seen, 8)})", f"a list {key!r}", _FIX
+                )
+        self._place()
+
+    def _once(self, key: str, seen: list[str]) -> None:
+        if key in _KEYS and key in seen:
+            raise BadEntryError(f"the key {key!r} twice", "each key once")
+        seen.append(key)
+
+    def _read(self, piece: Piece) -> None:
+        if not piece.listed:
+            try:
+                value = json.loads(piece.text)
+            except (ValueError, RecursionError) as error:
+                raise BadEntryError(f"broken JSON in {piece.key!r} ({error})", "annotations") from None
+            raise bad_input(f"{self.file}, {piece.key!r}", _kind(value), "a list", _FIX)
+        if piece.key == "images":
+            self._images(piece)
+        elif piece.key == "annotations":
+            self._annotations(piece)
+        else:
+            self._categories(self._entries(piece))
+
+    def _entries(self, piece: Piece) -> list[dict[str, Any]]:
+        try:
+            entries = json.loads(piece.text)
+        except (ValueError, RecursionError) as error:
+            after = f", after entry {piece.number}" if piece.number > 1 else ""
+            raise BadEntryError(
+                f"broken JSON in {piece.key!r} ({type(error).__name__}: {error}{after})", "annotations"
+            ) from None
+        for number, entry in enumerate(entries, start=piece.number):
             if not isinstance(entry, dict):
-                raise bad_input(f"{self.file}, {key!r}, entry {number}", _kind(entry), "an object", _FIX)
-        return value
+                thing = f"{self.file}, {piece.key!r}, entry {number}"
+                raise bad_input(thing, _kind(entry), "an object", _FIX)
+        found: list[dict[str, Any]] = entries
+        return found
 
-    def _required(self, entry: dict[str, Any], key: str, kinds: tuple[type, ...]) -> Any:
-        value = entry.get(key)
-        if key not in entry or not isinstance(value, kinds) or isinstance(value, bool) or value == "":
-            wanted = " or ".join(
-                {int: "a whole number", str: "a text", list: "a list"}[kind] for kind in kinds
-            )
-            found = f"no {key!r}" if key not in entry else f"{key!r} {_shown(value)}"
-            raise BadEntryError(found, wanted)
-        return value
+    def _images(self, piece: Piece) -> None:
+        try:
+            images = _IMAGES.decode(piece.text)
+            ids = np.array([image.id for image in images], np.int64)
+            if not all(image.file_name for image in images) or (np.abs(ids) >= _LARGEST_ID).any():
+                raise msgspec.ValidationError
+        except (msgspec.DecodeError, OverflowError, RecursionError):
+            self._images_one_by_one(piece)
+            return
+        sizes = np.array([_size(image.height, image.width) for image in images], np.int32).reshape(-1, 2)
+        names = [as_text(image.file_name) for image in images]
+        self.rows.images(names, self.number, self.look, ids, sizes, self.word)
+        self._ids.append(ids)
 
-    def _id(self, entry: dict[str, Any], key: str, kinds: tuple[type, ...]) -> Any:
-        """An id; ``"7"`` and ``7.0`` are 7, as tables and other languages write it."""
-        value = entry.get(key)
-        if isinstance(value, float) and value.is_integer():
-            return int(value)
-        if isinstance(value, str) and _WHOLE.fullmatch(value):
-            return int(value)
-        return self._required(entry, key, kinds)
+    def _images_one_by_one(self, piece: Piece) -> None:
+        splits = [] if self.word is None else [self.word]
+        ids = []
+        for number, entry in enumerate(self._entries(piece), start=piece.number):
+            where = f"image {number} of the list"
+            try:
+                key = _id(entry, "id", (int, str))
+                where = f"image id {key}"
+                name = str(_required(entry, "file_name", (str,)))
+            except BadEntryError as error:
+                self.rows.bad(error, self.file, where, splits=splits)
+                continue
+            size = _size(entry.get("height"), entry.get("width"))
+            number_of = self._whole(key)
+            self.rows.image(name, self.number, self.look, number=number_of, size=size, splits=splits)
+            ids.append(number_of)
+        self._ids.append(np.array(ids, np.int64))
 
-    def _categories(self, entries: list[dict[str, Any]]) -> dict[int, str]:
-        categories: dict[int, str] = {}
+    def _annotations(self, piece: Piece) -> None:
+        try:
+            found = _ANNOTATIONS.decode(piece.text)
+            images = np.array([one.image_id for one in found], np.int64)
+            categories = np.array([one.category_id for one in found], np.int64)
+            places = np.array([one.id for one in found], np.int64)
+            if (np.abs(images) >= _LARGEST_ID).any() or (places < 0).any():
+                raise msgspec.ValidationError
+        except (msgspec.DecodeError, OverflowError, RecursionError):
+            self._annotations_one_by_one(piece)
+            return
+        boxes = np.array([one.bbox for one in found], np.float64).reshape(-1, 4)
+        boxes[:, 2:] += boxes[:, :2]
+        flags = np.array([one.iscrowd != 0 for one in found], np.uint8) * CROWD
+        areas = np.array([np.nan if one.area is None else one.area for one in found], np.float64)
+        self._columns.append((images, categories, boxes, places, flags, areas))
+        for key in _NOT_CARRIED:
+            self.rows.left_out[key] += sum(bytes(getattr(one, key)) not in _EMPTY for one in found)
+
+    def _annotations_one_by_one(self, piece: Piece) -> None:
+        splits = [] if self.word is None else [self.word]
+        rows: list[tuple[int, int, Box, int, int, float]] = []
+        for number, entry in enumerate(self._entries(piece), start=piece.number):
+            where = f"annotation id {entry['id']}" if "id" in entry else f"annotation {number} of the list"
+            for key in _NOT_CARRIED:
+                self.rows.left_out[key] += bool(entry.get(key))
+            try:
+                image = self._whole(_id(entry, "image_id", (int, str)))
+                category = self._whole(_id(entry, "category_id", (int,)))
+                box = _box(entry)
+                flag = CROWD * as_flag(entry.get("iscrowd", 0))
+                area = entry.get("area")
+                area = np.nan if area is None else as_pixels(area, "area")
+            except BadEntryError as error:
+                self.rows.bad(error, self.file, where, splits=splits)
+                continue
+            place = entry.get("id")
+            whole = isinstance(place, int) and not isinstance(place, bool) and 0 <= place < _LARGEST_ID
+            rows.append((image, category, box, int(place) if whole else -number, flag, area))
+        columns = list(zip(*rows, strict=True)) or [()] * 6
+        kinds = (np.int64, np.int64, np.float64, np.int64, np.uint8, np.float64)
+        made = [np.array(column, kind) for column, kind in zip(columns, kinds, strict=True)]
+        made[2] = made[2].reshape(-1, 4)
+        self._columns.append(tuple(made))
+
+    def _categories(self, entries: list[dict[str, Any]]) -> None:
         for number, entry in enumerate(entries, start=1):
             where = f"category {number} of the list"
             try:
-                key = self._id(entry, "id", (int,))
+                key = _id(entry, "id", (int,))
                 where = f"category id {key}"
-                name = as_text(str(self._required(entry, "name", (str, int))))
+                name = as_text(str(_required(entry, "name", (str, int))))
             except BadEntryError as error:
                 raise InputError(f"{self.file}, {where}: found {error}; {_FIX}") from None
-            if key in categories:
+            if key in self.categories:
                 raise bad_input(f"{self.file}, category id {key}", "it twice", "one entry for each id", _FIX)
-            categories[key] = name
-        return categories
+            self.categories[key] = name
+            if isinstance(above := entry.get("supercategory"), str):
+                self.rows.supercategories.setdefault(name, above)
 
-    def pictures(self, faults: list[Fault], used: set[int]) -> Iterator[Picture]:
-        """The images that exist, with their objects; adds to the faults and to the category ids in use."""
-        entries: dict[int | str, dict[str, Any]] = {}
-        for number, entry in enumerate(self.images, start=1):
-            where = f"image {number} of the list"
-            try:
-                key = self._id(entry, "id", (int, str))
-                where = f"image id {key}"
-                self._required(entry, "file_name", (str,))
-                if key in entries:
-                    raise BadEntryError("it twice", "one entry for each id")
-            except BadEntryError as error:
-                faults.append(error.fault(self.file, where))
-            else:
-                entries[key] = entry
-        objects: dict[int | str, list[Marked]] = {key: [] for key in entries}
-        for number, entry in enumerate(self.annotations, start=1):
-            where = f"annotation id {entry['id']}" if "id" in entry else f"annotation {number} of the list"
-            try:
-                image = self._id(entry, "image_id", (int, str))
-                category = self._id(entry, "category_id", (int,))
-                box = self._box(entry)
-            except BadEntryError as error:
-                faults.append(error.fault(self.file, where))
-                continue
-            if image not in objects:
-                faults.append(
-                    Fault("unknown-image", self.file, where, f"unknown image id {image}", "skipped")
-                )
-            elif category not in self.categories:
-                found = f"unknown category id {category}"
-                faults.append(Fault("unknown-class", self.file, where, found, "skipped"))
-            else:
-                used.add(category)
-                crowd = bool(entry.get("iscrowd", 0))
-                objects[image].append(Marked(where, box, self.categories[category], crowd))
-        folders = image_folders(self.file, self.root)
-        seen: set[Path] = set()
-        for key, entry in entries.items():
-            name = entry["file_name"]
-            refuse_leaving(name, self.file, f"image id {key}", self.root)
-            path = find_image(name, folders)
-            if path is None:
-                looked = listed(str(folder) for folder in folders)
-                found = f"no such file, looked in {looked}"
-                faults.append(Fault("missing-image", self.file, f"image {name}", found, "skipped"))
-            elif path in seen:
-                found = f"{name} for a second time"
-                faults.append(
-                    Fault("double-image", self.file, f"image id {key}", found, "joined with the first")
-                )
-            if path is not None:
-                seen.add(path)
-                yield Picture(path, self.file, _size(entry), objects[key])
+    def _whole(self, key: int | str) -> int:
+        """An id as a whole number; texts and giants get one that no file has."""
+        if isinstance(key, int) and abs(key) < _LARGEST_ID:
+            return key
+        return -_LARGEST_ID * 2 + self._texts.setdefault(key, len(self._texts))
 
-    def _box(self, entry: dict[str, Any]) -> Box:
-        values = self._required(entry, "bbox", (list,))
-        if len(values) != 4:
-            raise BadEntryError(f"a bbox of {len(values)} values", "4: x y width height")
-        numbers = [as_pixels(value, "the bbox value") for value in values]
-        x, y, width, height = numbers
-        return x, y, x + width, y + height
+    def _place(self) -> None:
+        """Give the objects to the images and classes that they name."""
+        ids = np.concatenate([np.zeros(0, np.int64), *self._ids])
+        unique, first = np.unique(ids, return_index=True)
+        splits = [] if self.word is None else [self.word]
+        texts = {number: key for key, number in self._texts.items()}
+        for row in np.setdiff1d(np.arange(len(ids)), first).tolist():
+            name = f"image id {texts.get(int(ids[row]) + _LARGEST_ID * 2, int(ids[row]))}"
+            self.rows.fault(
+                "annotation", self.file, name, "found it twice, wanted one entry for each id", splits=splits
+            )
+            self.rows.drop(self._first + row)
+        if not self._columns:
+            return
+        images, categories, boxes, places, flags, areas = (
+            np.concatenate([columns[at] for columns in self._columns]) for at in range(6)
+        )
+        self._columns = []
+        at = np.searchsorted(unique, images)
+        known_image = np.zeros(len(images), np.bool_)
+        inside = at < len(unique)
+        known_image[inside] = unique[at[inside]] == images[inside]
+        present = np.unique(categories)
+        codes = np.array(
+            [self.rows.code(self.categories[c]) if c in self.categories else -1 for c in present.tolist()]
+        )
+        classes = codes[np.searchsorted(present, categories)] if len(present) else np.zeros(0, np.int64)
+        for row in np.flatnonzero(~known_image).tolist():
+            shown = texts.get(int(images[row]) + _LARGEST_ID * 2, int(images[row]))
+            where = _describe(int(places[row]), "")
+            self.rows.fault("unknown-image", self.file, where, f"unknown image id {shown}", splits=splits)
+        for row in np.flatnonzero(known_image & (classes < 0)).tolist():
+            where, found = _describe(int(places[row]), ""), f"unknown category id {int(categories[row])}"
+            image = self._first + int(first[at[row]])
+            self.rows.fault("unknown-class", self.file, where, found, image=image, splits=splits)
+        good = known_image & (classes >= 0)
+        self.used = set(np.unique(categories[good]).tolist())
+        if not good.all():
+            at, boxes, classes, places, flags, areas = (
+                column[good] for column in (at, boxes, classes, places, flags, areas)
+            )
+        files = np.full(len(places), self.number, np.int32)
+        owners = self._first + first[at]
+        self.rows.objects(Objects(owners, boxes, classes.astype(np.int32), places, flags, areas, files))
 
 
-def _ids(pages: Sequence[_Page], used: set[int]) -> dict[str, int]:
+def _required(entry: dict[str, Any], key: str, kinds: tuple[type, ...]) -> Any:
+    value = entry.get(key)
+    if key not in entry or not isinstance(value, kinds) or isinstance(value, bool) or value == "":
+        wanted = " or ".join({int: "a whole number", str: "a text", list: "a list"}[kind] for kind in kinds)
+        found = f"no {key!r}" if key not in entry else f"{key!r} {json.dumps(value)}"
+        raise BadEntryError(found, wanted)
+    return value
+
+
+def _id(entry: dict[str, Any], key: str, kinds: tuple[type, ...]) -> Any:
+    """An id; ``"7"`` and ``7.0`` are 7, as tables and other languages write it."""
+    value = entry.get(key)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str) and _WHOLE.fullmatch(value):
+        return int(value)
+    return _required(entry, key, kinds)
+
+
+def _box(entry: dict[str, Any]) -> Box:
+    if not entry.get("bbox") and entry.get("segmentation"):
+        return box_of_mask(entry["segmentation"])
+    values = _required(entry, "bbox", (list,))
+    if len(values) != 4:
+        raise BadEntryError(f"a bbox of {len(values)} values", "4: x y width height")
+    x, y, width, height = (as_pixels(value, "the bbox value") for value in values)
+    return x, y, x + width, y + height
+
+
+def _size(height: object, width: object) -> tuple[int, int]:
+    if not isinstance(height, int | float) or not isinstance(width, int | float):
+        return (0, 0)
+    return (int(height), int(width)) if 1 <= height <= 1e7 and 1 <= width <= 1e7 else (0, 0)
+
+
+def _ids(pages: list[dict[int, str]], used: set[int]) -> dict[str, int]:
     """An id for each class name, one that objects use before one that none does."""
-    known = {pair: None for page in pages for pair in page.categories.items()}
+    known = {pair: None for page in pages for pair in page.items()}
     ids: dict[str, int] = {}
     later: list[str] = []
     for key, name in sorted(known, key=lambda pair: (pair[0] not in used, pair[0])):
@@ -203,27 +389,71 @@ def _ids(pages: Sequence[_Page], used: set[int]) -> dict[str, int]:
     return ids
 
 
-def _load(file: Path) -> dict[str, Any]:
-    try:
-        content = load_json(file, MOST_BYTES)
-    except BadEntryError as error:
-        raise InputError(f"{file}: found {error}; {_FIX}") from None
-    if not isinstance(content, dict):
-        wanted = "a JSON object with images, annotations and categories"
-        raise bad_input(file, _kind(content), wanted, _FIX)
-    return content
+def _folders(file: Path, root: Path, word: str | None) -> list[Path]:
+    """The folders that may hold the images, the split's own before the common ones."""
+    stem = file.stem.removeprefix("instances_")
+    names = dict.fromkeys(filter(None, (word, stem, re.sub(r"[-_]?\d{4}$", "", stem), role(word or stem))))
+    folders: dict[Path, None] = {}
+    for base in (file.parent, root):
+        for name in names:
+            folders[base / name] = folders[base / "images" / name] = None
+        folders[base / "images"] = folders[base] = None
+    return list(folders)
 
 
 def _kind(value: object) -> str:
     return _KINDS.get(type(value), "a number")
 
 
-def _shown(value: object) -> str:
-    return json.dumps(value)
+def write(copy: Copy) -> None:
+    """``annotations/instances_<split>.json`` (without splits ``instances.json``) and ``images/``.
+
+    All splits have the same list of classes, with the source's ids. Ids of images and objects of a COCO source
+    are kept where each is there once.
+    """
+    data = copy.data
+    categories = [
+        {"id": number, "name": name} | ({"supercategory": above} if above else {})
+        for number, name, above in sorted(
+            zip(data.category_ids, data.names, copy.supercategories, strict=True)
+        )
+    ]
+    (copy.out / "annotations").mkdir()
+    keeps = data.form == "coco" and _distinct(data.image_ids) and _distinct(data.places)
+    if data.form == "coco" and not keeps:
+        copy.say("the ids of images and objects are not kept, since several have the same")
+    for split, indices in copy.parts():
+        images: list[dict[str, Any]] = []
+        annotations: list[dict[str, Any]] = []
+        for index in indices:
+            number = int(data.image_ids[index]) if keeps else len(images) + 1
+            height, width = copy.size(index)
+            images.append(
+                {"id": number, "file_name": copy.image(index, "images"), "height": height, "width": width}
+            )
+            for row in copy.objects(index):
+                x1, y1, x2, y2 = data.boxes[row].tolist()
+                area = float(data.areas[row])
+                annotations.append(
+                    {
+                        "id": int(data.places[row]) if keeps else len(annotations) + 1,
+                        "image_id": number,
+                        "category_id": data.category_ids[data.labels[row]],
+                        "bbox": [x1, y1, x2 - x1, y2 - y1],
+                        "area": (x2 - x1) * (y2 - y1) if np.isnan(area) else area,
+                        "iscrowd": int(data.flags[row] != 0),
+                    }
+                )
+                copy.count_difficult(row, "COCO has no difficult objects: {} are crowd regions")
+        page = {"images": images, "annotations": annotations, "categories": categories}
+        name = f"instances_{split}.json" if split else "instances.json"
+        (copy.out / "annotations" / name).write_text(json.dumps(page), encoding="utf-8")
 
 
-def _size(entry: dict[str, Any]) -> tuple[int, int] | None:
-    height, width = entry.get("height"), entry.get("width")
-    if not isinstance(height, int | float) or not isinstance(width, int | float):
-        return None
-    return (int(height), int(width)) if 1 <= height <= 1e7 and 1 <= width <= 1e7 else None
+def _distinct(numbers: Array) -> bool:
+    return bool((numbers >= 0).all()) and len(np.unique(numbers)) == len(numbers)
+
+
+FORMAT = Format(
+    "coco", "COCO (a JSON file, or a folder with annotations/instances_<split>.json)", find, read, write
+)

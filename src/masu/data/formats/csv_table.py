@@ -1,6 +1,6 @@
 """Tables with one row per object: ``file,x1,y1,x2,y2,class`` and its relatives, with or without header.
 
-Numbers are pixels; a table whose corners all lie between 0 and 1 holds shares of the image, as Open Images'.
+Numbers are pixels; where all corners lie between 0 and 1 they are shares of the image.
 """
 
 from __future__ import annotations
@@ -12,32 +12,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from masu.data.dataset import Fault
-from masu.data.formats.reading import (
-    UNLISTED,
-    USUAL_SPLITS,
-    BadEntryError,
-    Box,
-    Contents,
-    Marked,
-    Picture,
-    Reader,
-    Source,
-    find_image,
-    joined,
-    refuse_leaving,
-    split_order,
-)
-from masu.data.pixels.bands import image_size
-from masu.data.pixels.pictures import UnreadableImageError
+from masu.data.dataset import CROWD, DIFFICULT
+from masu.data.formats.copying import Copy
+from masu.data.formats.form import POSSIBLE, Candidate, Format, Place, as_flag
+from masu.data.formats.rows import BadEntryError, Box, Rows
+from masu.data.formats.tree import Tree
+from masu.data.splits import ROLES, role
 from masu.errors import InputError, bad_input, listed
 
-MOST_BYTES = 1_000_000_000
+MOST_BYTES = 4_000_000_000
 """Size of a file."""
 
 _FIX = "correct the file or export it again"
 _COLUMNS = {
-    "file": ("file", "filename", "file_name", "image", "image_path", "path", "img", "image_name", "image_id"),
+    "file": ("file", "filename", "file_name", "image", "image_path", "path", "img", "image_name", "image_id")
+    + ("img_name", "img_path", "imagename", "filepath"),
     "class": ("class", "label", "class_name", "name", "category", "label_name", "object"),
     "x1": ("x1", "xmin", "x_min", "left"),
     "y1": ("y1", "ymin", "y_min", "top"),
@@ -49,97 +38,85 @@ _COLUMNS = {
     "h": ("h", "bbox_h", "bbox_height", "box_h", "height"),
     "width": ("image_width", "img_width", "width"),
     "height": ("image_height", "img_height", "height"),
-    "ignored": ("ignored", "iscrowd", "difficult", "is_crowd"),
+    "ignored": ("ignored", "iscrowd", "is_crowd"),
+    "difficult": ("difficult",),
     "split": ("split", "set", "subset"),
 }
 """Names of columns, small letters, that mean the same."""
 
 _CORNERS, _SIDES = ("x1", "y1", "x2", "y2"), ("x", "y", "w", "h")
-_OPTIONAL = ("width", "height", "ignored", "split")
+_OPTIONAL = ("width", "height", "ignored", "difficult", "split")
 _SEPARATORS = ",;\t|"
 _LARGEST_SHARE = 1.01  # boxes of rounded shares may end a little outside
 
 
-def find(path: Path) -> Source | None:
-    """The table itself, or the tables of a folder that have the columns of one."""
-    if path.is_file():
-        return _source(path.absolute().parent, [path]) if _is_table(path) else None
-    files = [file for file in sorted(path.iterdir()) if file.is_file() and _is_table(file)]
-    return _source(path, files) if files else None
+def find(place: Place) -> Candidate | None:
+    """The table itself, or the tables below a folder that have the columns of one."""
+    files = [file for file in place.files(".csv", ".tsv") if _is_table(file)]
+    return Candidate(tuple(files), POSSIBLE, place.path.is_file()) if files else None
 
 
-def read(source: Source, split: str | None) -> Contents:
-    """The images and objects of a split, or of all tables; a row of empty numbers is an image without any.
+def read(candidate: Candidate, tree: Tree) -> Rows:
+    """The images and objects of all tables; a row of empty numbers is an image without any.
 
-    An image in several tables or splits has the objects of them all; one that two of them have alike counts
-    once. Rows whose split is empty are in none. Classes are in alphabetical order, those of all splits.
-    Images are looked for beside the table, in ``images/``, ``JPEGImages/`` and folders of the split's name.
-    Columns ``width`` and ``height`` beside the box's corners are the size of the image, unless they are that
-    of every box.
+    Splits are the column for them, else the tables' names or folders. Rows whose split is empty are in none.
+    Classes are in alphabetical order. Images are looked for beside the table, in ``images/``, ``JPEGImages/``
+    and folders of the split's name. Columns ``width`` and ``height`` beside the box's corners are the size of
+    the image, unless they are that of every box.
 
     Raises:
-        InputError: a table that cannot be read, or an image outside of the data set.
+        InputError: a table that cannot be read, or shares whose meaning cannot be told.
     """
-    if not source.parsed:
-        source.parsed["tables"] = [_Table(file) for file in source.files]
-    tables: list[_Table] = source.parsed["tables"]
-    names = tuple(sorted({row.name for table in tables for row in table.rows if row.name}))
-    faults: list[Fault] = []
-    rows: dict[tuple[Path, Path, str], list[Marked]] = {}
-    sizes: dict[Path, tuple[int, int]] = {}
+    rows = Rows(tree, _describe, _describe_image)
+    tables = [_Table(file) for file in candidate.files]
+    shares = _are_shares(tables)
     for table in tables:
-        own = source.splits.get(split or "") == table.file
-        if split == UNLISTED:
-            own = table.file not in source.splits.values()
-        faults += table.faults if split is None or own or table.has_splits else []
-        folders_of = {
-            one: _folders(table.file, source.root, one or split) for one in {r.split for r in table.rows}
-        }
-        missing: set[str] = set()
-        upright: dict[Path, tuple[int, int] | None] = {}
+        word = None
+        if not table.has_splits and not candidate.options:
+            word = table.file.stem if role(table.file.stem) is not None else tree.split_of(table.file)
+        if word is not None:
+            rows.split(word)
+        number = rows.file(table.file)
+        for line, error in table.faults:
+            rows.bad(error, table.file, f"line {line}", splits=[] if word is None else [word])
+        if shares and any(row.box is not None for row in table.rows):
+            found = "x1, y1, x2 and y2 all from 0 to 1"
+            rows.fault("shares", table.file, "the file", found, "taken for shares of the image")
+        images: dict[tuple[str, str], int] = {}
+        sizes: dict[tuple[str, str], tuple[int, int]] = {}
         for row in table.rows:
-            if split is not None and (row.split != split if table.has_splits else not own):
-                continue
-            refuse_leaving(row.file, table.file, row.where, source.root)
-            folders = folders_of[row.split]
-            image = find_image(row.file, folders)
-            if image is None:
-                if row.file not in missing:
-                    missing.add(row.file)
-                    looked = listed(str(folder) for folder in folders)
-                    found = f"no such file {row.file}, looked in {looked}"
-                    faults.append(Fault("missing-image", table.file, row.where, found, "skipped"))
-                continue
-            if table.shares and image not in upright:
-                try:
-                    upright[image] = image_size(image)
-                except UnreadableImageError as error:
-                    upright[image] = None
-                    faults.append(Fault("unreadable-image", image, "image", error.found, "skipped"))
-            if table.shares and upright[image] is None:
-                continue
-            objects = rows.setdefault((image, table.file, row.split), [])
-            if row.size is not None and sizes.setdefault(image, row.size) != row.size:
-                (height, width), (first_height, first_width) = row.size, sizes[image]
+            split = row.split if table.has_splits else word
+            key = (row.file, split or "")
+            if key not in images:
+                look = rows.look(_folders(table.file, Path(tree.root), split))
+                words = [split] if split else []
+                images[key] = rows.image(
+                    row.file, number, look, number=row.line, size=row.size, splits=words, relative=shares
+                )
+            if row.size is not None and sizes.setdefault(key, row.size) != row.size:
+                (height, width), (first_height, first_width) = row.size, sizes[key]
                 found = f"{width}×{height} pixels, {first_width}×{first_height} in an earlier row"
-                faults.append(Fault("wrong-size", table.file, row.where, found, "kept"))
+                rows.fault("wrong-size", table.file, f"line {row.line}", found, "kept", image=images[key])
             if row.box is not None:
-                box = _scaled(row.box, upright.get(image) or (1, 1))
-                objects.append(Marked(row.where, box, row.name, row.ignored))
-    pictures = (Picture(image, file, sizes.get(image), own) for (image, file, _), own in rows.items())
-    return Contents(joined(pictures, faults), names, tuple(range(1, len(names) + 1)), faults)
+                rows.object(images[key], row.box, row.name, row.line, number, flag=row.flag)
+    return rows
 
 
-READER = Reader("csv", "CSV (a table with file, x1, y1, x2, y2, class)", find, read, has_unlisted=True)
+def _describe(number: int, name: str) -> str:
+    return f"line {number}"
+
+
+def _describe_image(number: int, name: str) -> str:
+    return f"line {number}"
 
 
 @dataclass(frozen=True)
 class _Row:
-    where: str
+    line: int
     file: str
     box: Box | None
     name: str
-    ignored: bool
+    flag: int
     split: str
     size: tuple[int, int] | None
 
@@ -149,11 +126,11 @@ class _Table:
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        self.faults: list[Fault] = []
+        self.faults: list[tuple[int, BadEntryError]] = []
         self.rows: list[_Row] = []
         if (size := file.stat().st_size) > MOST_BYTES:
             raise bad_input(
-                file, f"a file of {size / 1e9:.1f} GB", "at most 1 GB", "cut it into several files"
+                file, f"a file of {size / 1e9:.1f} GB", "at most 4 GB", "cut it into several files"
             )
         rows = _lines(file)
         _, first = next(rows, (0, []))
@@ -164,67 +141,72 @@ class _Table:
             self._width = 6
             self._add(1, first, columns)
         self.has_splits = "split" in columns
+        self.corners = "x1" in columns
         for number, cells in rows:
             if any(cell.strip() for cell in cells):
                 self._add(number, cells, columns)
         sized = [(row.size, row.box) for row in self.rows if row.size is not None and row.box is not None]
         if sized and all(_is_size_of_box(size, box) for size, box in sized):
             self.rows = [replace(row, size=None) for row in self.rows]
-        self.shares = self._are_shares("x1" in columns)
-
-    def _are_shares(self, corners: bool) -> bool:
-        boxes = [row.box for row in self.rows if row.box is not None and all(map(math.isfinite, row.box))]
-        if not corners:
-            boxes = [(x1, y1, x2 - x1, y2 - y1) for x1, y1, x2, y2 in boxes]
-        if not boxes or not all(
-            1 - _LARGEST_SHARE <= value <= _LARGEST_SHARE for box in boxes for value in box
-        ):
-            return False
-        if not corners:
-            raise bad_input(
-                self.file,
-                "x, y, w and h all from 0 to 1: shares of the image, x and y of a corner or of the middle",
-                "pixels, or shares as x1, y1, x2, y2",
-                "write the corners",
-            )
-        found = "x1, y1, x2 and y2 all from 0 to 1"
-        self.faults.append(Fault("shares", self.file, "the file", found, "taken for shares of the image"))
-        return True
 
     def _add(self, number: int, cells: list[str], columns: dict[str, int]) -> None:
-        where = f"line {number}"
         try:
             if len(cells) <= max(columns[key] for key in columns if key not in _OPTIONAL):
                 raise BadEntryError(f"{len(cells)} columns", f"{self._width}")
             if any(cell.strip() for cell in cells[self._width :]):
                 wanted = f"{self._width}, with quotes around a text that holds the separator"
                 raise BadEntryError(f"{len(cells)} columns", wanted)
-            self.rows.append(_row(where, {key: cells[at] for key, at in columns.items() if at < len(cells)}))
+            self.rows.append(_row(number, {key: cells[at] for key, at in columns.items() if at < len(cells)}))
         except BadEntryError as error:
-            self.faults.append(error.fault(self.file, where))
+            self.faults.append((number, error))
 
 
-def _row(where: str, cells: dict[str, str]) -> _Row:
+def _are_shares(tables: list[_Table]) -> bool:
+    """Whether all numbers of all tables lie between 0 and 1."""
+    for table in tables:
+        boxes = [row.box for row in table.rows if row.box is not None and all(map(math.isfinite, row.box))]
+        if not table.corners:
+            boxes = [(x1, y1, x2 - x1, y2 - y1) for x1, y1, x2, y2 in boxes]
+        if any(not 1 - _LARGEST_SHARE <= value <= _LARGEST_SHARE for box in boxes for value in box):
+            return False
+        if boxes and not table.corners:
+            raise bad_input(
+                table.file,
+                "x, y, w and h all from 0 to 1: shares of the image, x and y of a corner or of the middle",
+                "pixels, or shares as x1, y1, x2, y2",
+                "write the corners",
+            )
+    return any(row.box is not None for table in tables for row in table.rows)
+
+
+def _row(line: int, cells: dict[str, str]) -> _Row:
     file = cells["file"].strip()
     if not file:
         raise BadEntryError("no file name", "the name of an image")
     keys = _CORNERS if "x1" in cells else _SIDES
     texts = [cells[key].strip() for key in keys]
-    ignored = cells.get("ignored", "").strip().lower() in ("1", "true", "yes")
+    flag = CROWD * _flag(cells, "ignored") | DIFFICULT * _flag(cells, "difficult")
     split, size = cells.get("split", "").strip(), _size(cells)
     if not any(texts):
-        return _Row(where, file, None, "", False, split, size)
+        return _Row(line, file, None, "", 0, split, size)
     values = []
     for key, text in zip(keys, texts, strict=True):
         try:
             values.append(float(text))
         except ValueError:
             raise BadEntryError(f"{key} {text[:40]!r}", "a number of pixels") from None
-    if not cells["class"].strip():
+    if not (name := cells["class"].strip()):
         raise BadEntryError("no class", "the name of a class")
     a, b, c, d = values
     box = (a, b, c, d) if keys is _CORNERS else (a, b, a + c, b + d)
-    return _Row(where, file, box, cells["class"], ignored, split, size)
+    return _Row(line, file, box, name, flag, split, size)
+
+
+def _flag(cells: dict[str, str], key: str) -> bool:
+    try:
+        return as_flag(cells.get(key))
+    except BadEntryError as error:
+        raise BadEntryError(f"{key} {error}", "0 or 1") from None
 
 
 def _size(cells: dict[str, str]) -> tuple[int, int] | None:
@@ -232,16 +214,11 @@ def _size(cells: dict[str, str]) -> tuple[int, int] | None:
         height, width = (int(float(cells.get(side, ""))) for side in ("height", "width"))
     except (ValueError, OverflowError):
         return None
-    return (height, width) if height > 0 and width > 0 else None
+    return (height, width) if 0 < height <= 1e7 and 0 < width <= 1e7 else None
 
 
 def _is_size_of_box(size: tuple[int, int], box: Box) -> bool:
     return abs(box[2] - box[0] - size[1]) <= 1 and abs(box[3] - box[1] - size[0]) <= 1
-
-
-def _scaled(box: Box, size: tuple[int, int]) -> Box:
-    height, width = size
-    return box[0] * width, box[1] * height, box[2] * width, box[3] * height
 
 
 def _known(header: list[str]) -> dict[str, int]:
@@ -267,15 +244,12 @@ def _columns(header: list[str]) -> dict[str, int]:
     return used
 
 
-def near_miss(path: Path) -> InputError | None:
+def near_miss(place: Place) -> InputError | None:
     """What a table lacks that is named outright, or one of a folder with two columns of known names."""
-    files = [path] if path.is_file() else sorted(path.iterdir())
-    for file in files:
-        if file.suffix.lower() not in (".csv", ".tsv") or not file.is_file():
-            continue
+    for file in place.files(".csv", ".tsv"):
         header = _header(file)
         known = _known(header)
-        if file != path and len(known) < 2:
+        if file != place.path and len(known) < 2:
             continue
         box = min(_CORNERS, _SIDES, key=lambda keys: sum(key not in known for key in keys))
         missing = [key for key in ("file", *box, "class") if key not in known]
@@ -322,30 +296,59 @@ def _header(file: Path) -> list[str]:
             first = stream.readline(100_000)
     except OSError:
         return []
-    return next(csv.reader([first], delimiter=max(_SEPARATORS, key=first.count)), [])
+    try:
+        return next(csv.reader([first], delimiter=max(_SEPARATORS, key=first.count)), [])
+    except csv.Error:
+        return []
 
 
 def _is_table(file: Path) -> bool:
-    if file.suffix.lower() not in (".csv", ".tsv"):
-        return False
     cells = _header(file)
     return bool(_columns(cells)) or _looks_like_a_row(cells)
 
 
-def _source(root: Path, files: list[Path]) -> Source:
-    by_stem = {file.stem: file for file in files if file.stem in USUAL_SPLITS}
-    source = Source(root, {}, tuple(files))
-    whole = len(by_stem) == len(files)
-    if by_stem and (whole or not any(_Table(file).has_splits for file in files)):
-        return Source(root, {name: by_stem[name] for name in split_order(by_stem)}, source.files)
-    tables = source.parsed["tables"] = [_Table(file) for file in files]
-    found = {row.split: table.file for table in tables if table.has_splits for row in table.rows if row.split}
-    return Source(root, {name: found[name] for name in split_order(found)}, source.files, source.parsed)
-
-
-def _folders(file: Path, root: Path, split: str | None) -> tuple[Path, ...]:
-    names = dict.fromkeys((split or file.stem, file.stem, "images", "JPEGImages"))
+def _folders(file: Path, root: Path, split: str | None) -> list[Path]:
+    words = (split, role(split) if split else None, file.stem, "images", "JPEGImages")
+    names = list(dict.fromkeys(filter(None, words)))
     folders = [base / name for base in (file.parent, root) for name in names]
     folders += [base / "images" / name for base in (file.parent, root) for name in names]
-    every = dict.fromkeys((file.parent, root, *folders))
-    return tuple(folder for folder in every if folder.is_dir())
+    return [*folders, file.parent, root]
+
+
+def write(copy: Copy) -> None:
+    """``<split>.csv`` (``annotations.csv``) with file, x1, y1, x2, y2, class, ignored, and ``images/``.
+
+    Where splits have other names than the usual ones, or images are in none, one table with a column for the
+    split.
+    """
+    copy.say_unordered()
+    copy.say_not_coco()
+    data = copy.data
+    parts = copy.parts()
+    own_tables = [split for split, _ in parts] == [None] or all(split in ROLES for split, _ in parts)
+    difficult = bool((data.flags & DIFFICULT).any())
+    columns = ["file", "x1", "y1", "x2", "y2", "class", "ignored"]
+    columns += ["difficult"] * difficult + ["split"] * (not own_tables)
+    tables: dict[str, list[list[object]]] = {}
+    for split, indices in parts:
+        table = tables.setdefault(split if own_tables and split else "annotations", [list(columns)])
+        last = [] if own_tables else [split or ""]
+        if not own_tables and not indices:
+            copy.say(f"CSV has no place for a split without images: {split} is left out")
+        for index in indices:
+            name = f"images/{copy.image(index, 'images')}"
+            objects = list(copy.objects(index))
+            if not objects:
+                table.append([name, "", "", "", "", "", "", *[""] * difficult, *last])
+            for row in objects:
+                flags = [int(data.flags[row] & CROWD != 0)] + [
+                    int(data.flags[row] & DIFFICULT != 0)
+                ] * difficult
+                table.append([name, *map(repr, data.boxes[row].tolist()), copy.name_of(row), *flags, *last])
+    for name, lines in tables.items():
+        with (copy.out / f"{name}.csv").open("w", encoding="utf-8", newline="") as stream:
+            csv.writer(stream).writerows(lines)
+    copy.put_strays("images")
+
+
+FORMAT = Format("csv", "CSV (a table with file, x1, y1, x2, y2, class)", find, read, write)

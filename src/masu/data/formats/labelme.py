@@ -1,177 +1,185 @@
-"""LabelMe folders: one JSON file per picture with its shapes."""
+"""LabelMe folders: one JSON file per picture with its shapes; also AnyLabeling's and X-AnyLabeling's."""
 
 from __future__ import annotations
 
+import json
 import math
-from collections import Counter
-from pathlib import Path, PureWindowsPath
+import os
+from pathlib import Path
 from typing import Any
 
-from masu.data.dataset import Fault
-from masu.data.formats.reading import (
-    USUAL_SPLITS,
-    BadEntryError,
-    Box,
-    Contents,
-    Marked,
-    Picture,
-    Reader,
-    Source,
+from masu.data.dataset import CROWD, DIFFICULT
+from masu.data.formats.copying import Copy
+from masu.data.formats.form import (
+    BY_CONTENT,
+    Candidate,
+    Format,
+    Place,
+    as_flag,
     as_pixels,
-    as_text,
-    joined,
-    leaves,
     load_json,
-    split_order,
 )
-from masu.data.pixels.pictures import IMAGE_SUFFIXES
-from masu.errors import bad_input
+from masu.data.formats.masks import box_of_points
+from masu.data.formats.rows import BadEntryError, Box, Rows
+from masu.data.formats.tree import Tree
 
 MOST_BYTES = 64_000_000
 """Size of a file; LabelMe may write the picture into it."""
 
-_FEWEST_POINTS = {"rectangle": 2, "circle": 2, "polygon": 3, "mask": 2, "rotation": 4}
+_FEWEST_POINTS = {
+    "rectangle": 2,
+    "circle": 2,
+    "polygon": 3,
+    "mask": 2,
+    "rotation": 4,
+    "oriented_rectangle": 4,
+}
+_TURNED = ("rotation", "oriented_rectangle")
 
 
-def find(path: Path) -> Source | None:
-    """The LabelMe files of a folder, of its ``train``, ``val`` and ``test``, or of any folder in it."""
-    if not path.is_dir():
-        return None
-    splits = {name: path / name for name in USUAL_SPLITS if (path / name).is_dir() and _files(path / name)}
-    if splits:
-        every = tuple(file for folder in splits.values() for file in _files(folder))
-        return Source(path, {name: splits[name] for name in split_order(splits)}, every)
-    files = _files(path) or tuple(
-        file for folder in sorted(path.iterdir()) if folder.is_dir() for file in _files(folder)
-    )
-    return Source(path, {}, files) if files else None
+def find(place: Place) -> Candidate | None:
+    """The LabelMe files below a folder, or one of them."""
+    files = place.some(place.files(".json"), _is_labelme)
+    return Candidate(tuple(files), BY_CONTENT) if files else None
 
 
-def read(source: Source, split: str | None) -> Contents:
-    """The pictures of a folder with the box around each shape; a broken file is left out.
+def _is_labelme(head: bytes) -> bool:
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    return start.startswith(b"{") and (b'"shapes"' in head or b'"imagePath"' in head)
 
-    Raises:
-        InputError: an ``imagePath`` outside of the data set.
+
+def read(candidate: Candidate, tree: Tree) -> Rows:
+    """The pictures with the box around each shape; a broken file is left out.
+
+    Shapes with one ``group_id`` and label are parts of one object: the box around them all. ``difficult`` shapes
+    are left out of training and scoring. Folders that are named as splits are splits. A picture is
+    ``imagePath``, its last part beside the file, else the one with the file's stem.
     """
-    if not source.parsed:
-        source.parsed.update({str(file): _Page(file) for file in source.files})
-    pages: list[_Page] = list(source.parsed.values())
-    names = tuple(sorted({item.name for page in pages for item in page.objects}))
-    faults: list[Fault] = []
-    pictures = []
-    left_out: Counter[str] = Counter()
-    for page in pages:
-        if split is not None and page.file.parent != source.splits[split]:
-            continue
-        faults += page.faults
-        if page.content is None:
-            continue
-        image = page.image(source.root)
-        if image is None:
-            found = f"no such file {page.content.get('imagePath')}, looked beside {page.file.name}"
-            faults.append(Fault("missing-image", page.file, "imagePath", found, "skipped"))
-            continue
-        left_out += page.left_out
-        pictures.append(Picture(image, page.file, page.size, page.objects))
-    return Contents(joined(pictures, faults), names, tuple(range(1, len(names) + 1)), faults, +left_out)
-
-
-READER = Reader("labelme", "LabelMe (a folder with a JSON file for each picture)", find, read)
-
-
-class _Page:
-    """One JSON file, its shapes understood or told as faults."""
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-        self.content: dict[str, Any] | None = None
-        self.faults: list[Fault] = []
-        self.objects: list[Marked] = []
-        self.left_out: Counter[str] = Counter()
-        self.size: tuple[int, int] | None = None
+    rows = Rows(tree, _describe, lambda number, name: "imagePath")
+    for file in candidate.files:
+        word = tree.split_of(file)
+        splits = [] if word is None else [word]
+        number = rows.file(file)
         try:
             content = load_json(file, MOST_BYTES)
             if not isinstance(content, dict) or not isinstance(content.get("shapes"), list):
                 raise BadEntryError("no list 'shapes'", "a file of LabelMe")
         except BadEntryError as error:
-            self.faults.append(error.fault(file, "the file"))
-            return
-        self.content = content
-        sides = (content.get("imageHeight"), content.get("imageWidth"))
-        if all(isinstance(side, int) and side > 0 for side in sides):
-            self.size = sides  # type: ignore[assignment]
-        for number, shape in enumerate(content["shapes"], start=1):
-            self._add(number, shape)
+            rows.bad(error, file, "the file", splits=splits)
+            continue
+        look = rows.look([file.parent], stem=True, foreign=True)
+        name = _image_name(content, file, tree)
+        row = rows.image(name, number, look, size=_size(content), splits=splits)
+        _read_shapes(content["shapes"], row, file, number, rows)
+    return rows
 
-    def _add(self, number: int, shape: Any) -> None:
-        where = f"shape {number}"
+
+def _describe(number: int, name: str) -> str:
+    return f"shape {number} ({name})"
+
+
+def _image_name(content: dict[str, Any], file: Path, tree: Tree) -> str:
+    path = content.get("imagePath")
+    if not isinstance(path, str) or not path:
+        return file.stem
+    last = path.replace("\\", "/").rpartition("/")[2]
+    beside = tree.folder(file.parent)
+    if last in beside.names or file.stem not in beside.stems:
+        return last if last in beside.names else path
+    return file.stem
+
+
+def _size(content: dict[str, Any]) -> tuple[int, int] | None:
+    height, width = content.get("imageHeight"), content.get("imageWidth")
+    if isinstance(height, int) and isinstance(width, int) and 0 < height <= 10**7 and 0 < width <= 10**7:
+        return height, width
+    return None
+
+
+def _read_shapes(shapes: list[Any], row: int, file: Path, number: int, rows: Rows) -> None:
+    objects: dict[tuple[Any, ...], tuple[int, Box, int]] = {}
+    for at, shape in enumerate(shapes, start=1):
+        where = f"shape {at}"
         try:
             name = shape.get("label") if isinstance(shape, dict) else None
             if not isinstance(name, str) or not name.strip():
                 raise BadEntryError("no label", "the name of a class")
-            name = as_text(name)
-            where = f"shape {number} ({name})"
+            name = name.strip()
+            where = _describe(at, name)
             kind = shape.get("shape_type", "polygon")
             box = _box(shape, kind)
+            flags = shape.get("flags") if isinstance(shape.get("flags"), dict) else {}
+            difficult = as_flag(shape.get("difficult")) or as_flag(flags.get("difficult"))
+            crowd = as_flag(flags.get("iscrowd"))
         except BadEntryError as error:
-            self.faults.append(error.fault(self.file, where))
-            return
-        self.left_out["polygons"] += kind not in ("rectangle", "circle")
-        self.objects.append(Marked(where, box, name, False))
-
-    def image(self, root: Path) -> Path | None:
-        """The picture: ``imagePath``, its last part beside the file, else one with the file's stem.
-
-        Raises:
-            InputError: an ``imagePath`` outside of the data set, such as one of another machine, without a
-                picture of its name beside the file.
-        """
-        assert self.content is not None
-        path = self.content.get("imagePath")
-        if isinstance(path, str) and path:
-            last = PureWindowsPath(path).name
-            outside = leaves(path, self.file, root)
-            for name in (last,) if outside else (path.replace("\\", "/"), last):
-                if (self.file.parent / name).is_file():
-                    return self.file.parent / name
-            if outside:
-                fix = f"put {last} beside {self.file.name}, or point at the folder that holds both"
-                found = f"the file name {path!r}, which leaves {root}"
-                raise bad_input(f"{self.file}, imagePath", found, "a path inside the data set", fix)
-        images = sorted(self.file.parent.glob(f"{_escaped(self.file.stem)}.*"))
-        return next((image for image in images if image.suffix.lower() in IMAGE_SUFFIXES), None)
+            rows.bad(error, file, where, image=row)
+            continue
+        if kind not in ("rectangle", "circle"):
+            rows.left_out["rotated boxes" if kind in _TURNED else "polygons"] += 1
+        group = shape.get("group_id")
+        key = (name, group) if isinstance(group, int) and not isinstance(group, bool) else (name, None, at)
+        flag = DIFFICULT * difficult | CROWD * crowd
+        if key in objects:
+            first, known, before = objects[key]
+            objects[key] = (first, box_of_points([known[:2], known[2:], box[:2], box[2:]]), before | flag)
+        else:
+            objects[key] = (at, box, flag)
+    for key, (at, box, flag) in objects.items():
+        rows.object(row, box, key[0], at, number, flag=flag)
 
 
 def _box(shape: dict[str, Any], kind: object) -> Box:
     if not isinstance(kind, str) or kind not in _FEWEST_POINTS:
         raise BadEntryError(f"a shape of type {kind!r}"[:80], f"one of {', '.join(_FEWEST_POINTS)}")
     points = shape.get("points")
-    if not isinstance(points, list) or len(points) < _FEWEST_POINTS[str(kind)]:
+    if not isinstance(points, list) or len(points) < _FEWEST_POINTS[kind]:
         count = len(points) if isinstance(points, list) else 0
-        raise BadEntryError(f"{count} points", f"at least {_FEWEST_POINTS[str(kind)]}")
+        raise BadEntryError(f"{count} points", f"at least {_FEWEST_POINTS[kind]}")
     if not all(isinstance(point, list) and len(point) == 2 for point in points):
         raise BadEntryError("a point that is no pair", "x and y")
-    x = [as_pixels(point[0], "x") for point in points]
-    y = [as_pixels(point[1], "y") for point in points]
+    pairs = [(as_pixels(point[0], "x"), as_pixels(point[1], "y")) for point in points]
     if kind == "circle":
-        radius = math.hypot(x[1] - x[0], y[1] - y[0])
-        return x[0] - radius, y[0] - radius, x[0] + radius, y[0] + radius
-    return min(x), min(y), max(x), max(y)
+        (x, y), (edge_x, edge_y) = pairs[:2]
+        radius = math.hypot(edge_x - x, edge_y - y)
+        return x - radius, y - radius, x + radius, y + radius
+    return box_of_points(pairs)
 
 
-def _files(folder: Path) -> tuple[Path, ...]:
-    return tuple(file for file in sorted(folder.glob("*.json")) if _is_labelme(file))
+def write(copy: Copy) -> None:
+    """A JSON file with rectangles beside each picture, in a folder for each split."""
+    copy.say_unordered()
+    copy.say_not_coco()
+    for split, indices in copy.parts():
+        folder = split or ("unlisted" if copy.data.splits else "")
+        for index in indices:
+            name = copy.image(index, folder)
+            height, width = copy.size(index)
+            shapes = []
+            for row in copy.objects(index):
+                x1, y1, x2, y2 = copy.data.boxes[row].tolist()
+                copy.count_crowd(row, "LabelMe has no crowd regions: {} are flagged iscrowd")
+                shapes.append(
+                    {
+                        "label": copy.name_of(row),
+                        "points": [[x1, y1], [x2, y2]],
+                        "group_id": None,
+                        "difficult": bool(copy.data.flags[row] & DIFFICULT),
+                        "shape_type": "rectangle",
+                        "flags": {"iscrowd": True} if copy.data.flags[row] & CROWD else {},
+                    }
+                )
+            page = {
+                "version": "5.5.0",
+                "flags": {},
+                "shapes": shapes,
+                "imagePath": name,
+                "imageData": None,
+                "imageHeight": height,
+                "imageWidth": width,
+            }
+            file = copy.out / folder / f"{os.path.splitext(name)[0]}.json"
+            file.write_text(json.dumps(page, ensure_ascii=True), encoding="utf-8")
+    copy.put_strays("unlisted" if copy.data.splits else "")
 
 
-def _is_labelme(file: Path) -> bool:
-    try:
-        with file.open("rb") as stream:
-            head = stream.read(4096)
-            stream.seek(max(file.stat().st_size - 4096, 0))
-            return b'"shapes"' in head or b'"imagePath"' in head + stream.read()
-    except OSError:
-        return False
-
-
-def _escaped(stem: str) -> str:
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in stem)
+FORMAT = Format("labelme", "LabelMe (a folder with a JSON file for each picture)", find, read, write)

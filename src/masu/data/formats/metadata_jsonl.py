@@ -6,20 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from masu.data.dataset import Fault
-from masu.data.formats.reading import (
-    BadEntryError,
-    Contents,
-    Marked,
-    Picture,
-    Reader,
-    Source,
-    as_pixels,
-    as_text,
-    joined,
-    refuse_leaving,
-    split_order,
-)
+from masu.data.formats.form import SAYS_SO, Candidate, Format, Place, as_pixels
+from masu.data.formats.rows import BadEntryError, Box, Rows
+from masu.data.formats.tree import Tree
 from masu.errors import bad_input
 
 MOST_BYTES = 2_000_000_000
@@ -27,101 +16,84 @@ MOST_BYTES = 2_000_000_000
 
 _FILE = "metadata.jsonl"
 _CLASSES = ("categories", "category", "labels", "label", "classes", "category_id")
+_IN_A_LINE = 1_000_000  # objects of a line have the numbers line × this + position
 
 
-def find(path: Path) -> Source | None:
-    """The file itself, a folder with it, or a folder whose folders have one each."""
-    if path.is_file():
-        return Source(path.absolute().parent, {}, (path,)) if path.name == _FILE else None
-    if (path / _FILE).is_file():
-        return Source(path, {}, (path / _FILE,))
-    files = {file.parent.name: file for file in sorted(path.glob(f"*/{_FILE}"))}
-    splits = {name: files[name] for name in split_order(files)}
-    return Source(path, splits, tuple(splits.values())) if splits else None
+def find(place: Place) -> Candidate | None:
+    """The file itself, or such files below a folder."""
+    files = [file for file in place.files(".jsonl") if file.name == _FILE]
+    return Candidate(tuple(files), SAYS_SO, place.path.is_file()) if files else None
 
 
-def read(source: Source, split: str | None) -> Contents:
-    """The pictures of a split, or of all; ``objects.bbox`` is x y width height in pixels.
+def read(candidate: Candidate, tree: Tree) -> Rows:
+    """The pictures of all files; ``objects.bbox`` is x y width height in pixels.
 
-    Classes are in alphabetical order, numbers in theirs; those of all splits.
+    Each file's folder is a split where there are several, or it is named as one. Classes are in alphabetical
+    order, numbers in theirs.
 
     Raises:
-        InputError: a file that cannot be read, or a picture outside of the data set.
+        InputError: a file that cannot be read.
     """
-    if not source.parsed:
-        source.parsed.update({str(file): _Page(file) for file in source.files})
-    pages: list[_Page] = list(source.parsed.values())
-    every = {item.name for page in pages for _, _, objects in page.pictures for item in objects}
-    numbers = all(name.isdecimal() and len(name) < 10 for name in every)
-    numbers = numbers and len(set(map(int, every))) == len(every)  # "1" and "01" are two classes
-    names = tuple(sorted(every, key=int if numbers else str))
-    ids = tuple(map(int, names)) if numbers else tuple(range(1, len(names) + 1))
-    faults: list[Fault] = []
-    pictures = []
-    for page in pages:
-        if split is not None and page.file != source.splits[split]:
-            continue
-        faults += page.faults
-        seen: set[Path] = set()
-        for where, name, objects in page.pictures:
-            refuse_leaving(name, page.file, where, source.root)
-            image = page.file.parent / name.replace("\\", "/")
-            if not image.is_file():
-                faults.append(Fault("missing-image", page.file, where, f"no such file {name}", "skipped"))
-                continue
-            if image in seen:
-                found = f"{name} for a second time"
-                faults.append(Fault("double-image", page.file, where, found, "joined with the first"))
-            seen.add(image)
-            pictures.append(Picture(image, page.file, None, objects))
-    return Contents(joined(pictures, faults), names, ids, faults)
+    rows = Rows(tree, _describe, lambda number, name: f"line {number}")
+    several = len(candidate.files) > 1
+    for file in candidate.files:
+        word = tree.split_of(file)
+        if word is None and several and file.parent != Path(tree.root):
+            word = file.parent.name
+        if candidate.options:
+            word = None
+        splits = [] if word is None else [word]
+        for one in splits:
+            rows.split(one)
+        number, look = rows.file(file), rows.look([file.parent])
+        for line, text in enumerate(_lines(file), start=1):
+            if text.strip():
+                _read_line(line, text, file, number, look, splits, rows)
+    if all(name.isdecimal() and len(name) < 10 for name in rows.classes):
+        numbers = {name: int(name) for name in rows.classes}
+        if len(set(numbers.values())) == len(numbers):  # "1" and "01" are two classes
+            rows.ids = numbers
+    return rows
 
 
-READER = Reader("metadata", "a Hugging Face image folder (metadata.jsonl)", find, read)
+def _describe(number: int, name: str) -> str:
+    return f"line {number // _IN_A_LINE}, object {number % _IN_A_LINE}"
 
 
-class _Page:
-    """One file, its lines understood or told as faults."""
+def _lines(file: Path) -> list[str]:
+    if (size := file.stat().st_size) > MOST_BYTES:
+        raise bad_input(file, f"a file of {size / 1e9:.1f} GB", "at most 2 GB", "cut it into several folders")
+    try:
+        return file.read_text(encoding="utf-8-sig").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise bad_input(
+            file, f"a file that cannot be read ({error})", "UTF-8 text", "save it as UTF-8"
+        ) from None
 
-    def __init__(self, file: Path) -> None:
-        self.file = file
-        self.faults: list[Fault] = []
-        self.pictures: list[tuple[str, str, list[Marked]]] = []
-        if (size := file.stat().st_size) > MOST_BYTES:
-            raise bad_input(
-                file, f"a file of {size / 1e9:.1f} GB", "at most 2 GB", "cut it into several folders"
-            )
+
+def _read_line(
+    line: int, text: str, file: Path, number: int, look: int, splits: list[str], rows: Rows
+) -> None:
+    where = f"line {line}"
+    try:
         try:
-            lines = file.read_text(encoding="utf-8-sig").split("\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise bad_input(
-                file, f"a file that cannot be read ({error})", "UTF-8 text", "save it as UTF-8"
-            ) from None
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                self._add(f"line {number}", line)
-
-    def _add(self, where: str, line: str) -> None:
+            entry = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise BadEntryError(f"broken JSON ({type(error).__name__}: {error})", "an object") from None
+        name = entry.get("file_name") if isinstance(entry, dict) else None
+        if not isinstance(name, str) or not name:
+            raise BadEntryError("no 'file_name'", "the name of a picture")
+        boxes, classes = _boxes_and_classes(entry.get("objects") or {})
+    except BadEntryError as error:
+        rows.bad(error, file, where, splits=splits)
+        return
+    row = rows.image(name, number, look, number=line, splits=splits)
+    for at, (box, label) in enumerate(zip(boxes, classes, strict=True), start=1):
+        place = line * _IN_A_LINE + at
         try:
-            try:
-                entry = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise BadEntryError(f"broken JSON ({type(error).__name__}: {error})", "an object") from None
-            name = entry.get("file_name") if isinstance(entry, dict) else None
-            if not isinstance(name, str) or not name:
-                raise BadEntryError("no 'file_name'", "the name of a picture")
-            boxes, classes = _boxes_and_classes(entry.get("objects") or {})
+            rows.object(row, _box(box), _class(label), place, number)
         except BadEntryError as error:
-            self.faults.append(error.fault(self.file, where))
-            return
-        objects = []
-        for number, (box, label) in enumerate(zip(boxes, classes, strict=True), start=1):
-            place = f"{where}, object {number}"
-            try:
-                objects.append(_marked(place, box, label))
-            except BadEntryError as error:
-                self.faults.append(error.fault(self.file, place))
-        self.pictures.append((where, name, objects))
+            rows.bad(error, file, _describe(place, ""), image=row)
 
 
 def _boxes_and_classes(objects: Any) -> tuple[list[Any], list[Any]]:
@@ -143,10 +115,17 @@ def _boxes_and_classes(objects: Any) -> tuple[list[Any], list[Any]]:
     return boxes, classes
 
 
-def _marked(where: str, box: Any, label: Any) -> Marked:
+def _box(box: Any) -> Box:
     if not isinstance(box, list) or len(box) != 4:
         raise BadEntryError(f"bbox {json.dumps(box)[:40]}", "4 numbers: x y width height")
-    if isinstance(label, bool) or not isinstance(label, str | int) or label == "":
-        raise BadEntryError(f"category {json.dumps(label)[:40]}", "a text or a whole number")
     x, y, width, height = (as_pixels(value, "the bbox value") for value in box)
-    return Marked(where, (x, y, x + width, y + height), as_text(str(label)), False)
+    return x, y, x + width, y + height
+
+
+def _class(label: Any) -> str:
+    if isinstance(label, bool) or not isinstance(label, str | int) or not str(label).strip():
+        raise BadEntryError(f"category {json.dumps(label)[:40]}", "a text or a whole number")
+    return str(label).strip()
+
+
+FORMAT = Format("metadata", "a Hugging Face image folder (metadata.jsonl)", find, read)

@@ -4,52 +4,63 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path, PureWindowsPath
 
-from masu.data.formats.reading import Contents, other_labels
+from masu.data.dataset import Dataset
 
 
 def file_names(
-    parts: Mapping[str | None, Contents], strays: Sequence[Path], *, by_stem: bool, said: list[str]
-) -> dict[tuple[str | None, Path], str]:
-    """A name for each picture of each split.
+    data: Dataset, strays: Sequence[Path], *, by_stem: bool, said: list[str]
+) -> tuple[list[str], dict[Path, str]]:
+    """A name for the copy of each picture.
 
-    A picture of several splits has one name; where they label it in different ways and the format has one
-    file of labels for each picture, it has one name for each way.
+    A picture that splits label in different ways is several images of the data set. It has one name, or, where
+    the format has one file of labels for each picture, one name for each way.
 
     Args:
-        parts: the data set.
+        data: the data set.
         strays: images without annotation; they are in no split.
         by_stem: names that differ in their suffix alone count as the same, since labels go by the stem.
         said: told of each renamed file.
+
+    Returns:
+        The names of the images, and those of the strays.
     """
-    names: dict[tuple[str | None, Path], str] = {}
-    given: dict[tuple[Path, int], str] = {}
+    given: dict[tuple[str, int], str] = {}
     taken: set[str] = set()
     last: dict[tuple[str, str], int] = {}
-    ways = other_labels(parts) if by_stem else {}
-    pictures = [(split, p.image) for split, contents in parts.items() for p in contents.pictures]
-    for split, image in (*pictures, *((None, stray) for stray in strays)):
-        way = ways.get((split, image), 0)
-        if (image, way) not in given:
-            before = (split or "unlisted") if way else image.parent.name
-            plain = name = listable(f"{before}_{image.name}" if way else image.name)
-            number = last.get((before, image.name), 1)
-            while _key(name, by_stem) in taken:
-                name = listable(f"{before}_{f'{number}_' if number > 1 else ''}{image.name}")
-                number += 1
-                last[before, image.name] = number
-            if way:
-                said.append("{} images are labelled in different ways by two splits: written once for each")
-            elif name != plain:
-                said.append("{} files renamed, since another has the same name")
-            elif name != image.name:
-                said.append("{} files renamed, since a list cannot hold their names")
-            taken.add(_key(name, by_stem))
-            given[image, way] = name
-        names[split, image] = given[image, way]
-    return names
+    ways: Counter[str] = Counter()
+
+    def name_of(path: str, split: str | None, way: int) -> str:
+        if (path, way) in given:
+            return given[path, way]
+        image = Path(path)
+        before = (split or "unlisted") if way else image.parent.name
+        plain = name = listable(f"{before}_{image.name}" if way else image.name)
+        number = last.get((before, image.name), 1)
+        while _key(name, by_stem) in taken:
+            name = listable(f"{before}_{f'{number}_' if number > 1 else ''}{image.name}")
+            number += 1
+            last[before, image.name] = number
+        if way:
+            said.append("{} images are labelled in different ways by two splits: written once for each")
+        elif name != plain:
+            said.append("{} files renamed, since another has the same name")
+        elif name != image.name:
+            said.append("{} files renamed, since a list cannot hold their names")
+        taken.add(_key(name, by_stem))
+        given[path, way] = name
+        return name
+
+    names = []
+    for index, path in enumerate(data.paths.texts()):
+        way = ways[path] if by_stem else 0
+        ways[path] += 1
+        split = next((s for s, mine in zip(data.splits, data.members[:, index], strict=True) if mine), None)
+        names.append(name_of(path, split, way))
+    return names, {stray: name_of(os.fspath(stray), None, 0) for stray in strays}
 
 
 def listable(name: str) -> str:

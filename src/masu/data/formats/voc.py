@@ -1,132 +1,165 @@
-"""Pascal VOC folders: ``Annotations/*.xml``, ``JPEGImages/`` and, optionally, ``ImageSets/Main/*.txt``."""
+"""Pascal VOC: an XML file for each image, and lists or folders for the splits.
+
+Found wherever they lie: ``Annotations/`` with ``JPEGImages/``, ``annotations/xmls/`` with ``images/``, or XML files
+beside the images, in folders for the splits or not.
+"""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
+from xml.etree import ElementTree as Plain
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import ElementTree
 
-from masu.data.dataset import Fault
-from masu.data.formats.reading import (
-    UNLISTED,
-    BadEntryError,
-    Box,
-    Contents,
-    Marked,
-    Picture,
-    Reader,
-    Source,
-    joined,
-    split_order,
-)
-from masu.data.pixels.pictures import IMAGE_SUFFIXES
-from masu.errors import bad_input, listed
+from masu.data.dataset import DIFFICULT
+from masu.data.formats.copying import Copy
+from masu.data.formats.form import BY_CONTENT, Candidate, Format, Place, as_flag
+from masu.data.formats.rows import BadEntryError, Box, Rows
+from masu.data.formats.tree import Tree
+from masu.data.splits import role
+from masu.errors import bad_input
 
 MOST_BYTES = 64_000_000
 """Size of an annotation file; no picture needs as much."""
 
 
-def find(path: Path) -> Source | None:
-    """The VOC data set in a folder: XML files in ``Annotations/``, else in the folder itself."""
-    if not path.is_dir():
-        return None
-    files = _xml_files(path / "Annotations") or _xml_files(path)
-    if not files:
-        return None
-    lists = {file.stem: file for file in sorted((path / "ImageSets" / "Main").glob("*.txt"))}
-    splits = {name: lists[name] for name in split_order(lists) if not _of_one_class(name, lists)}
-    return Source(root=path, splits=splits, files=files)
+def find(place: Place) -> Candidate | None:
+    """The XML files below a folder, of those folders whose first one is VOC's or cannot be told."""
+    files = place.some(place.files(".xml"), _is_voc)
+    return Candidate(tuple(files), BY_CONTENT) if files else None
 
 
-def read(source: Source, split: str | None) -> Contents:
-    """Every annotation, or those that the list of a split or none of them names; a broken one is left out.
+def _is_voc(head: bytes) -> bool:
+    return b"<annotation>" in head or b"<annotation " in head or b"<" not in head
 
-    The class names are those of all annotations, sorted, so that each split gives the same ids. Boxes are
-    taken as they stand: xmin ymin xmax ymax are pixels, nothing is subtracted. ``difficult`` objects are
-    ignored ones. An image is the file in ``JPEGImages/``, ``images/``, beside the XML or in the root with
-    the XML's stem, else with the last part of its ``<filename>``.
+
+def read(candidate: Candidate, tree: Tree) -> Rows:
+    """Every annotation; a broken one is left out.
+
+    Splits are the lists in ``ImageSets/Main`` or beside the annotations, else the folders that are named as
+    splits. The class names are those of all annotations, sorted. Boxes are taken as they stand: xmin ymin xmax
+    ymax are pixels, nothing is subtracted. ``difficult`` objects are left out of training and scoring. An image
+    is the file that ``<filename>`` says where that has the XML's own stem, else the file with the stem, else
+    ``<filename>``.
 
     Raises:
         InputError: a list of a split that cannot be read or names files elsewhere.
     """
-    if not source.parsed:
-        source.parsed.update({file.stem: _parse(file) for file in source.files})
-    parsed: dict[str, _Page] = source.parsed
-    names = tuple(sorted({item.name for page in parsed.values() for item in page.objects}))
-    faults: list[Fault] = []
-    if split:
-        stems = _stems(source.splits[split], parsed, faults)
-    else:
-        lists = source.splits.values() if split == UNLISTED else ()
-        listed_stems = {stem for file in lists for stem in _stems(file, parsed, [])}
-        stems = [stem for stem in parsed if stem not in listed_stems]
-    folders = _image_folders(source)
-    pictures = []
-    for stem in stems:
-        page = parsed[stem]
-        faults += page.faults
-        if page.damaged:
-            continue
-        image = _image_of(stem, page.filename, folders)
-        if image is None:
-            looked = listed(str(folder) for folder in folders)
-            found = f"no image named {stem} or {page.filename or stem}, looked in {looked}"
-            faults.append(
-                Fault("missing-image", page.file, f"image {page.filename or stem}", found, "skipped")
-            )
-        else:
-            pictures.append(Picture(image, page.file, page.size, page.objects))
-    left_out = sum((Counter(page.left_out) for page in parsed.values()), Counter[str]())
-    return Contents(joined(pictures, faults), names, tuple(range(1, len(names) + 1)), faults, left_out)
+    rows = Rows(tree, _describe)
+    by_stem: dict[str, list[Path]] = {}
+    for file in candidate.files:
+        by_stem.setdefault(file.stem, []).append(file)
+    listed = _lists(tree, candidate.files)
+    words: dict[Path, list[str]] = {}
+    for word, list_file in listed.items():
+        for file in _entries(list_file, word, by_stem, rows):
+            words.setdefault(file, []).append(word)
+    if not words:
+        words = {file: [word] for file in candidate.files if (word := tree.split_of(file)) is not None}
+    left_out: Counter[str] = Counter()
+    for file in candidate.files:
+        _read_page(file, words.get(file, []), tree, rows, left_out)
+    rows.left_out.update(+left_out)
+    return rows
 
 
-READER = Reader(
-    "voc", "Pascal VOC (a folder with Annotations/*.xml and JPEGImages/)", find, read, has_unlisted=True
-)
+def _describe(number: int, name: str) -> str:
+    return f"object {number} ({name})" if name else f"object {number}"
 
 
-class _Page(NamedTuple):
-    file: Path
-    filename: str
-    size: tuple[int, int] | None
-    objects: list[Marked]
-    faults: list[Fault]
-    damaged: bool = False
-    left_out: Mapping[str, int] = MappingProxyType({})
+def _read_page(file: Path, words: list[str], tree: Tree, rows: Rows, left_out: Counter[str]) -> None:
+    number = rows.file(file)
+    try:
+        root = _root(file)
+    except BadEntryError as error:
+        rows.bad(error, file, "the file", splits=words)
+        return
+    filename = PureWindowsPath((root.findtext("filename") or "").strip()).name
+    own = filename and _stem_of(filename) == file.stem
+    name = filename if own else file.stem
+    look = rows.look(_folders(file, tree, words), stem=True)
+    if not own and filename and tree.find(name, rows.looks[look]).path is None:
+        name = filename
+    row = rows.image(name, number, look, size=_size(root), splits=words)
+    for at, element in enumerate(root.findall("object"), start=1):
+        left_out["truncated"] += _true(element, "truncated")
+        left_out["pose"] += element.findtext("pose") not in (None, "", "Unspecified")
+        left_out["parts"] += sum(1 for _ in element.iter("part"))
+        label = (element.findtext("name") or "").strip()
+        try:
+            if not label:
+                raise BadEntryError("no <name>", "the name of its class")
+            flag = DIFFICULT * _true(element, "difficult")
+            rows.object(row, _box(element), label, at, number, flag=flag)
+        except BadEntryError as error:
+            rows.bad(error, file, rows.describe(at, label), image=row)
 
 
-def _xml_files(folder: Path) -> tuple[Path, ...]:
-    if not folder.is_dir():
-        return ()
-    files = (file for file in folder.iterdir() if file.suffix.lower() == ".xml")
-    return tuple(sorted(file for file in files if not file.name.startswith(".")))
+def _stem_of(name: str) -> str:
+    return os.path.splitext(name)[0]
 
 
-def _of_one_class(name: str, lists: dict[str, Path]) -> bool:
+def _folders(file: Path, tree: Tree, words: list[str]) -> list[Path]:
+    """Where the image may be: the folders of VOC, those beside the annotations, those of the splits."""
+    root = Path(tree.root)
+    near = [file.parent, *(p for p in file.parents if tree.holds(p))]
+    folders = [root / "JPEGImages", root / "images", file.parent, root]
+    folders += [above / name for above in near for name in ("JPEGImages", "images", "imgs")]
+    folders += [root / "images" / word for word in words]
+    return folders
+
+
+def _lists(tree: Tree, files: tuple[Path, ...]) -> dict[str, Path]:
+    """The list of each split: in ``ImageSets``, beside the annotations, or in the folder itself."""
+    annotated = {file.parent for file in files}
+    places = [Path(tree.root) / "ImageSets" / "Main"]
+    places += sorted(folder / "ImageSets" / "Main" for folder in {file.parent.parent for file in files})
+    places += [
+        Path(tree.root) / "ImageSets",
+        *sorted({folder.parent for folder in annotated}),
+        Path(tree.root),
+    ]
+    for place in dict.fromkeys(places):
+        names = {
+            _stem_of(name): name for name in sorted(tree.folder(place).names) if name.lower().endswith(".txt")
+        }
+        of_splits = {
+            stem: place / name
+            for stem, name in names.items()
+            if (place.name == "Main" or role(stem, strict=True) is not None)
+            and not _of_one_class(stem, names)
+        }
+        if of_splits:
+            return of_splits
+    return {}
+
+
+def _of_one_class(name: str, lists: dict[str, str]) -> bool:
     """True for the per-class lists of the original VOC, such as ``aeroplane_train`` beside ``train``."""
     owner, _, split = name.rpartition("_")
     return bool(owner) and split in lists
 
 
-def _stems(file: Path, parsed: dict[str, _Page], faults: list[Fault]) -> list[str]:
+def _entries(file: Path, word: str, by_stem: dict[str, list[Path]], rows: Rows) -> Iterator[Path]:
+    """The annotations that a list names, each once."""
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise bad_input(
             file, f"a list that cannot be read ({error})", "UTF-8 text", "save it as UTF-8"
         ) from None
-    stems: dict[str, None] = {}
+    seen: set[str] = set()
+    unknown = []
     for number, line in enumerate(lines, start=1):
         entry = line.strip()
-        if not entry:
+        if not entry or entry.startswith("#"):
             continue
-        stem = _stem(entry, parsed)
+        stem = _stem(entry, by_stem)
         if len(PureWindowsPath(stem).parts) != 1 or stem == "..":
             raise bad_input(
                 f"{file}, line {number}",
@@ -134,68 +167,34 @@ def _stems(file: Path, parsed: dict[str, _Page], faults: list[Fault]) -> list[st
                 "the name of an annotation without folder or suffix",
                 "remove the folders; annotations and images lie within the data set",
             )
-        if stem not in parsed:
-            faults.append(
-                Fault("list-entry", file, f"line {number}", f"{stem}, which has no {stem}.xml", "skipped")
-            )
-        elif stem in stems:
-            faults.append(
-                Fault("double-image", file, f"line {number}", f"{stem} for a second time", "skipped")
-            )
+        if stem not in by_stem:
+            unknown.append((number, stem))
+        elif stem in seen:
+            found = f"{stem} for a second time"
+            rows.fault("double-image", file, f"line {number}", found, splits=[word])
         else:
-            stems[stem] = None
-    return list(stems)
+            seen.add(stem)
+            yield from by_stem[stem]
+    if seen or not unknown:
+        rows.split(word)
+        for number, stem in unknown:
+            found = f"{stem}, which has no {stem}.xml"
+            rows.fault("list-entry", file, f"line {number}", found, splits=[word])
+    else:
+        found = f"{len(unknown)} entries, none of which has an annotation"
+        rows.fault("missing-split", file, "the list", found, "left out")
 
 
-def _stem(entry: str, parsed: dict[str, _Page]) -> str:
-    """The annotation an entry means: ``name``, ``name 1`` or ``name.jpg``."""
+def _stem(entry: str, by_stem: dict[str, list[Path]]) -> str:
+    """The annotation an entry means: ``name``, ``name 1``, ``name.jpg`` or ``name 1 2 1``."""
     first, _, flag = entry.rpartition(" ")
     without_flag = first.rstrip() if flag in ("1", "0", "-1") and first else entry
-    for candidate in (entry, without_flag, os.path.splitext(without_flag)[0]):
-        if candidate in parsed:
+    word = entry.split()[0]
+    for candidate in (entry, without_flag, _stem_of(without_flag), word, _stem_of(word)):
+        if candidate in by_stem:
             return candidate
-    return without_flag
-
-
-def _image_folders(source: Source) -> dict[Path, dict[str, Path]]:
-    """Each folder that may hold images with its image files by stem and by name."""
-    folders: dict[Path, dict[str, Path]] = {}
-    for folder in (source.root / "JPEGImages", source.root / "images", source.files[0].parent, source.root):
-        if folder in folders or not folder.is_dir():
-            continue
-        images = sorted(file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
-        by_stem = {image.stem: image for image in reversed(images)}
-        folders[folder] = by_stem | {image.name: image for image in images}
-    return folders
-
-
-def _image_of(stem: str, filename: str, folders: dict[Path, dict[str, Path]]) -> Path | None:
-    for key in (stem, filename):
-        for images in folders.values():
-            if key in images:
-                return images[key]
-    return None
-
-
-def _parse(file: Path) -> _Page:
-    """What one file holds; one that cannot be read at all is damaged."""
-    faults: list[Fault] = []
-    try:
-        root = _root(file)
-    except BadEntryError as error:
-        return _Page(file, "", None, [], [error.fault(file, "the file")], damaged=True)
-    filename = PureWindowsPath((root.findtext("filename") or "").strip()).name
-    objects = list(_objects(root, file, faults))
-    left_out = Counter(
-        {
-            "truncated": sum(_true(item, "truncated") for item in root.iter("object")),
-            "pose": sum(
-                item.findtext("pose") not in (None, "", "Unspecified") for item in root.iter("object")
-            ),
-            "parts": sum(1 for _ in root.iter("part")),
-        }
-    )
-    return _Page(file, filename, _size(root), objects, faults, left_out=+left_out)
+    rest = entry.split()[1:]
+    return word if rest and all(part.lstrip("-").isdigit() for part in rest) else without_flag
 
 
 def _root(file: Path) -> Any:
@@ -217,23 +216,14 @@ def _size(root: Element) -> tuple[int, int] | None:
         height, width = (int(float(root.findtext(f"size/{side}") or 0)) for side in ("height", "width"))
     except (ValueError, OverflowError):
         return None
-    return (height, width) if height > 0 and width > 0 else None
-
-
-def _objects(root: Element, file: Path, faults: list[Fault]) -> Iterator[Marked]:
-    for number, element in enumerate(root.findall("object"), start=1):
-        name = element.findtext("name") or ""
-        where = f"object {number} ({name})" if name else f"object {number}"
-        try:
-            if not name.strip():
-                raise BadEntryError("no <name>", "the name of its class")
-            yield Marked(where, _box(element), name, _true(element, "difficult"))
-        except BadEntryError as error:
-            faults.append(error.fault(file, where))
+    return (height, width) if 0 < height <= 1e7 and 0 < width <= 1e7 else None
 
 
 def _true(element: Element, tag: str) -> bool:
-    return (element.findtext(tag) or "").strip().lower() in ("1", "true")
+    try:
+        return as_flag(element.findtext(tag))
+    except BadEntryError as error:
+        raise BadEntryError(f"<{tag}> {error}", "0 or 1") from None
 
 
 def _box(element: Element) -> Box:
@@ -250,3 +240,64 @@ def _box(element: Element) -> Box:
         except ValueError:
             raise BadEntryError(f"<{tag}> {text!r}", "a number of pixels") from None
     return values[0], values[1], values[2], values[3]
+
+
+def write(copy: Copy) -> None:
+    """``Annotations/``, ``JPEGImages/`` and ``ImageSets/Main/<split>.txt``; ignored is ``difficult``."""
+    copy.say_unordered()
+    copy.say_not_coco()
+    (copy.out / "Annotations").mkdir()
+    done: set[str] = set()
+    for split, indices in copy.parts():
+        stems = []
+        for index in indices:
+            stem = _stem_of(copy.name(index))
+            stems.append(stem)
+            if stem in done:
+                continue
+            done.add(stem)
+            root = _page(copy, index, copy.image(index, "JPEGImages"))
+            Plain.indent(root)
+            file = copy.out / "Annotations" / f"{stem}.xml"
+            Plain.ElementTree(root).write(file, encoding="utf-8", xml_declaration=True)
+        if split is not None:
+            file = copy.out / "ImageSets" / "Main" / f"{split}.txt"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text("".join(f"{stem}\n" for stem in stems), encoding="utf-8")
+    copy.put_strays("JPEGImages")
+
+
+def _page(copy: Copy, index: int, name: str) -> Element:
+    root = Plain.Element("annotation")
+    height, width = copy.size(index)
+    _child(root, "filename", name)
+    size = Plain.SubElement(root, "size")
+    for tag, value in (("width", width), ("height", height), ("depth", 3)):
+        _child(size, tag, value)
+    for row in copy.objects(index):
+        node = Plain.SubElement(root, "object")
+        _child(node, "name", _of_xml(copy.name_of(row)))
+        _child(node, "difficult", int(copy.is_ignored(row)))
+        copy.count_crowd(row, "VOC has no crowd regions: {} are difficult objects")
+        box = Plain.SubElement(node, "bndbox")
+        for tag, number in zip(("xmin", "ymin", "xmax", "ymax"), copy.data.boxes[row].tolist(), strict=True):
+            _child(box, tag, int(number) if float(number).is_integer() else repr(number))
+    return root
+
+
+def _child(parent: Element, tag: str, value: object) -> None:
+    Plain.SubElement(parent, tag).text = str(value)
+
+
+def _of_xml(name: str) -> str:
+    """The name; XML knows no control characters.
+
+    Raises:
+        InputError: where it holds one.
+    """
+    if any((ord(letter) < 32 and letter not in "\t\n") or letter in "\ufffe\uffff" for letter in name):
+        raise bad_input(f"class {name!r}", "a control character", "a name that XML can hold", "rename it")
+    return name
+
+
+FORMAT = Format("voc", "Pascal VOC (a folder with Annotations/*.xml and JPEGImages/)", find, read, write)

@@ -9,30 +9,26 @@ from __future__ import annotations
 
 import os
 import reprlib
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import suppress
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 
-from masu.data.dataset import Fault
-from masu.data.formats.reading import (
-    USUAL_SPLITS,
-    BadEntryError,
-    Contents,
-    Picture,
-    Reader,
-    Source,
-    as_text,
-    leaves,
-    refuse_leaving,
-    split_order,
+from masu.data.formats.copying import Copy
+from masu.data.formats.form import BY_CONTENT, BY_LAYOUT, SAYS_SO, Candidate, Format, Place
+from masu.data.formats.rows import BadEntryError, Rows, as_text
+from masu.data.formats.tree import Tree, is_image
+from masu.data.formats.yolo_labels import (
+    LARGEST_SHARE,
+    Line,
+    Reading,
+    holds_an_object,
+    label_lines,
+    parse,
 )
-from masu.data.formats.yolo_labels import add_orphans, class_number, label_lines, labels_of, read_object
-from masu.data.pixels.bands import image_size
-from masu.data.pixels.pictures import IMAGE_SUFFIXES, UnreadableImageError
+from masu.data.splits import role
 from masu.errors import bad_input
 
 MOST_BYTES = 1_000_000
@@ -40,112 +36,149 @@ MOST_BYTES = 1_000_000
 
 _FIX = "correct the file or leave it out"
 _NAMES = ("classes.txt", "obj.names", "names.txt")
+_NOTHING = ("", "null", "~", "none")
 
 
-def find(path: Path) -> Source | None:
-    """The data set of a ``data.yaml``, a folder with one, or a folder with ``images`` and ``labels``."""
-    if path.is_file():
-        return _of_yaml(path) if path.suffix.lower() in (".yaml", ".yml") and _is_data_yaml(path) else None
-    for file in sorted((*path.glob("*.yaml"), *path.glob("*.yml"))):
-        if _is_data_yaml(file):
-            return _of_yaml(file)
-    images, labels = _folder(path, "images"), _folder(path, "labels")
-    if images and labels and _are_labels(labels):
-        inside = [child.name for child in images.iterdir() if child.is_dir()]
-        splits = {name: images / name for name in split_order(set(inside) & set(USUAL_SPLITS))}
-        return Source(path, splits, (path,))
-    labelled = [name for name in USUAL_SPLITS if _folder(path / name, "labels")]
-    folders = {name: _folder(path / name, "images") for name in labelled}
-    pairs = {name: folder for name, folder in folders.items() if folder}
-    return Source(path, pairs, (path,)) if pairs or _has_labels_beside(path) else None
+def find(place: Place) -> Candidate | None:
+    """The data set of a ``data.yaml``, a folder with one, or a folder with images and their labels."""
+    for file in place.files(".yaml", ".yml"):
+        if len(place.tree.below(file).split("/")) <= 2 and _is_data_yaml(file):
+            return Candidate((file,), SAYS_SO, file)
+    if place.path.is_file():
+        return None
+    tree = place.tree
+    beside = False
+    for path in tree.walk():
+        parts = tree.below(os.path.join(path, "x")).lower().split("/")[:-1]
+        texts = {os.path.splitext(n)[0] for n in tree.folder(path).names if n.lower().endswith(".txt")}
+        if "labels" in parts and texts - {"classes"}:
+            return Candidate((), BY_CONTENT)
+        pairs = texts & tree.folder(path).stems.keys()
+        beside = beside or any(holds_an_object(Path(path, f"{stem}.txt")) for stem in sorted(pairs)[:3])
+    named = any(name in tree.folder(place.root).names for name in _NAMES)
+    if beside and named:
+        return Candidate((), BY_CONTENT)
+    folders = {name.lower() for name in tree.folder(place.root).folders}
+    if {"images", "labels"} <= folders and not tree.files(".json", ".xml", ".csv", ".txt"):
+        return Candidate((), BY_LAYOUT)  # nothing is labelled yet
+    return Candidate((), BY_LAYOUT) if beside else None
 
 
-def _folder(parent: Path, name: str) -> Path | None:
-    """A folder of that name, also in capitals."""
-    folders = (parent / spelt for spelt in (name, name.capitalize(), name.upper()))
-    return next((folder for folder in folders if folder.is_dir()), None)
-
-
-def _are_labels(folder: Path) -> bool:
-    """False for a folder with annotations of another format alone."""
-    others = False
-    for _, _, names in os.walk(folder):
-        suffixes = {os.path.splitext(name)[1].lower() for name in names}
-        if ".txt" in suffixes:
-            return True
-        others = others or bool(suffixes & {".json", ".xml"})
-    return not others
-
-
-def _has_labels_beside(path: Path) -> bool:
-    names = os.listdir(path)
-    images = {stem for stem, suffix in map(os.path.splitext, names) if suffix.lower() in IMAGE_SUFFIXES}
-    texts = {stem for stem, suffix in map(os.path.splitext, names) if suffix == ".txt"}
-    return not images.isdisjoint(texts) and not set(names).isdisjoint(_NAMES)
-
-
-def read(source: Source, split: str | None) -> Contents:
-    """The images of a split, of none of them, or all, with the objects of their label files.
+def read(candidate: Candidate, tree: Tree) -> Rows:
+    """The images of all splits and of none, with the objects of their label files.
 
     An image without a label file has no objects; one that no list names counts where it has such a file.
-    Polygons become the box around them. Shares are taken of the upright image, whose size is read from its
-    file.
+    Polygons and turned boxes become the box around them, of poses the box is taken. A label file that two images
+    share belongs to neither.
 
     Raises:
         InputError: a ``data.yaml`` or list that cannot be read, or paths that leave the data set.
     """
-    names = _names(source)
-    faults: list[Fault] = list(source.parsed.get("faults", ()))
-    left_out: Counter[str] = Counter()
-    pictures = []
-    seen: set[Path] = set()
+    content: dict[str, Any] = {}
+    if candidate.options is not None:
+        content = _yaml(candidate.options)
+        tree = _tree_of(content, candidate.options, tree)
+    rows = Rows(tree, _describe)
+    names = _names(content, candidate.options, tree)
+    splits: dict[str, list[str]] = defaultdict(list)
+    for image, split in _images(content, candidate.options, tree, rows):
+        splits[image] += [] if split is None else [split]
+    labels = {image: _labels_of(image, tree) for image in splits}
+    reading = Reading(_keypoints(content, candidate.options))
+    lines = {file: _lines(file, reading, rows) for file in dict.fromkeys(labels.values()) if file is not None}
+    owners: dict[str, list[str]] = defaultdict(list)
+    for image, file in labels.items():
+        if file is not None:
+            owners[file].append(image)
+    look = rows.look([tree.root])
     used: set[int] = set()
-    for image in _images(source, split, faults):
-        if image in seen:
+    for image, words in splits.items():
+        file = labels[image]
+        if file is not None and len(owners[file]) > 1:
+            others = " and ".join(os.path.basename(other) for other in owners[file] if other != image)
+            found = f"{os.path.basename(image)} and {others} share {os.path.basename(file)}"
+            rows.fault("shared-label", Path(image), "image", found, splits=words)
             continue
-        seen.add(image)
-        labels = labels_of(image)
-        try:
-            size = image_size(image)
-        except UnreadableImageError as error:
-            faults.append(Fault("unreadable-image", image, "image", error.found, "skipped"))
-            continue
-        objects = []
-        for where, line in label_lines(labels, faults):
+        number = rows.file(Path(file or image))
+        row = rows.image(_inside(image, tree), number, look, splits=words, relative=True)
+        for line in lines.get(file or "", ()):
+            _add(line, row, number, reading, names, used, rows)
+    _tell_orphans(tree, {*owners}, rows)
+    if names is not None:
+        rows.ids = {name: number for number, name in enumerate(names)}
+    else:
+        rows.ids = {str(number): number for number in sorted(used)}
+    return rows
+
+
+def _describe(number: int, name: str) -> str:
+    return f"line {number}"
+
+
+def _add(
+    line: Line,
+    row: int,
+    file: int,
+    reading: Reading,
+    names: tuple[str, ...] | None,
+    used: set[int],
+    rows: Rows,
+) -> None:
+    path = rows.files[file]
+    try:
+        shape = reading.shape(line)
+    except BadEntryError as error:
+        rows.bad(error, path, f"line {line.where}", image=row)
+        return
+    if names is not None and line.number >= len(names):
+        found = f"class {line.number}, known are 0 to {len(names) - 1}"
+        rows.fault("unknown-class", path, f"line {line.where}", found, image=row)
+        return
+    if shape.left_out:
+        rows.left_out[shape.left_out] += 1
+    used.add(line.number)
+    name = names[line.number] if names is not None else str(line.number)
+    rows.object(row, shape.box, name, line.where, file)
+
+
+def _lines(file: str, reading: Reading, rows: Rows) -> list[Line]:
+    found = []
+    path = Path(file)
+    try:
+        for number, text in label_lines(path):
             try:
-                item = read_object(where, line, size, names)
+                line = parse(number, text)
             except BadEntryError as error:
-                faults.append(error.fault(labels, where))
+                rows.bad(error, path, f"line {number}")
                 continue
-            if names is not None and item.number >= len(names):
-                found = f"class {item.number}, known are 0 to {len(names) - 1}"
-                faults.append(Fault("unknown-class", labels, where, found, "skipped"))
-                continue
-            left_out["polygons"] += item.polygon
-            used.add(item.number)
-            objects.append(item.marked)
-        pictures.append(Picture(image, labels, size, objects))
-    add_orphans(seen, faults)
-    ids = tuple(range(len(names))) if names is not None else tuple(sorted(_all_ids(source, used)))
-    return Contents(pictures, names or tuple(map(str, ids)), ids, faults, +left_out)
-
-
-READER = Reader("yolo", "YOLO (data.yaml, or folders images/ and labels/)", find, read, has_unlisted=True)
+            reading.look(line)
+            found.append(line)
+    except BadEntryError as error:
+        rows.bad(error, path, "the file")
+    return found
 
 
 def _is_data_yaml(file: Path) -> bool:
     try:
-        head = file.read_bytes()[:MOST_BYTES]
-    except OSError:
-        return False
-    return b"names" in head and any(key in head for key in (b"train", b"val", b"test", b"path", b"nc"))
+        content = yaml.load(file.read_bytes()[:MOST_BYTES], yaml.BaseLoader)
+    except (yaml.YAMLError, ValueError, RecursionError, OSError):
+        # broken: a name that only a data.yaml has is told so when it is read
+        return file.name in ("data.yaml", "data.yml")
+    if not isinstance(content, dict):
+        return file.name in ("data.yaml", "data.yml")
+    return (
+        (isinstance(content.get("names"), list | dict)
+        and any(isinstance(key, str) and role(key) is not None for key in content))
+        or (file.name in ("data.yaml", "data.yml") and "names" in content)
+    )
 
 
 def _yaml(file: Path) -> dict[str, Any]:
+    """The file's content, all of it as it is written: ``no`` is a name, not a boolean."""
     if (size := file.stat().st_size) > MOST_BYTES:
         raise bad_input(file, f"a file of {size / 1e6:.1f} MB", "at most 1 MB", _FIX)
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
+        content = yaml.load(file.read_text(encoding="utf-8-sig"), yaml.BaseLoader)
     except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:
         reason = " ".join(str(error).split())
         raise bad_input(file, f"broken YAML ({reason})", "a data.yaml of YOLO", _FIX) from None
@@ -154,56 +187,60 @@ def _yaml(file: Path) -> dict[str, Any]:
     return content
 
 
-def _of_yaml(file: Path) -> Source:
-    content = _yaml(file)
-    root = file.absolute().parent
-    names = split_order(
-        key
-        for key, value in content.items()
-        if value and (key in USUAL_SPLITS or (isinstance(key, str) and _is_list(value, root)))
-    )
-    if not names:
-        raise bad_input(file, "no train, val or test", "a folder for each split", _FIX)
-    absent = []
-    source = Source(root, dict.fromkeys(names, file), (file,), {"yaml": content})
-    test = content.get("test")
-    if len(names) > 1 and isinstance(test, str) and _place(test, _base(source, content), root) == "absent":
-        # Roboflow writes the entry whether there is such a split or not
-        absent = [Fault("missing-split", file, "'test'", f"{test!r}, which does not exist", "left out")]
-        names.remove("test")
-    return Source(root, dict.fromkeys(names, file), (file,), {"yaml": content, "faults": absent})
+def _tree_of(content: dict[str, Any], file: Path, tree: Tree) -> Tree:
+    """The folder that ``path`` names; one of another machine, which is not here, is passed over."""
+    path = content.get("path")
+    if isinstance(path, str) and os.path.isabs(path) and os.path.isdir(path):
+        return Tree(Path(path), tree.images)
+    root = file.parent if file.parent != tree.root and os.path.isdir(tree.root) else tree.root
+    if isinstance(path, str) and path not in (*_NOTHING, ".") and ".." not in path.split("/"):
+        inside = root / path
+        if not os.path.isabs(path) and inside.is_dir():
+            return Tree(inside, tree.images)
+    return tree if root == tree.root else Tree(root, tree.images)
 
 
-def _is_list(value: object, root: Path) -> bool:
-    """Whether a key of another name stands for a split, too: it names a list beside the file."""
-    return isinstance(value, str) and value.endswith(".txt") and (root / value).is_file()
-
-
-def _names(source: Source) -> tuple[str, ...] | None:
+def _names(content: dict[str, Any], file: Path | None, tree: Tree) -> tuple[str, ...] | None:
     """Class names, or None where nothing says them."""
-    content = source.parsed.get("yaml")
-    if content is None:
-        labels = _folder(source.root, "labels") or source.root
-        for file in (*(source.root / name for name in _NAMES), labels / "classes.txt"):
-            if file.is_file():
-                return tuple(line for text in _text(file).splitlines() if (line := text.strip()))
+    if file is None:
+        root = Path(tree.root)
+        folders = [root, *(root / name for name in tree.folder(root).folders if name.lower() == "labels")]
+        for path in (folder / name for folder in folders for name in _NAMES):
+            if path.name in tree.folder(path.parent).names:
+                return tuple(line for text in _text(path).splitlines() if (line := text.strip()))
         return None
-    names, file = content.get("names"), source.files[0]
+    names = content.get("names")
     if names == []:
         return ()  # pictures without any object
     if isinstance(names, dict):
         by_number = {(int(k) if str(k).isdecimal() and len(str(k)) < 10 else k): names[k] for k in names}
         if set(by_number) == set(range(len(names))):
             names = [by_number[number] for number in range(len(names))]
-    if not isinstance(names, list) or not names or not all(isinstance(n, str | int | float) for n in names):
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise bad_input(f"{file}, 'names'", reprlib.repr(names), "a list, or 0: name, 1: name …", _FIX)
-    texts = [as_text(str(name)) for name in names]
+    texts = [as_text(name) for name in names]
     if len(set(texts)) != len(texts):
         twice = next(name for name in texts if texts.count(name) > 1)
         raise bad_input(f"{file}, 'names'", f"{twice!r} twice", "each class name once", _FIX)
-    if isinstance(content.get("nc"), int) and content["nc"] != len(texts):
-        raise bad_input(f"{file}, 'nc'", f"{content['nc']}", f"{len(texts)}, as many as names", _FIX)
+    count = str(content.get("nc", len(texts)))
+    if count.isdecimal() and int(count[:12]) != len(texts):
+        raise bad_input(f"{file}, 'nc'", count, f"{len(texts)}, as many as names", _FIX)
     return tuple(texts)
+
+
+def _keypoints(content: dict[str, Any], file: Path | None) -> tuple[int, int] | None:
+    shape = content.get("kpt_shape")
+    if shape is None or shape in _NOTHING:
+        return None
+    if (
+        isinstance(shape, list)
+        and len(shape) == 2
+        and all(isinstance(n, str) and n.isdecimal() for n in shape)
+    ):
+        count, each = int(shape[0][:6]), int(shape[1][:6])
+        if count >= 1 and each in (2, 3):
+            return count, each
+    raise bad_input(f"{file}, 'kpt_shape'", reprlib.repr(shape), "[number of keypoints, 2 or 3]", _FIX)
 
 
 def _text(file: Path) -> str:
@@ -215,118 +252,207 @@ def _text(file: Path) -> str:
         ) from None
 
 
-def _folders(source: Source, split: str | None) -> list[Path]:
-    if split:
-        return [source.splits[split]]
-    return list(source.splits.values()) or [_folder(source.root, "images") or source.root]
-
-
-def _images(source: Source, split: str | None, faults: list[Fault]) -> Iterator[Path]:
-    if split:
-        yield from _of_splits(source, split, faults)
+def _images(
+    content: dict[str, Any], file: Path | None, tree: Tree, rows: Rows
+) -> Iterator[tuple[str, str | None]]:
+    """Images with a split, or None; one of several splits once for each."""
+    if file is None:
+        for image in tree.image_files():
+            split = tree.split_of(image)
+            if split is not None or _is_among_images(image, tree) or _labels_of(image, tree) is not None:
+                yield image, split
         return
-    named = list(_of_splits(source, None, faults if split is None else []))
-    if split is None:
-        yield from named
-    known = set(named)
-    folders = dict.fromkeys(image.parent for image in named)
-    if top := _folder(source.root, "images"):
-        folders |= {Path(parent): None for parent, _, _ in os.walk(top)}
-    for folder in folders:
-        for image in sorted(folder.iterdir()):
-            if image not in known and image.suffix.lower() in IMAGE_SUFFIXES and labels_of(image).is_file():
-                yield image
-
-
-def _of_splits(source: Source, split: str | None, faults: list[Fault]) -> Iterator[Path]:
-    content = source.parsed.get("yaml")
-    if content is None:
-        for folder in _folders(source, split):
-            yield from _in_folder(folder)
-        return
-    file = source.files[0]
-    base = _base(source, content)
-    for name in [split] if split else list(source.splits):
-        entries = content[name]
-        for entry in entries if isinstance(entries, list) else [entries]:
+    named: set[str] = set()
+    words = [k for k, v in content.items() if _is_split(k, v, tree.root)]
+    if not words:
+        raise bad_input(file, "no train, val or test", "a folder for each split", _FIX)
+    entries = {word: content[word] if isinstance(content[word], list) else [content[word]] for word in words}
+    for word in words:
+        for entry in entries[word]:
             if not isinstance(entry, str):
                 wanted = "a folder, a list of folders or a .txt"
-                raise bad_input(f"{file}, {name!r}", reprlib.repr(entry), wanted, _FIX)
-            yield from _of_entry(_resolved(entry, base, file, name), source.root, faults)
+                raise bad_input(f"{file}, {word!r}", reprlib.repr(entry), wanted, _FIX)
+            place = _place(entry, file, word, tree)
+            if place is None:
+                if len(words) > 1 and role(word) == "test":
+                    # Roboflow writes the entry whether there is such a split or not
+                    found = f"{entry!r}, which does not exist"
+                    rows.fault("missing-split", file, "'test'", found, "left out")
+                    continue
+                raise bad_input(
+                    f"{file}, {word!r}", f"{entry!r}, which does not exist", "a folder or list", _FIX
+                )
+            rows.split(word)
+            for image in _of_entry(place, word, tree, rows):
+                named.add(image)
+                yield image, word
+    for image in tree.image_files():
+        if image not in named and _labels_of(image, tree) is not None:
+            yield image, None
 
 
-def _base(source: Source, content: dict[str, Any]) -> Path:
-    """The folder that the splits' paths start from; ``path`` of another machine is passed over."""
-    path = content.get("path")
-    if not isinstance(path, str) or leaves(path, source.files[0].absolute(), source.root):
-        return source.root
-    inside = source.root / path
-    return inside if inside.is_dir() else source.root
+def _is_split(key: object, value: object, root: Path) -> bool:
+    """Whether a key stands for a split: by its name, or because it names a list of files."""
+    if not isinstance(key, str) or not value or value in _NOTHING or isinstance(value, dict):
+        return False
+    return role(key, strict=True) is not None or (
+        isinstance(value, str) and value.endswith(".txt") and (root / value).is_file()
+    )
 
 
-def _place(entry: str, base: Path, root: Path) -> Path | Literal["absent", "outside"]:
+def _is_among_images(image: str, tree: Tree) -> bool:
+    return "images" in tree.below(image).lower().split("/")[:-1]
+
+
+def _place(entry: str, file: Path, word: str, tree: Tree) -> Path | None:
     """What an entry means; Roboflow's ``../train/images`` stands beside the file, whatever it says."""
     entry = entry.replace("\\", "/")
-    places = [base / entry, base / entry.removeprefix("../")]
-    inside = [place for place in places if _within(place, root)]
-    if place := next((place for place in inside if place.exists()), None):
-        return place
-    return "outside" if not inside or places[0].exists() else "absent"
+    bases = dict.fromkeys((Path(tree.root), file.parent))
+    for base in bases:
+        for path in (base / entry, base / entry.removeprefix("../")):
+            if path.exists() and tree.holds(path):
+                return Path(os.path.normpath(path))
+    if any((base / entry).exists() for base in bases) or (os.path.isabs(entry) and os.path.exists(entry)):
+        raise bad_input(
+            f"{file}, {word!r}",
+            f"the file name {entry!r}, which leaves {tree.root}",
+            "a path inside the data set",
+            "say the folder of the data set as 'path'",
+        )
+    return None
 
 
-def _within(place: Path, root: Path) -> bool:
-    try:
-        return not leaves(os.path.relpath(place, root), root / "_", root)
-    except ValueError:  # on another drive
-        return False
-
-
-def _resolved(entry: str, base: Path, file: Path, split: str) -> Path:
-    place = _place(entry, base, file.absolute().parent)
-    if place == "outside":
-        refuse_leaving(str(base / entry), file.absolute(), repr(split), file.absolute().parent)
-    if not isinstance(place, Path):
-        raise bad_input(f"{file}, {split!r}", f"{entry!r}, which does not exist", "a folder or list", _FIX)
-    return place
-
-
-def _of_entry(place: Path, root: Path, faults: list[Fault]) -> Iterator[Path]:
+def _of_entry(place: Path, word: str, tree: Tree, rows: Rows) -> Iterator[str]:
     if place.is_dir():
-        yield from _in_folder(place)
+        inside = Tree(place)
+        yield from inside.image_files()
         return
     for number, line in enumerate(_text(place).splitlines(), start=1):
         name = line.strip().replace("\\", "/")
         if not name:
             continue
-        folders = [folder for folder in (place.parent, root) if not leaves(name, folder / "list", root)]
-        if not folders:
-            refuse_leaving(name, place, f"line {number}", root)
-        image = next((folder / name for folder in folders if (folder / name).is_file()), None)
+        folders = dict.fromkeys((place.parent, Path(tree.root)))
+        found = [path for folder in folders if tree.holds(path := Path(os.path.normpath(folder / name)))]
+        if not found:
+            raise bad_input(
+                f"{place}, line {number}",
+                f"the file name {name!r}, which leaves {tree.root}",
+                "a path inside the data set",
+                "write file names relative to the folder of the images",
+            )
+        image = next((path for path in found if path.is_file()), None)
         if image is None:
-            faults.append(Fault("missing-image", place, f"line {number}", f"no such file {name}", "skipped"))
+            rows.fault("missing-image", place, f"line {number}", f"no such file {name}", splits=[word])
         else:
-            yield Path(os.path.normpath(image))
+            yield os.fspath(image)
 
 
-def _in_folder(folder: Path) -> Iterator[Path]:
-    for parent, folders, names in os.walk(folder):
-        folders.sort()
-        for name in sorted(names):
-            if os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and not name.startswith("."):
-                yield Path(parent, name)
+def _labels_of(image: str, tree: Tree) -> str | None:
+    """The label file of an image: ``labels`` in place of any ``images`` of its path, the last first; or beside.
+
+    ``a.jpg.txt`` comes before ``a.txt``; the suffix may be in capitals.
+    """
+    above, name = os.path.split(image)
+    parts = above.split(os.sep)
+    for at in range(len(parts) - 1, -1, -1):
+        if parts[at].lower() == "images":
+            top = os.sep.join(parts[:at]) or (os.sep if above.startswith(os.sep) else ".")
+            for folder in tree.folder(top).folders:
+                if folder.lower() == "labels":
+                    found = _text_for(os.path.join(top, folder, *parts[at + 1 :]), name, tree)
+                    if found is not None:
+                        return found
+    return _text_for(above, name, tree)
 
 
-def _all_ids(source: Source, used: set[int]) -> set[int]:
-    """Class numbers of every split, so that each split gives the same names."""
-    if "ids" not in source.parsed:
-        ids = set(used)
-        for parent, _, names in os.walk(source.root):
-            if "labels" in map(str.lower, Path(parent).parts[len(source.root.parts) :]):
-                for name in names:
-                    if name.endswith(".txt"):
-                        for _, line in label_lines(Path(parent, name), []):
-                            with suppress(BadEntryError):
-                                ids.add(class_number(line.split()[0]))
-        source.parsed["ids"] = ids
-    found: set[int] = source.parsed["ids"]
-    return found
+def _text_for(folder: str, name: str, tree: Tree) -> str | None:
+    listing = tree.folder(folder)
+    for wanted in (name, os.path.splitext(name)[0]):
+        if f"{wanted}.txt" in listing.names:
+            return os.path.join(folder, f"{wanted}.txt")
+        for found in listing.alike.get(f"{wanted}.txt".casefold(), ()):
+            if os.path.splitext(found)[0] == wanted:
+                return os.path.join(folder, found)
+    return None
+
+
+def _tell_orphans(tree: Tree, claimed: Iterable[str], rows: Rows) -> None:
+    """Tell the label files that no image claims."""
+    known = {os.path.normpath(file) for file in claimed}
+    for file in tree.files(".txt"):
+        path = os.path.normpath(file)
+        if path in known or file.name in _NAMES:
+            continue
+        in_labels = "labels" in tree.below(file).lower().split("/")[:-1]
+        if in_labels or (tree.folder(file.parent).stems and holds_an_object(file)):
+            found = f"no image {file.stem}"
+            if unread := _unread_twin(file, tree):
+                found = f"{unread}, whose suffix masu does not read"
+            rows.fault("missing-image", file, "the file", found)
+
+
+def _unread_twin(labels: Path, tree: Tree) -> str | None:
+    """A file of the label's stem where its image should be, of a kind that is not read."""
+    folders = [labels.parent]
+    parts = labels.parent.parts
+    for at in range(len(parts) - 1, -1, -1):
+        if parts[at].lower() == "labels":
+            folders += [Path(*parts[:at], name, *parts[at + 1 :]) for name in ("images", "Images", "IMAGES")]
+            break
+    for folder in folders:
+        for name in sorted(tree.folder(folder).names):
+            stem, suffix = os.path.splitext(name)
+            if stem == labels.stem and suffix.lower() != ".txt" and not is_image(name):
+                return name
+    return None
+
+
+def _inside(image: str, tree: Tree) -> str:
+    return os.path.relpath(image, tree.root)
+
+
+def write(copy: Copy) -> None:
+    """``data.yaml``, a list ``<split>.txt``, ``images/``, ``labels/``; ignored regions are left out."""
+    data = copy.data
+    if data.category_ids != tuple(range(len(data.names))):
+        copy.say("YOLO numbers classes from 0: the ids of the source are not kept")
+    copy.say_not_coco()
+    (copy.out / "labels").mkdir()
+    places: dict[str, str] = {}
+    stray_names = copy.put_strays("images")
+    for split, indices in copy.parts():
+        for index in indices:
+            name = copy.image(index, "images")
+            labels = copy.out / "labels" / f"{Path(name).stem}.txt"
+            if not labels.exists():
+                labels.write_text("".join(_yolo_lines(copy, index)), encoding="utf-8")
+        key = split or "train"
+        places[key] = "images"
+        if split is not None or stray_names:
+            lines = [f"./images/{copy.name(index)}\n" for index in indices]
+            places[key] = f"{key}.txt"
+            (copy.out / f"{key}.txt").write_text("".join(lines), encoding="utf-8")
+        if split is None:
+            copy.say("YOLO needs a split: all images are in train")
+    page = {"path": ".", **places, "names": list(data.names)}
+    text = yaml.safe_dump(page, allow_unicode=True, sort_keys=False)
+    (copy.out / "data.yaml").write_text(text, encoding="utf-8")
+
+
+def _yolo_lines(copy: Copy, index: int) -> list[str]:
+    height, width = copy.size(index)
+    lines = []
+    for row in copy.objects(index):
+        if copy.is_ignored(row):
+            copy.say("YOLO has no ignored regions: {} left out")
+            continue
+        x1, y1, x2, y2 = copy.data.boxes[row].tolist()
+        values = ((x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height)
+        if max(map(abs, values)) > LARGEST_SHARE:
+            copy.say("boxes farther outside than YOLO can say: {} left out")
+            continue
+        lines.append(f"{copy.data.labels[row]} {' '.join(map(repr, values))}\n")
+    return lines
+
+
+FORMAT = Format("yolo", "YOLO (data.yaml, or folders images/ and labels/)", find, read, write)

@@ -1,104 +1,140 @@
-"""The label files of YOLO: a line for each object, boxes or polygons as shares of the image."""
+"""The label files of YOLO: a line for each object, a class and then shares of the image.
+
+Five values are a box. More are a polygon, the four corners of a turned box, a box with keypoints, or a box with
+its confidence and track; what fits two of these is settled by all lines of the data set together or refused.
+"""
 
 from __future__ import annotations
 
 import math
-import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from masu.data.dataset import Fault
-from masu.data.formats.reading import BadEntryError, Marked
+from masu.data.formats.masks import box_of_points
+from masu.data.formats.rows import BadEntryError, Box
 
-MOST_BYTES = 1_000_000
+MOST_BYTES = 16_000_000
 """Size of the labels of one image."""
 
 LARGEST_SHARE = 2.0
 """Beyond it numbers are pixels, not shares."""
 
 _LARGEST_CLASS = 999_999
+_WHOLE = re.compile(r"\d+")
+_WITH_TRACK = 7
 
 
-class LabelledObject(NamedTuple):
-    """One line: its class, whether it is a polygon, and the object."""
+class Line(NamedTuple):
+    """One line: its place, class, and numbers as texts after it."""
 
+    where: int
     number: int
-    polygon: bool
-    marked: Marked
+    words: tuple[str, ...]
 
 
-def labels_of(image: Path) -> Path:
-    """``labels`` in place of the path's last ``images``, where there is such a folder; else beside it."""
-    parts = image.parent.parts
-    for at in range(len(parts) - 1, -1, -1):
-        if parts[at].lower() == "images":
-            for name in ("labels", "Labels", "LABELS"):
-                folder = Path(*parts[:at], name, *parts[at + 1 :])
-                if folder.is_dir():
-                    return folder / f"{image.stem}.txt"
-            break
-    return image.with_name(f"{image.stem}.txt")
+class Shape(NamedTuple):
+    """What a line says: the box in shares, and what of it masu does not carry."""
+
+    box: Box
+    left_out: str = ""
 
 
-def label_lines(labels: Path, faults: list[Fault]) -> Iterator[tuple[str, str]]:
-    """The lines of a file that hold something, each with its place; a file that cannot be read is a fault."""
-    if not labels.is_file():
-        return
-    try:
-        if labels.stat().st_size > MOST_BYTES:
-            raise BadEntryError(f"a file of {labels.stat().st_size / 1e6:.1f} MB", "at most 1 MB")
-        text = labels.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        faults.append(
-            BadEntryError(f"a file that cannot be read ({error})", "text").fault(labels, "the file")
-        )
-        return
-    except BadEntryError as error:
-        faults.append(error.fault(labels, "the file"))
-        return
-    for number, line in enumerate(text.splitlines(), start=1):
-        if line.strip():
-            yield f"line {number}", line
-
-
-def read_object(
-    where: str, line: str, size: tuple[int, int], names: tuple[str, ...] | None
-) -> LabelledObject:
-    """The object of a line.
-
-    Args:
-        where: the line's place.
-        line: its text.
-        size: height and width of the upright image.
-        names: class names; None: the numbers themselves.
+def label_lines(labels: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a file that hold something, each with its number.
 
     Raises:
-        BadEntryError: for anything but a class and shares of the image.
+        BadEntryError: for a file that is too large or cannot be read.
     """
-    words = line.split()
-    if len(words) != 5 and (len(words) < 7 or len(words) % 2 == 0):
-        wanted = "5: class x y width height, or a class and at least 3 points"
-        raise BadEntryError(f"{len(words)} values", wanted)
-    number = class_number(words[0])
-    values = []
-    for word in words[1:]:
-        try:
-            values.append(float(word))
-        except ValueError:
-            raise BadEntryError(f"{word[:40]!r}", "a share of the image, 0 to 1") from None
-    if any(math.isfinite(value) and abs(value) > LARGEST_SHARE for value in values):
-        raise BadEntryError(f"{max(values, key=abs):g}", "shares of the image, 0 to 1, not pixels")
-    height, width = size
-    polygon = len(words) != 5
-    if polygon:
-        x, y = values[0::2], values[1::2]
-        box = (min(x) * width, min(y) * height, max(x) * width, max(y) * height)
-    else:
-        cx, cy, w, h = values
-        box = ((cx - w / 2) * width, (cy - h / 2) * height, (cx + w / 2) * width, (cy + h / 2) * height)
-    name = names[number] if names is not None and number < len(names) else str(number)
-    return LabelledObject(number, polygon, Marked(where, box, name, False))
+    try:
+        if (size := labels.stat().st_size) > MOST_BYTES:
+            raise BadEntryError(f"a file of {size / 1e6:.1f} MB", f"at most {MOST_BYTES / 1e6:.0f} MB")
+        text = labels.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadEntryError(f"a file that cannot be read ({error})", "text") from None
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip():
+            yield number, line
+
+
+def parse(number: int, line: str) -> Line:
+    """The class and words of a line.
+
+    Raises:
+        BadEntryError: for a class that is no whole number from 0.
+    """
+    first, *rest = line.split()
+    return Line(number, class_number(first), tuple(rest))
+
+
+class Reading:
+    """What the lines of a data set mean, where their number of values does not say.
+
+    Args:
+        keypoints: number of keypoints and values of each, as ``kpt_shape`` of ``data.yaml`` says; None for none.
+    """
+
+    def __init__(self, keypoints: tuple[int, int] | None) -> None:
+        self.keypoints = keypoints
+        self._seven = self._tracks = 0
+        self._lengths: set[int] = set()
+        self._posed = True
+        self._turned = True
+
+    def look(self, line: Line) -> None:
+        """Take a line into account."""
+        words = line.words
+        if len(words) == _WITH_TRACK - 1:
+            self._seven += 1
+            self._tracks += _is_track(words)
+        if len(words) >= _WITH_TRACK:
+            self._lengths.add(len(words))
+            try:
+                values = [float(word) for word in words]
+            except ValueError:
+                return
+            self._posed &= _points_within(values)
+            self._turned &= len(values) == 8 and _is_turned_box(values)
+
+    def shape(self, line: Line) -> Shape:
+        """The box of a line.
+
+        Raises:
+            BadEntryError: for anything but shares of the image in a number that has one meaning.
+        """
+        words = line.words
+        if self.keypoints is not None:
+            return self._pose(words)
+        if len(words) == 4:
+            return Shape(_box(_shares(words)))
+        if len(words) == 5:
+            return Shape(_box(_shares(words[:4])), "confidence")
+        if len(words) == _WITH_TRACK - 1 and self._tracks:
+            if self._tracks != self._seven:
+                found = "7 values: a polygon of 3 points, or a box with confidence and track"
+                raise BadEntryError(
+                    found, "lines of one kind; other lines with 7 values are of the other kind"
+                )
+            return Shape(_box(_shares(words[:4])), "confidence and track")
+        if len(words) < 6 or len(words) % 2:
+            wanted = "5: class x y width height, or a class and at least 3 points (poses need kpt_shape)"
+            raise BadEntryError(f"{len(words) + 1} values", wanted)
+        if self._posed and len(self._lengths) == 1 and len(words) >= _WITH_TRACK and not self._turned:
+            found = f"{len(words) + 1} values: a polygon, or a box with its keypoints"
+            raise BadEntryError(found, "kpt_shape in data.yaml, which says which")
+        values = _shares(words)
+        points = list(zip(values[0::2], values[1::2], strict=True))
+        return Shape(
+            box_of_points(points), "rotated boxes" if len(points) == 4 and self._turned else "polygons"
+        )
+
+    def _pose(self, words: tuple[str, ...]) -> Shape:
+        count, each = self.keypoints or (0, 0)
+        if len(words) not in (4, 4 + count * each):
+            wanted = f"{5 + count * each}: class x y width height and {count} keypoints of {each} values"
+            raise BadEntryError(f"{len(words) + 1} values", wanted)
+        return Shape(_box(_shares(words[:4])), "keypoints" if len(words) > 4 else "")
 
 
 def class_number(word: str) -> int:
@@ -119,29 +155,49 @@ def class_number(word: str) -> int:
     return int(value)
 
 
-def add_orphans(images: set[Path], faults: list[Fault]) -> None:
-    """Tell the label files of the images' folders that have no image there."""
-    for folder in sorted({image.parent for image in images}):
-        files = map(os.path.splitext, os.listdir(folder))
-        known = {stem for stem, suffix in files if suffix != ".txt"} | {"classes"}
-        labels = labels_of(folder / "any.jpg").parent
-        if labels.is_dir():
-            faults += [
-                Fault("missing-image", label, "the file", f"no image {label.stem}", "skipped")
-                for label in sorted(labels.glob("*.txt"))
-                if label.stem not in known and (labels != folder or _holds_an_object(label))
-            ]
-
-
-def _holds_an_object(file: Path) -> bool:
-    """Whether a text beside the images has a line of labels, and is no list or note."""
-    words = next((line.split() for _, line in label_lines(file, [])), [])
-    return len(words) >= 5 and all(_is_number(word) for word in words)
-
-
-def _is_number(word: str) -> bool:
+def holds_an_object(file: Path) -> bool:
+    """Whether a text has a line of labels, and is no list or note."""
     try:
-        float(word)
+        words = next((line.split() for _, line in label_lines(file)), [])
+        return len(words) >= 5 and all(math.isfinite(float(word)) for word in words)
+    except (BadEntryError, ValueError):
+        return False
+
+
+def _shares(words: tuple[str, ...]) -> list[float]:
+    values = []
+    for word in words:
+        try:
+            values.append(float(word))
+        except ValueError:
+            raise BadEntryError(f"{word[:40]!r}", "a share of the image, 0 to 1") from None
+    if any(math.isfinite(value) and abs(value) > LARGEST_SHARE for value in values):
+        raise BadEntryError(f"{max(values, key=abs):g}", "shares of the image, 0 to 1, not pixels")
+    return values
+
+
+def _box(values: list[float]) -> Box:
+    x, y, width, height = values
+    return x - width / 2, y - height / 2, x + width / 2, y + height / 2
+
+
+def _is_track(words: tuple[str, ...]) -> bool:
+    """Whether six values look like a box, a confidence and a whole number."""
+    try:
+        return bool(_WHOLE.fullmatch(words[5])) and 0 <= float(words[4]) <= 1
     except ValueError:
         return False
-    return True
+
+
+def _points_within(values: list[float]) -> bool:
+    """Whether all points after the first four values lie in the box that these are."""
+    x1, y1, x2, y2 = _box(values[:4])
+    rest = values[4:]
+    pairs = zip(rest[0::2], rest[1::2], strict=False)
+    return x2 > x1 and y2 > y1 and all(x1 <= x <= x2 and y1 <= y <= y2 for x, y in pairs)
+
+
+def _is_turned_box(values: list[float]) -> bool:
+    """Whether four points are the corners of a parallelogram: the middles of both diagonals meet."""
+    ax, ay, bx, by, cx, cy, dx, dy = values
+    return abs(ax + cx - bx - dx) < 0.01 and abs(ay + cy - by - dy) < 0.01

@@ -1,0 +1,280 @@
+"""What a reader finds, gathered in columns: images, objects, classes, faults, each with its place in a file.
+
+A reader fills it; :func:`masu.data.formats.resolving.resolved` makes a data set of it.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from masu.data.formats.tree import Look, Tree, base
+
+Array = np.ndarray[Any, Any]
+Box = tuple[float, float, float, float]
+
+
+class BadEntryError(Exception):
+    """One image or object of an annotation file that cannot be understood; the rest of the file can.
+
+    Attributes:
+        found: what is there.
+        wanted: what should be.
+    """
+
+    def __init__(self, found: str, wanted: str) -> None:
+        super().__init__(f"{found}, wanted {wanted}")
+
+
+class RowFault(NamedTuple):
+    """A fault met in reading; ``image`` is a row, -1 where it is about none."""
+
+    kind: str
+    file: Path
+    where: str
+    found: str
+    action: str
+    image: int
+    splits: tuple[str, ...]
+
+
+class Objects(NamedTuple):
+    """Some objects in columns; see :class:`masu.data.dataset.Dataset`. ``classes`` are codes of ``Rows``."""
+
+    images: Array
+    boxes: Array
+    classes: Array
+    places: Array
+    flags: Array
+    areas: Array
+    files: Array
+
+
+class Rows:
+    """Images and objects as the files have them, in the order in which they are met.
+
+    Attributes:
+        tree: the files of the data set's folder.
+        root: that folder.
+        files: annotation files, by number.
+        names: the images' names, by row.
+        classes: class names, each with its code.
+        ids: ids of classes in the source; empty where it has none, and names are put in order.
+        supercategories: COCO's, by class name.
+        left_out: what is read over, with how often.
+        words: of splits: the rows of their images.
+        describe: words for an object's place, from its number and class.
+        describe_image: words for an image's place, from its number and name.
+    """
+
+    def __init__(
+        self,
+        tree: Tree,
+        describe: Callable[[int, str], str],
+        describe_image: Callable[[int, str], str] = lambda number, name: f"image {name}",
+    ) -> None:
+        self.tree, self.root = tree, tree.root
+        self.describe, self.describe_image = describe, describe_image
+        self.files: list[Path] = []
+        self.names: list[str] = []
+        self.looks: list[Look] = []
+        self.classes: dict[str, int] = {}
+        self.ids: dict[str, int] = {}
+        self.supercategories: dict[str, str] = {}
+        self.left_out: Counter[str] = Counter()
+        self.words: dict[str, array[int]] = {}
+        self.faults: list[RowFault] = []
+        self.dropped: set[int] = set()
+        self._image_files, self._image_looks, self._relative = array("i"), array("i"), array("b")
+        self._sizes, self._numbers = array("i"), array("q")
+        self._chunks: list[Objects] = []
+        self._object = (array("q"), array("d"), array("i"), array("q"), array("B"), array("d"), array("i"))
+
+    def file(self, path: Path) -> int:
+        """The number of an annotation file that is being read from now on."""
+        self.files.append(path)
+        return len(self.files) - 1
+
+    def look(self, folders: Iterable[str | Path], *, stem: bool = False, foreign: bool = False) -> int:
+        """The number of a way to look for images, for :meth:`image`; see :class:`Look`."""
+        look = Look(tuple(dict.fromkeys(map(base, folders))), stem, foreign)
+        if not self.looks or self.looks[-1] != look:
+            self.looks.append(look)
+        return len(self.looks) - 1
+
+    def split(self, word: str) -> None:
+        """Say that there is a split, also where no image is in it."""
+        self.words.setdefault(word, array("q"))
+
+    def image(
+        self,
+        name: str,
+        file: int,
+        look: int,
+        *,
+        number: int = 0,
+        size: tuple[int, int] | None = None,
+        splits: Iterable[str] = (),
+        relative: bool = False,
+    ) -> int:
+        """One image; its row.
+
+        Args:
+            name: as the file has it.
+            file: number of the annotation file.
+            look: number of the way to look for it.
+            number: its place in the file.
+            size: height and width as the annotation says.
+            splits: words for the splits it is in.
+            relative: its boxes are shares of the upright image, 0 to 1.
+        """
+        row = len(self.names)
+        self.names.append(as_text(name))
+        self._image_files.append(file)
+        self._image_looks.append(look)
+        self._relative.append(relative)
+        self._numbers.append(number)
+        self._sizes.extend(size or (0, 0))
+        for word in splits:
+            self.words.setdefault(word, array("q")).append(row)
+        return row
+
+    def images(
+        self, names: Sequence[str], file: int, look: int, numbers: Array, sizes: Array, split: str | None
+    ) -> int:
+        """Many images of one file at once, ``sizes (n, 2)``; the row of the first."""
+        row = len(self.names)
+        self.names += names
+        self._image_files.extend([file] * len(names))
+        self._image_looks.extend([look] * len(names))
+        self._relative.extend([0] * len(names))
+        self._numbers.frombytes(np.ascontiguousarray(numbers, np.int64).tobytes())
+        self._sizes.frombytes(np.ascontiguousarray(sizes, np.int32).tobytes())
+        if split is not None:
+            rows = np.arange(row, row + len(names), dtype=np.int64)
+            self.words.setdefault(split, array("q")).frombytes(rows.tobytes())
+        return row
+
+    def code(self, name: str) -> int:
+        """The code of a class."""
+        return self.classes.setdefault(name, len(self.classes))
+
+    def object(
+        self,
+        image: int,
+        box: Box,
+        name: str,
+        number: int,
+        file: int,
+        *,
+        flag: int = 0,
+        area: float = math.nan,
+    ) -> None:
+        """One object.
+
+        Args:
+            image: row of its image.
+            box: x1 y1 x2 y2 in pixels, or shares where the image was said to be ``relative``.
+            name: of its class.
+            number: its place in the file.
+            file: number of the annotation file.
+            flag: see :attr:`masu.data.dataset.Dataset.flags`.
+            area: of its mask, in square pixels, if it is known.
+        """
+        images, boxes, classes, places, flags, areas, files = self._object
+        images.append(image)
+        boxes.extend(box)
+        classes.append(self.code(as_text(name)))
+        places.append(number)
+        flags.append(flag)
+        areas.append(area)
+        files.append(file)
+
+    def objects(self, objects: Objects) -> None:
+        """Many objects at once."""
+        self._chunks.append(objects)
+
+    def fault(
+        self,
+        kind: str,
+        file: Path,
+        where: str,
+        found: str,
+        action: str = "skipped",
+        *,
+        image: int = -1,
+        splits: Iterable[str] = (),
+    ) -> None:
+        """Something that could not be used, or that is doubtful."""
+        self.faults.append(RowFault(kind, file, where, found, action, image, tuple(splits)))
+
+    def bad(
+        self,
+        error: BadEntryError,
+        file: Path,
+        where: str,
+        *,
+        image: int = -1,
+        splits: Iterable[str] = (),
+    ) -> None:
+        """An entry that cannot be understood."""
+        self.fault("annotation", file, where, f"found {error}", image=image, splits=splits)
+
+    def all_objects(self) -> Objects:
+        """Every object, in the order of its image's row; those of one image in the order they were met."""
+        images, boxes, classes, places, flags, areas, files = self._object
+        single = Objects(
+            np.array(images, np.int64),
+            np.array(boxes, np.float64).reshape(-1, 4),
+            np.array(classes, np.int32),
+            np.array(places, np.int64),
+            np.array(flags, np.uint8),
+            np.array(areas, np.float64),
+            np.array(files, np.int32),
+        )
+        chunks, self._chunks = [single, *self._chunks], []
+        self._object = (array("q"), array("d"), array("i"), array("q"), array("B"), array("d"), array("i"))
+        owners = np.concatenate([chunk.images for chunk in chunks])
+        order = None if (np.diff(owners) >= 0).all() else np.argsort(owners, kind="stable")
+        columns = []
+        for at in range(len(Objects._fields)):  # one by one: the whole twice at once is too much
+            column = np.concatenate([chunk[at] for chunk in chunks])
+            columns.append(column if order is None else column[order])
+        return Objects(*columns)
+
+    def image_columns(self) -> tuple[Array, Array, Array, Array, Array]:
+        """Of all images: file, look, whether relative, sizes ``(n, 2)``, numbers."""
+        return (
+            np.array(self._image_files, np.int32),
+            np.array(self._image_looks, np.int32),
+            np.array(self._relative, np.bool_),
+            np.array(self._sizes, np.int32).reshape(-1, 2),
+            np.array(self._numbers, np.int64),
+        )
+
+    def drop(self, row: int) -> None:
+        """Leave an image out again; its objects go with it."""
+        self.dropped.add(row)
+
+    def size(self, row: int, size: tuple[int, int]) -> None:
+        """Say the height and width of an image that was met before."""
+        self._sizes[2 * row], self._sizes[2 * row + 1] = size
+
+    def class_order(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        """Class names and their ids: by id where the source has ids, else by name from 1."""
+        if self.ids:
+            names = sorted(self.ids, key=lambda name: self.ids[name])
+            return tuple(names), tuple(self.ids[name] for name in names)
+        names = sorted(self.classes)
+        return tuple(names), tuple(range(1, len(names) + 1))
+
+
+def as_text(name: str) -> str:
+    """The name; halves of letters that JSON and YAML can hold, but no text, become their escapes."""
+    return name if name.isascii() else name.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,264 @@
+"""The files below a data set's folder, listed once: which are there, and which one an annotation means.
+
+Every reader's names of images come here. Hidden files, AppleDouble twins and ``__MACOSX`` are passed over; names
+meet whatever the Unicode form, and where nothing fits exactly also whatever the case.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from masu.data.pixels.pictures import IMAGE_SUFFIXES
+from masu.data.splits import folder_split, role
+
+_PASSED_OVER = ("__MACOSX",)
+
+
+class Look(NamedTuple):
+    """How an annotation names its images.
+
+    Attributes:
+        folders: where the names start from, the likeliest first.
+        stem: the names have no suffix.
+        foreign: the paths may be of another machine; their last parts count.
+    """
+
+    folders: tuple[str, ...]
+    stem: bool = False
+    foreign: bool = False
+
+
+class Found(NamedTuple):
+    """What there is for a name: one path, or none or several that fit alike; ``outside`` the data set."""
+
+    path: str | None
+    several: tuple[str, ...] = ()
+    outside: bool = False
+
+
+class _Folder:
+    """The files and folders of one folder."""
+
+    def __init__(self, path: str) -> None:
+        files, folders = [], []
+        try:
+            with os.scandir(path or ".") as entries:
+                for entry in entries:
+                    if entry.name.startswith(".") or entry.name in _PASSED_OVER:
+                        continue
+                    (folders if entry.is_dir() else files).append(entry.name)
+        except OSError:  # not there, or not ours to read
+            pass
+        self.names = frozenset(files)
+        self.folders = tuple(sorted(folders))
+
+    @cached_property
+    def alike(self) -> dict[str, list[str]]:
+        """Names by what they are without case and Unicode form."""
+        found: dict[str, list[str]] = {}
+        for name in sorted(self.names):
+            found.setdefault(plain(name), []).append(name)
+        return found
+
+    @cached_property
+    def stems(self) -> dict[str, list[str]]:
+        """Image files by their name without suffix."""
+        found: dict[str, list[str]] = {}
+        for name in sorted(self.names):
+            if is_image(name):
+                found.setdefault(_composed(os.path.splitext(name)[0]), []).append(name)
+        return found
+
+
+class Tree:
+    """The files below a folder.
+
+    Args:
+        root: the data set's folder.
+        images: another folder that holds its images, if any.
+    """
+
+    def __init__(self, root: Path, images: Path | None = None) -> None:
+        self.root = root
+        self.images = images
+        self._top = os.path.abspath(root)
+        self._tops = [self._top] + ([os.path.abspath(images)] if images is not None else [])
+        self._images = () if images is None else (base(images),)
+        self._folders: dict[str, _Folder] = {}
+
+    def folder(self, path: str | os.PathLike[str]) -> _Folder:
+        """The listing of one folder; empty where there is none."""
+        key = base(path)
+        if key not in self._folders:
+            self._folders[key] = _Folder(key)
+        return self._folders[key]
+
+    def walk(self) -> Iterator[str]:
+        """Every folder from the root down, also behind links, each once; then those of the images' folder."""
+        seen: set[str] = set()
+        waiting = [base(top) for top in (self.images, self.root) if top is not None]
+        while waiting:
+            path = waiting.pop()
+            if (real := os.path.realpath(path)) in seen:
+                continue
+            seen.add(real)
+            yield path
+            waiting += [os.path.join(path, name) for name in reversed(self.folder(path).folders)]
+
+    def files(self, *suffixes: str) -> list[Path]:
+        """All files below with one of the suffixes (small letters), folder by folder, sorted."""
+        return [
+            Path(path, name)
+            for path in self.walk()
+            for name in sorted(self.folder(path).names)
+            if name.lower().endswith(suffixes)
+        ]
+
+    def image_files(self) -> list[str]:
+        """All image files below, folder by folder, sorted."""
+        return [
+            os.path.join(path, name)
+            for path in self.walk()
+            for name in sorted(self.folder(path).names)
+            if is_image(name)
+        ]
+
+    def split_of(self, path: str | os.PathLike[str]) -> str | None:
+        """The folder between root and file that is named as a split."""
+        return folder_split(PurePosixPath(self.below(path)).parts[:-1])
+
+    def holds(self, path: str | os.PathLike[str]) -> bool:
+        """Whether a path lies below the root or the images' folder, by its text alone: links count as they are."""
+        full = os.path.abspath(path)
+        return any(_within(full, top) for top in self._tops)
+
+    def below(self, path: str | os.PathLike[str]) -> str:
+        """The path from the root (or the images' folder) on, with ``/``."""
+        full = os.path.abspath(path)
+        for top in reversed(self._tops):
+            if _within(full, top):
+                return os.path.relpath(full, top).replace(os.sep, "/")
+        return full.replace(os.sep, "/")
+
+    def find(self, name: str, look: Look, split: str | None = None) -> Found:
+        """The image that an annotation means.
+
+        In the folders of ``look`` the exact name counts first, then one of another case or Unicode form, then
+        (for names without suffix, or of another machine) what has its stem. Where none of them has it, an
+        image of that name anywhere below the root, unless it lies in a folder of another split.
+
+        Args:
+            name: as the annotation has it.
+            look: how it names images.
+            split: the split of the annotation in its own words, if any.
+        """
+        name = name.replace("\\", "/").removeprefix("file://")
+        absolute = name.startswith("/") or name[1:2] == ":"
+        leaving = absolute or ".." in name.split("/")
+        if leaving and look.foreign:
+            name, leaving = name.rpartition("/")[2], False
+        outside = False
+        for folder in (*self._images, *look.folders):
+            path = os.path.join(folder, name)
+            if leaving:
+                path = os.path.normpath(path)
+                if name[1:2] == ":" or not self.holds(path):
+                    outside = True
+                    continue
+            elif "./" in name or "//" in name:
+                path = os.path.normpath(path)
+            above, last = os.path.split(path)
+            found = self._in(self.folder(above), last, look.stem)
+            if found:
+                return _one([os.path.join(above, one) for one in found])
+        if outside:
+            return Found(None, outside=True)
+        return self._anywhere(name, look.stem, split)
+
+    def _in(self, folder: _Folder, name: str, stem: bool) -> list[str]:
+        if name in folder.names:
+            return [name]
+        if not folder.names:
+            return []
+        if found := folder.alike.get(plain(name)):
+            composed = [one for one in found if _composed(one) == _composed(name)]
+            return composed or found
+        return folder.stems.get(_composed(name), []) if stem else []
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for path in self.image_files():
+            found.setdefault(plain(os.path.basename(path)), []).append(path)
+        return found
+
+    @cached_property
+    def _by_stem(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for paths in self._by_name.values():
+            for path in paths:
+                found.setdefault(plain(os.path.splitext(os.path.basename(path))[0]), []).append(path)
+        return found
+
+    def _anywhere(self, name: str, stem: bool, split: str | None) -> Found:
+        parts = [plain(part) for part in name.split("/") if part not in ("", ".")]
+        if not parts:
+            return Found(None)
+        found = self._by_name.get(parts[-1], [])
+        if not found and stem:
+            found = self._by_stem.get(parts[-1], [])
+        mine = role(split) if split is not None else None
+        tails: dict[str, int] = {}
+        for path in found:
+            folder = self.split_of(path)
+            if folder is not None and mine is not None and role(folder) != mine:
+                continue
+            above = [plain(part) for part in self.below(path).split("/")[:-1]]
+            tails[path] = _common(parts[:-1], above) + (mine is not None and folder is not None)
+        most = max(tails.values(), default=0)
+        return _one([path for path, tail in tails.items() if tail == most])
+
+
+def base(folder: str | os.PathLike[str]) -> str:
+    """A folder as the start of a path; the current one is the empty text, so that a path is written one way."""
+    text = os.fspath(folder)
+    return "" if text == "." else text
+
+
+def is_image(name: str) -> bool:
+    """Whether a file's suffix is that of an image."""
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
+
+
+def plain(name: str) -> str:
+    """A name without case and Unicode form."""
+    return name.casefold() if name.isascii() else _composed(name).casefold()
+
+
+def _composed(name: str) -> str:
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
+def _within(path: str, top: str) -> bool:
+    return path == top or path.startswith(top.rstrip(os.sep) + os.sep)
+
+
+def _common(wanted: list[str], folders: list[str]) -> int:
+    """How many folders two paths end with alike."""
+    count = 0
+    for one, other in zip(reversed(wanted), reversed(folders), strict=False):
+        if one != other:
+            break
+        count += 1
+    return count
+
+
+def _one(paths: list[str]) -> Found:
+    if len(paths) == 1:
+        return Found(paths[0])
+    return Found(None, tuple(paths))

@@ -1,0 +1,173 @@
+"""The parts of a data set by name: what a word such as ``Validation`` or ``instances_train2017`` means.
+
+Every reader hands over the words as it finds them, names of files, of folders or cells of a column; what they
+mean is decided here alone.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from masu.errors import InputError, bad_input, listed
+
+TRAIN, VAL, TRAINVAL, TEST = "train", "val", "trainval", "test"
+
+ROLES = (TRAIN, VAL, TRAINVAL, TEST)
+"""What a part can be for, in the order in which parts are listed."""
+
+NO_SPLIT = "no split"
+"""Stands for the images that no split names, where there are splits."""
+
+_WORDS = {
+    TRAIN: ("train", "training", "trn", "minitrain"),
+    VAL: ("val", "valid", "validation", "validate", "validating", "dev", "devel", "development", "minival")
+    + ("eval", "evaluation"),
+    TRAINVAL: ("trainval", "trainvalid", "trainvalidation", "traindev"),
+    TEST: ("test", "testing", "tst", "testdev", "holdout"),
+}
+_ENDINGS = ("", "s", "set", "data", "split", "images", "imgs", "labels", "annotations", "annos")
+_ROLE_OF = {word + end: role for role, words in _WORDS.items() for word in words for end in _ENDINGS}
+_BESIDE = frozenset(
+    ["instances", "instance", "annotations", "annotation", "annots", "anno", "ann", "labels", "label", "images", "image", "imgs", "img", "set", "sets", "data", "dataset", "split", "splits", "coco", "voc", "yolo", "csv", "json", "xml", "txt", "bbox", "bboxes", "box", "boxes", "gt", "ground", "truth", "objects", "object", "detection", "detections", "person", "keypoints", "list", "table", "main", "metadata", "roboflow", "file", "files", "of", "the"]
+)
+_YEAR = re.compile(r"(?:19|20)\d\d")
+_PARTS = re.compile(r"[^\W\d_]+|\d+")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+
+def role(name: str, *, strict: bool = False) -> str | None:
+    """What a split of this name is for: one of ``ROLES``, or None where the name does not say.
+
+    Case, years, separators and words such as ``instances`` or ``labels`` count for nothing.
+
+    Args:
+        name: of a split, a folder, or a file without its suffix.
+        strict: the name must be about nothing else: ``train_labels`` yes, ``train_cats`` no.
+    """
+    words = _words(name)
+    roles = {_ROLE_OF[word] for word in words if word in _ROLE_OF}
+    if strict and any(not (word in _ROLE_OF or word in _BESIDE or word.isdigit()) for word in words):
+        return None
+    if {TRAIN, VAL} <= roles <= {TRAIN, VAL, TRAINVAL}:
+        return TRAINVAL
+    if TEST in roles and "dev" in words:  # COCO's test-dev
+        roles.discard(VAL)
+    return roles.pop() if len(roles) == 1 else None
+
+
+def folder_split(parts: Iterable[str]) -> str | None:
+    """The first of a path's folders that is named as a split, as it is written; None for none."""
+    return next((part for part in parts if role(part, strict=True)), None)
+
+
+def split_names(words: Iterable[str]) -> dict[str, str]:
+    """What the splits of a data set are called, by the words that stand for them.
+
+    Words of one role are one split under the role's name. Where they are of several years, each year is a
+    split of its own: the same images may be shared out in another way.
+    """
+    words = list(dict.fromkeys(words))
+    years: dict[str, set[str]] = defaultdict(set)
+    for word in words:
+        if (of := role(word)) is not None:
+            years[of].add(_year(word))
+    names = {}
+    for word in words:
+        of = role(word)
+        if of is None:
+            names[word] = _bare(word)
+        else:
+            names[word] = of + (_year(word) if len(years[of]) > 1 else "")
+    return names
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Splits in the order of work (train, val, …, test), then the others by name."""
+    rank = {name: number for number, name in enumerate(ROLES)}
+    return sorted(set(names), key=lambda name: (rank.get(role(name) or "", len(rank)), name))
+
+
+def choose(asked: str, splits: Sequence[str], thing: object) -> str:
+    """The split that is asked for, in any wording.
+
+    Raises:
+        InputError: where there is none of that meaning, or several.
+    """
+    if asked in splits or (asked == NO_SPLIT and splits):
+        return asked
+    if not splits:
+        found = f"a data set without splits and the split {asked!r} asked for"
+        raise bad_input(thing, found, "no split", "leave the split out to read everything")
+    wanted = role(asked)
+    alike = [name for name in splits if wanted is not None and role(name) == wanted]
+    if len(alike) == 1:
+        return alike[0]
+    raise bad_input(thing, f"no split {asked!r}", f"one of {listed(splits)}", "choose one of these")
+
+
+def training_split(asked: str | None, splits: Sequence[str], thing: object) -> str | None:
+    """The split to learn from: the one asked for, else train, else trainval; None: there are no splits.
+
+    Raises:
+        InputError: where there are splits and none, or more than one, is for training.
+    """
+    if asked is not None or not splits:
+        return None if asked is None else choose(asked, splits, thing)
+    for wanted in (TRAIN, TRAINVAL):
+        if len(alike := [name for name in splits if role(name) == wanted]) == 1:
+            return alike[0]
+        if alike:
+            raise _ask(thing, f"several splits to train on ({listed(alike)})", "one", "--split")
+    raise _ask(thing, f"the splits {listed(splits)}", "one that is named for training", "--split")
+
+
+def validation_split(asked: str | None, splits: Sequence[str], thing: object) -> str | None:
+    """The split to validate on: the one asked for, else val; None: none is.
+
+    Raises:
+        InputError: where more than one is for validation.
+    """
+    if asked is not None:
+        return choose(asked, splits, thing)
+    alike = [name for name in splits if role(name) == VAL]
+    if len(alike) > 1:
+        raise _ask(thing, f"several splits to validate on ({listed(alike)})", "one", "--val-split")
+    return alike[0] if alike else None
+
+
+def evaluation_split(asked: str | None, splits: Sequence[str], thing: object) -> str | None:
+    """The split to measure on: the one asked for, else test, else val; None: there are no splits.
+
+    Raises:
+        InputError: where there are splits and none, or more than one, is for that.
+    """
+    if asked is not None or not splits:
+        return None if asked is None else choose(asked, splits, thing)
+    for wanted in (TEST, VAL):
+        if len(alike := [name for name in splits if role(name) == wanted]) == 1:
+            return alike[0]
+        if alike:
+            raise _ask(thing, f"several splits to measure on ({listed(alike)})", "one", "--split")
+    raise _ask(thing, f"the splits {listed(splits)}", "one that is named test or val", "--split")
+
+
+def _ask(thing: object, found: str, wanted: str, option: str) -> InputError:
+    return bad_input(thing, found, wanted, f"say which with {option} NAME")
+
+
+def _words(name: str) -> list[str]:
+    plain = unicodedata.normalize("NFKC", _CAMEL.sub("_", name)).casefold()
+    return _PARTS.findall(plain)
+
+
+def _year(word: str) -> str:
+    return next((part for part in _words(word) if _YEAR.fullmatch(part)), "")
+
+
+def _bare(word: str) -> str:
+    """The word without what every file of a format has before it."""
+    bare = re.sub(r"^(instances|annotations|labels)[-_. ]+", "", word)
+    return bare or word
