@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from masu.cli.notes import note, print_faults
-from masu.cli.values import positive, training_split
+from masu.cli.data import training_data
+from masu.cli.values import positive
 
 
 @click.command(short_help="How well anchors cover the objects, and better ones.")
@@ -17,6 +18,7 @@ from masu.cli.values import positive, training_split
 @click.option("--split", help="Split to look at. Default: train, else trainval, where DATA has them.")
 @click.option("--image-size", type=int, help="Shorter side that the network sees. Default: the model's.")
 @click.option("--format", "form", help="Format of DATA. Default: found by looking.")
+@click.option("--images", type=click.Path(path_type=Path), help="Another folder that holds the images.")
 @click.option("--html", "page", type=click.Path(path_type=Path), help="Write a page with pictures.")
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as one JSON object.")
 def anchors(
@@ -25,6 +27,7 @@ def anchors(
     split: str | None,
     image_size: int | None,
     form: str | None,
+    images: Path | None,
     page: Path | None,
     as_json: bool,
 ) -> int:
@@ -32,12 +35,11 @@ def anchors(
 
     At the scale and on the grid that the network sees. `masu train --anchors auto` uses the fitted ones.
     """
-    from masu.data.formats import read_dataset
     from masu.detectors.zoo import DEFAULT
     from masu.evaluation.anchors import anchor_report, write_page
     from masu.terminal import print_anchors
 
-    dataset = read_dataset(data, training_split(data, split, form), form=form)
+    dataset = training_data(data, split, form, images)
     print_faults(dataset)
     size = None if image_size is None else positive(image_size, "--image-size")
     report = anchor_report(dataset, architecture or DEFAULT, size)

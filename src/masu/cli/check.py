@@ -15,14 +15,21 @@ from masu.errors import counted
 @click.command(short_help="Find the faults of labelled images before training.")
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option(
-    "--format", "form", help="voc, yolo, labelme, coco, metadata or csv. Default: found by looking."
+    "--format", "form", help="coco, voc, yolo … (a wrong one lists all). Default: found by looking."
 )
+@click.option("--images", type=click.Path(path_type=Path), help="Another folder that holds the images.")
 @click.option("--image-size", type=int, help="Shorter side that the network will see. Default: the model's.")
 @click.option("--html", "page", type=click.Path(path_type=Path), help="Write a page with pictures.")
 @click.option("--fix", "fixed", type=click.Path(path_type=Path), help="Folder for a copy without faults.")
 @click.option("--json", "as_json", is_flag=True, help="Print all findings as one JSON object.")
 def check(
-    data: Path, form: str | None, image_size: int | None, page: Path | None, fixed: Path | None, as_json: bool
+    data: Path,
+    form: str | None,
+    images: Path | None,
+    image_size: int | None,
+    page: Path | None,
+    fixed: Path | None,
+    as_json: bool,
 ) -> int:
     """Find the faults of DATA before training: damaged files, bad boxes, doubles, leaks between splits.
 
@@ -36,7 +43,7 @@ def check(
     if image_size is not None:
         policy = policy.of_size(positive(image_size, "--image-size"))
     with counter("looking at images") as progress:
-        found = DataCheck(data, form, policy, progress)
+        found = DataCheck(data, form, policy, progress, images)
     if as_json:
         click.echo(json.dumps(found.report.as_dict()))
     else:

@@ -14,20 +14,40 @@ from masu.errors import counted
 @click.command(short_help="Write labelled images in another format.")
 @click.argument("source", metavar="IN", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--to", "target", required=True, help="coco, voc, yolo or csv.")
+@click.option("--to", "target", required=True, help="coco, voc, yolo, csv … (a wrong one lists all).")
 @click.option("--format", "form", help="Format of IN. Default: found by looking.")
 @click.option("--split-by", help="Share all pictures out anew: 80/20 or 80/10/10 (train/val/test).")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of --split-by.")
+@click.option("--images", type=click.Path(path_type=Path), help="Another folder that holds the images of IN.")
+@click.option("--link", is_flag=True, help="Links to the images instead of copies.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was written as one JSON object.")
 def convert(
-    source: Path, out: Path, target: str, form: str | None, split_by: str | None, seed: int, as_json: bool
+    source: Path,
+    out: Path,
+    target: str,
+    form: str | None,
+    split_by: str | None,
+    seed: int,
+    images: Path | None,
+    link: bool,
+    as_json: bool,
 ) -> int:
     """Write the data set IN anew in the folder OUT, in another format or with other splits."""
     from masu.terminal import counter
     from masu.verbs.convert import convert as run
 
     with counter("looking at pictures") as progress:
-        done = run(source, out, target, source_form=form, split_by=split_by, seed=seed, progress=progress)
+        done = run(
+            source,
+            out,
+            target,
+            source_form=form,
+            split_by=split_by,
+            seed=seed,
+            images=images,
+            link=link,
+            progress=progress,
+        )
     for sentence in (*done.faults[:20], *done.lost):
         note(sentence)
     if len(done.faults) > 20:

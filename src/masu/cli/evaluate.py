@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from masu.cli.notes import note, print_faults, rank
-from masu.cli.values import evaluation_split, positive, scores
+from masu.cli.data import evaluation_data
+from masu.cli.values import positive, scores
 from masu.errors import InputError
 
 
@@ -24,6 +25,7 @@ from masu.errors import InputError
     help="Also which stage lost each object; images one by one.",
 )
 @click.option("--format", "form", help="Format of DATA. Default: found by looking.")
+@click.option("--images", type=click.Path(path_type=Path), help="Another folder that holds the images.")
 @click.option("--report", "page", type=click.Path(path_type=Path), help="Write a page about the errors.")
 @click.option("--store-thresholds", is_flag=True, help="Write each class's best threshold into MODEL.")
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as one JSON object.")
@@ -34,6 +36,7 @@ def evaluate(
     batch_size: int,
     with_funnel: bool,
     form: str | None,
+    images: Path | None,
     page: Path | None,
     store_thresholds: bool,
     as_json: bool,
@@ -43,7 +46,6 @@ def evaluate(
     With --report or --store-thresholds also the threshold with the largest F1 of each class, and what kinds
     of errors are made and cost. Choose thresholds with --split val: on a test split they flatter it.
     """
-    from masu.data.formats import read_dataset
     from masu.evaluation.error_page import write_page
     from masu.evaluation.error_report import error_report, refuse
     from masu.evaluation.evaluate import score
@@ -55,9 +57,9 @@ def evaluate(
     detector = open_detector(model)
     if page is not None or store_thresholds:
         refuse(detector, model, page, store_thresholds)
-    chosen = evaluation_split(data, split, form)
     names = detector.names if detector.kind == "detector" else None
-    dataset = read_dataset(data, chosen, names=names, form=form)
+    dataset = evaluation_data(data, split, form, images, names)
+    chosen = dataset.split
     print_faults(dataset)
     size, lost = positive(batch_size, "--batch-size"), None
     with joined() as processes, counter("evaluating") as progress:

@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from masu.cli.notes import note, print_faults
-from masu.cli.values import evaluation_split, positive
+from masu.cli.data import evaluation_data
+from masu.cli.values import positive
 
 
 @click.command(short_help="A page that follows boxes through every stage.")
@@ -37,7 +38,6 @@ def explain(
 
     For a photograph, or for the images of labelled DATA that lost most objects.
     """
-    from masu.data.formats import read_dataset
     from masu.data.pixels.pictures import IMAGE_SUFFIXES
     from masu.explanation.explain import explain as run
     from masu.export.exported import open_detector
@@ -47,7 +47,7 @@ def explain(
     given: Any = source
     if source.suffix.lower() not in IMAGE_SUFFIXES:
         names = detector.names if detector.kind == "detector" else None
-        given = read_dataset(source, evaluation_split(source, split, form), names=names, form=form)
+        given = evaluation_data(source, split, form, None, names)
         print_faults(given)
     with counter("explaining") as progress:
         most = positive(images, "--images")

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from masu.cli.notes import note
-from masu.cli.values import evaluation_split, training_split
+from masu.cli.data import evaluation_data, training_data
 from masu.errors import InputError
 
 
@@ -46,7 +46,6 @@ def export(
     refused and not kept; choices between candidates that are equal but for rounding (near-ties) are counted
     and said. With --int8 answers do differ: there AP on --data decides alone.
     """
-    from masu.data.formats import read_dataset
     from masu.detectors.build import load
     from masu.export.write import SUFFIXES
     from masu.terminal import print_export
@@ -63,9 +62,9 @@ def export(
         )
     if data is not None:
         names = detector.names if detector.kind == "detector" else None
-        dataset = read_dataset(data, evaluation_split(data, split, form), names=names, form=form)
+        dataset = evaluation_data(data, split, form, None, names)
         if int8:
-            calibration = read_dataset(data, training_split(data, None, form), names=names, form=form)
+            calibration = training_data(data, None, form, None, names)
     beside = model if model.exists() else Path(model.name)  # torchvision/NAME is no place
     file = out or beside.with_suffix(SUFFIXES.get(to, ""))
     done = run(detector, file, to=to, data=dataset, int8=calibration, max_ap_loss=max_ap_loss, report=note)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from masu.cli.data import training_and_validation
 from masu.cli.notes import note, print_faults, rank
-from masu.cli.values import seconds, share, training_split
+from masu.cli.values import seconds, share
 from masu.errors import InputError
-
-if TYPE_CHECKING:
-    from masu.data.formats import Dataset
 
 
 @click.command(short_help="Train a detector on labelled images.")
@@ -62,6 +60,7 @@ if TYPE_CHECKING:
 )
 @click.option("--strict", is_flag=True, help="Refuse at the first fault; as --max-bad 0.")
 @click.option("--format", "form", help="Format of DATA: see `masu check --help`. Default: found by looking.")
+@click.option("--images", type=click.Path(path_type=Path), help="Another folder that holds the images.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 def train(
     data: Path,
@@ -98,6 +97,7 @@ def train(
     max_bad: str,
     strict: bool,
     form: str | None,
+    images: Path | None,
     as_json: bool,
 ) -> int:
     """Train a detector on DATA: Pascal VOC, COCO, YOLO, CSV, LabelMe or a folder with metadata.jsonl."""
@@ -148,7 +148,10 @@ def train(
         if resume:
             raise InputError("--resume: found no --out, wanted the folder of the run to go on with")
         out = next(p for i in range(1, 10_000) if not (p := Path(f"runs/train-{i}")).exists())
-    training, validation = _training_data(data, split, val, val_split, seed, form)
+    most_bad = 0.0 if strict else share(max_bad, "--max-bad")
+    training, validation = training_and_validation(
+        data, split, val, val_split, seed=seed, form=form, images=images, max_bad=most_bad
+    )
     print_faults(training, validation)
     classes = ", ".join(training.names[:8]) + (" …" if len(training.names) > 8 else "")
     note(
@@ -164,7 +167,7 @@ def train(
             report=tracking.report,
             resume=resume,
             workers=workers,
-            max_bad=0.0 if strict else share(max_bad, "--max-bad"),
+            max_bad=most_bad,
         )
     if result.interrupted:
         note(
@@ -175,29 +178,13 @@ def train(
     note(f"{result.best} after {result.seconds:.0f} s of training; open {out / 'report.html'}")
     best = max(result.history, key=lambda row: row.get("ap") or row.get("ar100") or -1.0)
     if as_json and not rank():
-        click.echo(json.dumps({"best": str(result.best), "seconds": result.seconds, **best}))
+        click.echo(json.dumps(
+                {
+                    "best": str(result.best),
+                    "seconds": result.seconds,
+                    "split": training.split,
+                    "val_split": validation.split,
+                    **best,
+                }
+            ))
     return 0
-
-
-def _training_data(
-    data: Path, split: str | None, val: Path | None, val_split: str | None, seed: int, form: str | None
-) -> tuple[Dataset, Dataset]:
-    from masu.data.formats import read_dataset, splits
-
-    known = splits(data, form)
-    training = read_dataset(data, training_split(data, split, form), form=form)
-    if val is not None:
-        return training, read_dataset(val, val_split, names=training.names)
-    chosen = val_split or next((name for name in ("val", "valid", "validation") if name in known), None)
-    if chosen is not None:
-        return training, read_dataset(data, chosen, names=training.names, form=form)
-    import torch
-
-    if len(training) < 2:
-        raise InputError(
-            f"{data}: found {len(training)} image, wanted at least 2, one of them for validation"
-        )
-    order = torch.randperm(len(training), generator=torch.Generator().manual_seed(seed)).tolist()
-    held = max(len(training) // 5, 1)
-    note(f"{data}: no validation split, {held} of {len(training)} images are held back for it")
-    return training.take(sorted(order[held:])), training.take(sorted(order[:held]))

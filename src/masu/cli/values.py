@@ -38,19 +38,3 @@ def positive(value: int, name: str) -> int:
 def scores(thresholds: Mapping[str, float]) -> str:
     """``cat 0.41, dog 0.57``, of many the first."""
     return listed(f"{name} {score:.2f}" for name, score in thresholds.items())
-
-
-def training_split(data: Path, split: str | None, form: str | None) -> str | None:
-    """The split to learn from: the one asked for, else train or trainval; ``None``: all of DATA."""
-    from masu.data.formats import splits
-
-    known = splits(data, form)
-    return split or next((name for name in ("train", "trainval") if name in known), None)
-
-
-def evaluation_split(data: Path, split: str | None, form: str | None) -> str | None:
-    """The split to measure on: the one asked for, else test, else validation; ``None``: all of DATA."""
-    from masu.data.formats import splits
-
-    known = splits(data, form)
-    return split or next((name for name in ("test", "val", "valid", "validation") if name in known), None)

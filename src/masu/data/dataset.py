@@ -38,9 +38,6 @@ class Sample(NamedTuple):
     target: Target
 
 
-OF_AN_IMAGE = frozenset(("missing-image", "unreadable-image", "ambiguous-image", "wrong-size", "leak"))
-"""Kinds of faults that cost a whole image."""
-
 
 @dataclass(frozen=True)
 class Fault:
@@ -66,6 +63,20 @@ class Fault:
 
     def __str__(self) -> str:
         return " ".join(f"{self.file}: {self.where}: {self.found}, {self.action}".split())
+
+
+_OF_AN_IMAGE = frozenset(
+    ("missing-image", "unreadable-image", "ambiguous-image", "shared-label", "wrong-size", "leak")
+)
+
+
+def _costs_an_image(fault: Fault) -> bool:
+    return fault.kind in _OF_AN_IMAGE or (fault.kind, fault.where) == ("annotation", "the file")
+
+
+def _of(fault: Fault) -> object:
+    """What a fault of an image is about, so that several of one image count once."""
+    return fault.image or (fault.file, fault.where)
 
 
 def _place(number: int, name: str) -> str:
@@ -106,6 +117,7 @@ class Dataset:
         supercategories: ``K`` names of COCO's supercategories, empty where there are none.
         left_out: what the source knows and masu does not carry, such as ``{"segmentation": 12}`` objects.
         faults: what reading left out or repaired.
+        accepted: whether the faults were counted with those of a larger set that this is a part of.
     """
 
     root: Path
@@ -132,6 +144,7 @@ class Dataset:
     supercategories: tuple[str, ...] = field(default=(), repr=False)
     left_out: Mapping[str, int] = field(default_factory=dict, repr=False)
     faults: tuple[Fault, ...] = field(default=(), repr=False)
+    accepted: bool = field(default=False, repr=False)
 
     @classmethod
     def of(
@@ -299,17 +312,16 @@ class Dataset:
         Raises:
             InputError: above it, with the figures and the first fault.
         """
+        if self.accepted:
+            return
         errors = [fault for fault in self.faults if KINDS[fault.kind].severity == "error"]
-        whole = [
-            f for f in errors if f.kind in OF_AN_IMAGE or (f.kind, f.where) == ("annotation", "the file")
-        ]
-        lost = sum(fault.action == "skipped" for fault in whole)
-        others = [fault for fault in errors if fault not in set(whole)]
-        gone = sum(fault.action == "skipped" for fault in others)
-        for what, bad, total in (
-            ("images", whole, len(self) + lost),
-            ("objects", others, len(self.boxes) + gone),
+        whole = {_of(fault): fault for fault in errors if _costs_an_image(fault)}
+        others = [fault for fault in errors if not _costs_an_image(fault)]
+        for what, bad, kept in (
+            ("images", list(whole.values()), len(self)),
+            ("objects", others, len(self.boxes)),
         ):
+            total = kept + sum(fault.action == "skipped" for fault in bad)
             if len(bad) > most * total:
                 raise InputError(
                     f"{self.root}: found {len(bad)} of {total} {what} faulty, wanted at most {most:.0%} "
@@ -318,7 +330,13 @@ class Dataset:
 
     def __repr__(self) -> str:
         part = "" if self.split is None else f", split {self.split}"
-        return f"Dataset({self.root}{part}: {len(self)} images, {len(self.boxes)} objects, {listed(self.names, 8)})"
+        counts = f"{len(self)} images, {len(self.boxes)} objects"
+        return f"Dataset({self.root}{part}: {counts}, {listed(self.names, 8)})"
+
+
+def part_name(split: str | None, parts: Mapping[str | None, Dataset]) -> str:
+    """What a part is called where figures are shown."""
+    return split or ("all" if len(parts) == 1 else NO_SPLIT)
 
 
 _OF_OBJECTS = ("boxes", "labels", "flags", "areas", "object_files", "places")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -44,7 +44,7 @@ def measured(data: Dataset, progress: Callable[[int, int], None] | None = None) 
     """
     found = read_headers(list(data.paths), progress)
     faults = [
-        Fault("unreadable-image", data.paths[i], "image", text, "skipped", None, _splits_of(data, i))
+        Fault("unreadable-image", data.paths[i], "image", text, "skipped", splits=_splits_of(data, i))
         for i, text in sorted(found.faults.items())
     ]
     boxes = np.array(data.boxes, np.float64)
@@ -117,39 +117,41 @@ def fitted(data: Dataset) -> Dataset:
     Boxes that reach outside are cut, those of no use left out; each is a fault. An overhang of up to 0.1 px
     is rounding and no fault.
     """
-    boxes, owner = data.boxes, data.image_of
-    limit = np.where(data.sizes > 0, data.sizes, np.iinfo(np.int32).max)[owner][:, [1, 0]].astype(np.float64)
+    single = _cut(data)[1]
+    kept = np.ones(len(single), np.bool_)
+    faults = []
+    for row, image, fit in unfit(data):
+        if fit.kind:
+            file, where, path = data.file_of(row), data.where(row), data.paths[image]
+            splits = _splits_of(data, image)
+            faults.append(Fault(fit.kind, file, where, fit.found, fit.action, path, splits))
+        if fit.box is None:
+            kept[row] = False
+        else:
+            single[row] = fit.box
+    return replace(data, boxes=single).with_faults(faults).keep(kept)
+
+
+def unfit(data: Dataset) -> Iterator[tuple[int, int, Fitted]]:
+    """The objects whose boxes do not fit as they stand: row, image, and what fits."""
+    good, owner = _cut(data)[0], data.image_of
+    for row in np.flatnonzero(~good).tolist():
+        image = int(owner[row])
+        x1, y1, x2, y2 = data.boxes[row].tolist()
+        height, width = data.sizes[image].tolist()
+        yield row, image, fit_box((x1, y1, x2, y2), (height, width) if height else None)
+
+
+def _cut(data: Dataset) -> tuple[Array, Array]:
+    """Which boxes fit as they stand, and all of them cut to their images, as float32."""
+    boxes = data.boxes
+    limit = np.where(data.sizes > 0, data.sizes, np.iinfo(np.int32).max)[data.image_of][:, [1, 0]]
     with np.errstate(invalid="ignore", over="ignore"):
         cut = np.concatenate([np.maximum(boxes[:, :2], 0), np.minimum(boxes[:, 2:], limit)], 1)
         single = cut.astype(np.float32)
         good = np.isfinite(boxes).all(1) & (np.abs(boxes - cut) <= _ROUNDING).all(1)
         good &= (single[:, 2:] > single[:, :2]).all(1) & (np.abs(single) <= _FARTHEST).all(1)
-    bad = np.flatnonzero(~good)
-    faults, dropped = [], []
-    for row in bad.tolist():
-        image = int(owner[row])
-        x1, y1, x2, y2 = boxes[row].tolist()
-        height, width = data.sizes[image].tolist()
-        fit = fit_box((x1, y1, x2, y2), (height, width) if height else None)
-        if fit.kind:
-            faults.append(
-                Fault(
-                    fit.kind,
-                    data.file_of(row),
-                    data.where(row),
-                    fit.found,
-                    fit.action,
-                    data.paths[image],
-                    _splits_of(data, image),
-                )
-            )
-        if fit.box is None:
-            dropped.append(row)
-        else:
-            single[row] = fit.box
-    kept = np.ones(len(boxes), np.bool_)
-    kept[dropped] = False
-    return replace(data, boxes=single).with_faults(faults).keep(kept)
+    return good, single
 
 
 def fit_box(box: Box, size: tuple[int, int] | None) -> Fitted:
@@ -192,7 +194,7 @@ def with_names(data: Dataset, names: Sequence[str]) -> Dataset:
     """The data set with labels as indices into a model's names.
 
     Raises:
-        InputError: names that are no sequence of distinct texts, or an object of a class that is not among them.
+        InputError: names that are no sequence of distinct texts, or an object of a class not among them.
     """
     if isinstance(names, str) or len(set(names)) != len(names):
         raise bad_input("names", repr(names), "a sequence of distinct class names", "pass a model's names")

@@ -37,6 +37,12 @@ KINDS: dict[str, Kind] = {
     "inverted": Kind("error", "box with its corners in the wrong order", "swap its corners"),
     "outside": Kind("error", "box outside of its image", _BOX),
     "wrong-size": Kind("error", "image of another size than its annotation says", "label the image as it is"),
+    "ambiguous-image": Kind(
+        "error", "name that several images have", "write its folder into the name, or name one with --images"
+    ),
+    "shared-label": Kind(
+        "error", "label file that two images share", "rename one of the images and give it its own labels"
+    ),
     "leak": Kind("error", "same image in two splits", "keep it in one of them"),
     "other-labels": Kind(
         "warning", "image that two splits label in different ways", "make the labels equal or keep one"
@@ -52,6 +58,11 @@ KINDS: dict[str, Kind] = {
         "warning", "coordinates that look like shares of the image", "look at some boxes; write pixels"
     ),
     "double-image": Kind("warning", "image listed twice", "delete one entry"),
+    "stored-frame": Kind(
+        "warning",
+        "boxes of the picture before its EXIF data turns it",
+        "look at some; masu turns them with the picture",
+    ),
     "overhang": Kind("warning", "box that reaches outside of its image", "cut it to the image"),
     "sub-pixel": Kind("warning", "box with a side under a pixel", _BOX),
     "duplicate-box": Kind("warning", "box that is there twice", "delete one"),

@@ -10,8 +10,13 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
-from masu.data.formats.reading import Contents, Picture
+import numpy as np
+
+from masu.data.dataset import Dataset, Fault
+from masu.data.splits import TEST, TRAIN, TRAINVAL, VAL, in_order, role
 from masu.errors import bad_input
 
 
@@ -34,76 +39,158 @@ def parse_shares(text: str) -> dict[str, float]:
     return {name: n / sum(numbers) for name, n in zip(("train", "val", "test"), numbers, strict=False)}
 
 
-def split_contents(
-    contents: Contents, shares: Mapping[str, float], seed: int, groups: Sequence[Sequence[int]] = ()
-) -> dict[str, Contents]:
-    """Share out the pictures of a data set.
+def share_out(
+    data: Dataset, shares: Mapping[str, float], seed: int, groups: Sequence[Sequence[int]] = ()
+) -> Dataset:
+    """Share out the pictures of a data set anew; what splits there were counts for nothing.
 
-    The answer depends on the pictures' names, the seed and the shares, not on the order of the pictures.
+    The answer depends on the pictures' names, the seed and the shares, not on the order of the pictures. Every
+    part has objects where there are enough pictures with some.
 
     Args:
-        contents: all pictures.
+        data: all pictures.
         shares: of each part; they add up to 1.
         seed: any integer.
         groups: positions of pictures that stay together; every other picture is on its own.
 
-    Returns:
-        The parts, pictures in the order of ``contents``.
-
     Raises:
         InputError: for fewer pictures, or groups of pictures, than parts.
     """
-    grouped = {index for group in groups for index in group}
-    units = [tuple(group) for group in groups]
-    units += [(index,) for index in range(len(contents.pictures)) if index not in grouped]
+    units = _units(data, groups)
     if len(units) < len(shares):
         alike = f", {len(units)} where those that are almost the same count as one" if groups else ""
-        found = f"{len(contents.pictures)} pictures{alike}"
+        found = f"{len(data)} pictures{alike}"
         raise bad_input("--split-by", found, f"at least {len(shares)}, one for each part", "use fewer parts")
-    units.sort(key=lambda unit: min(_shuffled(contents.pictures[index], seed) for index in unit))
-    objects = [_classes(contents, unit) for unit in units]
+    texts = data.paths.texts()
+    units.sort(key=lambda unit: min(_shuffled(texts[index], seed) for index in unit))
+    objects = [_classes(data, unit) for unit in units]
 
-    total = sum(objects, Counter[str]())
+    total = sum(objects, Counter[int]())
     wanted = {part: {name: share * count for name, count in total.items()} for part, share in shares.items()}
-    room = {part: share * len(contents.pictures) for part, share in shares.items()}
+    room = {part: share * len(data) for part, share in shares.items()}
     chosen: dict[str, list[int]] = {part: [] for part in shares}
-    left = set(range(len(units)))
-    while left:
-        remaining = Counter[str]()
-        for unit in left:
-            remaining.update(objects[unit])
-        rarest = min(remaining, key=lambda name: (remaining[name], name), default=None)
-        for unit in sorted(left) if rarest is None else sorted(u for u in left if objects[u][rarest]):
-            part = max(shares, key=lambda part: (wanted[part].get(rarest or "", 0.0), room[part]))
+    holders: dict[int | None, list[int]] = {}
+    for unit, own in enumerate(objects):
+        for name in own or {None: 0}:
+            holders.setdefault(name, []).append(unit)
+    left = np.ones(len(units), np.bool_)
+    remaining = Counter(total)
+    while left.any():
+        rarest = min(remaining, key=lambda name: (remaining[name], data.names[name]), default=None)
+        for unit in holders.get(rarest, range(len(units)) if rarest is None else ()):
+            if not left[unit]:
+                continue
+            part = max(shares, key=lambda part: (wanted[part].get(rarest, 0.0), room[part]))  # type: ignore[arg-type]
             chosen[part].append(unit)
             room[part] -= len(units[unit])
+            left[unit] = False
             for name, count in objects[unit].items():
                 wanted[part][name] -= count
-            left.discard(unit)
+                remaining[name] -= count
+        remaining = +remaining
     _fill_empty(chosen, units, objects)
-    return {
-        part: contents._replace(
-            pictures=[contents.pictures[i] for i in sorted(i for unit in of for i in units[unit])], faults=()
-        )
-        for part, of in chosen.items()
-    }
+    splits = tuple(in_order(chosen))
+    members = np.zeros((len(splits), len(data)), np.bool_)
+    for part, of in chosen.items():
+        members[splits.index(part), [index for unit in of for index in units[unit]]] = True
+    return replace(data, splits=splits, split=None, members=members)
+
+
+def hold_back(data: Dataset, share: float, seed: int, groups: Sequence[Sequence[int]]) -> tuple[Dataset, Dataset]:
+    """A part of training images kept apart for validation, every class in both, doubles together.
+
+    Each part has the faults of its own images; those of none stay with the first. They count as accepted: what
+    is too much is for the whole to say, before.
+
+    Args:
+        data: the training images.
+        share: of the second part.
+        seed: any integer.
+        groups: positions of images that show the same.
+
+    Returns:
+        What is left to train on, and what is held back.
+
+    Raises:
+        InputError: for fewer than two images, or groups of images.
+    """
+    shared = share_out(data, {TRAIN: 1 - share, VAL: share}, seed, groups)
+    kept, held = (data.take(np.flatnonzero(shared.members[shared.splits.index(name)])) for name in (TRAIN, VAL))
+    held = replace(held, faults=tuple(fault for fault in held.faults if fault.image is not None))
+    return replace(kept, accepted=True), replace(held, accepted=True)
+
+
+def apart(data: Dataset, training: str | None, validation: str | None) -> Dataset:
+    """The images of a split without those that its data set also tests or validates on; each is a fault.
+
+    Args:
+        data: all annotations.
+        training: the split to train on; None for data without splits.
+        validation: the split that is validated on, if it is one of this data.
+    """
+    part = data.part(training)
+    others = [s for s in data.splits if s != training and (s == validation or role(s) in (VAL, TEST))]
+    tested: dict[str, str] = {}
+    for split in others:
+        tested |= dict.fromkeys(data.part(split).paths.texts(), split)
+    shared = [(i, text) for i, text in enumerate(part.paths.texts()) if text in tested]
+    whole = training is not None and role(training) == TRAINVAL
+    faults = [
+        Fault("leak", Path(text), "image", f"in {training} and in {tested[text]}", "skipped")
+        for _, text in shared
+        if not (whole and role(tested[text]) == VAL)  # trainval holds val by its name
+    ]
+    if not shared:
+        return part
+    kept = np.setdiff1d(np.arange(len(part)), [i for i, _ in shared])
+    return part.take(kept).with_faults(faults)
+
+
+def _units(data: Dataset, groups: Sequence[Sequence[int]]) -> list[tuple[int, ...]]:
+    """What stays together: groups of pictures, and the labellings of one file."""
+    together: dict[str, list[int]] = {}
+    for index, text in enumerate(data.paths.texts()):
+        together.setdefault(text, []).append(index)
+    joined = [list(group) for group in groups] + [own for own in together.values() if len(own) > 1]
+    leader = list(range(len(data)))
+
+    def first(index: int) -> int:
+        while leader[index] != index:
+            leader[index] = leader[leader[index]]
+            index = leader[index]
+        return index
+
+    for group in joined:
+        for other in group[1:]:
+            low, high = sorted((first(group[0]), first(other)))
+            leader[high] = low
+    units: dict[int, list[int]] = {}
+    for index in range(len(data)):
+        units.setdefault(first(index), []).append(index)
+    return [tuple(unit) for unit in units.values()]
 
 
 def _fill_empty(
-    chosen: Mapping[str, list[int]], units: Sequence[tuple[int, ...]], objects: Sequence[Counter[str]]
+    chosen: Mapping[str, list[int]], units: Sequence[tuple[int, ...]], objects: Sequence[Counter[int]]
 ) -> None:
-    """Give each part that has nothing the smallest unit with objects of the part with most units."""
+    """Give each part without objects the smallest unit with some of the part that has most such units."""
     for part in chosen.values():
-        if not part:
+        if any(objects[unit] for unit in part):
+            continue
+        giver = max(chosen.values(), key=lambda own: sum(bool(objects[unit]) for unit in own))
+        spare = [unit for unit in giver if objects[unit]]
+        if len(spare) < 2:
             giver = max(chosen.values(), key=len)
-            given = min(giver, key=lambda unit: (not objects[unit], len(units[unit]), unit))
+            spare = giver if not part else []
+        if spare:
+            given = min(spare, key=lambda unit: (not objects[unit], len(units[unit]), unit))
             giver.remove(given)
             part.append(given)
 
 
-def _shuffled(picture: Picture, seed: int) -> bytes:
-    return hashlib.blake2b(f"{seed} ".encode() + os.fsencode(picture.image), digest_size=8).digest()
+def _shuffled(path: str, seed: int) -> bytes:
+    return hashlib.blake2b(f"{seed} ".encode() + os.fsencode(path), digest_size=8).digest()
 
 
-def _classes(contents: Contents, unit: Sequence[int]) -> Counter[str]:
-    return Counter(item.name for index in unit for item in contents.pictures[index].objects)
+def _classes(data: Dataset, unit: Sequence[int]) -> Counter[int]:
+    return Counter(label for index in unit for label in data.labels[data.objects(index)].tolist())

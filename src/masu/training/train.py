@@ -23,7 +23,8 @@ import torch
 from torch import nn
 
 from masu.atomic import WriteError, write_text, write_whole
-from masu.data.formats import Dataset
+from masu.data.dataset import Dataset
+from masu.data.fitting import measured
 from masu.data.loading.loader import batch_count, epoch_batches
 from masu.data.loading.workers import LostWorkerError
 from masu.detectors.detector import Detector
@@ -109,6 +110,7 @@ def train(
             or processes with other settings or data.
     """
     settings = settings.resolved()
+    data = data if data.sizes.all() else measured(data)  # samples of one's own
     for part in (data, val):
         if part is not None:
             part.refuse_bad(max_bad)
@@ -165,7 +167,12 @@ def _train(
     average = Average(detector, settings.average) if settings.average else None
     judged = detector if average is None else average.detector
     steps = batch_count(data, settings.batch_size)
-    described = asdict(settings) | {"names": data.names, "training_images": len(data)}
+    described = asdict(settings) | {
+        "names": data.names,
+        "training_images": len(data),
+        "split": data.split,
+        "val_split": None if val is None else val.split,
+    }
     saved = RunFile(out, checkpoint_seconds, detector, judged, optimizer, scaler, described, processes)
     state = RunState()
     if resume:

@@ -40,11 +40,12 @@ class Unreadable:
         Raises:
             InputError: where there is one too many, in all of them.
         """
-        own = [asdict(fault) | {"file": os.fsdecode(fault.file)} for fault in self.new]
+        own = [asdict(fault) | {"file": os.fsdecode(fault.file), "image": None} for fault in self.new]
         self.new = {}
         for text in self.processes.texts(json.dumps(own)):
             for values in json.loads(text):
-                self._tell(Fault(**values | {"file": Path(values["file"])}))
+                splits = tuple(values["splits"])
+                self._tell(Fault(**values | {"file": Path(values["file"]), "splits": splits}))
 
     def _tell(self, fault: Fault) -> None:
         self.told.add(fault)

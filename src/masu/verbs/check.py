@@ -11,15 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
-from masu.data.audit.checks import Finding, find_faults
-from masu.data.audit.fingerprints import Fingerprint, fingerprint_images
+from masu.data.audit.checks import Finding, Looked, find_faults
+from masu.data.audit.fingerprints import fingerprint_images
 from masu.data.audit.mending import mend
 from masu.data.audit.strays import find_strays
-from masu.data.formats import open_source, part_name, read_parts
-from masu.data.formats.reading import Box, all_names
-from masu.data.formats.writing import WRITERS, write_dataset
+from masu.data.dataset import part_name
+from masu.data.fitting import Box, measured
+from masu.data.formats import formats, read_annotations
+from masu.data.formats.writing import write_dataset
 from masu.data.kinds import KINDS, Kind
 from masu.data.pixels.pictures import DECODER_ERRORS
 from masu.ops.images import InputPolicy
@@ -97,9 +99,10 @@ class DataCheck:
         form: its format; default: found by looking.
         policy: how the network will see the images.
         progress: called with (images looked at, images in total).
+        images: another folder that holds the images.
 
     Raises:
-        InputError: as of :func:`masu.data.formats.open_source` and its readers.
+        InputError: as of :func:`masu.data.formats.read_annotations`.
     """
 
     def __init__(
@@ -108,28 +111,27 @@ class DataCheck:
         form: str | None,
         policy: InputPolicy,
         progress: Callable[[int, int], None] | None = None,
+        images: Path | None = None,
     ) -> None:
         started = time.perf_counter()
-        reader, source = open_source(path, form)
-        self.format = reader.name
-        self.parts = read_parts(reader, source)
-        self.strays = find_strays(path, reader, source, self.parts)
-        paths = dict.fromkeys(p.image for contents in self.parts.values() for p in contents.pictures)
-        found = fingerprint_images(list(paths), progress=progress)
-        self.prints: dict[Path, Fingerprint] = {one.path: one for one in found}
+        annotations = read_annotations(path, form, images)
+        self.strays = find_strays(path, annotations)
+        data = measured(annotations)
+        texts = data.paths.texts()
+        number = {text: at for at, text in enumerate(dict.fromkeys(texts))}
+        files = [Path(text) for text in number]
+        prints = fingerprint_images(files, progress=progress)
+        print_of = np.array([number[text] for text in texts], np.int64)
+        self.looked = Looked(data, prints, print_of, files)
         order = {name: rank for rank, name in enumerate(KINDS)}
-        findings = find_faults(source.root, self.parts, self.prints, policy, self.strays)
+        findings = find_faults(self.looked, policy, self.strays)
+        parts = data.parts()
         self.report = CheckReport(
-            root=source.root,
-            format=reader.name,
-            images={
-                part_name(split, self.parts): len(contents.pictures) for split, contents in self.parts.items()
-            },
-            objects={
-                part_name(split, self.parts): sum(len(picture.objects) for picture in contents.pictures)
-                for split, contents in self.parts.items()
-            },
-            names=all_names(self.parts),
+            root=data.root,
+            format=data.form,
+            images={part_name(split, parts): len(part) for split, part in parts.items()},
+            objects={part_name(split, parts): len(part.boxes) for split, part in parts.items()},
+            names=data.names,
             findings=tuple(sorted(findings, key=lambda finding: order[finding.kind])),
             seconds=time.perf_counter() - started,
         )
@@ -146,8 +148,9 @@ class DataCheck:
         Returns:
             What was changed, one sentence each, and what the format cannot hold.
         """
-        mended, changes = mend(self.parts, self.prints)
-        lost = write_dataset(out, self.format if self.format in WRITERS else "coco", mended, self.strays)
+        mended, changes = mend(self.looked)
+        form = mended.form if formats()[mended.form].write is not None else "coco"
+        lost = write_dataset(out, form, mended, self.strays)
         rows = [{"file": str(c.file), "where": c.where, "done": c.done} for c in changes]
         text = json.dumps(rows, indent=1, ensure_ascii=False)
         (out / "changes.json").write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -9,10 +9,11 @@ from typing import Any
 
 from masu.data.audit.fingerprints import fingerprint_images, near_duplicates
 from masu.data.audit.strays import find_strays
-from masu.data.formats import open_source, part_name, read_parts
-from masu.data.formats.reading import Contents
-from masu.data.formats.writing import writable, write_dataset
-from masu.data.splitting import parse_shares, split_contents
+from masu.data.dataset import part_name
+from masu.data.fitting import measured
+from masu.data.formats import read_annotations
+from masu.data.formats.writing import writable, with_named_rest, write_dataset
+from masu.data.splitting import parse_shares, share_out
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ def convert(
     source_form: str | None = None,
     split_by: str | None = None,
     seed: int = 0,
+    images: Path | None = None,
+    link: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Converted:
     """Write a data set anew in another format; boxes as they stand, faulty ones too.
@@ -57,40 +60,35 @@ def convert(
     Args:
         source: data set to read.
         out: new or empty folder.
-        form: ``coco``, ``voc``, ``yolo`` or ``csv``.
+        form: a format that masu writes.
         source_form: format of ``source``; default: found by looking.
         split_by: such as ``80/10/10``: share all pictures out anew, near-duplicates together; default: the
             splits of the source.
         seed: of the sharing out.
-        progress: called with (pictures looked at, pictures in total) for ``split_by``.
+        images: another folder that holds the images of the source.
+        link: links to the images instead of copies.
+        progress: called with (pictures looked at, pictures in total).
 
     Raises:
-        InputError: as of :func:`masu.data.formats.open_source`, its readers and
+        InputError: as of :func:`masu.data.formats.read_annotations` and
             :func:`masu.data.formats.writing.write_dataset`.
     """
     shares = None if split_by is None else parse_shares(split_by)
-    reader, found = open_source(source, source_form)
-    parts: dict[str | None, Contents]
+    annotations = read_annotations(source, source_form, images)
+    strays = find_strays(source, annotations)
+    data, said = writable(measured(annotations, progress)), []
     if shares is not None:
-        whole = writable(reader.read(found, None), form)
-        prints = fingerprint_images([picture.image for picture in whole.pictures], progress=progress)
-        parts = dict(split_contents(whole, shares, seed, near_duplicates(prints)).items())
-        faults = [str(fault) for fault in whole.faults]
-        strays = find_strays(source, reader, found, {None: whole})
+        prints = fingerprint_images(list(data.paths), progress=progress)
+        data = share_out(data, shares, seed, near_duplicates(prints))
     else:
-        read = read_parts(reader, found)
-        parts = {split: writable(contents, form) for split, contents in read.items()}
-        strays = find_strays(source, reader, found, parts)
-        faults = list(dict.fromkeys(str(fault) for part in parts.values() for fault in part.faults))
-    lost = write_dataset(out, form, parts, strays)
+        data, said = with_named_rest(data, form)
+    lost = write_dataset(out, form, data, strays, link=link)
+    parts = data.parts()
     return Converted(
-        source_format=reader.name,
+        source_format=data.form,
         format=form,
-        images={part_name(split, parts): len(part.pictures) for split, part in parts.items()},
-        objects={
-            part_name(split, parts): sum(len(p.objects) for p in part.pictures)
-            for split, part in parts.items()
-        },
-        faults=tuple(faults),
-        lost=tuple(lost),
+        images={part_name(split, parts): len(part) for split, part in parts.items()},
+        objects={part_name(split, parts): len(part.boxes) for split, part in parts.items()},
+        faults=tuple(dict.fromkeys(str(fault) for fault in data.faults)),
+        lost=tuple([*said, *lost]),
     )

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+import unicodedata
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from masu.data.audit.fingerprints import Fingerprint, near_duplicates, same_files
-from masu.data.formats.reading import Box, Contents, Picture, all_names, fit_box, joined, other_labels
-from masu.data.pixels.pictures import Array
+from masu.data.audit.fingerprints import Fingerprints, near_duplicates, same_files
+from masu.data.audit.overlaps import close_pairs
+from masu.data.dataset import Array, Dataset
+from masu.data.fitting import Box, unfit
+from masu.data.splits import NO_SPLIT, TEST, TRAIN, TRAINVAL, VAL, role
 from masu.errors import counted, listed
 from masu.ops.images import InputPolicy, resized_size
 
@@ -27,8 +30,8 @@ IMBALANCE = 50
 TINY = 4.0
 """Side in pixels of the network's input under which an object is hardly seen."""
 
-_APART = (("train", "val"), ("train", "test"), ("val", "test"), ("trainval", "test"))
-_SAME_SPLIT = {"valid": "val", "validation": "val"}
+APART = (frozenset((TRAIN, VAL)), frozenset((TRAIN, TEST)), frozenset((VAL, TEST)), frozenset((TRAINVAL, TEST)))
+"""Roles of splits that ought to have nothing in common."""
 
 
 @dataclass(frozen=True)
@@ -57,24 +60,33 @@ class Finding:
         return ": ".join(part for part in (str(self.file), self.where, self.found) if part)
 
 
-def find_faults(
-    root: Path,
-    parts: Mapping[str | None, Contents],
-    prints: Mapping[Path, Fingerprint],
-    policy: InputPolicy,
-    strays: Iterable[Path] = (),
-) -> list[Finding]:
+@dataclass(frozen=True, eq=False)
+class Looked:
+    """A data set whose images were decoded once.
+
+    Attributes:
+        data: all of it, as of :func:`masu.data.fitting.measured`.
+        prints: fingerprints of its image files, each file once.
+        print_of: ``(N,)`` the fingerprint of each image.
+        paths: the files, by fingerprint.
+    """
+
+    data: Dataset
+    prints: Fingerprints
+    print_of: Array
+    paths: Sequence[Path]
+
+
+def find_faults(looked: Looked, policy: InputPolicy, strays: Iterable[Path] = ()) -> list[Finding]:
     """Everything that is wrong with a data set; a fault met in several splits is told once.
 
     Args:
-        root: the data set's folder.
-        parts: what was read, by split.
-        prints: fingerprints of all images.
+        looked: the data set.
         policy: how the network will see the images.
         strays: images without annotation.
     """
     found: dict[tuple[str, Path, str, str], Finding] = {}
-    for finding in _all(root, parts, prints, policy):
+    for finding in (*_of_reading(looked), *_of_everything(looked, policy)):
         found.setdefault((finding.kind, finding.file, finding.where, finding.found), finding)
     for image in strays:
         finding = Finding("unlabelled-image", image, "", "no annotation names it", None, image)
@@ -82,172 +94,187 @@ def find_faults(
     return list(found.values())
 
 
-def _all(
-    root: Path, parts: Mapping[str | None, Contents], prints: Mapping[Path, Fingerprint], policy: InputPolicy
-) -> Iterator[Finding]:
-    split_of: dict[Path, list[str | None]] = defaultdict(list)
-    others = other_labels(parts)
-    for split, contents in parts.items():
-        if not contents.pictures and (split is not None or len(parts) == 1):
-            yield Finding("no-images", root, f"split {split}" if split else "", "nothing in it", split)
-        for fault in contents.faults:
-            yield Finding(fault.kind, fault.file, fault.where, fault.found, split)
-        for picture in contents.pictures:
-            first = not split_of[picture.image]
-            split_of[picture.image].append(split)
-            if (split, picture.image) in others:
-                here, there = split or "no split", split_of[picture.image][0]
-                found = f"other objects in {here} than in {there}"
-                yield Finding("other-labels", picture.image, "", found, split, picture.image)
-            if first and split is None and len(parts) > 1:
-                yield Finding("unlisted-image", picture.image, "", "no split names it", None, picture.image)
-            if first or (split, picture.image) in others:
-                yield from _of_picture(picture, prints[picture.image], split)
-    every = [picture for contents in parts.values() for picture in contents.pictures]
-    pictures = joined(every, [])
-    names = all_names(parts)
-    for split, contents in parts.items():
-        if missing := [name for name in names if name not in contents.names]:
-            yield Finding("split-classes", root, f"split {split}", f"no {listed(missing, 8)}", split)
-    yield from _of_classes(root, names, pictures)
-    yield from _of_objects(root, pictures, prints, policy)
-    yield from _of_images(prints, split_of)
+def _of_reading(looked: Looked) -> Iterator[Finding]:
+    data = looked.data
+    for split, part in data.parts().items():
+        if not len(part):
+            yield Finding("no-images", data.root, f"split {split}" if split else "", "nothing in it", split)
+    for fault in data.faults:
+        split = fault.splits[0] if fault.splits else None
+        yield Finding(fault.kind, fault.file, fault.where, fault.found, split, fault.image)
 
 
-def _of_picture(picture: Picture, seen: Fingerprint, split: str | None) -> Iterator[Finding]:
-    if seen.fault:
-        yield Finding("unreadable-image", picture.image, "", seen.fault, split)
-        return
-    height, width = seen.size
-    if seen.orientation != 1:
-        found = f"EXIF orientation {seen.orientation}: upright it is {width}×{height} pixels"
-        yield Finding("rotated", picture.image, "", found, split, picture.image)
-    if picture.size is not None and picture.size != seen.size:
-        turned = ", the size before it is turned upright" if picture.size == (width, height) else ""
-        said = f"{picture.size[1]}×{picture.size[0]} pixels in the annotation{turned}"
-        found = f"{said}, {width}×{height} in {picture.image.name}"
-        yield Finding("wrong-size", picture.file, "", found, split, picture.image)
-    kept = []
-    for item in picture.objects:
-        fitted = fit_box(item.box, seen.size)
-        at = (item.box,) if all(np.isfinite(item.box)) else ()
-        if fitted.kind:
-            file = picture.file_of(item)
-            yield Finding(fitted.kind, file, item.where, fitted.found, split, picture.image, at)
-        if fitted.box is None:
+def _of_everything(looked: Looked, policy: InputPolicy) -> Iterator[Finding]:
+    yield from _of_rows(looked)
+    yield from _of_boxes(looked)
+    yield from _of_classes(looked.data)
+    yield from _of_objects(looked, policy)
+    yield from _of_files(looked)
+
+
+def splits_of(data: Dataset, image: int) -> list[str | None]:
+    """The splits of an image, ``[None]`` where it is in none."""
+    return [s for s, mine in zip(data.splits, data.members[:, image], strict=True) if mine] or [None]
+
+
+def _of_rows(looked: Looked) -> Iterator[Finding]:
+    """What is to be said of single images, boxes apart."""
+    data, prints = looked.data, looked.prints
+    texts = data.paths.texts()
+    first: dict[str, int] = {}
+    for index, text in enumerate(texts):
+        split = splits_of(data, index)[0]
+        before = first.setdefault(text, index)
+        at = int(looked.print_of[index])
+        if before != index:
+            there = splits_of(data, before)[0] or NO_SPLIT
+            found = f"other objects in {split or NO_SPLIT} than in {there}"
+            yield Finding("other-labels", Path(text), "", found, split, Path(text))
             continue
-        x1, y1, x2, y2 = fitted.box
-        if min(x2 - x1, y2 - y1) < 1:
-            found = f"box of {x2 - x1:.3g}×{y2 - y1:.3g} pixels"
-            yield Finding("sub-pixel", picture.file_of(item), item.where, found, split, picture.image, at)
-        if not item.ignored:
-            kept.append((item, fitted.box))
-    for a, b, share in _overlapping([box for _, box in kept]):
-        (first, box), (second, other) = kept[a], kept[b]
-        file = picture.file_of(second)
-        elsewhere = picture.file_of(first)
-        place = first.where if elsewhere == file else f"{first.where} of {elsewhere.name}"
+        if data.splits and split is None:
+            yield Finding("unlisted-image", Path(text), "", "no split names it", None, Path(text))
+        if at in prints.faults:
+            yield Finding("unreadable-image", Path(text), "", prints.faults[at], split)
+        elif (turn := int(prints.orientations[at])) != 1:
+            height, width = prints.sizes[at].tolist()
+            found = f"EXIF orientation {turn}: upright it is {width}×{height} pixels"
+            yield Finding("rotated", Path(text), "", found, split, Path(text))
+
+
+def _of_boxes(looked: Looked) -> Iterator[Finding]:
+    data = looked.data
+    inside = np.array(data.boxes, np.float64)
+    fits = np.ones(len(inside), np.bool_)
+    for row, image, fit in unfit(data):
+        at = tuple(data.boxes[row].tolist())
+        if fit.kind:
+            place = (at,) if np.isfinite(at).all() else ()
+            yield _at(data, fit.kind, row, image, fit.found, place)
+        fits[row] = fit.box is not None
+        inside[row] = fit.box or 0
+    sides = inside[:, 2:] - inside[:, :2]
+    owner = data.image_of
+    for row in np.flatnonzero(fits & (sides < 1).any(1)).tolist():
+        found = f"box of {sides[row, 0]:.3g}×{sides[row, 1]:.3g} pixels"
+        yield _at(data, "sub-pixel", row, int(owner[row]), found, (tuple(data.boxes[row].tolist()),))
+    good = fits & (data.flags == 0)
+    for image in np.flatnonzero(np.diff(data.starts) > 1).tolist():
+        own = data.objects(image)
+        rows = own.start + np.flatnonzero(good[own])
+        if len(rows) > 1:
+            yield from _of_pairs(data, image, rows, inside)
+
+
+def _of_pairs(data: Dataset, image: int, rows: Array, inside: Array) -> Iterator[Finding]:
+    """Boxes around the same thing; a box is told once beside its first twin of its class, once beside others."""
+    told: set[tuple[int, bool]] = set()
+    for a, b, share in close_pairs(inside[rows], NEAR_DUPLICATE):
+        one, other = int(rows[a]), int(rows[b])
+        names = data.names[data.labels[one]], data.names[data.labels[other]]
+        if (other, names[0] == names[1]) in told:
+            continue
+        told.add((other, names[0] == names[1]))
+        same_file = data.object_files[one] == data.object_files[other]
+        place = data.where(one) if same_file else f"{data.where(one)} of {data.file_of(one).name}"
         kind = "duplicate-box" if share >= DUPLICATE else "near-duplicate-box"
         found = f"the same box as {place}" if share >= DUPLICATE else f"IoU {share:.2f} with {place}"
-        if first.name != second.name:
-            kind, found = "two-classes", f"{second.name}, but {first.name} in {place} (IoU {share:.2f})"
-        yield Finding(kind, file, second.where, found, split, picture.image, (box, other))
+        if names[0] != names[1]:
+            kind, found = "two-classes", f"{names[1]}, but {names[0]} in {place} (IoU {share:.2f})"
+        boxes = (tuple(inside[one].tolist()), tuple(inside[other].tolist()))
+        yield _at(data, kind, other, image, found, boxes)
 
 
-def overlaps(boxes: Sequence[Box]) -> Array:
-    """IoU ``(M, M)`` of boxes with area."""
-    x1, y1, x2, y2 = np.asarray(boxes, np.float64).reshape(-1, 4).T
-    width = np.minimum(x2[:, None], x2) - np.maximum(x1[:, None], x1)
-    height = np.minimum(y2[:, None], y2) - np.maximum(y1[:, None], y1)
-    shared = width.clip(0) * height.clip(0)
-    area = (x2 - x1) * (y2 - y1)
-    found: Array = shared / (area[:, None] + area - shared)
-    return found
+def _at(
+    data: Dataset, kind: str, row: int, image: int, found: str, boxes: tuple[tuple[float, ...], ...]
+) -> Finding:
+    places: tuple[Box, ...] = tuple((x1, y1, x2, y2) for x1, y1, x2, y2 in boxes)
+    split = splits_of(data, image)[0]
+    return Finding(kind, data.file_of(row), data.where(row), found, split, data.paths[image], places)
 
 
-def _overlapping(boxes: Sequence[Box]) -> Iterator[tuple[int, int, float]]:
-    table = np.triu(overlaps(boxes), 1)
-    for a, b in np.argwhere(table >= NEAR_DUPLICATE):
-        yield int(a), int(b), float(table[a, b])
-
-
-def _of_classes(root: Path, names: Sequence[str], pictures: Iterable[Picture]) -> Iterator[Finding]:
-    count = Counter(item.name for picture in pictures for item in picture.objects if not item.ignored)
-    for alike in similar_names(names):
-        yield Finding("similar-names", root, "", " and ".join(map(repr, alike)))
-    for name in names:
-        if count[name] == 0:
-            yield Finding("unused-class", root, f"class {name}", "no objects")
-        elif count[name] < FEW_OBJECTS:
-            yield Finding("few-objects", root, f"class {name}", counted(count[name], "object"))
-    if count:
-        (most, of_most), (least, of_least) = count.most_common()[0], count.most_common()[-1]
+def _of_classes(data: Dataset) -> Iterator[Finding]:
+    for alike in similar_names(data.names):
+        yield Finding("similar-names", data.root, "", " and ".join(map(repr, alike)))
+    counts = data.counts().tolist()
+    for name, count in zip(data.names, counts, strict=True):
+        if count == 0:
+            yield Finding("unused-class", data.root, f"class {name}", "no objects")
+        elif count < FEW_OBJECTS:
+            yield Finding("few-objects", data.root, f"class {name}", counted(count, "object"))
+    used = [(count, name) for count, name in zip(counts, data.names, strict=True) if count]
+    if used:
+        (of_most, most), (of_least, least) = max(used, key=lambda p: p[0]), min(used, key=lambda p: p[0])
         if of_most >= IMBALANCE * of_least:
             found = f"{of_most} objects of {most}, {of_least} of {least}"
-            yield Finding("imbalance", root, "", found)
+            yield Finding("imbalance", data.root, "", found)
 
 
 def similar_names(names: Iterable[str]) -> list[tuple[str, ...]]:
-    """Names that are the same but for case and blanks."""
+    """Names that are the same but for case, blanks and the Unicode form of their letters."""
     groups: dict[str, list[str]] = defaultdict(list)
     for name in names:
-        groups["".join(name.casefold().split())].append(name)
+        groups["".join(unicodedata.normalize("NFKC", name).casefold().split())].append(name)
     return [tuple(group) for group in groups.values() if len(group) > 1]
 
 
-def _of_objects(
-    root: Path, pictures: Iterable[Picture], prints: Mapping[Path, Fingerprint], policy: InputPolicy
-) -> Iterator[Finding]:
-    empty: list[str] = []
-    tiny: list[tuple[float, Picture, Box, str]] = []
-    total = 0
-    for picture in pictures:
-        size = prints[picture.image].size
-        if prints[picture.image].fault:
-            continue
-        if not picture.objects:
-            empty.append(picture.image.name)
-        scale = resized_size(*size, policy)[0] / size[0]
-        for item in picture.objects:
-            box = fit_box(item.box, size).box
-            if box is None or item.ignored:
-                continue
-            total += 1
-            side = min(box[2] - box[0], box[3] - box[1]) * scale
-            if side < TINY:
-                tiny.append((side, picture, box, item.where))
-    if empty:
-        yield Finding("empty-images", root, "", f"{len(empty)}: {listed(empty, 5)}")
-    if tiny:
-        tiny.sort(key=lambda row: row[0])
-        side, picture, box, where = tiny[0]
+def _of_objects(looked: Looked, policy: InputPolicy) -> Iterator[Finding]:
+    data = looked.data
+    damaged = np.isin(looked.print_of, list(looked.prints.faults))
+    empty = np.flatnonzero((np.diff(data.starts) == 0) & ~damaged)
+    if len(empty):
+        names = listed((data.paths[int(i)].name for i in empty[:6]), 5)
+        names = names if len(empty) <= 5 else names.replace("(6 in all)", f"({len(empty)} in all)")
+        yield Finding("empty-images", data.root, "", f"{len(empty)}: {names}")
+    scales: dict[tuple[int, int], float] = {}
+    scale = np.zeros(len(data))
+    for index, (height, width) in enumerate(data.sizes.tolist()):
+        if height and not damaged[index]:
+            if (height, width) not in scales:
+                scales[height, width] = resized_size(height, width, policy)[0] / height
+            scale[index] = scales[height, width]
+    boxes = np.array(data.boxes, np.float64)
+    counts = np.ones(len(boxes), np.bool_)
+    for row, _, fit in unfit(data):
+        counts[row] = fit.box is not None
+        boxes[row] = fit.box or 0
+    owner = data.image_of
+    counts &= (data.flags == 0) & (scale[owner] > 0)
+    sides = (boxes[:, 2:] - boxes[:, :2]).min(1, initial=np.inf) * scale[owner]
+    tiny = np.flatnonzero(counts & (sides < TINY))
+    if len(tiny):
+        row = int(tiny[np.argmin(sides[tiny])])
+        image = data.paths[int(owner[row])]
         found = (
-            f"{len(tiny)} of {total} objects have a side under {TINY:g} pixels as the network sees them "
-            f"({policy.min_size} px); the smallest, {side:.1f} pixels: {picture.image.name}, {where}"
+            f"{len(tiny)} of {int(counts.sum())} objects have a side under {TINY:g} pixels as the network sees "
+            f"them ({policy.min_size} px); the smallest, {sides[row]:.1f} pixels: {image.name}, "
+            f"{data.where(row)}"
         )
-        yield Finding("too-small", root, "", found, None, picture.image, (box,))
+        x1, y1, x2, y2 = boxes[row].tolist()
+        yield Finding("too-small", data.root, "", found, None, image, ((x1, y1, x2, y2),))
 
 
-def _of_images(
-    prints: Mapping[Path, Fingerprint], split_of: Mapping[Path, Sequence[str | None]]
-) -> Iterator[Finding]:
-    for path, splits in split_of.items():
-        if pair := _leak(splits, splits):
+def _of_files(looked: Looked) -> Iterator[Finding]:
+    """The same picture twice, and in splits that ought to be apart."""
+    data = looked.data
+    splits: Mapping[int, list[str | None]] = defaultdict(list)
+    for index, at in enumerate(looked.print_of.tolist()):
+        splits[at] += [one for one in splits_of(data, index) if one not in splits[at]]
+    for at, own in splits.items():
+        if pair := leak(own, own):
+            path = looked.paths[at]
             yield Finding("leak", path, "", f"in {pair[0]} and in {pair[1]}", pair[0], path)
-    paths = list(prints)
-    every = [prints[path] for path in paths]
-    exact = same_files(every)
+    exact = same_files(looked.prints)
     told = {frozenset(pair) for group in exact for pair in _pairs(group)}
-    for groups, same in ((exact, True), (near_duplicates(every), False)):
+    for groups, same in ((exact, True), (near_duplicates(looked.prints), False)):
         for a, b in (pair for group in groups for pair in _pairs(group)):
             if not same and frozenset((a, b)) in told:
                 continue
-            one, other = paths[a], paths[b]
-            pair = _leak(split_of[one], split_of[other])
+            one, other = looked.paths[a], looked.paths[b]
+            pair = leak(splits[a], splits[b])
             words = "the same file as" if same else "almost the same picture as"
             places = f", which is in {pair[1]}, this in {pair[0]}" if pair else ""
             kind = ("leak" if same else "near-leak") if pair else ("same-image" if same else "near-image")
-            split = pair[0] if pair else split_of[one][0]
+            split = pair[0] if pair else splits[a][0]
             yield Finding(kind, one, "", f"{words} {other}{places}", split, one)
 
 
@@ -256,13 +283,10 @@ def _pairs(group: Sequence[int]) -> Iterator[tuple[int, int]]:
     return ((group[0], other) for other in group[1:])
 
 
-def _leak(splits: Sequence[str | None], others: Sequence[str | None]) -> tuple[str, str] | None:
+def leak(splits: Sequence[str | None], others: Sequence[str | None]) -> tuple[str, str] | None:
     """The splits of two equal pictures that ought to have nothing in common, if any."""
     for a in splits:
         for b in others:
-            if a is None or b is None:
-                continue
-            plain = (_SAME_SPLIT.get(a, a), _SAME_SPLIT.get(b, b))
-            if plain in _APART or plain[::-1] in _APART:
+            if a is not None and b is not None and frozenset((role(a), role(b))) in APART:
                 return a, b
     return None

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from masu.data.audit.checks import DUPLICATE, overlaps, similar_names
-from masu.data.audit.fingerprints import Fingerprint, same_files
-from masu.data.formats.reading import Box, Contents, Marked, Picture, fit_box, other_labels
+import numpy as np
 
-_TESTED_BEFORE_TRAINED = ("test", "val", "valid", "validation")
+from masu.data.audit.checks import DUPLICATE, Looked, similar_names
+from masu.data.audit.fingerprints import same_files
+from masu.data.audit.overlaps import first_twins
+from masu.data.dataset import Array, Dataset
+from masu.data.fitting import unfit
+from masu.data.splits import TEST, TRAINVAL, VAL, role
+
 _DONE = {"skipped": "left out"}
 
 
@@ -23,9 +26,7 @@ class Change(NamedTuple):
     done: str
 
 
-def mend(
-    parts: Mapping[str | None, Contents], prints: Mapping[Path, Fingerprint]
-) -> tuple[dict[str | None, Contents], list[Change]]:
+def mend(looked: Looked) -> tuple[Dataset, list[Change]]:
     """Leave out or correct what ``find_faults`` finds, where that needs no judgement.
 
     Boxes without area, outside, not finite or under a pixel are left out, corners in the wrong order swapped,
@@ -33,131 +34,136 @@ def mend(
     out; of the same file with the same labels twice one stays, in the test rather than in the training
     split. Class names that differ in case or blanks become the commonest of them. What reading could not use
     is not there to begin with; it is told, too. Where an annotation is for a picture of another size, or the
-    same file has other labels elsewhere, a person has to look: they stay.
+    same file has other labels elsewhere, a person has to look: they stay. Mending twice is mending once.
 
     Returns:
-        The new contents, by split, and the changes.
+        The new data set, and the changes.
     """
     changes = [
         Change(fault.file, fault.where, f"{_DONE.get(fault.action, fault.action)}: {fault.found}")
-        for contents in parts.values()
-        for fault in contents.faults
+        for fault in looked.data.faults
     ]
-    changes = list(dict.fromkeys(changes))
-    spelling = _spellings(parts, changes)
-    dropped = _repeated(parts, prints)
-    told: set[tuple[str | None, Path]] = set()
-    mended: dict[str | None, Contents] = {}
-    done: dict[tuple[Path, int], Picture] = {}
-    others = other_labels(parts)
-    for split, contents in parts.items():
-        pictures = []
-        for picture in contents.pictures:
-            reason = prints[picture.image].fault or dropped.get((split, picture.image), "")
-            if reason:
-                if (split, picture.image) not in told:
-                    told.add((split, picture.image))
-                    place = "" if prints[picture.image].fault or split is None else f"split {split}"
-                    changes.append(Change(picture.image, place, f"image left out: {reason}"))
-                continue
-            key = (picture.image, others.get((split, picture.image), 0))
-            if key not in done:
-                done[key] = _mended(picture, prints[picture.image].size, spelling, changes)
-            pictures.append(done[key])
-        mended[split] = _with_names(contents, pictures, spelling)
-    return mended, list(dict.fromkeys(changes))
+    data = _renamed(looked.data, changes)
+    data = _mended_boxes(data, _of_another_size(looked.data), changes)
+    data = _without_repeated(replace(looked, data=data), changes)
+    return replace(data, faults=()), list(dict.fromkeys(changes))
 
 
-def _mended(
-    picture: Picture, size: tuple[int, int], spelling: Mapping[str, str], changes: list[Change]
-) -> Picture:
-    if picture.size is not None and picture.size != size:
-        # its boxes may mean another picture: a person has to look
-        return picture._replace(
-            objects=[i._replace(name=spelling.get(i.name, i.name)) for i in picture.objects]
-        )
-    kept: list[Marked] = []
-    boxes: list[Box] = []
-    for item in picture.objects:
-        file = picture.file_of(item)
-        x1, y1, x2, y2 = item.box
-        fitted = fit_box((min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)), size)
-        if fitted.box is None:
-            changes.append(Change(file, item.where, f"left out: {fitted.found}"))
+def _of_another_size(data: Dataset) -> Array:
+    """``(N,)`` images whose boxes may mean another picture."""
+    doubtful = {str(fault.image) for fault in data.faults if fault.kind == "wrong-size"}
+    return np.array([str(path) in doubtful for path in data.paths], np.bool_)
+
+
+def _mended_boxes(data: Dataset, doubtful: Array, changes: list[Change]) -> Dataset:
+    owner = data.image_of
+    swapped = (data.boxes[:, 2:] < data.boxes[:, :2]).any(1) & ~doubtful[owner]
+    boxes = np.array(data.boxes, np.float64)
+    corners = boxes[swapped].reshape(-1, 2, 2)
+    boxes[swapped] = np.concatenate([corners.min(1), corners.max(1)], 1)
+    kept = np.ones(len(boxes), np.bool_)
+    straight = replace(data, boxes=boxes)
+    cut: dict[int, str] = {}
+    for row, image, fit in unfit(straight):
+        if doubtful[image]:
             continue
-        sides = (fitted.box[2] - fitted.box[0], fitted.box[3] - fitted.box[1])
-        if min(sides) < 1:
-            changes.append(Change(file, item.where, f"left out: {sides[0]:.3g}×{sides[1]:.3g} pixels"))
-            continue
-        if x2 < x1 or y2 < y1:
-            changes.append(Change(file, item.where, "corners swapped"))
-        if fitted.action:
-            changes.append(Change(file, item.where, fitted.action))
-        box = fitted.box if fitted.kind or x2 < x1 or y2 < y1 else item.box
-        name = spelling.get(item.name, item.name)
-        same = [i for i, other in enumerate(kept) if (other.name, other.ignored) == (name, item.ignored)]
-        twin = next((i for i in same if overlaps([boxes[i], fitted.box])[0, 1] >= DUPLICATE), None)
-        if twin is not None:
-            changes.append(Change(file, item.where, f"left out: the same as {kept[twin].where}"))
-            continue
-        kept.append(item._replace(box=box, name=name))
-        boxes.append(fitted.box)
-    return picture._replace(objects=kept, size=size)
+        if fit.box is None:
+            kept[row] = False
+            changes.append(Change(data.file_of(row), data.where(row), f"left out: {fit.found}"))
+        else:
+            boxes[row] = fit.box if fit.kind else boxes[row]
+            cut[row] = fit.action
+    sides = boxes[:, 2:] - boxes[:, :2]
+    for row in np.flatnonzero(kept & (sides < 1).any(1) & ~doubtful[owner]).tolist():
+        kept[row] = False
+        done = f"left out: {sides[row, 0]:.3g}×{sides[row, 1]:.3g} pixels"
+        changes.append(Change(data.file_of(row), data.where(row), done))
+    for row in np.flatnonzero(swapped & kept).tolist():
+        changes.append(Change(data.file_of(row), data.where(row), "corners swapped"))
+    for row, action in cut.items():
+        if kept[row] and action:
+            changes.append(Change(data.file_of(row), data.where(row), action))
+    for image in np.flatnonzero((np.diff(data.starts) > 1) & ~doubtful).tolist():
+        own = data.objects(image)
+        rows = own.start + np.flatnonzero(kept[own])
+        groups = data.labels[rows].astype(np.int64) * 256 + data.flags[rows]
+        twins = first_twins(boxes[rows], groups, DUPLICATE)
+        for at in np.flatnonzero(twins >= 0).tolist():
+            row, twin = int(rows[at]), int(rows[twins[at]])
+            kept[row] = False
+            changes.append(Change(data.file_of(row), data.where(row), f"left out: the same as {data.where(twin)}"))
+    return replace(data, boxes=boxes).keep(kept)
 
 
-def _spellings(parts: Mapping[str | None, Contents], changes: list[Change]) -> dict[str, str]:
-    """The name that each misspelt one becomes."""
-    names = dict.fromkeys(name for contents in parts.values() for name in contents.names)
-    count = Counter(
-        item.name for contents in parts.values() for picture in contents.pictures for item in picture.objects
-    )
-    spelling = {}
-    for alike in similar_names(names):
-        best = max(alike, key=lambda name: (count[name], name))
+def _renamed(data: Dataset, changes: list[Change]) -> Dataset:
+    """One spelling for each class: the commonest."""
+    count = np.bincount(data.labels, minlength=len(data.names))
+    position = {name: k for k, name in enumerate(data.names)}
+    new = np.arange(len(data.names))
+    for alike in similar_names(data.names):
+        best = max(alike, key=lambda name: (count[position[name]], name))
         for name in alike:
             if name != best:
-                spelling[name] = best
+                new[position[name]] = position[best]
                 changes.append(Change(Path(), f"class {name!r}", f"renamed {best!r}"))
-    return spelling
-
-
-def _with_names(contents: Contents, pictures: list[Picture], spelling: Mapping[str, str]) -> Contents:
-    kept = [
-        (name, number)
-        for name, number in zip(contents.names, contents.category_ids, strict=True)
-        if name not in spelling
-    ]
-    return contents._replace(
-        pictures=pictures, names=tuple(n for n, _ in kept), category_ids=tuple(i for _, i in kept), faults=()
+    stay = np.flatnonzero(new == np.arange(len(new)))
+    if len(stay) == len(new):
+        return data
+    labels = np.searchsorted(stay, new)[data.labels].astype(np.int32)
+    chosen = stay.tolist()
+    return replace(
+        data,
+        labels=labels,
+        names=tuple(data.names[k] for k in chosen),
+        category_ids=tuple(data.category_ids[k] for k in chosen),
+        supercategories=tuple(data.supercategories[k] for k in chosen) if data.supercategories else (),
     )
 
 
-def _repeated(
-    parts: Mapping[str | None, Contents], prints: Mapping[Path, Fingerprint]
-) -> dict[tuple[str | None, Path], str]:
-    """Which image to leave out of which split, and why."""
-    paths = list(prints)
-    groups = [[paths[i] for i in group] for group in same_files([prints[path] for path in paths])]
-    twins = {path: group for group in groups for path in group}
-    dropped: dict[tuple[str | None, Path], str] = {}
-    # first of its group and its labels → the split that has it, test before val
-    tested: dict[tuple[Path, frozenset[tuple[str, Box]]], str] = {}
-    splits = [split for split in _TESTED_BEFORE_TRAINED if split in parts]
-    splits += [split for split in parts if split not in splits]  # type: ignore[misc]
-    for split in splits:
-        here: set[tuple[Path, frozenset[tuple[str, Box]]]] = set()
-        for picture in parts[split].pictures:
-            path = twins.get(picture.image, [picture.image])[0]
-            # the same file under other labels is not the same: which is right, a person has to say
-            first = (path, frozenset((item.name, item.box) for item in picture.objects))
-            elsewhere = tested.get(first)
-            apart = elsewhere is not None and not (split == "trainval" and elsewhere.startswith("val"))
-            if first in here:
-                dropped[split, picture.image] = "the same file as another of this split"
-            elif apart:
-                dropped[split, picture.image] = f"the same file is in {elsewhere}"
-            here.add(first)
-        if split in _TESTED_BEFORE_TRAINED:
-            for first in here:
-                tested.setdefault(first, str(split))
-    return dropped
+def _without_repeated(looked: Looked, changes: list[Change]) -> Dataset:
+    """Leave out images that cannot be read, and repeated ones from the split that may miss them."""
+    data, prints = looked.data, looked.prints
+    first_of = {other: group[0] for group in same_files(prints) for other in group}
+    members = data.members.copy()
+    kept = np.ones(len(data), np.bool_)
+    labels = [_labels(data, index, int(at), first_of) for index, at in enumerate(looked.print_of.tolist())]
+    for index, at in enumerate(looked.print_of.tolist()):
+        if at in prints.faults:
+            kept[index] = False
+            changes.append(Change(looked.paths[at], "", f"image left out: {prints.faults[at]}"))
+    tested: dict[tuple[int, bytes], str] = {}
+    order = [s for wanted in (TEST, VAL) for s in data.splits if role(s) == wanted]
+    for split in [*order, *(s for s in data.splits if s not in order)]:
+        row = data.splits.index(split)
+        here: set[tuple[int, bytes]] = set()
+        for index in np.flatnonzero(members[row] & kept).tolist():
+            key = labels[index]
+            elsewhere = tested.get(key)
+            apart = elsewhere is not None and not (role(split) == TRAINVAL and role(elsewhere) == VAL)
+            reason = "the same file as another of this split" if key in here else ""
+            reason = reason or (f"the same file is in {elsewhere}" if apart else "")
+            if reason:
+                members[row, index] = False
+                place = f"split {split}"
+                changes.append(Change(data.paths[index], place, f"image left out: {reason}"))
+            here.add(key)
+        if split in order:
+            for key in here:
+                tested.setdefault(key, split)
+    rest: set[tuple[int, bytes]] = set()
+    listed_nowhere = ~data.members.any(0)
+    for index in np.flatnonzero(listed_nowhere & kept).tolist():
+        if labels[index] in rest:
+            kept[index] = False
+            done = "image left out: the same file as another"
+            changes.append(Change(data.paths[index], "", done))
+        rest.add(labels[index])
+    kept &= listed_nowhere | members.any(0)
+    return replace(data, members=members).take(np.flatnonzero(kept))
+
+
+def _labels(data: Dataset, index: int, at: int, first_of: dict[int, int]) -> tuple[int, bytes]:
+    """A file and what it is labelled with: other labels are not the same, which is right a person has to say."""
+    own = data.objects(index)
+    table = np.column_stack([data.labels[own], data.flags[own], data.boxes[own]]) + 0.0
+    return first_of.get(at, at), table[np.lexsort(table.T)].tobytes()

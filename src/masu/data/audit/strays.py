@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from masu.data.formats.reading import Contents, Reader, Source
-from masu.data.pixels.pictures import IMAGE_SUFFIXES
+from masu.data.dataset import Dataset
+from masu.data.formats import find_format
+from masu.data.formats.tree import Tree, is_image
 from masu.errors import InputError
 
 
-def find_strays(
-    path: Path, reader: Reader, source: Source, parts: Mapping[str | None, Contents]
-) -> tuple[Path, ...]:
+def find_strays(path: Path, data: Dataset) -> tuple[Path, ...]:
     """The images without annotation, sorted.
 
     Looked for in every folder that holds an image of the data set, and anywhere in ``images`` and
@@ -21,40 +20,36 @@ def find_strays(
 
     Args:
         path: the folder or file that was asked for.
-        reader: of its format.
-        source: what was found there.
-        parts: what was read, by split.
+        data: everything that was read of it.
     """
     if path.is_file():
         try:
-            whole = reader.find(source.root)
+            whole = find_format(data.root, None, None)[1].files
         except InputError:  # of another file beside it
             return ()
-        if whole is None or _real(whole.files) != _real(source.files):
+        if _real(whole) != _real([path]):
             return ()
-    known = [picture.image for contents in parts.values() for picture in contents.pictures]
-    known += [fault.file for contents in parts.values() for fault in contents.faults]
+    known = [*data.paths.texts()]
+    known += [os.fspath(fault.file) for fault in data.faults]
+    known += [os.fspath(fault.image) for fault in data.faults if fault.image is not None]
     names = {_plain(file) for file in known}
-    found = [image for image in _images(source.root, known) if _plain(image) not in names]
+    found = [image for image in _images(data.root, known) if _plain(image) not in names]
     real = _real(known) if found else set()
-    return tuple(sorted(image for image in found if os.path.realpath(image) not in real))
+    return tuple(sorted(Path(image) for image in found if os.path.realpath(image) not in real))
 
 
-def _images(root: Path, known: Iterable[Path]) -> Iterator[Path]:
-    inside = [root / name for name in ("images", "JPEGImages")]
-    folders = dict.fromkeys(image.parent for image in known if image.suffix.lower() in IMAGE_SUFFIXES)
-    folders |= {Path(parent): None for top in inside for parent, _, _ in os.walk(top)}
+def _images(root: Path, known: Iterable[str]) -> Iterator[str]:
+    tree = Tree(root)
+    folders = dict.fromkeys(os.path.dirname(image) for image in known if is_image(os.path.basename(image)))
+    for top in (root / "images", root / "JPEGImages"):
+        folders |= dict.fromkeys(Tree(top).walk()) if top.is_dir() else {}
     for folder in {_plain(folder): folder for folder in folders}.values():
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                suffix = os.path.splitext(entry.name)[1].lower()
-                if suffix in IMAGE_SUFFIXES and not entry.name.startswith(".") and entry.is_file():
-                    yield folder / entry.name
+        yield from (os.path.join(folder, name) for name in tree.folder(folder).names if is_image(name))
 
 
-def _plain(path: Path) -> str:
+def _plain(path: str | os.PathLike[str]) -> str:
     return os.path.normpath(os.path.abspath(path))
 
 
-def _real(paths: Iterable[Path]) -> set[str]:
+def _real(paths: Iterable[str | os.PathLike[str]]) -> set[str]:
     return {os.path.realpath(path) for path in paths}

@@ -84,7 +84,7 @@ def usable(
     chosen = None if split is None else choose(split, data.splits, data.root)
     part = fitted(measured(data.part(chosen), progress))
     if not len(part):
-        thing = data.root if chosen is None else f"{data.root}, split {chosen!r}"
+        thing = data.root if part.split is None else f"{data.root}, split {part.split!r}"
         raise bad_input(
             thing,
             f"no image with an annotation{f'; the first fault: {part.faults[0]}' if part.faults else ''}",

@@ -6,7 +6,6 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,10 +15,10 @@ from torch import Tensor
 from torch.utils.data import Dataset as Indexed
 
 from masu.data.dataset import Dataset, Fault
-from masu.data.formats.reading import fit_box
+from masu.data.fitting import fit_box
 from masu.data.loading.transforms import Augmentation, augment
 from masu.data.loading.workers import read_ahead
-from masu.data.pixels.bands import image_size, read_pixels
+from masu.data.pixels.bands import read_pixels
 from masu.data.pixels.pictures import UnreadableImageError
 from masu.errors import bad_input
 from masu.records import Target
@@ -176,7 +175,7 @@ class _Plan(Indexed[_Part]):
     ) -> None:
         generator = torch.Generator().manual_seed(_mixed(seed, epoch))
         order = torch.randperm(len(dataset), generator=generator).tolist()
-        self.batches = _of_like_shape(order, shapes(dataset, channels), batch_size, generator)
+        self.batches = _of_like_shape(order, shapes(dataset), batch_size, generator)
         self.dataset = dataset
         self.seed, self.epoch, self.augmentation, self.channels = seed, epoch, augmentation, channels
         self.parts, self.own = parts, own
@@ -206,17 +205,11 @@ class _Plan(Indexed[_Part]):
         part.loaded.append(_Loaded(place, path, image.numpy(), _packed(target)))
 
 
-@lru_cache(maxsize=4)
-def shapes(dataset: Dataset, channels: int | None = None) -> tuple[float, ...]:
-    """Height over width of every image, from its file's first bytes; 1 where they cannot be read."""
-    found = []
-    for index in range(len(dataset)):
-        try:
-            height, width = image_size(dataset.path(index), channels)
-        except UnreadableImageError:
-            height = width = 1
-        found.append(height / width)
-    return tuple(found)
+def shapes(dataset: Dataset) -> list[float]:
+    """Height over width of every image; 1 where nobody knows."""
+    sizes = np.where(dataset.sizes > 0, dataset.sizes, 1)
+    ratios: list[float] = (sizes[:, 0] / sizes[:, 1]).tolist()
+    return ratios
 
 
 def _of_like_shape(

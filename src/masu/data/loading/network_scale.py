@@ -47,10 +47,12 @@ def scaled_objects(data: Dataset, policy: InputPolicy) -> ScaledObjects:
     images = 0
     for index in range(0, len(data), -(-len(data) // MOST_READ)):
         path, target = data[index]
-        try:
-            height, width = image_size(path, policy.channels)
-        except UnreadableImageError:
-            continue
+        height, width = data.sizes[index].tolist()
+        if not height:  # samples of one's own
+            try:
+                height, width = image_size(path, policy.channels)
+            except UnreadableImageError:
+                continue
         images += 1
         boxes = target.boxes[~target.ignored]
         new = torch.tensor(resized_size(height, width, policy))
