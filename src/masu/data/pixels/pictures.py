@@ -7,7 +7,9 @@ import os
 import struct
 import warnings
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from masu.errors import InputError, bad_input
 
 Array = np.ndarray[Any, Any]
+
+NPY = ".npy"
+TIFF_SUFFIXES = (".tif", ".tiff")
 
 IMAGE_SUFFIXES = frozenset(
     (
@@ -75,8 +80,7 @@ def read_picture(image: Image.Image) -> Array:
         raise
     except DECODER_ERRORS as error:  # Pillow opens lazily: the damage may show only now
         thing = getattr(image, "filename", "") or "image"
-        found = f"a damaged image ({type(error).__name__}: {error})"
-        raise UnreadableImageError(thing, found, "replace the file or leave it out") from None
+        raise damage(thing, error) from None
 
 
 def read_rgb(path: Path) -> Array:
@@ -104,8 +108,13 @@ def read_rgb(path: Path) -> Array:
     except InputError:
         raise
     except DECODER_ERRORS as error:
-        found = f"a damaged image ({type(error).__name__}: {error})"
-        raise UnreadableImageError(path, found, "replace the file or leave it out") from None
+        raise damage(path, error) from None
+
+
+def damage(path: object, error: Exception) -> UnreadableImageError:
+    """The fault of a file that a decoder stumbles over."""
+    found = f"a damaged image ({type(error).__name__}: {error})"
+    return UnreadableImageError(path, found, "replace the file or leave it out")
 
 
 def absence(path: Path) -> str:
@@ -151,9 +160,9 @@ def read_bands(path: Path, channels: int) -> Array:
             nor Pillow reads in its full depth.
     """
     try:
-        if path.suffix.lower() == ".npy":
+        if path.suffix.lower() == NPY:
             return _channels_last(np.load(path, allow_pickle=False), channels)
-        if path.suffix.lower() in (".tif", ".tiff"):
+        if path.suffix.lower() in TIFF_SUFFIXES:
             return _read_tiff(path, channels)
         with Image.open(path) as picture:
             return np.array(ImageOps.exif_transpose(picture))
@@ -162,26 +171,83 @@ def read_bands(path: Path, channels: int) -> Array:
     except UnreadableImageError:
         raise
     except (*DECODER_ERRORS, Image.DecompressionBombError) as error:
-        found = f"a damaged image ({type(error).__name__}: {error})"
-        raise UnreadableImageError(path, found, "replace the file or leave it out") from None
+        raise damage(path, error) from None
 
 
-def _read_tiff(path: Path, channels: int) -> Array:
+def npy_shape(path: Path) -> tuple[int, ...]:
+    """The shape of the array in a ``.npy`` file, from its header.
+
+    Raises:
+        OSError, ValueError: no such file, or not of that kind.
+    """
+    with open(path, "rb") as file:
+        version = np.lib.format.read_magic(file)
+        # version 3 is 2 with other names of fields, which no image has
+        read = (
+            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        )
+        shape, _, kind = read(file)
+    if kind.hasobject:
+        raise ValueError("Object arrays cannot be loaded when allow_pickle=False")
+    return shape
+
+
+@dataclass(frozen=True)
+class TiffPlan:
+    """What of a TIFF is the image.
+
+    Attributes:
+        decode: gives the image as it is stored.
+        shape: ``(H, W)`` or ``(H, W, C)`` of it where it has as many channels as wanted, as stored.
+        page: height and width of the first page, as stored.
+        bits: of a channel.
+        orientation: the tag's value.
+    """
+
+    decode: Callable[[], Array]
+    shape: tuple[int, ...]
+    page: tuple[int, int]
+    bits: int
+    orientation: int
+
+
+@contextmanager
+def tiff_plan(path: Path, channels: int) -> Iterator[TiffPlan]:
+    """An open TIFF, of which no picture is decoded yet.
+
+    Of several pictures the first is meant; pages are channels where there are as many of them.
+    """
     import tifffile
 
     with tifffile.TiffFile(path) as file:
         page = file.pages.first
+        decode: Callable[[], Array] = file.asarray
+        shape = channels_last_shape(file.series[0].shape, channels)
+        if len(file.pages) > 1 and not _has(shape, channels):
+            first = channels_last_shape(page.shape, channels)
+            if _has(first, channels) or len(shape) > 3:
+                decode, shape = page.asarray, first
+        size = (page.imagelength, page.imagewidth)
+        tag = page.tags.get("Orientation")
+        bits = 8 * (page.dtype.itemsize if page.dtype else 1)
+        yield TiffPlan(decode, shape, size, bits, 1 if tag is None else tag.value)
+
+
+def channels_last_shape(shape: tuple[int, ...], channels: int) -> tuple[int, ...]:
+    """The shape of an array once its channels are last, as :func:`read_bands` puts them."""
+    weightless = np.broadcast_to(np.uint8(0), shape)
+    return tuple(_channels_last(weightless, channels).shape)
+
+
+def _read_tiff(path: Path, channels: int) -> Array:
+    with tiff_plan(path, channels) as plan:
         try:
-            array = _channels_last(file.asarray(), channels)
-            if len(file.pages) > 1 and not _has(array, channels):
-                first = _channels_last(page.asarray(), channels)
-                array = first if _has(first, channels) or array.ndim > 3 else array
+            array = _channels_last(plan.decode(), channels)
         except (ValueError, ImportError) as error:
             if not isinstance(error, ImportError) and "imagecodecs" not in str(error):
                 raise
-            return _decompressed(path, 8 * (page.dtype.itemsize if page.dtype else 1))
-        orientation = page.tags.get("Orientation")
-        return _upright(array, orientation.value if orientation is not None else 1)
+            return _decompressed(path, plan.bits)
+        return _upright(array, plan.orientation)
 
 
 def _decompressed(path: Path, bits: int) -> Array:
@@ -201,8 +267,8 @@ def _decompressed(path: Path, bits: int) -> Array:
     )
 
 
-def _has(array: Array, channels: int) -> bool:
-    return array.shape[2:] == (channels,) or (channels == 1 and array.ndim == 2)
+def _has(shape: tuple[int, ...], channels: int) -> bool:
+    return shape[2:] == (channels,) or (channels == 1 and len(shape) == 2)
 
 
 def _channels_last(array: Array, channels: int) -> Array:
