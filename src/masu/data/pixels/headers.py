@@ -31,6 +31,7 @@ from masu.data.pixels.pictures import (
     channels_last_shape,
     damage,
     npy_shape,
+    open_picture,
     tiff_plan,
 )
 from masu.data.pixels.threads import in_threads
@@ -181,7 +182,7 @@ def _known(orientation: object) -> int:
 
 
 def _by_pillow(path: Path) -> Header:
-    with Image.open(path) as picture:
+    with open_picture(path) as picture:
         # of a TIFF Pillow's own size may be upright already; the tags never are
         tags = getattr(picture, "tag_v2", {})
         height, width = tags.get(_IMAGE_LENGTH, picture.height), tags.get(_IMAGE_WIDTH, picture.width)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import importlib
 import os
 import struct
 import warnings
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from masu.errors import InputError, bad_input
+from masu.errors import InputError, bad_input, listed
 
 Array = np.ndarray[Any, Any]
 
@@ -25,23 +26,32 @@ TIFF_SUFFIXES = (".tif", ".tiff")
 
 IMAGE_SUFFIXES = frozenset(
     (
-        ".jpg",
-        ".jpeg",
-        ".jfif",
-        ".png",
-        ".bmp",
-        ".dib",
-        ".webp",
-        ".tif",
-        ".tiff",
-        ".gif",
-        ".ppm",
-        ".pgm",
-        ".jp2",
-        ".npy",
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
+        *(".png", ".apng", ".gif", ".webp", ".bmp", ".dib", ".tga"),
+        *(".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"),
+        *(".pbm", ".pgm", ".ppm", ".pnm"),
+        *(".avif", ".heic", ".heif", ".hif"),
+        *TIFF_SUFFIXES,
+        NPY,
     )
 )
-"""Suffixes, lower case, by which images are found in folders; a file named outright may have any."""
+"""Suffixes, lower case, by which images are found in folders; a file named outright may have any.
+
+Pillow reads HEIC with the package pillow-heif; without it such a file is a fault that says so.
+"""
+
+UNREAD_SUFFIXES = frozenset(
+    (
+        *(".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".wmv", ".flv", ".mpg", ".mpeg", ".mts", ".m2ts"),
+        *(".3gp", ".ogv"),
+        *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".iiq", ".kdc", ".mef", ".mos", ".mrw"),
+        *(".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"),
+        *(".svg", ".psd", ".psb", ".xcf", ".ai", ".eps", ".jxl", ".jxr", ".exr", ".hdr", ".dcm"),
+    )
+)
+"""Suffixes, lower case, of films, raw files of cameras and other pictures that masu does not read."""
+
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 DECODER_ERRORS = (
     OSError,
@@ -72,6 +82,29 @@ class UnreadableImageError(InputError):
         self.found = " ".join(found.split())
 
 
+def open_picture(path: Path) -> Image.Image:
+    """The file as Pillow opens it, with the help of pillow-heif where that is needed and installed.
+
+    Raises:
+        UnreadableImageError: HEIC without that package.
+        Exception: what Pillow raises.
+    """
+    try:
+        return Image.open(path)
+    except UnidentifiedImageError:
+        with open(path, "rb") as file:
+            head = file.read(12)
+        if head[4:8] != b"ftyp" or head[8:] not in _HEIF_BRANDS:  # its name may be any: phones rename
+            raise
+    try:
+        plugin = importlib.import_module("pillow_heif")
+    except ImportError:
+        found, fix = "HEIC, which needs the package pillow-heif", "install that or convert the file to JPEG"
+        raise UnreadableImageError(path, found, fix) from None
+    plugin.register_heif_opener()
+    return Image.open(path)
+
+
 def read_picture(image: Image.Image) -> Array:
     """An open Pillow picture as ``(H, W, 3)`` uint8, upright; errors as of :func:`read_rgb`."""
     try:
@@ -95,7 +128,7 @@ def read_rgb(path: Path) -> Array:
         # Pillow warns of large and of slightly damaged files; it raises for those it cannot decode.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(path) as image:
+            with open_picture(path) as image:
                 return _decode(image, path)
     except FileNotFoundError:
         raise UnreadableImageError(path, absence(path), "check the path") from None
@@ -164,7 +197,7 @@ def read_bands(path: Path, channels: int) -> Array:
             return _channels_last(np.load(path, allow_pickle=False), channels)
         if path.suffix.lower() in TIFF_SUFFIXES:
             return _read_tiff(path, channels)
-        with Image.open(path) as picture:
+        with open_picture(path) as picture:
             return np.array(ImageOps.exif_transpose(picture))
     except FileNotFoundError:
         raise UnreadableImageError(path, absence(path), "check the path") from None
@@ -316,6 +349,14 @@ def planes(array: Array, channels: int, thing: str) -> Array:
     return np.array(array.transpose(2, 0, 1), order="C")
 
 
+def is_image_name(name: str) -> bool:
+    """Whether a file of this name in a folder is an image: by its suffix, and not hidden.
+
+    Hidden are also the ``._`` files that macOS lays beside others; they hold no picture.
+    """
+    return _has_suffix(name, IMAGE_SUFFIXES)
+
+
 def find_images(sources: Sequence[str | os.PathLike[str]]) -> list[Path]:
     """The image files that the sources mean, each once, in the order of the sources.
 
@@ -332,28 +373,42 @@ def find_images(sources: Sequence[str | os.PathLike[str]]) -> list[Path]:
         raise bad_input("images", "no source", "a file, a folder or a pattern", "name at least one")
     found: dict[Path, None] = {}
     for source in sources:
-        images = _expand(source)
+        images = _expand(source, IMAGE_SUFFIXES)
         if not images:
             what = "a folder without images" if os.path.isdir(source) else "no such file and no match"
+            if others := passed_over([source]):
+                what = f"no image, only {listed((path.name for path in others), 3)}"
             raise bad_input(
                 source,
                 what,
                 "an image, a folder of images or a pattern such as 'shots/*.jpg'",
-                "check the path",
+                "convert these to JPEG or PNG" if others else "check the path",
             )
         found.update(dict.fromkeys(images))
     return list(found)
 
 
-def _expand(source: str | os.PathLike[str]) -> list[Path]:
+def passed_over(sources: Sequence[str | os.PathLike[str]]) -> list[Path]:
+    """The pictures and films that :func:`find_images` leaves out: those of ``UNREAD_SUFFIXES``.
+
+    Args:
+        sources: as there. A file named outright is never left out.
+    """
+    if isinstance(sources, str | os.PathLike):
+        sources = [sources]
+    folders = (source for source in sources if not os.path.isfile(source))
+    return list(dict.fromkeys(path for source in folders for path in _expand(source, UNREAD_SUFFIXES)))
+
+
+def _expand(source: str | os.PathLike[str], suffixes: frozenset[str]) -> list[Path]:
     if os.path.isfile(source):
         return [Path(source)]
     if os.path.isdir(source):
         inside = (Path(folder, name) for folder, _, names in os.walk(source) for name in names)
     else:
         inside = (Path(name) for name in glob.glob(os.fspath(source), recursive=True))
-    return sorted(path for path in inside if _is_image_name(path.name) and path.is_file())
+    return sorted(path for path in inside if _has_suffix(path.name, suffixes) and path.is_file())
 
 
-def _is_image_name(name: str) -> bool:
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
+def _has_suffix(name: str, suffixes: frozenset[str]) -> bool:
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in suffixes
