@@ -66,6 +66,14 @@ def test_results_go_to_stdout_and_a_bad_image_to_stderr(run, coins, tmp_path):
         "can read; convert it to PNG or JPEG\n"
     )
 
+    shots = tmp_path / "shots"
+    shots.mkdir()
+    (shots / "a.png").write_bytes((coins / "images" / "val" / "0.png").read_bytes())
+    (shots / "b.MOV").touch()
+    (shots / "c.cr2").touch()
+    code, text, error = run("detect", model, shots)
+    assert (code, error) == (0, "masu: 2 files were passed over: b.MOV, c.cr2\n")
+
 
 def test_without_a_validation_split_a_fifth_is_held_back(run, coins, tmp_path):
     alone = coins / "annotations" / "instances_train.json"

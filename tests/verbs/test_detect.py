@@ -185,3 +185,11 @@ def test_bad_input_is_named(tmp_path):
     path.write_bytes(b"no image")
     with pytest.raises(InputError, match=r"none of 1 can be read; the first: .*a\.png"):
         detect(Stub(), [path])
+
+
+def test_films_beside_the_images_are_told(tmp_path):
+    write(tmp_path / "a.png")
+    (tmp_path / "b.mov").touch()
+    report = detect(Stub(), [tmp_path])
+    assert (report.images, report.faults, report.passed_over) == (1, (), (tmp_path / "b.mov",))
+    assert report.as_dict()["passed_over"] == [str(tmp_path / "b.mov")]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from masu.bulk.remote import is_url, open_filesystem, store_errors
-from masu.data.pixels.pictures import IMAGE_SUFFIXES, find_images
+from masu.data.pixels.pictures import find_images, is_image_name
 from masu.errors import bad_input
 
 
@@ -15,10 +15,11 @@ def list_images(sources: Sequence[str | os.PathLike[str]]) -> list[str]:
     """The images that the sources mean, each once, sorted; local ones as absolute paths.
 
     Args:
-        sources: image files, folders and patterns as :func:`masu.data.pixels.pictures.find_images` has; URLs of
-            an object, a prefix or a pattern, such as ``s3://bucket/shots`` or ``s3://bucket/**/*.jpg``; text
-            files ``*.txt``, local or not, with one path or URL a line. What stands in such a list is taken as
-            it is: relative to the working directory, looked at only when its turn comes.
+        sources: image files, folders and patterns as :func:`masu.data.pixels.pictures.find_images` has;
+            URLs of an object, a prefix or a pattern, such as ``s3://bucket/shots`` or
+            ``s3://bucket/**/*.jpg``; text files ``*.txt``, local or not, with one path or URL a line. What
+            stands in such a list is taken as it is: relative to the working directory, looked at only when
+            its turn comes.
 
     Raises:
         InputError: for a source without images, a bucket or list that is not there, an unknown scheme, or a
@@ -70,14 +71,9 @@ def _objects(source: str) -> list[str]:
         raise bad_input(
             source, f"nothing there ({error})", "a bucket or folder that exists", "check the URL"
         ) from None
-    images = [name for name in inside if _is_image_name(name)]
+    images = [name for name in inside if is_image_name(name.rsplit("/", 1)[-1])]
     if not images:
         raise bad_input(
             source, "no image", "an image, or a prefix or pattern with images under it", "check the URL"
         )
     return [str(filesystem.unstrip_protocol(name)) for name in images]
-
-
-def _is_image_name(path: str) -> bool:
-    name = path.rsplit("/", 1)[-1]
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES

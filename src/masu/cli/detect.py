@@ -9,7 +9,7 @@ import click
 
 from masu.cli.notes import note
 from masu.cli.values import positive, scores
-from masu.errors import InputError, counted, visible
+from masu.errors import InputError, counted, listed, visible
 
 
 @click.command(short_help="Find objects in photographs.")
@@ -71,6 +71,10 @@ def detect(
             f"results in {report.file}, "
             f"pictures in {Path(out) / 'pictures'}"
         )
+    if others := report.passed_over:
+        were = "was" if len(others) == 1 else "were"
+        names = listed((path.name for path in others), 3)
+        note(f"{counted(len(others), 'file')} {were} passed over: {names}")
     for fault in report.faults:
         click.echo(f"masu: error: {visible(fault)}", err=True)
     return 2 if report.faults else 0

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from masu.data.pixels.bands import displayable
-from masu.data.pixels.pictures import find_images
+from masu.data.pixels.pictures import find_images, passed_over
 from masu.drawing import draw
 from masu.errors import InputError
 from masu.evaluation.predictions import AnyDetector, Prediction, predictions
@@ -36,6 +36,7 @@ class DetectReport:
         file: the results file; None without an output folder.
         pictures: the drawn pictures, in the order of the images.
         faults: one line for each image that could not be read or drawn.
+        passed_over: films and pictures in the folders of a kind that masu does not read.
     """
 
     images: int
@@ -45,6 +46,7 @@ class DetectReport:
     file: Path | None
     pictures: tuple[Path, ...]
     faults: tuple[str, ...]
+    passed_over: tuple[Path, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """The attributes as JSON knows them; paths are strings."""
@@ -52,6 +54,7 @@ class DetectReport:
             "file": None if self.file is None else str(self.file),
             "pictures": [str(picture) for picture in self.pictures],
             "faults": list(self.faults),
+            "passed_over": [str(path) for path in self.passed_over],
         }
 
 
@@ -126,6 +129,7 @@ def detect(
         file=file,
         pictures=() if pictures is None else tuple(pictures.written),
         faults=tuple(faults),
+        passed_over=tuple(passed_over(sources)),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,16 @@ import pytest
 import torch
 from PIL import Image
 
+from masu.data.pixels.headers import read_header
 from masu.data.pixels.images import read_image
-from masu.data.pixels.pictures import UnreadableImageError, find_images
+from masu.data.pixels.pictures import (
+    IMAGE_SUFFIXES,
+    UNREAD_SUFFIXES,
+    UnreadableImageError,
+    find_images,
+    is_image_name,
+    passed_over,
+)
 from masu.errors import InputError
 
 ARRAY = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
@@ -234,3 +243,78 @@ def test_find_nothing(sources: list[str], message: str) -> None:
 def test_find_nothing_in_a_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="found a folder without images"):
         find_images([tmp_path])
+
+
+@pytest.mark.parametrize(
+    "suffix", ["JPE", "mpo", "avif", "j2k", "J2C", "jpf", "jpx", "pnm", "pbm", "tga", "apng"]
+)
+def test_rare_suffixes(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    Image.fromarray(ARRAY).save(path, "JPEG2000" if suffix in ("J2C", "jpf") else None)
+    assert find_images(tmp_path) == [path]
+    assert read_image(path).shape == (3, 2, 3)
+    assert read_header(path) == (2, 3, 1)
+
+
+def test_names_of_images() -> None:
+    assert all(
+        is_image_name(f"a{suffix}") and is_image_name(f"A{suffix.upper()}") for suffix in IMAGE_SUFFIXES
+    )
+    assert not any(is_image_name(f"a{suffix}") for suffix in UNREAD_SUFFIXES)
+    for name in ("._a.jpg", ".a.png", ".jpg", "jpg", "a.txt", "a.jpg.xml", ""):
+        assert not is_image_name(name), name
+
+
+HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99)
+
+
+@pytest.mark.parametrize("name", ["a.heic", "a.HEIF", "a.jpg"])
+def test_heic_without_its_package(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    (tmp_path / name).write_bytes(HEIC)
+    message = (
+        f"{tmp_path / name}: found HEIC, which needs the package pillow-heif, wanted an image Pillow can read; "
+        "install that or convert the file to JPEG"
+    )
+    assert refused(tmp_path / name) == message
+    with pytest.raises(UnreadableImageError) as caught:
+        read_header(tmp_path / name)
+    assert str(caught.value) == message
+
+
+def test_heic_with_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Plugin:
+        """Stands for pillow-heif: after this Pillow knows the kind."""
+
+        @staticmethod
+        def register_heif_opener() -> None:
+            opened.append("registered")
+            monkeypatch.setattr(Image, "open", lambda path: Image.fromarray(ARRAY))
+
+    opened: list[str] = []
+    monkeypatch.setitem(sys.modules, "pillow_heif", Plugin)
+    (tmp_path / "a.heic").write_bytes(HEIC)
+    assert torch.equal(read_image(tmp_path / "a.heic"), TENSOR)
+    assert opened == ["registered"]
+
+
+def test_a_photograph_that_is_only_named_heic(tmp_path: Path) -> None:
+    Image.fromarray(ARRAY).save(tmp_path / "a.heic", "PNG")
+    assert find_images(tmp_path) == [tmp_path / "a.heic"]
+    assert torch.equal(read_image(tmp_path / "a.heic"), TENSOR)
+
+
+def test_films_and_raw_files_are_told(tmp_path: Path) -> None:
+    for name in ("a.jpg", "b.MOV", "c.cr2", "._d.mov", "e.txt", "sub/f.mp4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    inside = [tmp_path / name for name in ("b.MOV", "c.cr2", "sub/f.mp4")]
+    assert passed_over([tmp_path, tmp_path / "sub"]) == passed_over(tmp_path) == inside
+    assert passed_over([tmp_path / "b.MOV", f"{tmp_path}/*.cr2"]) == [tmp_path / "c.cr2"]
+    assert find_images([tmp_path]) == [tmp_path / "a.jpg"]
+    with pytest.raises(InputError) as caught:
+        find_images([tmp_path / "sub"])
+    assert str(caught.value) == (
+        f"{tmp_path / 'sub'}: found no image, only f.mp4, wanted an image, a folder of images or a pattern such "
+        "as 'shots/*.jpg'; convert these to JPEG or PNG"
+    )

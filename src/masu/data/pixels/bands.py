@@ -17,14 +17,12 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from masu.data.dataset import Dataset
+from masu.data.pixels.headers import read_header
 from masu.data.pixels.images import read_image
-from masu.data.pixels.pictures import DECODER_ERRORS, UnreadableImageError, absence, planes, read_bands
+from masu.data.pixels.pictures import UnreadableImageError, planes, read_bands
 
 MOST_MEASURED = 200
 """Images, evenly spread over a data set, from which mean and deviation are measured."""
-
-_ORIENTATION = 0x0112  # EXIF tag; from 5 on the picture lies on its side
-_FIRST_TURNED = 5
 
 
 def read_pixels(
@@ -60,22 +58,13 @@ def read_pixels(
 
 
 def image_size(path: Path, channels: int | None = None) -> tuple[int, int]:
-    """Height and width of an image file, upright; a photograph is not decoded for it.
+    """Height and width of an image file, upright; it is not decoded for it.
 
     Raises:
         InputError: a file that cannot be read.
     """
-    if channels is not None:
-        return (shape := read_pixels(path, channels).shape)[-2], shape[-1]
-    try:
-        with Image.open(path) as picture:
-            turned = picture.getexif().get(_ORIENTATION, 1) >= _FIRST_TURNED
-            return (picture.width, picture.height) if turned else (picture.height, picture.width)
-    except FileNotFoundError:
-        raise UnreadableImageError(path, absence(path), "check the path") from None
-    except (*DECODER_ERRORS, Image.DecompressionBombError) as error:
-        found = f"a damaged image ({type(error).__name__}: {error})"
-        raise UnreadableImageError(path, found, "replace the file or leave it out") from None
+    height, width, _ = read_header(path, channels)
+    return height, width
 
 
 def displayable(image: Tensor) -> Tensor:

@@ -3,40 +3,56 @@
 from __future__ import annotations
 
 import glob
+import importlib
+import math
 import os
 import struct
 import warnings
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from masu.errors import InputError, bad_input
+from masu.errors import InputError, bad_input, listed
 
 Array = np.ndarray[Any, Any]
 
+NPY = ".npy"
+TIFF_SUFFIXES = (".tif", ".tiff")
+
 IMAGE_SUFFIXES = frozenset(
     (
-        ".jpg",
-        ".jpeg",
-        ".jfif",
-        ".png",
-        ".bmp",
-        ".dib",
-        ".webp",
-        ".tif",
-        ".tiff",
-        ".gif",
-        ".ppm",
-        ".pgm",
-        ".jp2",
-        ".npy",
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
+        *(".png", ".apng", ".gif", ".webp", ".bmp", ".dib", ".tga"),
+        *(".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"),
+        *(".pbm", ".pgm", ".ppm", ".pnm"),
+        *(".avif", ".heic", ".heif", ".hif"),
+        *TIFF_SUFFIXES,
+        NPY,
     )
 )
-"""Suffixes, lower case, by which images are found in folders; a file named outright may have any."""
+"""Suffixes, lower case, by which images are found in folders; a file named outright may have any.
+
+Pillow reads HEIC with the package pillow-heif; without it such a file is a fault that says so.
+"""
+
+UNREAD_SUFFIXES = frozenset(
+    (
+        *(".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".wmv", ".flv", ".mpg", ".mpeg", ".mts", ".m2ts"),
+        *(".3gp", ".ogv"),
+        *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".iiq", ".kdc", ".mef", ".mos", ".mrw"),
+        *(".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"),
+        *(".svg", ".psd", ".psb", ".xcf", ".ai", ".eps", ".jxl", ".jxr", ".exr", ".hdr", ".dcm"),
+    )
+)
+"""Suffixes, lower case, of films, raw files of cameras and other pictures that masu does not read."""
+
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 DECODER_ERRORS = (
     OSError,
@@ -67,6 +83,29 @@ class UnreadableImageError(InputError):
         self.found = " ".join(found.split())
 
 
+def open_picture(path: Path) -> Image.Image:
+    """The file as Pillow opens it, with the help of pillow-heif where that is needed and installed.
+
+    Raises:
+        UnreadableImageError: HEIC without that package.
+        Exception: what Pillow raises.
+    """
+    try:
+        return Image.open(path)
+    except UnidentifiedImageError:
+        with open(path, "rb") as file:
+            head = file.read(12)
+        if head[4:8] != b"ftyp" or head[8:] not in _HEIF_BRANDS:  # its name may be any: phones rename
+            raise
+    try:
+        plugin = importlib.import_module("pillow_heif")
+    except ImportError:
+        found, fix = "HEIC, which needs the package pillow-heif", "install that or convert the file to JPEG"
+        raise UnreadableImageError(path, found, fix) from None
+    plugin.register_heif_opener()
+    return Image.open(path)
+
+
 def read_picture(image: Image.Image) -> Array:
     """An open Pillow picture as ``(H, W, 3)`` uint8, upright; errors as of :func:`read_rgb`."""
     try:
@@ -75,8 +114,7 @@ def read_picture(image: Image.Image) -> Array:
         raise
     except DECODER_ERRORS as error:  # Pillow opens lazily: the damage may show only now
         thing = getattr(image, "filename", "") or "image"
-        found = f"a damaged image ({type(error).__name__}: {error})"
-        raise UnreadableImageError(thing, found, "replace the file or leave it out") from None
+        raise damage(thing, error) from None
 
 
 def read_rgb(path: Path) -> Array:
@@ -91,7 +129,7 @@ def read_rgb(path: Path) -> Array:
         # Pillow warns of large and of slightly damaged files; it raises for those it cannot decode.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(path) as image:
+            with open_picture(path) as image:
                 return _decode(image, path)
     except FileNotFoundError:
         raise UnreadableImageError(path, absence(path), "check the path") from None
@@ -99,13 +137,40 @@ def read_rgb(path: Path) -> Array:
         empty = path.stat().st_size == 0
         found = "an empty file" if empty else "a file that is no image or of an unknown kind"
         raise UnreadableImageError(path, found, "convert it to PNG or JPEG") from None
-    except Image.DecompressionBombError as error:
-        raise UnreadableImageError(path, f"too large an image ({error})", "cut it into tiles") from None
     except InputError:
         raise
-    except DECODER_ERRORS as error:
-        found = f"a damaged image ({type(error).__name__}: {error})"
-        raise UnreadableImageError(path, found, "replace the file or leave it out") from None
+    except (*DECODER_ERRORS, Image.DecompressionBombError) as error:
+        raise damage(path, error) from None
+
+
+def damage(path: object, error: Exception) -> UnreadableImageError:
+    """The fault of a file that a decoder stumbles over."""
+    if isinstance(error, Image.DecompressionBombError):
+        return UnreadableImageError(path, f"too large an image ({error})", "cut it into tiles")
+    found = f"a damaged image ({type(error).__name__}: {error})"
+    return UnreadableImageError(path, found, "replace the file or leave it out")
+
+
+def check_size(path: object, shape: Sequence[int]) -> None:
+    """Refuse an image of more pixels than Pillow opens, before it is decoded.
+
+    The limit is twice ``PIL.Image.MAX_IMAGE_PIXELS``; of more than four bands or pages, as many values as
+    four bands of that size have.
+
+    Args:
+        path: the file, for the message.
+        shape: of what would be decoded, the channels anywhere.
+
+    Raises:
+        UnreadableImageError: too large an image.
+    """
+    if Image.MAX_IMAGE_PIXELS is None:
+        return
+    most = 2 * Image.MAX_IMAGE_PIXELS
+    pixels, values = math.prod(sorted(shape)[-2:]), math.prod(shape)
+    if pixels > most or values > 4 * most:
+        found = f"too large an image ({pixels} pixels, {values} values; the limit is {most}, {4 * most})"
+        raise UnreadableImageError(path, found, "cut it into tiles")
 
 
 def absence(path: Path) -> str:
@@ -147,41 +212,100 @@ def read_bands(path: Path, channels: int) -> Array:
     Of a TIFF with several pictures the first; pages are channels where there are as many of them.
 
     Raises:
-        UnreadableImageError: a file that is missing or damaged, or a compressed TIFF that neither tifffile
-            nor Pillow reads in its full depth.
+        UnreadableImageError: a file that is missing, damaged or too large, or a compressed TIFF that neither
+            tifffile nor Pillow reads in its full depth.
     """
     try:
-        if path.suffix.lower() == ".npy":
+        if path.suffix.lower() == NPY:
+            check_size(path, npy_shape(path))
             return _channels_last(np.load(path, allow_pickle=False), channels)
-        if path.suffix.lower() in (".tif", ".tiff"):
+        if path.suffix.lower() in TIFF_SUFFIXES:
             return _read_tiff(path, channels)
-        with Image.open(path) as picture:
+        with open_picture(path) as picture:
             return np.array(ImageOps.exif_transpose(picture))
     except FileNotFoundError:
         raise UnreadableImageError(path, absence(path), "check the path") from None
     except UnreadableImageError:
         raise
     except (*DECODER_ERRORS, Image.DecompressionBombError) as error:
-        found = f"a damaged image ({type(error).__name__}: {error})"
-        raise UnreadableImageError(path, found, "replace the file or leave it out") from None
+        raise damage(path, error) from None
 
 
-def _read_tiff(path: Path, channels: int) -> Array:
+def npy_shape(path: Path) -> tuple[int, ...]:
+    """The shape of the array in a ``.npy`` file, from its header.
+
+    Raises:
+        OSError, ValueError: no such file, or not of that kind.
+    """
+    with open(path, "rb") as file:
+        version = np.lib.format.read_magic(file)
+        # version 3 is 2 with other names of fields, which no image has
+        read = (
+            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        )
+        shape, _, kind = read(file)
+    if kind.hasobject:
+        raise ValueError("Object arrays cannot be loaded when allow_pickle=False")
+    return shape
+
+
+@dataclass(frozen=True)
+class TiffPlan:
+    """What of a TIFF is the image.
+
+    Attributes:
+        decode: gives the image as it is stored.
+        shape: ``(H, W)`` or ``(H, W, C)`` of it where it has as many channels as wanted, as stored.
+        page: height and width of the first page, as stored.
+        bits: of a channel.
+        orientation: the tag's value.
+    """
+
+    decode: Callable[[], Array]
+    shape: tuple[int, ...]
+    page: tuple[int, int]
+    bits: int
+    orientation: int
+
+
+@contextmanager
+def tiff_plan(path: Path, channels: int) -> Iterator[TiffPlan]:
+    """An open TIFF, of which no picture is decoded yet.
+
+    Of several pictures the first is meant; pages are channels where there are as many of them.
+    """
     import tifffile
 
     with tifffile.TiffFile(path) as file:
         page = file.pages.first
+        decode: Callable[[], Array] = file.asarray
+        shape = channels_last_shape(file.series[0].shape, channels)
+        if len(file.pages) > 1 and not _has(shape, channels):
+            first = channels_last_shape(page.shape, channels)
+            if _has(first, channels) or len(shape) > 3:
+                decode, shape = page.asarray, first
+        size = (page.imagelength, page.imagewidth)
+        tag = page.tags.get("Orientation")
+        bits = 8 * (page.dtype.itemsize if page.dtype else 1)
+        yield TiffPlan(decode, shape, size, bits, 1 if tag is None else tag.value)
+
+
+def channels_last_shape(shape: tuple[int, ...], channels: int) -> tuple[int, ...]:
+    """The shape of an array once its channels are last, as :func:`read_bands` puts them."""
+    weightless = np.broadcast_to(np.uint8(0), shape)
+    return tuple(_channels_last(weightless, channels).shape)
+
+
+def _read_tiff(path: Path, channels: int) -> Array:
+    with tiff_plan(path, channels) as plan:
+        check_size(path, plan.shape)
         try:
-            array = _channels_last(file.asarray(), channels)
-            if len(file.pages) > 1 and not _has(array, channels):
-                first = _channels_last(page.asarray(), channels)
-                array = first if _has(first, channels) or array.ndim > 3 else array
+            array = _channels_last(plan.decode(), channels)
         except (ValueError, ImportError) as error:
             if not isinstance(error, ImportError) and "imagecodecs" not in str(error):
                 raise
-            return _decompressed(path, 8 * (page.dtype.itemsize if page.dtype else 1))
-        orientation = page.tags.get("Orientation")
-        return _upright(array, orientation.value if orientation is not None else 1)
+            return _decompressed(path, plan.bits)
+        return upright(array, plan.orientation)
 
 
 def _decompressed(path: Path, bits: int) -> Array:
@@ -201,8 +325,8 @@ def _decompressed(path: Path, bits: int) -> Array:
     )
 
 
-def _has(array: Array, channels: int) -> bool:
-    return array.shape[2:] == (channels,) or (channels == 1 and array.ndim == 2)
+def _has(shape: tuple[int, ...], channels: int) -> bool:
+    return shape[2:] == (channels,) or (channels == 1 and len(shape) == 2)
 
 
 def _channels_last(array: Array, channels: int) -> Array:
@@ -212,7 +336,7 @@ def _channels_last(array: Array, channels: int) -> Array:
     return array
 
 
-def _upright(array: Array, orientation: int) -> Array:
+def upright(array: Array, orientation: int) -> Array:
     """Undo the orientation 1..8 of TIFF and EXIF: mirrored, then turned."""
     if orientation in (2, 4, 5, 7):
         array = array[:, ::-1]
@@ -250,6 +374,14 @@ def planes(array: Array, channels: int, thing: str) -> Array:
     return np.array(array.transpose(2, 0, 1), order="C")
 
 
+def is_image_name(name: str) -> bool:
+    """Whether a file of this name in a folder is an image: by its suffix, and not hidden.
+
+    Hidden are also the ``._`` files that macOS lays beside others; they hold no picture.
+    """
+    return _has_suffix(name, IMAGE_SUFFIXES)
+
+
 def find_images(sources: Sequence[str | os.PathLike[str]]) -> list[Path]:
     """The image files that the sources mean, each once, in the order of the sources.
 
@@ -266,28 +398,42 @@ def find_images(sources: Sequence[str | os.PathLike[str]]) -> list[Path]:
         raise bad_input("images", "no source", "a file, a folder or a pattern", "name at least one")
     found: dict[Path, None] = {}
     for source in sources:
-        images = _expand(source)
+        images = _expand(source, IMAGE_SUFFIXES)
         if not images:
             what = "a folder without images" if os.path.isdir(source) else "no such file and no match"
+            if others := passed_over([source]):
+                what = f"no image, only {listed((path.name for path in others), 3)}"
             raise bad_input(
                 source,
                 what,
                 "an image, a folder of images or a pattern such as 'shots/*.jpg'",
-                "check the path",
+                "convert these to JPEG or PNG" if others else "check the path",
             )
         found.update(dict.fromkeys(images))
     return list(found)
 
 
-def _expand(source: str | os.PathLike[str]) -> list[Path]:
+def passed_over(sources: Sequence[str | os.PathLike[str]]) -> list[Path]:
+    """The pictures and films that :func:`find_images` leaves out: those of ``UNREAD_SUFFIXES``.
+
+    Args:
+        sources: as there. A file named outright is never left out.
+    """
+    if isinstance(sources, str | os.PathLike):
+        sources = [sources]
+    folders = (source for source in sources if not os.path.isfile(source))
+    return list(dict.fromkeys(path for source in folders for path in _expand(source, UNREAD_SUFFIXES)))
+
+
+def _expand(source: str | os.PathLike[str], suffixes: frozenset[str]) -> list[Path]:
     if os.path.isfile(source):
         return [Path(source)]
     if os.path.isdir(source):
         inside = (Path(folder, name) for folder, _, names in os.walk(source) for name in names)
     else:
         inside = (Path(name) for name in glob.glob(os.fspath(source), recursive=True))
-    return sorted(path for path in inside if _is_image_name(path.name) and path.is_file())
+    return sorted(path for path in inside if _has_suffix(path.name, suffixes) and path.is_file())
 
 
-def _is_image_name(name: str) -> bool:
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
+def _has_suffix(name: str, suffixes: frozenset[str]) -> bool:
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in suffixes
