@@ -33,6 +33,27 @@ def test_a_target_of_lists():
 def test_a_target_of_nothing():
     target = Target([], [])
     assert (target.boxes.shape, target.labels.shape, target.ignored.shape) == ((0, 4), (0,), (0,))
+    assert (target.areas.shape, target.difficult.shape) == ((0,), (0,))
+
+
+def test_areas_are_the_boxes_own_unless_they_are_given():
+    assert Target([BOX, [0, 0, 1, 2]], [0, 0]).areas.tolist() == [400, 2]
+    target = Target([BOX, [0, 0, 1, 2]], [0, 0], areas=[312.5, 0])
+    assert (target.areas.dtype, target.areas.tolist()) == (torch.float64, [312.5, 0])
+    assert target.with_boxes(target.boxes * 2).areas.tolist() == [1600, 8]
+    assert target.taken(torch.tensor([1, 0])).areas.tolist() == [0, 312.5]
+
+
+def test_difficult_objects_are_ignored_too():
+    target = Target([BOX] * 3, [0, 1, 2], [True, False, False], difficult=[False, True, False])
+    assert (target.ignored.tolist(), target.difficult.tolist()) == ([True, True, False], [False, True, False])
+    assert Target([BOX], [0], [True]).difficult.tolist() == [False]
+    assert target.with_boxes(target.boxes + 1).difficult.tolist() == [False, True, False]
+    assert target.taken(target.ignored).difficult.tolist() == [False, True]
+    assert (target.without_ignored().labels.tolist(), target.without_ignored().difficult.tolist()) == (
+        [2],
+        [False],
+    )
 
 
 WANTED = "wanted x1 y1 x2 y2 with x1 < x2 and y1 < y2"
@@ -70,6 +91,13 @@ def test_the_advice_for_widths_and_heights_is_right():
         (([BOX], [0, 1]), "Target.labels: found shape (2,), wanted (1,), one per box"),
         (([BOX], [-1]), "Target.labels: found -1, wanted class ids from 0; background has none"),
         (([BOX], [0], []), "Target.ignored: found shape (0,), wanted (1,), one per box"),
+        (([BOX], [0], None, [1, 2]), "Target.areas: found shape (2,), wanted (1,), one per box"),
+        (([BOX], [0], None, [-1]), "Target.areas: found one below 0 or not finite, wanted square pixels"),
+        (
+            ([BOX], [0], None, [torch.nan]),
+            "Target.areas: found one below 0 or not finite, wanted square pixels",
+        ),
+        (([BOX], [0], None, None, []), "Target.difficult: found shape (0,), wanted (1,), one per box"),
     ],
 )
 def test_other_targets_that_are_refused(arguments, said):
@@ -77,7 +105,7 @@ def test_other_targets_that_are_refused(arguments, said):
 
 
 def test_a_target_that_moves_is_not_looked_at_again(monkeypatch):
-    target = Target([BOX], [2], [True])
+    target = Target([BOX], [2], [True], [5], [True])
     monkeypatch.setattr(Target, "__post_init__", None)
     for moved in (target.to("cpu"), target.to("meta"), copy.deepcopy(target)):
         assert (moved.boxes.shape, moved.labels.dtype, moved.ignored.dtype) == (
@@ -85,6 +113,12 @@ def test_a_target_that_moves_is_not_looked_at_again(monkeypatch):
             torch.int64,
             torch.bool,
         )
+        assert (moved.areas.shape, moved.areas.dtype, moved.difficult.dtype) == (
+            (1,),
+            torch.float64,
+            torch.bool,
+        )
+    assert target.to("cpu").areas.tolist() == [5]
     assert target.to("meta").boxes.device.type == "meta"
     squeezed = Target._trusted(torch.zeros(1, 4), target.labels, target.ignored)
     assert (len(squeezed), squeezed.labels.tolist(), squeezed.ignored.tolist()) == (1, [2], [True])

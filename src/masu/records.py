@@ -70,6 +70,12 @@ def _unchecked(kind: type[Record], **values: object) -> Record:
     return made
 
 
+def _box_areas(boxes: Tensor) -> Tensor:
+    """``(M,)`` float64 areas of ``(M, 4)`` xyxy boxes."""
+    corners = boxes.double()
+    return (corners[:, 2:] - corners[:, :2]).prod(1)
+
+
 def _refuse_boxes_without_area(boxes: Tensor) -> None:
     wrong = (boxes[:, 2:] <= boxes[:, :2]).any(1)
     if not wrong.any():
@@ -93,14 +99,22 @@ class Target:
         labels: ``(M,)`` class ids ``0..K-1``, in the order of the detector's ``names``.
         ignored: ``(M,)`` booleans, true where a box marks a region to leave out of training and scoring
             (COCO crowd, VOC difficult). Default: none.
+        areas: ``(M,)`` float64, square pixels that each object covers, such as those of its mask; scoring
+            by size goes by them. Default: the box's own area.
+        difficult: ``(M,)`` booleans, true where the object is one, but too hard to ask for (VOC); these are
+            ignored too. The other ignored boxes are regions of many objects (crowds). Training makes no
+            difference between the two, scoring does: see :mod:`masu.evaluation.difficult`. Default: none.
 
     Raises:
-        ValueError: for a wrong shape, a value that is not finite, a box without area or a negative label.
+        ValueError: for a wrong shape, a value that is not finite, a box without area, a negative label or
+            an area that is negative or not finite.
     """
 
     boxes: Tensor
     labels: Tensor
     ignored: Tensor = field(default=None)  # type: ignore[assignment]
+    areas: Tensor = field(default=None)  # type: ignore[assignment]
+    difficult: Tensor = field(default=None)  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         boxes = _boxes(self.boxes, "Target").clone()  # what was given may be changed later
@@ -111,31 +125,69 @@ class Target:
             raise ValueError(
                 f"Target.labels: found {int(labels.min())}, wanted class ids from 0; background has none"
             )
-        given = torch.zeros(count, dtype=torch.bool) if self.ignored is None else self.ignored
+        none = torch.zeros(count, dtype=torch.bool)
+        ignored = _per_box(
+            none if self.ignored is None else self.ignored, "Target.ignored", count, torch.bool
+        )
+        difficult = _per_box(
+            none if self.difficult is None else self.difficult, "Target.difficult", count, torch.bool
+        )
+        areas = _box_areas(boxes) if self.areas is None else self.areas
+        areas = _per_box(areas, "Target.areas", count, torch.float64)
+        if not (torch.isfinite(areas) & (areas >= 0)).all():
+            raise ValueError("Target.areas: found one below 0 or not finite, wanted square pixels")
         object.__setattr__(self, "boxes", boxes)
         object.__setattr__(self, "labels", labels)
-        object.__setattr__(self, "ignored", _per_box(given, "Target.ignored", count, torch.bool))
+        object.__setattr__(self, "ignored", ignored | difficult.to(ignored.device))
+        object.__setattr__(self, "areas", areas)
+        object.__setattr__(self, "difficult", difficult)
 
     def __len__(self) -> int:
         return len(self.boxes)
 
     def to(self, device: torch.device | str) -> Target:
         """The same target on another device."""
-        return Target._trusted(self.boxes.to(device), self.labels.to(device), self.ignored.to(device))
+        return Target._trusted(
+            self.boxes.to(device),
+            self.labels.to(device),
+            self.ignored.to(device),
+            self.areas.to(device),
+            self.difficult.to(device),
+        )
 
     def with_boxes(self, boxes: Tensor) -> Target:
-        """The same objects elsewhere: ``(M, 4)`` xyxy in other pixels."""
-        return Target._trusted(boxes, self.labels, self.ignored)
+        """The same objects elsewhere: ``(M, 4)`` xyxy in other pixels, areas those of the boxes."""
+        return Target._trusted(boxes, self.labels, self.ignored, None, self.difficult)
+
+    def taken(self, rows: Tensor) -> Target:
+        """Only the objects of these rows, ``(m,)`` indices or ``(M,)`` booleans."""
+        rows = torch.where(rows)[0] if rows.dtype == torch.bool else rows
+        return Target._trusted(
+            self.boxes[rows], self.labels[rows], self.ignored[rows], self.areas[rows], self.difficult[rows]
+        )
 
     def without_ignored(self) -> Target:
         """Only the objects that are not ignored."""
-        kept = ~self.ignored
-        return Target._trusted(self.boxes[kept], self.labels[kept], self.ignored[kept])
+        return self.taken(~self.ignored)
 
     @classmethod
-    def _trusted(cls, boxes: Tensor, labels: Tensor, ignored: Tensor) -> Target:
+    def _trusted(
+        cls,
+        boxes: Tensor,
+        labels: Tensor,
+        ignored: Tensor,
+        areas: Tensor | None = None,
+        difficult: Tensor | None = None,
+    ) -> Target:
         """Of tensors that come from a target; a box scaled down may have lost its area to rounding."""
-        return _unchecked(cls, boxes=boxes, labels=labels, ignored=ignored)
+        return _unchecked(
+            cls,
+            boxes=boxes,
+            labels=labels,
+            ignored=ignored,
+            areas=_box_areas(boxes) if areas is None else areas,
+            difficult=torch.zeros_like(ignored) if difficult is None else difficult,
+        )
 
 
 def check_labels(targets: Sequence[Target], names: Sequence[str]) -> None:

@@ -38,8 +38,11 @@ def found(boxes, scores=None, labels=None):
     return Detections(boxes, scores, labels, ["?"] * len(boxes))
 
 
-def random_case(seed, most_found=30):
-    """Jittered copies, duplicates and noise; tied scores, crowds, empty images, a class without objects."""
+def random_case(seed, most_found=30, difficult=0.0):
+    """Jittered copies, duplicates and noise; tied scores, crowds, empty images, a class without objects.
+
+    Areas are parts of the boxes' own; ``difficult`` is the share of these objects.
+    """
     rng = np.random.default_rng(seed)
     targets, detections = [], []
     for image in range(int(rng.integers(1, 7))):
@@ -47,7 +50,10 @@ def random_case(seed, most_found=30):
         corner, side = rng.uniform(0, 300, (m, 2)), rng.choice([8, 20, 32, 50, 96, 150], (m, 2))
         boxes = np.concatenate([corner, corner + side], axis=1).astype(np.float32)
         labels = rng.integers(0, 3, m)
-        targets.append(Target(boxes, labels, rng.random(m) < 0.2))
+        crowd = rng.random(m) < 0.2
+        hard = ~crowd & (rng.random(m) < difficult)
+        areas = rng.uniform(0.2, 1, m) * side.prod(1)
+        targets.append(Target(boxes, labels, crowd, areas, hard))
         k = 0 if rng.random() < 0.2 else int(rng.integers(1, most_found))
         if m and image % 3:
             source = rng.integers(0, m, k)
@@ -69,12 +75,12 @@ def oracle(targets, detections, names, limits=(1, 10, 100), use_cats=True):
     """pycocotools' evaluation after accumulate(), its printing silenced."""
     annotations, results = [], []
     for i, (t, d) in enumerate(zip(targets, detections, strict=True), 1):
-        for box, label, crowd in zip(
-            t.boxes.double().numpy(), t.labels.tolist(), t.ignored.tolist(), strict=True
+        for box, label, crowd, area in zip(
+            t.boxes.double().numpy(), t.labels.tolist(), t.ignored.tolist(), t.areas.tolist(), strict=True
         ):
             x, y, w, h = box[0], box[1], box[2] - box[0], box[3] - box[1]
             entry = {"id": len(annotations) + 1, "image_id": i, "category_id": label + 1}
-            annotations.append(entry | {"bbox": [x, y, w, h], "area": w * h, "iscrowd": int(crowd)})
+            annotations.append(entry | {"bbox": [x, y, w, h], "area": area, "iscrowd": int(crowd)})
         for box, label, score in zip(
             d.boxes.double().numpy(), d.labels.tolist(), d.scores.double().tolist(), strict=True
         ):

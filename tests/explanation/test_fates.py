@@ -44,10 +44,11 @@ def raw_of(anchors, logits, boxes, counts=None):
     return Raw(batch, (), tuple(levels))
 
 
-def follow(detector, raw, boxes, labels=None, ignored=None):
+def follow(detector, raw, boxes, labels=None, ignored=None, difficult=None):
     """Fates of objects, given in pixels of the network's input: the image itself has twice the size."""
     labels = [0] * len(boxes) if labels is None else labels
-    target = Target(2 * torch.tensor(boxes).float(), [max(k, 0) for k in labels], ignored)
+    labels_known = [max(k, 0) for k in labels]
+    target = Target(2 * torch.tensor(boxes).float(), labels_known, ignored, None, difficult)
     with torch.no_grad():
         traced = trace(detector, raw)[0]
         names = tuple("unknown" if k < 0 else detector.names[k] for k in labels)
@@ -111,6 +112,24 @@ def test_an_rpn_loses_the_object_there(rpn, stage, changes, anchors, logits, box
     (fate,) = follow(rpn, raw_of(anchors, logits, boxes), [OBJECT])
     assert fate.stage == stage
     assert (fate.image, fate.object, fate.size, fate.box) == (5, 0, "medium", (0, 0, 40, 40))
+
+
+def test_a_box_that_means_a_difficult_object_finds_no_other(rpn):
+    rpn.config = replace(SMALL_RPN, proposals=PROPOSALS)
+    raw = raw_of([OBJECT], [3], [MOST])  # IoU 0.7 with OBJECT
+    (fate,) = follow(rpn, raw, [OBJECT, FAR, MOST], difficult=[False, True, True])
+    assert (fate.object, fate.stage, fate.by_object, fate.detection) == (0, "taken", 2, 0)
+    (fate,) = follow(rpn, raw, [OBJECT, FAR], difficult=[False, True])
+    assert fate.stage == "found"
+
+
+def test_the_size_is_told_by_the_area_of_the_annotation(rpn):
+    rpn.config = replace(SMALL_RPN, proposals=PROPOSALS)
+    with torch.no_grad():
+        traced = trace(rpn, raw_of([OBJECT], [3], [OBJECT]))[0]
+        target = Target([[0, 0, 40, 40]], [0], areas=[1000])
+        (fate,) = fates(rpn, traced, target, torch.tensor([0]), ("object",), image=0)
+    assert fate.size == "small"
 
 
 DOG, CAT, NOTHING = [-4, 2], [2, -4], [-4, -4]

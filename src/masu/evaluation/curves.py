@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from masu.evaluation.matches import Array, ImageMatch
+from masu.evaluation.matches import ImageMatch
+from masu.evaluation.overlaps import Array
 
 
 @dataclass(frozen=True)

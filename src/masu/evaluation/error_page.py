@@ -16,7 +16,7 @@ from masu.drawing import Colour, Mark, draw_marks, object_marks
 from masu.evaluation.curves import Curve, Point
 from masu.evaluation.error_report import ErrorReport, ImageErrors
 from masu.evaluation.errors import KINDS, Error, Kind
-from masu.evaluation.matches import Array
+from masu.evaluation.overlaps import Array
 from masu.pages.page import render
 
 MOST_PICTURES = 16

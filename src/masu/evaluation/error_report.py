@@ -12,8 +12,9 @@ from masu.errors import bad_input
 from masu.evaluation.curves import Curve, Point, class_curves
 from masu.evaluation.errors import KINDS, Error, Kind, ap50_costs, confusion, image_errors
 from masu.evaluation.evaluate import Scored
-from masu.evaluation.matches import Array, ImageMatch, match_image
+from masu.evaluation.matches import ImageMatch, match_image
 from masu.evaluation.metrics import Metrics
+from masu.evaluation.overlaps import Array
 from masu.export.exported import ExportedDetector
 from masu.thresholds import DEFAULT_THRESHOLD
 

@@ -13,8 +13,9 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 
-from masu.evaluation.matches import RIGHT_IOU, Array, ImageMatch, taken
+from masu.evaluation.matches import RIGHT_IOU, ImageMatch, taken
 from masu.evaluation.metrics import coco_metrics
+from masu.evaluation.overlaps import Array
 from masu.records import Detections, Target
 
 Kind = Literal["classification", "localisation", "both", "duplicate", "background", "missed"]
@@ -45,7 +46,8 @@ class Error:
 def image_errors(match: ImageMatch) -> list[Error]:
     """The errors of an image: each wrong detection is one, best score first; then the missed objects.
 
-    The first that fits, where IoU is the largest with an object that is not ignored:
+    The first that fits, where IoU is the largest with an object, a difficult one too, but no
+    crowd region:
 
     - *localisation*: IoU in [0.1, 0.5) with objects of its class;
     - *classification*: IoU ≥ 0.5 with objects of other classes;
@@ -53,10 +55,11 @@ def image_errors(match: ImageMatch) -> list[Error]:
     - *background*: IoU ≤ 0.1 with every object;
     - *both*: the rest: IoU between 0.1 and 0.5 with objects of other classes.
 
-    *Missed* is an object that was not found and that no localisation or classification error means.
+    *Missed* is an object, not an ignored one, that was not found and that no localisation or classification
+    error means.
     """
     errors: list[Error] = []
-    solid = ~match.ignored
+    solid = ~match.ignored | match.difficult
     same = match.labels[:, None] == match.object_labels
     own, own_iou = _nearest(match.iou, solid & same)
     other, other_iou = _nearest(match.iou, solid & ~same)
@@ -72,7 +75,7 @@ def image_errors(match: ImageMatch) -> list[Error]:
         else:
             errors.append(Error("both", row, None))
     meant = {error.object for error in errors}
-    missed = np.flatnonzero(solid & ~match.found).tolist()
+    missed = np.flatnonzero(~match.ignored & ~match.found).tolist()
     return errors + [Error("missed", None, row) for row in missed if row not in meant]
 
 
@@ -88,7 +91,8 @@ def fixed(match: ImageMatch, errors: Sequence[Error], kind: Kind) -> tuple[Targe
     """An image in which only the errors of one kind are put right.
 
     - *localisation*: the detection gets the box of the object it means; *classification*: its class. If
-      that object is found already, or a better error of the kind means it too, the detection is left out.
+      that object is found already or a difficult one, or a better error of the kind means it too, the
+      detection is left out.
     - *duplicate*, *background*, *both*: the detection is left out.
     - *missed*: the object is left out.
     """
@@ -97,9 +101,9 @@ def fixed(match: ImageMatch, errors: Sequence[Error], kind: Kind) -> tuple[Targe
     if kind == "missed":
         keep = torch.ones(len(target), dtype=torch.bool)
         keep[[error.object for error in own]] = False
-        return Target(target.boxes[keep], target.labels[keep], target.ignored[keep]), detections
+        return target.taken(keep), detections
     boxes, labels, names = detections.boxes.clone(), detections.labels.clone(), list(detections.names)
-    found, dropped = match.found, set()
+    found, dropped = match.found | match.difficult, set()
     for error in own:
         assert error.detection is not None
         if error.object is None or found[error.object]:

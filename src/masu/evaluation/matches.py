@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 
+from masu.evaluation.difficult import difficult_iou
+from masu.evaluation.overlaps import Array, overlaps
 from masu.records import Detections, Target
-
-Array: TypeAlias = np.ndarray[Any, Any]
 
 RIGHT_IOU = 0.5
 """IoU from which a box is right."""
@@ -28,10 +27,12 @@ class ImageMatch:
         detections: best score first.
         labels: ``(D,)`` int64 classes of the detections.
         object_labels: ``(M,)`` int64 classes of the objects.
-        ignored: ``(M,)`` bool, objects that are regions to leave out.
-        iou: ``(D, M)`` float64, classes disregarded; for an ignored region the share of the detection in it.
+        ignored: ``(M,)`` bool, crowd regions and difficult objects.
+        difficult: ``(M,)`` bool, which of these are difficult objects.
+        iou: ``(D, M)`` float64, classes disregarded; for a crowd region the share of the detection in it.
         partner: ``(D,)`` int64, the object that a detection found, −1 for none.
-        left_out: ``(D,)`` bool, neither right nor wrong: inside an ignored region of its class.
+        left_out: ``(D,)`` bool, neither right nor wrong: inside a crowd region of its class, or it means a
+            difficult object.
     """
 
     target: Target
@@ -39,6 +40,7 @@ class ImageMatch:
     labels: Array
     object_labels: Array
     ignored: Array
+    difficult: Array
     iou: Array
     partner: Array
     left_out: Array
@@ -66,6 +68,7 @@ def match_image(target: Target, detections: Detections) -> ImageMatch:
 
     Best score first, a detection takes of the objects of its class that are still free the one with the
     largest IoU, if that is at least 0.5. Source: Lin et al. 2014 (COCO), as pycocotools' ``evaluateImg``.
+    One that means a difficult object is left out before, see :mod:`masu.evaluation.difficult`.
 
     Args:
         target: labelled objects.
@@ -73,21 +76,23 @@ def match_image(target: Target, detections: Detections) -> ImageMatch:
     """
     detections = _that_count(detections)
     labels, object_labels = detections.labels.cpu().numpy(), target.labels.cpu().numpy()
-    ignored = target.ignored.cpu().numpy()
-    iou = _overlaps(_boxes(detections), _boxes(target), ignored)
+    ignored, difficult = target.ignored.cpu().numpy(), target.difficult.cpu().numpy()
+    crowd = ignored & ~difficult
+    iou = overlaps(_boxes(detections), _boxes(target), crowd)
+    same = labels[:, None] == object_labels
     partner = np.full(len(labels), -1, np.int64)
-    left_out = np.zeros(len(labels), np.bool_)
-    near = (iou >= RIGHT_IOU) & (labels[:, None] == object_labels)
+    left_out = difficult_iou(iou, same, ignored, difficult) >= RIGHT_IOU
+    near = (iou >= RIGHT_IOU) & same
     free = ~ignored
-    for row in np.flatnonzero(near.any(1)):
+    for row in np.flatnonzero(near.any(1) & ~left_out):
         candidates = np.flatnonzero(near[row] & free)
         if len(candidates):
             # of equal ones the last, as the reference has it
             partner[row] = candidates[::-1][iou[row, candidates[::-1]].argmax()]
             free[partner[row]] = False
         else:
-            left_out[row] = bool((near[row] & ignored).any())
-    return ImageMatch(target, detections, labels, object_labels, ignored, iou, partner, left_out)
+            left_out[row] = bool((near[row] & crowd).any())
+    return ImageMatch(target, detections, labels, object_labels, ignored, difficult, iou, partner, left_out)
 
 
 def _that_count(detections: Detections) -> Detections:
@@ -112,14 +117,3 @@ def taken(detections: Detections, rows: Array) -> Detections:
 def _boxes(of: Target | Detections) -> Array:
     boxes: Array = of.boxes.detach().cpu().double().numpy()
     return boxes
-
-
-def _overlaps(found: Array, objects: Array, ignored: Array) -> Array:
-    """``(D, M)`` IoU; in the columns of ignored regions intersection over the detection's area."""
-    low = np.maximum(found[:, None, :2], objects[None, :, :2])
-    high = np.minimum(found[:, None, 2:], objects[None, :, 2:])
-    inside = np.clip(high - low, 0, None).prod(2)
-    area, object_area = ((b[:, 2:] - b[:, :2]).prod(1) for b in (found, objects))
-    union = np.where(ignored, area[:, None], area[:, None] + object_area - inside)
-    shares: Array = np.divide(inside, union, out=np.zeros_like(inside), where=union > 0)
-    return shares

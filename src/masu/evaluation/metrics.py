@@ -14,10 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from masu.errors import InputError
+from masu.evaluation.difficult import set_apart
+from masu.evaluation.table import Table
+from masu.evaluation.voc import voc_ap
 from masu.records import Detections, Target
 
 _Floats: TypeAlias = npt.NDArray[np.float64]
-_Ints: TypeAlias = npt.NDArray[np.int64]
 
 # Positions on the axes of pycocotools' arrays: precision (IoU, recall, class, size, limit) and
 # recall (IoU, class, size, limit).
@@ -33,7 +35,7 @@ class ClassMetrics:
         ap: average precision, mean over IoU 0.50, 0.55 … 0.95.
         ap50: average precision at IoU 0.50.
         ar100: recall among the 100 best detections of an image, mean over IoU 0.50 … 0.95.
-        objects: number of labelled objects, without ignored regions.
+        objects: number of labelled objects, without ignored ones.
     """
 
     ap: float | None
@@ -46,7 +48,8 @@ class ClassMetrics:
 class Metrics:
     """The twelve COCO figures, each in 0..1; None where the data has no object of that kind.
 
-    Small is a box area up to 32², medium 32² to 96², large from 96² square pixels (both ends belong).
+    Small is an area up to 32², medium 32² to 96², large from 96² square pixels (both ends belong). An
+    object's area is the one that its annotation gives, such as that of its mask, else its box's.
 
     Attributes:
         ap: average precision, mean over classes and over IoU 0.50, 0.55 … 0.95.
@@ -64,7 +67,9 @@ class Metrics:
         ar_large: ``ar100`` of large objects.
         per_class: figures of each class, in the order of the class names.
         images: number of images scored.
-        objects: number of labelled objects in them, without ignored regions.
+        objects: number of labelled objects in them, without ignored ones.
+        voc_ap50: mean over classes of the average precision of Pascal VOC, see
+            :func:`masu.evaluation.voc.voc_ap`; None where it was not asked for and no object is difficult.
         seconds_per_image: mean time of a prediction; None when it was not measured.
         max_detections: the three limits of detections per class and image.
         faults: one line for each thing left out of the evaluation.
@@ -85,6 +90,7 @@ class Metrics:
     per_class: dict[str, ClassMetrics]
     images: int
     objects: int
+    voc_ap50: float | None = None
     seconds_per_image: float | None = None
     max_detections: tuple[int, int, int] = (1, 10, 100)
     faults: tuple[str, ...] = ()
@@ -105,7 +111,7 @@ class ProposalMetrics:
         recall50_at_100: recall at IoU 0.50 with the best ``max_detections[0]`` (100) proposals.
         recall50_at_1000: the same with ``max_detections[1]`` (1000).
         images: number of images scored.
-        objects: number of labelled objects in them, without ignored regions.
+        objects: number of labelled objects in them, without ignored ones.
         seconds_per_image: mean time of a prediction; None when it was not measured.
         max_detections: the two limits of proposals per image.
         faults: one line for each thing left out of the evaluation.
@@ -131,19 +137,22 @@ def coco_metrics(
     detections: Sequence[Detections],
     names: Sequence[str],
     max_detections: tuple[int, int, int] = (1, 10, 100),
+    voc: bool = False,
 ) -> Metrics:
     """Average precision and recall of boxes with classes.
 
     Args:
-        targets: labelled objects of each image; an ignored one is a COCO crowd region: finding it is
-            neither right nor wrong.
+        targets: labelled objects of each image. Neither right nor wrong is what finds nothing else and lies
+            within an ignored region (COCO crowd) to the share of the IoU threshold, and what means a
+            difficult object (VOC), see :mod:`masu.evaluation.difficult`.
         detections: what was found in the same images, unfiltered by score.
         names: class names; labels index them. Classes of the same name are one class.
         max_detections: three rising limits of detections per class and image, best scores first.
+        voc: report ``voc_ap50`` also where no object is difficult.
 
     Returns:
-        The figures; a class, size or data set without objects has None. Equal to pycocotools'
-        ``COCOeval`` on float64 boxes with the box area as object area.
+        The figures; a class, size or data set without objects has None. Without difficult objects equal to
+        pycocotools' ``COCOeval`` of type ``bbox``.
 
     Raises:
         InputError: for unequal lengths, a label without a name or limits that do not rise.
@@ -152,8 +161,8 @@ def coco_metrics(
     unique = list(dict.fromkeys(names))
     position = {name: index for index, name in enumerate(unique)}
     category_of = np.array([position[name] + 1 for name in names], dtype=np.int64)
-    objects = _Table.of_targets(targets, category_of)
-    found = _Table.of_detections(detections, category_of)
+    objects = Table.of_targets(targets, category_of)
+    found = Table.of_detections(detections, category_of)
     precision, recall = _accumulate(len(targets), unique, objects, found, max_detections)
 
     def ap(size: int = _ALL, iou: slice | int = slice(None)) -> float | None:
@@ -162,7 +171,7 @@ def coco_metrics(
     def ar(limit: int = -1, size: int = _ALL) -> float | None:
         return _mean(recall[:, :, size, limit])
 
-    counts = np.bincount(objects.category[~objects.crowd], minlength=len(unique) + 1)[1:]
+    counts = np.bincount(objects.category[~objects.ignored], minlength=len(unique) + 1)[1:]
     per_class = {
         name: ClassMetrics(
             ap=_mean(precision[:, :, k, _ALL, -1]),
@@ -188,8 +197,14 @@ def coco_metrics(
         per_class=per_class,
         images=len(targets),
         objects=int(counts.sum()),
+        voc_ap50=_voc_ap50(objects, found) if voc or objects.difficult.any() else None,
         max_detections=max_detections,
     )
+
+
+def _voc_ap50(objects: Table, found: Table) -> float | None:
+    aps = voc_ap(objects, found)
+    return sum(aps.values()) / len(aps) if aps else None
 
 
 def proposal_metrics(
@@ -212,8 +227,8 @@ def proposal_metrics(
         InputError: for unequal lengths or limits that do not rise.
     """
     _check_limits(max_detections, 2)
-    objects = _Table.of_targets(targets, None)
-    found = _Table.of_detections(proposals, None)
+    objects = Table.of_targets(targets, None)
+    found = Table.of_detections(proposals, None)
     _, recall = _accumulate(len(targets), ["object"], objects, found, max_detections)
     few, many = recall[:, 0, _ALL, 0], recall[:, 0, _ALL, 1]
     return ProposalMetrics(
@@ -222,79 +237,13 @@ def proposal_metrics(
         recall50_at_100=_mean(few[_IOU_50]),
         recall50_at_1000=_mean(many[_IOU_50]),
         images=len(targets),
-        objects=int((~objects.crowd).sum()),
+        objects=int((~objects.ignored).sum()),
         max_detections=max_detections,
     )
 
 
-@dataclass(frozen=True)
-class _Table:
-    """Boxes of all images, one row each; ids of images and categories count from 1."""
-
-    images: int
-    image: _Ints
-    category: _Ints
-    xywh: _Floats
-    score: _Floats
-    crowd: npt.NDArray[np.bool_]
-
-    @classmethod
-    def of_targets(cls, targets: Sequence[Target], category_of: _Ints | None) -> _Table:
-        return cls._join(
-            [t.boxes.detach().cpu().double().numpy() for t in targets],
-            [t.labels.cpu().numpy() for t in targets],
-            [np.ones(len(t)) for t in targets],
-            [t.ignored.cpu().numpy() for t in targets],
-            category_of,
-            "targets",
-        )
-
-    @classmethod
-    def of_detections(cls, detections: Sequence[Detections], category_of: _Ints | None) -> _Table:
-        return cls._join(
-            [d.boxes.detach().cpu().double().numpy() for d in detections],
-            [d.labels.cpu().numpy() for d in detections],
-            [d.scores.detach().cpu().double().numpy() for d in detections],
-            [np.zeros(len(d), dtype=np.bool_) for d in detections],
-            category_of,
-            "detections",
-        )
-
-    @classmethod
-    def _join(
-        cls,
-        boxes: list[_Floats],
-        labels: list[_Ints],
-        scores: list[_Floats],
-        crowds: list[npt.NDArray[np.bool_]],
-        category_of: _Ints | None,
-        owner: str,
-    ) -> _Table:
-        xyxy = np.concatenate([np.zeros((0, 4)), *boxes])
-        label = np.concatenate([np.zeros(0, dtype=np.int64), *labels])
-        if category_of is None:
-            category = np.ones_like(label)
-        else:
-            wrong = label[(label < 0) | (label >= len(category_of))]
-            if len(wrong):
-                raise InputError(
-                    f"{owner}: found label {wrong[0]}, wanted 0 to {len(category_of) - 1}, "
-                    f"one per class name; give the names that the labels index"
-                )
-            category = category_of[label] if len(label) else label
-        lengths = np.array([len(b) for b in boxes], dtype=np.int64)
-        return cls(
-            images=len(boxes),
-            image=np.repeat(np.arange(1, len(boxes) + 1, dtype=np.int64), lengths),
-            category=category,
-            xywh=np.concatenate([xyxy[:, :2], xyxy[:, 2:] - xyxy[:, :2]], axis=1),
-            score=np.concatenate([np.zeros(0), *scores]),
-            crowd=np.concatenate([np.zeros(0, dtype=np.bool_), *crowds]),
-        )
-
-
 def _accumulate(
-    images: int, names: Sequence[str], objects: _Table, found: _Table, limits: Sequence[int]
+    images: int, names: Sequence[str], objects: Table, found: Table, limits: Sequence[int]
 ) -> tuple[_Floats, _Floats]:
     """Precision ``(10, 101, K, 4, limits)`` and recall ``(10, K, 4, limits)``; −1 where undefined."""
     if objects.images != found.images:
@@ -304,6 +253,7 @@ def _accumulate(
     if not images or not names:
         classes = len(names)
         return np.full((10, 101, classes, 4, len(limits)), -1.0), np.full((10, classes, 4, len(limits)), -1.0)
+    objects, found = set_apart(objects, found)
     truth = hotcoco.COCO.from_arrays(
         [{"id": i, "width": 0, "height": 0, "file_name": ""} for i in range(1, images + 1)],
         [{"id": k, "name": name} for k, name in enumerate(names, 1)],
@@ -311,8 +261,8 @@ def _accumulate(
         objects.category,
         objects.xywh,
         ids=np.arange(1, len(objects.image) + 1),
-        area=objects.xywh[:, 2] * objects.xywh[:, 3],
-        iscrowd=objects.crowd.astype(np.int64),
+        area=objects.area,
+        iscrowd=objects.ignored.astype(np.int64),
     )
     results = truth.load_res(np.column_stack([found.image, found.xywh, found.score, found.category]))
     evaluation = hotcoco.COCOeval(truth, results, "bbox")

@@ -20,8 +20,9 @@ from masu.detectors.detector import Detector
 from masu.detectors.stages import CLASS_SCORE
 from masu.detectors.targets import Assignment
 from masu.detectors.trace import StageTrace, Trace
-from masu.ops.geometry import area, iou, resize
-from masu.records import OBJECT, Target
+from masu.evaluation.difficult import difficult_iou
+from masu.ops.geometry import iou, resize
+from masu.records import OBJECT, Detections, Target
 
 BEFORE = {
     "unknown_class": "the detector does not know its class",
@@ -38,7 +39,7 @@ AFTER = {
 """Places where an object can be lost that are no filter of one stage, and what each means."""
 
 SIZES = ("small", "medium", "large")
-"""COCO's sizes: areas up to 32² px, up to 96², and above."""
+"""COCO's sizes: areas of objects up to 32² px, up to 96², and above."""
 
 PAIRS = 2**22
 """Pairs of object and anchor whose overlaps are in memory at once."""
@@ -124,6 +125,21 @@ def matched(overlap: npt.NDArray[np.float64], same: _Bools, threshold: float) ->
     return taken
 
 
+def left_out(target: Target, classes: Tensor, found: Detections, threshold: float) -> _Bools:
+    """``(D,)`` detections that mean a difficult object, so that no other object is found by them.
+
+    Args:
+        target: the image's objects.
+        classes: ``(M,)`` the detector's class of each.
+        found: final boxes, in pixels of the image.
+        threshold: smallest IoU of a match.
+    """
+    overlap = iou(found.boxes.double(), target.boxes.double()).numpy()
+    same = (found.labels[:, None] == classes).numpy()
+    out: _Bools = difficult_iou(overlap, same, target.ignored.numpy(), target.difficult.numpy()) >= threshold
+    return out
+
+
 @dataclass(frozen=True, eq=False)
 class _Pairs:
     """Objects and the boxes that serve them, a row per pair; ``ranking`` says which box leads."""
@@ -204,10 +220,11 @@ def fates(
     labels = _in_training(detector.assignment(first.started, scaled), len(numbers))
     level, rank = first.level, first.rank_in_level
     walk = _walk(traced, boxes, own, reach, threshold)
+    fit = ~left_out(target, classes, traced.detections, threshold)
     overlap = iou(boxes.double(), traced.detections.boxes.double()).numpy()
-    same = own[:, None] == traced.detections.labels
-    match = matched(overlap, same.numpy(), threshold)
-    sizes = area(boxes)
+    same = (own[:, None] == traced.detections.labels).numpy() & fit
+    match = matched(overlap, same, threshold)
+    sizes = target.areas[numbers]
     found: list[Fate] = []
     for m, number in enumerate(numbers.tolist()):
         lost, last = walk.lost(m)
@@ -230,7 +247,11 @@ def fates(
             kept = traced.last.kept.numpy()
             detection = int(np.flatnonzero(kept == walk.pairs[last].candidate[lead])[0])
             more["detection"] = detection
-            more["by_object"] = int(numbers[np.flatnonzero(match == detection)[0]])
+            more["by_object"] = (
+                int(numbers[np.flatnonzero(match == detection)[0]])
+                if (match == detection).any()
+                else _difficult(target, classes == own[m], traced.detections.boxes[detection])
+            )
         elif last < 0 and labels[m] != "positive":
             stage = "anchors"
             more["anchor"] = int(anchor[m])
@@ -264,6 +285,12 @@ def fates(
             )
         )
     return found
+
+
+def _difficult(target: Target, same: Tensor, box: Tensor) -> int:
+    """The difficult object among ``same (M,)`` that a final box means."""
+    overlap = iou(target.boxes, box[None])[:, 0]
+    return int(overlap.masked_fill(~(target.difficult & same), -1).argmax())
 
 
 def _walk(traced: Trace, boxes: Tensor, own: Tensor, reach: tuple[_Ints, _Ints], threshold: float) -> _Walk:

@@ -20,7 +20,7 @@ from masu.evaluation.anchors import fitted
 from masu.evaluation.evaluate import LabelledImages, Scored, score
 from masu.evaluation.metrics import Metrics, ProposalMetrics
 from masu.evaluation.predictions import AnyDetector
-from masu.explanation.fates import SIZES, Fate, fates, matched, places_of
+from masu.explanation.fates import SIZES, Fate, fates, left_out, matched, places_of
 from masu.explanation.funnel_advice import advice
 from masu.explanation.what_if import Remedy, detections, milder
 from masu.ops.anchors import cell_anchors, level_strides
@@ -242,7 +242,8 @@ class _Tally:
             if key not in done:  # other_class and background try the same
                 found = detections(self.detector, change, raw, traced)
                 overlap = overlaps(target.boxes[rows].double(), found.boxes.double()).numpy()
-                same = (classes[rows, None] == found.labels).numpy()
+                fit = ~left_out(target, classes, found, self.threshold)
+                same = (classes[rows, None] == found.labels).numpy() & fit
                 done[key] = (matched(overlap, same, self.threshold) >= 0).tolist()
             counts = self._counts[stage]
             for fate, now in zip(own, done[key], strict=True):
