@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from masu.cli.notes import note, print_faults
 from masu.cli.data import training_data
+from masu.cli.notes import note, print_faults
 from masu.cli.values import positive
 
 

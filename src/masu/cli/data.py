@@ -84,7 +84,9 @@ def training_and_validation(
         other = read_annotations(val, None, images)
         other_split = validation_split(val_split, other.splits, val)
         if other_split is None and other.splits:
-            found = f"{val}: found the splits {', '.join(other.splits)}, wanted one that is named for validation"
+            found = (
+                f"{val}: found the splits {', '.join(other.splits)}, wanted one that is named for validation"
+            )
             raise InputError(f"{found}; say which with --val-split NAME")
     with counter("looking at images") as progress:
         training = usable(apart(source, chosen, other_split if val is None else None), None, None, progress)

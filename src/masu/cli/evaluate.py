@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from masu.cli.notes import note, print_faults, rank
 from masu.cli.data import evaluation_data
+from masu.cli.notes import note, print_faults, rank
 from masu.cli.values import positive, scores
 from masu.errors import InputError
 

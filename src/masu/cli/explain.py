@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from masu.cli.notes import note, print_faults
 from masu.cli.data import evaluation_data
+from masu.cli.notes import note, print_faults
 from masu.cli.values import positive
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from masu.cli.notes import note
 from masu.cli.data import evaluation_data, training_data
+from masu.cli.notes import note
 from masu.errors import InputError
 
 

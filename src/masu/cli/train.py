@@ -178,7 +178,8 @@ def train(
     note(f"{result.best} after {result.seconds:.0f} s of training; open {out / 'report.html'}")
     best = max(result.history, key=lambda row: row.get("ap") or row.get("ar100") or -1.0)
     if as_json and not rank():
-        click.echo(json.dumps(
+        click.echo(
+            json.dumps(
                 {
                     "best": str(result.best),
                     "seconds": result.seconds,
@@ -186,5 +187,6 @@ def train(
                     "val_split": validation.split,
                     **best,
                 }
-            ))
+            )
+        )
     return 0

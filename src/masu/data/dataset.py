@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
 from masu.data.kinds import KINDS
 from masu.data.paths import Paths, ragged
@@ -36,7 +35,6 @@ class Sample(NamedTuple):
 
     image: Path
     target: Target
-
 
 
 @dataclass(frozen=True)
@@ -204,8 +202,17 @@ class Dataset:
     def __getitem__(self, index: int) -> Sample:
         index = range(len(self))[index]
         own = self.objects(index)
-        boxes, labels = (torch.from_numpy(a[own].copy()) for a in (self.boxes, self.labels))
-        return Sample(self.paths[index], Target(boxes, labels, torch.from_numpy(self.flags[own] != 0)))
+        boxes, flags, areas = self.boxes[own], self.flags[own], self.areas[own]
+        sides = boxes[:, 2:].astype(np.float64) - boxes[:, :2]
+        unsaid = ~(np.isfinite(areas) & (areas >= 0))
+        target = Target(
+            boxes,  # type: ignore[arg-type]
+            self.labels[own],  # type: ignore[arg-type]
+            flags != 0,  # type: ignore[arg-type]
+            np.where(unsaid, sides.prod(1), areas),  # type: ignore[arg-type]
+            flags & DIFFICULT != 0,  # type: ignore[arg-type]
+        )
+        return Sample(self.paths[index], target)
 
     def path(self, index: int) -> Path:
         """The file of an image."""

@@ -96,7 +96,9 @@ def share_out(
     return replace(data, splits=splits, split=None, members=members)
 
 
-def hold_back(data: Dataset, share: float, seed: int, groups: Sequence[Sequence[int]]) -> tuple[Dataset, Dataset]:
+def hold_back(
+    data: Dataset, share: float, seed: int, groups: Sequence[Sequence[int]]
+) -> tuple[Dataset, Dataset]:
     """A part of training images kept apart for validation, every class in both, doubles together.
 
     Each part has the faults of its own images; those of none stay with the first. They count as accepted: what
@@ -115,7 +117,9 @@ def hold_back(data: Dataset, share: float, seed: int, groups: Sequence[Sequence[
         InputError: for fewer than two images, or groups of images.
     """
     shared = share_out(data, {TRAIN: 1 - share, VAL: share}, seed, groups)
-    kept, held = (data.take(np.flatnonzero(shared.members[shared.splits.index(name)])) for name in (TRAIN, VAL))
+    kept, held = (
+        data.take(np.flatnonzero(shared.members[shared.splits.index(name)])) for name in (TRAIN, VAL)
+    )
     held = replace(held, faults=tuple(fault for fault in held.faults if fault.image is not None))
     return replace(kept, accepted=True), replace(held, accepted=True)
 

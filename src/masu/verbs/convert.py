@@ -12,7 +12,7 @@ from masu.data.audit.strays import find_strays
 from masu.data.dataset import part_name
 from masu.data.fitting import measured
 from masu.data.formats import read_annotations
-from masu.data.formats.writing import writable, with_named_rest, write_dataset
+from masu.data.formats.writing import with_named_rest, writable, write_dataset
 from masu.data.splitting import parse_shares, share_out
 
 

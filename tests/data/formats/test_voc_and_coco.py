@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from masu.data.formats import Fault, read_dataset, splits
-from masu.data.formats.reading import fit_box
+from masu.data.fitting import fit_box
 from masu.errors import InputError
 
 

@@ -30,7 +30,12 @@ IMBALANCE = 50
 TINY = 4.0
 """Side in pixels of the network's input under which an object is hardly seen."""
 
-APART = (frozenset((TRAIN, VAL)), frozenset((TRAIN, TEST)), frozenset((VAL, TEST)), frozenset((TRAINVAL, TEST)))
+APART = (
+    frozenset((TRAIN, VAL)),
+    frozenset((TRAIN, TEST)),
+    frozenset((VAL, TEST)),
+    frozenset((TRAINVAL, TEST)),
+)
 """Roles of splits that ought to have nothing in common."""
 
 

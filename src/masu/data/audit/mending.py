@@ -91,7 +91,9 @@ def _mended_boxes(data: Dataset, doubtful: Array, changes: list[Change]) -> Data
         for at in np.flatnonzero(twins >= 0).tolist():
             row, twin = int(rows[at]), int(rows[twins[at]])
             kept[row] = False
-            changes.append(Change(data.file_of(row), data.where(row), f"left out: the same as {data.where(twin)}"))
+            changes.append(
+                Change(data.file_of(row), data.where(row), f"left out: the same as {data.where(twin)}")
+            )
     return replace(data, boxes=boxes).keep(kept)
 
 

@@ -167,10 +167,9 @@ def _is_data_yaml(file: Path) -> bool:
     if not isinstance(content, dict):
         return file.name in ("data.yaml", "data.yml")
     return (
-        (isinstance(content.get("names"), list | dict)
-        and any(isinstance(key, str) and role(key) is not None for key in content))
-        or (file.name in ("data.yaml", "data.yml") and "names" in content)
-    )
+        isinstance(content.get("names"), list | dict)
+        and any(isinstance(key, str) and role(key) is not None for key in content)
+    ) or (file.name in ("data.yaml", "data.yml") and "names" in content)
 
 
 def _yaml(file: Path) -> dict[str, Any]:
