@@ -163,8 +163,30 @@ def test_a_picture_that_is_too_large(tmp_path, monkeypatch):
     files(tmp_path)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
     for function in (lambda: read_pixels(tmp_path / "rgb.png", 3), lambda: image_size(tmp_path / "rgb.png")):
-        with pytest.raises(InputError, match=r"rgb\.png: found a damaged image \(DecompressionBombError"):
+        with pytest.raises(InputError, match=r"rgb\.png: found too large an image \(Image size"):
             function()
+
+
+@pytest.mark.parametrize("name", ["five.tif", "pages.tif", "five.npy", "planes.npy"])
+def test_bands_that_are_too_large_are_not_decoded(tmp_path, monkeypatch, name):
+    files(tmp_path)
+    for most in (17, 21, 22):  # of 5 × 7 pixels of 5 bands: too many pixels; too many values; enough
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", most)
+        if most == 22:
+            assert read_pixels(tmp_path / name, 5).shape == (5, 5, 7)
+            assert image_size(tmp_path / name, 5) == (5, 7)
+            return
+        with monkeypatch.context() as inner:
+            inner.setattr(np, "load", None)
+            inner.setattr(tifffile.TiffFile, "asarray", None)
+            inner.setattr(tifffile.TiffPage, "asarray", None)
+            for function in (read_pixels, image_size):
+                with pytest.raises(InputError) as caught:
+                    function(tmp_path / name, 5)
+                assert str(caught.value) == (
+                    f"{tmp_path / name}: found too large an image (35 pixels, 175 values; the limit is {2 * most}, "
+                    f"{8 * most}), wanted an image Pillow can read; cut it into tiles"
+                )
 
 
 def test_a_tensor_without_channels_is_one_channel():

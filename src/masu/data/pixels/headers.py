@@ -11,7 +11,6 @@ from __future__ import annotations
 import io
 import os
 import struct
-import warnings
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from masu.data.pixels.pictures import (
     UnreadableImageError,
     absence,
     channels_last_shape,
+    check_size,
     damage,
     npy_shape,
     open_picture,
@@ -39,8 +39,10 @@ from masu.data.pixels.threads import in_threads
 ORIENTATION = 0x0112
 """The EXIF and TIFF tag."""
 
+FIRST_ON_ITS_SIDE = 5
+"""Orientation from which heights and widths change places."""
+
 _IMAGE_WIDTH, _IMAGE_LENGTH = 0x0100, 0x0101
-_FIRST_ON_ITS_SIDE = 5
 _BLOCK = 256
 _HEAD = 4096
 
@@ -96,6 +98,8 @@ class Headers:
 def read_header(path: Path, channels: int | None = None) -> Header:
     """Size and orientation of an image file. What is damaged after the header does not show.
 
+    Pillow warns of large and of slightly damaged files; :func:`read_headers` keeps that quiet.
+
     Args:
         path: the file.
         channels: of the image where it is no RGB photograph: tells in an array or a TIFF of three axes which
@@ -104,9 +108,21 @@ def read_header(path: Path, channels: int | None = None) -> Header:
     Raises:
         UnreadableImageError: a file that is missing, has no sound header, is too large or no image.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return _read(path, channels)
+    suffix = path.suffix.lower()
+    try:
+        if suffix == NPY:
+            return _of_shape(path, channels_last_shape(npy_shape(path), channels or 0), channels, 1)
+        if suffix in TIFF_SUFFIXES:
+            return _of_tiff(path, channels)
+        with open(path, "rb", buffering=0) as file:
+            header = _of_plain(file)
+        return header or _by_pillow(path)
+    except FileNotFoundError:
+        raise UnreadableImageError(path, absence(path), "check the path") from None
+    except UnreadableImageError:
+        raise
+    except (*DECODER_ERRORS, Image.DecompressionBombError) as error:
+        raise damage(path, error) from None
 
 
 def read_headers(
@@ -130,31 +146,13 @@ def read_headers(
     def look(block: range) -> None:
         for index in block:
             try:
-                height, width, orientations[index] = _read(paths[index], channels)
+                height, width, orientations[index] = read_header(paths[index], channels)
                 sizes[index] = height, width
             except UnreadableImageError as error:
                 faults[index] = error.found
 
     in_threads(look, len(paths), _BLOCK, workers, progress)
     return Headers(sizes, orientations, dict(sorted(faults.items())))
-
-
-def _read(path: Path, channels: int | None) -> Header:
-    suffix = path.suffix.lower()
-    try:
-        if suffix == NPY:
-            return _of_shape(path, channels_last_shape(npy_shape(path), channels or 0), channels, 1)
-        if suffix in TIFF_SUFFIXES:
-            return _of_tiff(path, channels)
-        with open(path, "rb", buffering=0) as file:
-            header = _of_plain(file)
-        return header or _by_pillow(path)
-    except FileNotFoundError:
-        raise UnreadableImageError(path, absence(path), "check the path") from None
-    except UnreadableImageError:
-        raise
-    except (*DECODER_ERRORS, Image.DecompressionBombError) as error:
-        raise damage(path, error) from None
 
 
 def _of_plain(file: io.FileIO) -> Header | None:
@@ -164,20 +162,22 @@ def _of_plain(file: io.FileIO) -> Header | None:
         if header := _of_jpeg(io.BytesIO(head[2:])):
             return header
         file.seek(2)
-        return _of_jpeg(io.BufferedReader(file, _HEAD))
+        with io.BufferedReader(file, _HEAD) as buffered:
+            return _of_jpeg(buffered)
     if head.startswith(_PNG):
         file.seek(len(_PNG))
-        return _of_png(io.BufferedReader(file, _HEAD))
+        with io.BufferedReader(file, _HEAD) as buffered:
+            return _of_png(buffered)
     return None
 
 
 def _upright(height: int, width: int, orientation: int) -> Header:
-    turned = orientation >= _FIRST_ON_ITS_SIDE
+    turned = orientation >= FIRST_ON_ITS_SIDE
     return Header(width, height, orientation) if turned else Header(height, width, orientation)
 
 
-def _known(orientation: object) -> int:
-    """As ``PIL.ImageOps.exif_transpose`` takes it: what means nothing is 1."""
+def known_orientation(orientation: object) -> int:
+    """A value of the tag as ``PIL.ImageOps.exif_transpose`` takes it, 1..8: what means nothing is 1."""
     return next((known for known in range(2, 9) if orientation == known), 1)
 
 
@@ -186,7 +186,7 @@ def _by_pillow(path: Path) -> Header:
         # of a TIFF Pillow's own size may be upright already; the tags never are
         tags = getattr(picture, "tag_v2", {})
         height, width = tags.get(_IMAGE_LENGTH, picture.height), tags.get(_IMAGE_WIDTH, picture.width)
-        return _upright(int(height), int(width), _known(picture.getexif().get(ORIENTATION)))
+        return _upright(int(height), int(width), known_orientation(picture.getexif().get(ORIENTATION)))
 
 
 def _allowed(height: int, width: int) -> bool:
@@ -230,7 +230,7 @@ def _of_jpeg(file: BinaryIO) -> Header | None:
     orientation = _of_exif(exif) if exif else 0
     if orientation is None or (other_notes and not orientation) or not size or not _allowed(*size):
         return None
-    return _upright(*size, _known(orientation))
+    return _upright(*size, known_orientation(orientation))
 
 
 def _is_plain_segment(marker: int, body: bytes) -> bool:
@@ -315,7 +315,7 @@ def _of_one_pixel(depth: int, colour: int, before: list[bytes], after: list[byte
     chunks = (_chunk(b"IHDR", ihdr), *before, _chunk(b"IDAT", zlib.compress(row)), *after, _chunk(b"IEND"))
     try:
         with Image.open(io.BytesIO(b"".join((_PNG, *chunks)))) as picture:
-            return _known(picture.getexif().get(ORIENTATION))
+            return known_orientation(picture.getexif().get(ORIENTATION))
     except DECODER_ERRORS:
         return None
 
@@ -332,12 +332,13 @@ def _of_tiff(path: Path, channels: int | None) -> Header:
             pass  # of many bands, perhaps
     with tiff_plan(path, channels or 0) as plan:
         shape = plan.page if channels is None else plan.shape
-        return _of_shape(path, shape, channels, _known(plan.orientation))
+        return _of_shape(path, shape, channels, known_orientation(plan.orientation))
 
 
 def _of_shape(path: Path, shape: tuple[int, ...], channels: int | None, orientation: int) -> Header:
     """Of an array with two axes, or three: the channels are the last or, where they are fewer, the first."""
     if len(shape) not in (2, 3) or 0 in shape:
         raise UnreadableImageError(path, f"shape {shape}", "leave it out", "an image (H, W) or (H, W, C)")
+    check_size(path, shape)
     height, width = shape[1:] if channels is None and shape[0] < shape[-1] and len(shape) == 3 else shape[:2]
     return _upright(height, width, orientation)

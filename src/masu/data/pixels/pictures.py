@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import importlib
+import math
 import os
 import struct
 import warnings
@@ -136,18 +137,40 @@ def read_rgb(path: Path) -> Array:
         empty = path.stat().st_size == 0
         found = "an empty file" if empty else "a file that is no image or of an unknown kind"
         raise UnreadableImageError(path, found, "convert it to PNG or JPEG") from None
-    except Image.DecompressionBombError as error:
-        raise UnreadableImageError(path, f"too large an image ({error})", "cut it into tiles") from None
     except InputError:
         raise
-    except DECODER_ERRORS as error:
+    except (*DECODER_ERRORS, Image.DecompressionBombError) as error:
         raise damage(path, error) from None
 
 
 def damage(path: object, error: Exception) -> UnreadableImageError:
     """The fault of a file that a decoder stumbles over."""
+    if isinstance(error, Image.DecompressionBombError):
+        return UnreadableImageError(path, f"too large an image ({error})", "cut it into tiles")
     found = f"a damaged image ({type(error).__name__}: {error})"
     return UnreadableImageError(path, found, "replace the file or leave it out")
+
+
+def check_size(path: object, shape: Sequence[int]) -> None:
+    """Refuse an image of more pixels than Pillow opens, before it is decoded.
+
+    The limit is twice ``PIL.Image.MAX_IMAGE_PIXELS``; of more than four bands or pages, as many values as
+    four bands of that size have.
+
+    Args:
+        path: the file, for the message.
+        shape: of what would be decoded, the channels anywhere.
+
+    Raises:
+        UnreadableImageError: too large an image.
+    """
+    if Image.MAX_IMAGE_PIXELS is None:
+        return
+    most = 2 * Image.MAX_IMAGE_PIXELS
+    pixels, values = math.prod(sorted(shape)[-2:]), math.prod(shape)
+    if pixels > most or values > 4 * most:
+        found = f"too large an image ({pixels} pixels, {values} values; the limit is {most}, {4 * most})"
+        raise UnreadableImageError(path, found, "cut it into tiles")
 
 
 def absence(path: Path) -> str:
@@ -189,11 +212,12 @@ def read_bands(path: Path, channels: int) -> Array:
     Of a TIFF with several pictures the first; pages are channels where there are as many of them.
 
     Raises:
-        UnreadableImageError: a file that is missing or damaged, or a compressed TIFF that neither tifffile
-            nor Pillow reads in its full depth.
+        UnreadableImageError: a file that is missing, damaged or too large, or a compressed TIFF that neither
+            tifffile nor Pillow reads in its full depth.
     """
     try:
         if path.suffix.lower() == NPY:
+            check_size(path, npy_shape(path))
             return _channels_last(np.load(path, allow_pickle=False), channels)
         if path.suffix.lower() in TIFF_SUFFIXES:
             return _read_tiff(path, channels)
@@ -274,13 +298,14 @@ def channels_last_shape(shape: tuple[int, ...], channels: int) -> tuple[int, ...
 
 def _read_tiff(path: Path, channels: int) -> Array:
     with tiff_plan(path, channels) as plan:
+        check_size(path, plan.shape)
         try:
             array = _channels_last(plan.decode(), channels)
         except (ValueError, ImportError) as error:
             if not isinstance(error, ImportError) and "imagecodecs" not in str(error):
                 raise
             return _decompressed(path, plan.bits)
-        return _upright(array, plan.orientation)
+        return upright(array, plan.orientation)
 
 
 def _decompressed(path: Path, bits: int) -> Array:
@@ -311,7 +336,7 @@ def _channels_last(array: Array, channels: int) -> Array:
     return array
 
 
-def _upright(array: Array, orientation: int) -> Array:
+def upright(array: Array, orientation: int) -> Array:
     """Undo the orientation 1..8 of TIFF and EXIF: mirrored, then turned."""
     if orientation in (2, 4, 5, 7):
         array = array[:, ::-1]
