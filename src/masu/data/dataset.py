@@ -56,8 +56,8 @@ class Fault:
     where: str
     found: str
     action: str
-    image: Path | None = None
-    splits: tuple[str, ...] = ()
+    image: Path | None = field(default=None, compare=False)
+    splits: tuple[str, ...] = field(default=(), compare=False)
 
     def __str__(self) -> str:
         return " ".join(f"{self.file}: {self.where}: {self.found}, {self.action}".split())

@@ -174,5 +174,6 @@ def _nothing(place: Place, form: str | None, wanted: str) -> Exception:
         inside = listed((child.name for child in sorted(path.iterdir())), most=8)
         found = f"a folder with no known annotations (it holds: {inside})"
     else:
-        found = f"a file with the suffix {path.suffix!r}"
+        start = place.head(path)[:40].decode("utf-8", "replace")
+        found = f"a file of no known kind, {path.suffix or 'without suffix'}, which begins with {start!r}"
     return bad_input(path, found, wanted, "point at the folder that holds the annotations")

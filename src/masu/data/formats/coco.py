@@ -78,22 +78,23 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
     Raises:
         InputError: a file that cannot be parsed or lacks a required key.
     """
-    rows = Rows(tree, _describe)
+    rows = Rows(tree, _describe, _describe_image)
     one = len(candidate.files) == 1 and candidate.files[0] == candidate.options
     pages = [_Page(file, tree, rows, None if one else _word(file, tree)) for file in candidate.files]
     used = {key for page in pages for key in page.used}
     rows.ids = _ids([page.categories for page in pages], used)
     for page in pages:
-        missing = [name for name in rows.ids if name not in page.categories.values()]
-        if missing and page.word is not None:
-            where = f"split {page.word}"
-            found = f"no {listed(missing, 8)}"
-            rows.fault("split-classes", page.file, where, found, "kept", splits=[page.word])
+        if page.word is not None:
+            rows.known.setdefault(page.word, set()).update(page.categories.values())
     return rows
 
 
 def _describe(number: int, name: str) -> str:
     return f"annotation id {number}" if number >= 0 else f"annotation {-number} of the list"
+
+
+def _describe_image(number: int, name: str) -> str:
+    return f"image id {number}" if number >= 0 else f"image {name}"
 
 
 def _word(file: Path, tree: Tree) -> str:

@@ -67,6 +67,7 @@ class Rows:
         classes: class names, each with its code.
         ids: ids of classes in the source; empty where it has none, and names are put in order.
         supercategories: COCO's, by class name.
+        known: by word of a split, the classes that it has a list of.
         left_out: what is read over, with how often.
         words: of splits: the rows of their images.
         describe: words for an object's place, from its number and class.
@@ -87,6 +88,7 @@ class Rows:
         self.classes: dict[str, int] = {}
         self.ids: dict[str, int] = {}
         self.supercategories: dict[str, str] = {}
+        self.known: dict[str, set[str]] = {}
         self.left_out: Counter[str] = Counter()
         self.words: dict[str, array[int]] = {}
         self.faults: list[RowFault] = []

@@ -46,6 +46,7 @@ class _Folder:
 
     def __init__(self, path: str) -> None:
         files, folders = [], []
+        self.is_there = True
         try:
             with os.scandir(path or ".") as entries:
                 for entry in entries:
@@ -53,7 +54,7 @@ class _Folder:
                         continue
                     (folders if entry.is_dir() else files).append(entry.name)
         except OSError:  # not there, or not ours to read
-            pass
+            self.is_there = False
         self.names = frozenset(files)
         self.folders = tuple(sorted(folders))
 
