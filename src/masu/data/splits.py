@@ -35,7 +35,20 @@ _ROLE_OF = {word + end: role for role, words in _WORDS.items() for word in words
 _BESIDE = frozenset(
     (
         *("instances", "instance", "annotations", "annotation", "annots", "anno", "ann", "labels", "label"),
-        *("images", "image", "imgs", "img", "set", "sets", "data", "dataset", "split", "splits", "list", "table"),
+        *(
+            "images",
+            "image",
+            "imgs",
+            "img",
+            "set",
+            "sets",
+            "data",
+            "dataset",
+            "split",
+            "splits",
+            "list",
+            "table",
+        ),
         *("coco", "voc", "yolo", "csv", "json", "xml", "txt", "bbox", "bboxes", "box", "boxes", "main"),
         *("gt", "ground", "truth", "objects", "object", "detection", "detections", "person", "keypoints"),
         *("metadata", "roboflow", "file", "files", "of", "the"),

@@ -362,7 +362,10 @@ class TestCoco:
         ("page", "message"),
         [
             ("", ": found an empty file, wanted a JSON object"),
-            ('{"images":\n [}', ": found broken JSON (a list that ends with another bracket: line 2), wanted annotations"),
+            (
+                '{"images":\n [}',
+                ": found broken JSON (a list that ends with another bracket: line 2), wanted annotations",
+            ),
             (
                 {"annotations": [], "categories": []},
                 ": found no key 'images' (its keys: annotations, categories), wanted a list 'images'",
@@ -441,7 +444,9 @@ class TestCoco:
         assert refused(file).startswith(f"{file}: found broken JSON in 'images' ('utf-8' codec can't decode")
 
     def test_nested_too_deep(self, tmp_path: Path) -> None:
-        file = coco_file(tmp_path / "x.json", '{"images": ' + "[" * 200_000 + "]" * 200_000 + ', "annotations": []}')
+        file = coco_file(
+            tmp_path / "x.json", '{"images": ' + "[" * 200_000 + "]" * 200_000 + ', "annotations": []}'
+        )
         assert refused(file).startswith(f"{file}: found broken JSON in 'images' (RecursionError: ")
 
     @pytest.mark.parametrize(
@@ -476,8 +481,10 @@ class TestCoco:
             "bird": 90,
             "wolf": 91,
         }
-        labels = [[data.names[k] for k in target.labels] for image, target in data if image.name == "a.png"]
-        assert labels == [["dog", "cat"], ["wolf"]]  # each split keeps its own
+        assert [data.names[k] for k in data[0].target.labels] == ["dog", "cat", "wolf"]
+        val = read_dataset(tmp_path, "val")
+        labels = {image.name: [val.names[k] for k in target.labels] for image, target in val}
+        assert labels == {"a.png": ["wolf"], "b.png": []}  # each split keeps its own
 
     def test_an_image_that_is_listed_twice_keeps_all_objects(self, tmp_path: Path) -> None:
         images = [{"id": key, "file_name": "a.png"} for key in (7, 9)]
@@ -551,7 +558,9 @@ class TestFrontDoor:
         assert ": found a folder with no known annotations (it holds: notes.txt, package.json)," in refused(
             tmp_path
         )
-        assert ": found a file of no known kind, .txt, which begins with 'x', wanted" in refused(tmp_path / "notes.txt")
+        assert ": found a file of no known kind, .txt, which begins with 'x', wanted" in refused(
+            tmp_path / "notes.txt"
+        )
 
     def test_absent_split(self, voc: Path) -> None:
         assert refused(voc, "test") == (

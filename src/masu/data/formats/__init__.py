@@ -51,7 +51,8 @@ def read_dataset(
 
     Args:
         path: the folder or, for formats of one file, the file.
-        split: one of ``splits(path)`` in any wording; None reads everything.
+        split: one of ``splits(path)`` in any wording; None reads everything, each image once with the objects
+            of all splits.
         names: class names of a model; labels are then indices into them. Default: the names in the data
             (by category id where the format has ids, else sorted).
         form: one of ``formats()``; default: found by looking.
@@ -74,7 +75,7 @@ def usable(
 
     Args:
         data: all annotations.
-        split: a split in any wording; None takes everything.
+        split: a split in any wording; None takes everything, each image once.
         names: as of :func:`read_dataset`.
         progress: called with (images looked at, images in total).
 
@@ -82,7 +83,8 @@ def usable(
         InputError: as of :func:`read_dataset`.
     """
     chosen = None if split is None else choose(split, data.splits, data.root)
-    part = fitted(measured(data.part(chosen), progress))
+    part = data.part(chosen) if chosen is not None else data.united()
+    part = fitted(measured(part, progress))
     if not len(part):
         thing = data.root if part.split is None else f"{data.root}, split {part.split!r}"
         raise bad_input(
