@@ -62,10 +62,9 @@ def export(
             "--int8: found no --data, wanted labelled images to calibrate on and to measure AP with"
         )
     if data is not None:
-        names = detector.names if detector.kind == "detector" else None
-        dataset = read_dataset(data, evaluation_split(data, split, form), names=names, form=form)
+        dataset = read_dataset(data, evaluation_split(data, split, form), form=form)
         if int8:
-            calibration = read_dataset(data, training_split(data, None, form), names=names, form=form)
+            calibration = read_dataset(data, training_split(data, None, form), form=form)
     beside = model if model.exists() else Path(model.name)  # torchvision/NAME is no place
     file = out or beside.with_suffix(SUFFIXES.get(to, ""))
     done = run(detector, file, to=to, data=dataset, int8=calibration, max_ap_loss=max_ap_loss, report=note)

@@ -48,6 +48,13 @@ def training_split(data: Path, split: str | None, form: str | None) -> str | Non
     return split or next((name for name in ("train", "trainval") if name in known), None)
 
 
+def is_voc(data: Path, form: str | None) -> bool:
+    """Whether DATA is in the format of Pascal VOC, whose own figure is then reported too."""
+    from masu.data.formats import open_source
+
+    return open_source(data, form)[0].name == "voc"
+
+
 def evaluation_split(data: Path, split: str | None, form: str | None) -> str | None:
     """The split to measure on: the one asked for, else test, else validation; ``None``: all of DATA."""
     from masu.data.formats import splits
