@@ -208,9 +208,9 @@ class Dataset:
         target = Target(
             boxes,  # type: ignore[arg-type]
             self.labels[own],  # type: ignore[arg-type]
-            flags != 0,  # type: ignore[arg-type]
+            flags != 0,
             np.where(unsaid, sides.prod(1), areas),  # type: ignore[arg-type]
-            flags & DIFFICULT != 0,  # type: ignore[arg-type]
+            flags & DIFFICULT != 0,
         )
         return Sample(self.paths[index], target)
 

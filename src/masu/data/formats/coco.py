@@ -245,7 +245,8 @@ class _Page:
         areas = np.array([np.nan if one.area is None else one.area for one in found], np.float64)
         self._columns.append((images, categories, boxes, places, flags, areas))
         for key in _NOT_CARRIED:
-            self.rows.left_out[key] += sum(bytes(getattr(one, key)) not in _EMPTY for one in found)
+            if b'"%s"' % key.encode() in piece.text:
+                self.rows.left_out[key] += sum(bytes(getattr(one, key)) not in _EMPTY for one in found)
 
     def _annotations_one_by_one(self, piece: Piece) -> None:
         splits = [] if self.word is None else [self.word]
@@ -264,9 +265,7 @@ class _Page:
             except BadEntryError as error:
                 self.rows.bad(error, self.file, where, splits=splits)
                 continue
-            place = entry.get("id")
-            whole = isinstance(place, int) and not isinstance(place, bool) and 0 <= place < _LARGEST_ID
-            rows.append((image, category, box, int(place) if whole else -number, flag, area))
+            rows.append((image, category, box, _place_of(entry.get("id"), number), flag, area))
         columns = list(zip(*rows, strict=True)) or [()] * 6
         kinds = (np.int64, np.int64, np.float64, np.int64, np.uint8, np.float64)
         made = [np.array(column, kind) for column, kind in zip(columns, kinds, strict=True)]
@@ -338,6 +337,13 @@ class _Page:
         files = np.full(len(places), self.number, np.int32)
         owners = self._first + first[at]
         self.rows.objects(Objects(owners, boxes, classes.astype(np.int32), places, flags, areas, files))
+
+
+def _place_of(key: object, number: int) -> int:
+    """An annotation's id where it is one that can be said, else its position, negative."""
+    if isinstance(key, int) and not isinstance(key, bool) and 0 <= key < _LARGEST_ID:
+        return key
+    return -number
 
 
 def _required(entry: dict[str, Any], key: str, kinds: tuple[type, ...]) -> Any:

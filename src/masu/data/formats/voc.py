@@ -61,7 +61,8 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
         for file in _entries(list_file, word, by_stem, rows):
             words.setdefault(file, []).append(word)
     if not words:
-        words = {file: [word] for file in candidate.files if (word := tree.split_of(file)) is not None}
+        folders = {file: tree.split_of(file) for file in candidate.files}
+        words = {file: [folder] for file, folder in folders.items() if folder is not None}
     left_out: Counter[str] = Counter()
     for file in candidate.files:
         _read_page(file, words.get(file, []), tree, rows, left_out)

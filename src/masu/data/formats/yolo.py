@@ -402,7 +402,7 @@ def _unread_twin(labels: Path, tree: Tree) -> str | None:
         for name in sorted(tree.folder(folder).names):
             stem, suffix = os.path.splitext(name)
             if stem == labels.stem and suffix.lower() != ".txt" and not is_image(name):
-                return name
+                return str(name)
     return None
 
 
