@@ -5,10 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageEnhance
+from PIL import Image, ImageEnhance, ImageOps
 from skimage import data as photographs
 
-from masu.data.audit.fingerprints import fingerprint, fingerprint_images, near_duplicates, same_files
+from masu.data.audit.fingerprints import (
+    SIDE,
+    Fingerprints,
+    fingerprint,
+    fingerprint_images,
+    near_duplicates,
+    same_files,
+)
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +49,11 @@ def test_upright_size_and_orientation(tmp_path):
     Image.new("RGB", (60, 40)).save(tmp_path / "a.jpg", exif=exif)
     one = fingerprint(tmp_path / "a.jpg")
     assert (one.fault, one.size, one.orientation) == ("", (60, 40), 6)
+    Image.new("RGB", (60, 40)).save(tmp_path / "a.tif", exif=exif)
+    assert (fingerprint(tmp_path / "a.tif").size, fingerprint(tmp_path / "a.tif").orientation) == (
+        (60, 40),
+        6,
+    )
     exif[0x0112] = 99  # means nothing: the picture is not turned
     Image.new("RGB", (60, 40)).save(tmp_path / "b.jpg", exif=exif)
     assert fingerprint(tmp_path / "b.jpg").size == (40, 60)
@@ -105,3 +117,40 @@ def test_threads_leave_the_filters_of_warnings_as_they_were(folder):
     before = list(warnings.filters)
     fingerprint_images([folder / "cat.png"] * 50, workers=4)
     assert warnings.filters == before
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
+def test_a_turned_photograph_and_its_upright_copy_are_the_same_picture(tmp_path, orientation, suffix):
+    cat = Image.fromarray(photographs.chelsea())
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    cat.save(tmp_path / f"turned.{suffix}", exif=exif)
+    with Image.open(tmp_path / f"turned.{suffix}") as turned:
+        ImageOps.exif_transpose(turned).save(tmp_path / "upright.jpg", quality=80)
+    prints = fingerprint_images([tmp_path / f"turned.{suffix}", tmp_path / "upright.jpg"])
+    assert prints[0].size == prints[1].size
+    assert prints.orientations.tolist() == [orientation, 1]
+    assert near_duplicates(prints) == [(0, 1)]
+
+
+def test_fingerprints_in_arrays(folder, tmp_path):
+    paths = [folder / "cat.png", tmp_path / "none.jpg", folder / "cup.png"]
+    prints = fingerprint_images(paths)
+    assert (len(prints), prints.faults) == (3, {1: "no such file"})
+    assert (prints.sizes.dtype, prints.sizes.tolist()) == (np.int32, [[300, 451], [0, 0], [400, 600]])
+    assert prints.digests.shape == (3, 16)
+    assert prints.small.shape == (3, SIDE, SIDE)
+    assert prints.sound.tolist() == [0, 2]
+    for index, one in enumerate(prints):
+        wanted = fingerprint(paths[index])
+        assert (one.path, one.fault, one.size) == (wanted.path, wanted.fault, wanted.size)
+        assert one.digest == (wanted.digest or bytes(16))
+        assert np.array_equal(one.small, wanted.small)
+    assert prints[-1].path == paths[2]
+    assert [one.path for one in prints[1:]] == paths[1:]
+    with pytest.raises(IndexError):
+        prints[3]
+    assert near_duplicates(Fingerprints.of(list(prints))) == near_duplicates(prints) == []
+    empty = fingerprint_images([])
+    assert (len(empty), same_files(empty), near_duplicates(empty)) == (0, [], [])

@@ -152,6 +152,7 @@ def test_no_png_is_decoded_for_its_notes(tmp_path: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("orientation", [1, 6])
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "gif"])
+@pytest.mark.filterwarnings("ignore")
 def test_a_file_cut_short(tmp_path: Path, suffix: str, orientation: int) -> None:
     path = tmp_path / f"a.{suffix}"
     picture(90, 70).save(path, **({} if suffix == "gif" else {"exif": exif(orientation)}))

@@ -3,41 +3,37 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import warnings
-from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from queue import SimpleQueue
-from threading import Thread
+from typing import overload
 
 import numpy as np
 from PIL import Image
 
+from masu.data.audit.likeness import SIDE, connected, like_pictures
+from masu.data.pixels.headers import FIRST_ON_ITS_SIDE, ORIENTATION, known_orientation, read_header
 from masu.data.pixels.pictures import (
     DECODER_ERRORS,
+    NPY,
+    TIFF_SUFFIXES,
     Array,
     UnreadableImageError,
     absence,
+    damage,
+    open_picture,
     read_bands,
     read_rgb,
+    upright,
 )
+from masu.data.pixels.threads import in_threads
 
-SIDE = 32
-"""Pixels per side of the small grey picture that is kept."""
-
-ALIKE = 0.97
-"""Correlation of two small pictures from which they may show the same."""
-
-FINE = 0.6
-"""The same for what blurring takes away: two shots of one scene agree in outline alone."""
+DIGEST = 16
+"""Bytes of a file's digest."""
 
 _DRAFT = 2 * SIDE
-_TURNED_BY = 0x0112
-_SUFFIXES_OF_BANDS = (".npy", ".tif", ".tiff")
-_BLOCK = 1024
+_SUFFIXES_OF_BANDS = (NPY, *TIFF_SUFFIXES)
+_BLOCK = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +46,7 @@ class Fingerprint:
         size: height and width, upright.
         orientation: EXIF orientation, 1 for none.
         digest: of the file's bytes.
-        small: ``(SIDE, SIDE)`` uint8 grey.
+        small: ``(SIDE, SIDE)`` uint8 grey, upright.
     """
 
     path: Path
@@ -61,6 +57,77 @@ class Fingerprint:
     small: Array
 
 
+@dataclass(frozen=True, eq=False)
+class Fingerprints(Sequence[Fingerprint]):
+    """Fingerprints of N files in few arrays; ``[i]`` gives one.
+
+    Attributes:
+        paths: the files.
+        sizes: heights and widths, upright, ``(N, 2)`` int32; 0 where a file is at fault.
+        orientations: EXIF orientations ``(N,)`` uint8, 1 for none.
+        digests: of the files' bytes, ``(N, 16)`` uint8.
+        small: ``(N, SIDE, SIDE)`` uint8 grey, upright.
+        faults: what is wrong with a file, by its position; sound ones are not in it.
+    """
+
+    paths: Sequence[Path]
+    sizes: Array
+    orientations: Array
+    digests: Array
+    small: Array
+    faults: dict[int, str]
+
+    @classmethod
+    def empty(cls, paths: Sequence[Path]) -> Fingerprints:
+        """Room for the fingerprints of these files."""
+        count = len(paths)
+        small = np.zeros((count, SIDE, SIDE), np.uint8)
+        digests = np.zeros((count, DIGEST), np.uint8)
+        return cls(paths, np.zeros((count, 2), np.int32), np.ones(count, np.uint8), digests, small, {})
+
+    @classmethod
+    def of(cls, fingerprints: Sequence[Fingerprint]) -> Fingerprints:
+        """The same fingerprints in arrays."""
+        if isinstance(fingerprints, cls):
+            return fingerprints
+        found = cls.empty([one.path for one in fingerprints])
+        for index, one in enumerate(fingerprints):
+            found.put(index, one)
+        return found
+
+    def put(self, index: int, one: Fingerprint) -> None:
+        """Write one into its place."""
+        self.sizes[index], self.orientations[index], self.small[index] = one.size, one.orientation, one.small
+        self.digests[index] = np.frombuffer(one.digest.ljust(DIGEST, b"\0"), np.uint8)
+        if one.fault:
+            self.faults[index] = one.fault
+
+    @property
+    def sound(self) -> Array:
+        """Positions of the files without fault, rising."""
+        without = np.ones(len(self), bool)
+        without[list(self.faults)] = False
+        return np.flatnonzero(without)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @overload
+    def __getitem__(self, index: int) -> Fingerprint: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Fingerprint]: ...
+
+    def __getitem__(self, index: int | slice) -> Fingerprint | list[Fingerprint]:
+        if isinstance(index, slice):
+            return [self[one] for one in range(len(self))[index]]
+        index = range(len(self))[index]
+        height, width = self.sizes[index].tolist()
+        fault, digest = self.faults.get(index, ""), self.digests[index].tobytes()
+        orientation = int(self.orientations[index])
+        return Fingerprint(self.paths[index], fault, (height, width), orientation, digest, self.small[index])
+
+
 def fingerprint(path: Path) -> Fingerprint:
     """Decode a file, JPEG at an eighth of its size where that is enough, so that damage shows.
 
@@ -68,11 +135,11 @@ def fingerprint(path: Path) -> Fingerprint:
     """
     nothing = np.zeros((SIDE, SIDE), np.uint8)
     try:
-        digest = hashlib.blake2b(path.read_bytes(), digest_size=16).digest()
+        digest = hashlib.blake2b(path.read_bytes(), digest_size=DIGEST).digest()
         if path.suffix.lower() in _SUFFIXES_OF_BANDS:
             return _of_bands(path, digest)
-        with Image.open(path) as image:
-            orientation = int(image.getexif().get(_TURNED_BY, 1) or 1)
+        with open_picture(path) as image:
+            orientation = known_orientation(image.getexif().get(ORIENTATION))
             size = (image.height, image.width)
             image.draft("L", (_DRAFT, _DRAFT))
             small = np.array(image.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX))
@@ -82,9 +149,10 @@ def fingerprint(path: Path) -> Fingerprint:
         return Fingerprint(path, absence(path), (0, 0), 1, b"", nothing)
     except (*DECODER_ERRORS, Image.DecompressionBombError) as error:
         empty = path.is_file() and path.stat().st_size == 0
-        found = "an empty file" if empty else f"a damaged image ({type(error).__name__}: {error})"
+        found = "an empty file" if empty else damage(path, error).found
         return Fingerprint(path, found, (0, 0), 1, b"", nothing)
-    return Fingerprint(path, "", size[::-1] if 5 <= orientation <= 8 else size, orientation, digest, small)
+    size = size[::-1] if orientation >= FIRST_ON_ITS_SIDE else size
+    return Fingerprint(path, "", size, orientation, digest, upright(small, orientation))
 
 
 def _of_bands(path: Path, digest: bytes) -> Fingerprint:
@@ -100,12 +168,13 @@ def _of_bands(path: Path, digest: bytes) -> Fingerprint:
     grey = (np.nan_to_num(grey) - low) / max(high - low, 1e-9) * 255
     picture = Image.fromarray(grey.astype(np.float32)).resize((SIDE, SIDE), Image.Resampling.BOX)
     size = (int(grey.shape[0]), int(grey.shape[1]))
-    return Fingerprint(path, "", size, 1, digest, np.asarray(picture).clip(0, 255).astype(np.uint8))
+    orientation = read_header(path).orientation
+    return Fingerprint(path, "", size, orientation, digest, np.asarray(picture).clip(0, 255).astype(np.uint8))
 
 
 def fingerprint_images(
     paths: Sequence[Path], workers: int | None = None, progress: Callable[[int, int], None] | None = None
-) -> list[Fingerprint]:
+) -> Fingerprints:
     """The fingerprints of many files, in their order.
 
     Args:
@@ -113,45 +182,22 @@ def fingerprint_images(
         workers: threads; default: one per processor.
         progress: called with (files done, files in total).
     """
-    # Threads, since decoders let go of the interpreter; bare ones, since Ctrl-C in the middle of what
-    # concurrent.futures does in this thread leaves its locks closed for ever.
-    todo = deque(enumerate(paths))
-    done: SimpleQueue[tuple[int, Fingerprint | BaseException]] = SimpleQueue()
-    found: dict[int, Fingerprint] = {}
-    with warnings.catch_warnings():  # here: in threads it would forget what was before
-        warnings.simplefilter("ignore")
-        try:
-            for _ in range(min(workers or os.cpu_count() or 1, len(paths))):
-                Thread(target=_look, args=(todo, done), daemon=True).start()
-            while len(found) < len(paths):
-                index, one = done.get()
-                if isinstance(one, BaseException):
-                    raise one
-                found[index] = one
-                if progress is not None:
-                    progress(len(found), len(paths))
-        finally:
-            todo.clear()
-    return [found[index] for index in range(len(paths))]
+    found = Fingerprints.empty(paths)
 
+    def look(block: range) -> None:
+        for index in block:
+            found.put(index, fingerprint(paths[index]))
 
-def _look(todo: deque[tuple[int, Path]], done: SimpleQueue[tuple[int, Fingerprint | BaseException]]) -> None:
-    with suppress(IndexError):
-        while True:
-            index, path = todo.popleft()
-            try:
-                done.put((index, fingerprint(path)))
-            except BaseException as error:  # noqa: BLE001 raised where somebody waits
-                done.put((index, error))
+    in_threads(look, len(paths), _BLOCK, workers, progress)
+    return replace(found, faults=dict(sorted(found.faults.items())))
 
 
 def same_files(fingerprints: Sequence[Fingerprint]) -> list[tuple[int, ...]]:
     """Groups of positions whose files are equal to the byte."""
-    groups: dict[bytes, list[int]] = {}
-    for index, one in enumerate(fingerprints):
-        if not one.fault:
-            groups.setdefault(one.digest, []).append(index)
-    return [tuple(group) for group in groups.values() if len(group) > 1]
+    prints = Fingerprints.of(fingerprints)
+    sound = prints.sound
+    _, group_of = np.unique(prints.digests[sound].view("V16").ravel(), return_inverse=True)
+    return groups(sound, group_of)
 
 
 def near_duplicates(fingerprints: Sequence[Fingerprint]) -> list[tuple[int, ...]]:
@@ -159,56 +205,25 @@ def near_duplicates(fingerprints: Sequence[Fingerprint]) -> list[tuple[int, ...]
 
     Two small pictures must agree as a whole and, separately, in their details: pictures of one microscope
     agree as a whole without being the same. Plain pictures without detail are never taken for the same,
-    unless their files are.
+    unless their files are. Of more than ``EXACT`` pictures a pair at the very edge may be missed, see
+    :func:`masu.data.audit.likeness.like_pictures`.
     """
-    sound = [index for index, one in enumerate(fingerprints) if not one.fault]
-    pairs: list[tuple[int, int]] = []
-    if sound:
-        small = np.stack([fingerprints[index].small for index in sound]).astype(np.float32)
-        first_of = np.arange(len(sound))
-        whole, detail = _unit(small), _unit(small - _blurred(small))
-        for start in range(0, len(sound), _BLOCK):
-            rows = slice(start, start + _BLOCK)
-            alike = (whole[rows] @ whole.T >= ALIKE) & (detail[rows] @ detail.T >= FINE)
-            for row in alike:
-                mates = np.unique(first_of[row])
-                if len(mates) > 1:
-                    first_of[np.isin(first_of, mates)] = mates[0]
-        pairs = [(sound[first], sound[at]) for at, first in enumerate(first_of) if first != at]
-    for group in same_files(fingerprints):
-        pairs += [(group[0], other) for other in group[1:]]
-    return _joined(pairs)
+    prints = Fingerprints.of(fingerprints)
+    sound = prints.sound
+    leader = like_pictures(prints.small[sound])
+    _, same = np.unique(prints.digests[sound].view("V16").ravel(), return_inverse=True)
+    first = np.zeros(len(sound), np.intp)
+    first[same[::-1]] = np.arange(len(sound))[::-1]
+    return groups(sound, connected(leader, np.arange(len(sound)), first[same]))
 
 
-def _unit(pictures: Array) -> Array:
-    """Rows of mean 0 and length 1; of a plain picture, zeros."""
-    flat = pictures.reshape(len(pictures), -1)
-    flat = flat - flat.mean(axis=1, keepdims=True)
-    length = np.linalg.norm(flat, axis=1, keepdims=True)
-    return np.where(length > SIDE, flat / np.maximum(length, 1e-9), 0)  # under one grey level: nothing
-
-
-def _blurred(pictures: Array) -> Array:
-    """Each pixel the mean of the 5×5 around it."""
-    padded = np.pad(pictures, ((0, 0), (2, 2), (2, 2)), mode="edge")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (5, 5), axis=(1, 2))
-    means: Array = windows.mean(axis=(3, 4), dtype=np.float32)
-    return means
-
-
-def _joined(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, ...]]:
-    """Pairs to groups, each rising, by their first."""
-    leader: dict[int, int] = {}
-
-    def first(index: int) -> int:
-        while leader.setdefault(index, index) != index:
-            index = leader[index]
-        return index
-
-    for a, b in pairs:
-        low, high = sorted((first(a), first(b)))
-        leader[high] = low
-    groups: dict[int, list[int]] = {}
-    for index in sorted(leader):
-        groups.setdefault(first(index), []).append(index)
-    return [tuple(group) for group in groups.values()]
+def groups(positions: Array, group_of: Array) -> list[tuple[int, ...]]:
+    """Positions of the same group, of at least two, rising; the groups by their first."""
+    order = np.argsort(group_of, kind="stable")
+    starts = np.flatnonzero(np.diff(group_of[order], prepend=-1))
+    ends = np.append(starts[1:], len(order))
+    several = ends - starts > 1
+    found = (
+        tuple(positions[order[a:b]].tolist()) for a, b in zip(starts[several], ends[several], strict=True)
+    )
+    return sorted(found)

@@ -162,10 +162,12 @@ def _of_plain(file: io.FileIO) -> Header | None:
         if header := _of_jpeg(io.BytesIO(head[2:])):
             return header
         file.seek(2)
-        return _of_jpeg(io.BufferedReader(file, _HEAD))
+        with io.BufferedReader(file, _HEAD) as buffered:
+            return _of_jpeg(buffered)
     if head.startswith(_PNG):
         file.seek(len(_PNG))
-        return _of_png(io.BufferedReader(file, _HEAD))
+        with io.BufferedReader(file, _HEAD) as buffered:
+            return _of_png(buffered)
     return None
 
 
