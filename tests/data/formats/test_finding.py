@@ -19,6 +19,10 @@ MINIMAL = {
         {"description": "", "tags": [], "size": {"height": 4, "width": 4}, "objects": [{"classTitle": "c"}]},
     ),
     "cvat": ("annotations.xml", '<annotations><version>1.1</version><image name="a.jpg"/></annotations>'),
+    "labelstudio": (
+        "project-1-at-2026-01-01.json",
+        [{"id": 1, "data": {"image": "/data/upload/1/a.jpg"}, "annotations": [{"result": []}]}],
+    ),
 }
 """By format: the file and its content; Supervisely's is known for what must not be taken for it."""
 
