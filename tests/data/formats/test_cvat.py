@@ -210,6 +210,7 @@ def test_what_is_written_comes_back(tmp_path):
     assert again.names == data.names == ("zebra & co", "ant", "unused")
     assert again.faults == ()
     assert said == [
+        "an image of CVAT is in one subset: 1 images are listed once for each of their splits",
         "CVAT has no crowd regions: 1 have the attribute is_crowd",
         "CVAT has no difficult objects: 1 have the attribute difficult",
     ]

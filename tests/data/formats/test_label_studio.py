@@ -263,6 +263,7 @@ def test_what_is_written_comes_back(tmp_path):
     ]
     tasks = json.loads((tmp_path / "out/tasks.json").read_text())
     assert tasks[0]["data"] == {"image": "/data/local-files/?d=images/%C3%A4%20b.png", "split": "train"}
+    assert tasks[-1]["data"] == {"image": "/data/local-files/?d=images/e.png", "split": ["train", "test"]}
     view = ElementTree.parse(tmp_path / "out/config.xml").getroot()
     assert [label.get("value") for label in view.iter("Label")] == ["ant", "zebra & co"]
 

@@ -252,6 +252,10 @@ def write(copy: Copy) -> None:
     copy.say_not_coco()
     if data.category_ids != tuple(range(1, len(data.names) + 1)):
         copy.say("ids of the classes are not kept: they will count from 1, in the same order")
+    if several := int((data.members.sum(0) > 1).sum()):
+        copy.say(
+            f"an image of CVAT is in one subset: {several} images are listed once for each of their splits"
+        )
     used = [name for name, flag in _FLAGS.items() if (data.flags & flag).any()]
     with (copy.out / "annotations.xml").open("w", encoding="utf-8", newline="\n") as stream:
         stream.write('<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n')

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -67,7 +67,8 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
     have the box around them, brush masks and keypoints none. A region with several labels is an object of
     each. The notes ``crowd`` and ``difficult`` on a region are flags. The image is ``data.image``, else the
     only value of the data that is named like an image; addresses and uploads are looked for by their last
-    part. Splits are ``data.split``, else the file's name or folder. Classes are in alphabetical order.
+    part. Splits are ``data.split``, a text or a list, else the file's name or folder. Classes are in
+    alphabetical order.
 
     Raises:
         InputError: a file that cannot be read or holds no tasks, or predictions alone.
@@ -126,15 +127,17 @@ class _Page:
             return
         results = _results(chosen)
         size = next(filter(None, map(_size, results)), None)
-        split = data.get("split")
-        word = split.strip() if isinstance(split, str) and split.strip() else self.word
+        said = data.get("split")
+        words = [
+            word.strip() for word in (said if isinstance(said, list) else [said]) if isinstance(word, str)
+        ]
         row = self.rows.image(
             self._image(data),
             self.number,
             self.look,
             number=at,
             size=size,
-            splits=[] if word is None else [word],
+            splits=list(filter(None, words)) or ([] if self.word is None else [self.word]),
             relative=True,
         )
         labelled = {str(result.get("id")) for result in results if _labels_of(result) is not None}
@@ -265,8 +268,8 @@ def _results(annotation: dict[str, Any]) -> list[dict[str, Any]]:
 def _is(annotation: dict[str, Any], key: str) -> bool:
     try:
         return as_flag(annotation.get(key))
-    except BadEntryError as error:
-        raise BadEntryError(f"{key} {error}", "true or false") from None
+    except BadEntryError:
+        raise BadEntryError(f"{key} {json.dumps(annotation[key])[:40]}", "true or false") from None
 
 
 def _time(annotation: dict[str, Any]) -> str:
@@ -372,7 +375,7 @@ def task(
     image: str,
     results: list[dict[str, Any]],
     *,
-    split: str | None = None,
+    splits: Sequence[str] = (),
     model_version: str | None = None,
     score: float | None = None,
 ) -> dict[str, Any]:
@@ -381,11 +384,13 @@ def task(
     Args:
         image: path of the image below the folder that Label Studio serves as local files.
         results: of :func:`result`.
-        split: kept in the task's data.
+        splits: kept in the task's data, as ``split``.
         model_version: makes a prediction of the results instead of an annotation.
         score: of the prediction, 0 to 1.
     """
-    data = {"image": f"{_LOCAL}{quote(image)}"} | ({} if split is None else {"split": split})
+    data: dict[str, Any] = {"image": f"{_LOCAL}{quote(image)}"}
+    if splits:
+        data["split"] = splits[0] if len(splits) == 1 else list(splits)
     if model_version is None:
         return {"data": data, "annotations": [{"result": results}]}
     prediction: dict[str, Any] = {"model_version": model_version, "result": results}
@@ -416,17 +421,17 @@ def write(copy: Copy) -> None:
     copy.say_unordered()
     copy.say_not_coco()
     data = copy.data
+    for split, mine in zip(data.splits, data.members, strict=True):
+        if not mine.any():
+            copy.say(f"Label Studio has no place for a split without images: {split} is left out")
     (copy.out / "config.xml").write_text(_checked(config(data.names)), encoding="utf-8")
     with (copy.out / "tasks.json").open("w", encoding="utf-8") as stream:
         before = "[\n"
-        for split, indices in copy.parts():
-            if split is not None and not indices:
-                copy.say(f"Label Studio has no place for a split without images: {split} is left out")
-            for index in indices:
-                image = f"images/{copy.image(index, 'images')}"
-                made = task(image, _results_of(copy, index), split=split)
-                stream.write(before + json.dumps(made))
-                before = ",\n"
+        for index in range(len(data)):
+            image = f"images/{copy.image(index, 'images')}"
+            splits = [name for name, mine in zip(data.splits, data.members[:, index], strict=True) if mine]
+            stream.write(before + json.dumps(task(image, _results_of(copy, index), splits=splits)))
+            before = ",\n"
         stream.write("\n]\n")
     copy.put_strays("images")
 
