@@ -23,6 +23,7 @@ MINIMAL = {
         "project-1-at-2026-01-01.json",
         [{"id": 1, "data": {"image": "/data/upload/1/a.jpg"}, "annotations": [{"result": []}]}],
     ),
+    "openimages": ("train-annotations-bbox.csv", "ImageID,LabelName,XMin,XMax,YMin,YMax\na,/m/0,0,1,0,1\n"),
 }
 """By format: the file and its content; Supervisely's is known for what must not be taken for it."""
 
