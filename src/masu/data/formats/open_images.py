@@ -27,7 +27,7 @@ MOST_BYTES = 8_000_000_000
 """Size of a file."""
 
 _FIX = "download it again"
-_BLOCK = 100_000
+_BLOCK = 10_000
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _NEEDED = ("imageid", "labelname", *_CORNERS)
 _LEFT_OUT = {
@@ -199,7 +199,7 @@ def _texts(key: str, cells: tuple[str, ...]) -> list[str]:
 
 def _numbers(key: str, cells: tuple[str, ...]) -> Array:
     try:
-        return np.array(cells).astype(np.float64)
+        return np.fromiter(map(float, cells), np.float64, len(cells))
     except ValueError:
         raise BadEntryError(f"{key} {cells[0][:40]!r}", "a share of the image") from None
 
