@@ -12,7 +12,16 @@ import numpy as np
 
 from masu.data.dataset import CROWD
 from masu.data.formats.copying import Copy
-from masu.data.formats.form import BY_CONTENT, SAYS_SO, Candidate, Format, Place, as_flag, as_pixels
+from masu.data.formats.form import (
+    BY_CONTENT,
+    POSSIBLE,
+    SAYS_SO,
+    Candidate,
+    Format,
+    Place,
+    as_flag,
+    as_pixels,
+)
 from masu.data.formats.json_stream import Piece, pieces
 from masu.data.formats.masks import box_of_mask
 from masu.data.formats.rows import BadEntryError, Box, Objects, Rows, as_text
@@ -39,7 +48,8 @@ def find(place: Place) -> Candidate | None:
         f for f in place.files(".json") if f not in set(files) and _by_name(f) and _may_be(place.head(f))
     ]
     if place.path.is_file() and place.path.suffix.lower() == ".json" and not files:
-        files = [place.path] if _may_be(place.head(place.path)) else []
+        possible = _may_be(place.head(place.path))
+        return Candidate((place.path,), POSSIBLE, place.path) if possible else None
     if own := [file for file in files if file.name.startswith("instances_")]:
         files = own
     if not files:

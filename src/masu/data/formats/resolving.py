@@ -228,10 +228,18 @@ def _join(
             new = labels.keys() - known.keys()
             kept[[i for i in place if i not in {labels[key] for key in new}]] = False
             known |= {key: labels[key] for key in new}
+            if same and files[first] == files[row]:
+                faults.append(_twice(row, rows, files, numbers))
             _compare(first, row, rows, files, numbers, sizes, faults)
             break
         else:
             chosen.append((row, labels))
+
+
+def _twice(row: int, rows: Rows, files: Array, numbers: Array) -> Fault:
+    where = rows.describe_image(int(numbers[row]), rows.names[row])
+    found = f"{rows.names[row]} for a second time"
+    return Fault("double-image", rows.files[files[row]], where, found, "joined with the first")
 
 
 def _compare(
@@ -239,9 +247,6 @@ def _compare(
 ) -> None:
     file = rows.files[files[row]]
     where = rows.describe_image(int(numbers[row]), rows.names[row])
-    if files[first] == files[row]:
-        found = f"{rows.names[row]} for a second time"
-        faults.append(Fault("double-image", file, where, found, "joined with the first"))
     if not sizes[first].any():
         sizes[first] = sizes[row]
     elif sizes[row].any() and (sizes[first] != sizes[row]).any():

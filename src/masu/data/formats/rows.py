@@ -148,14 +148,22 @@ class Rows:
         return row
 
     def images(
-        self, names: Sequence[str], file: int, look: int, numbers: Array, sizes: Array, split: str | None
+        self,
+        names: Sequence[str],
+        file: int,
+        look: int,
+        numbers: Array,
+        sizes: Array,
+        split: str | None,
+        *,
+        relative: bool = False,
     ) -> int:
-        """Many images of one file at once, ``sizes (n, 2)``; the row of the first."""
+        """Many images of one file at once, ``sizes (n, 2)``; the row of the first. See :meth:`image`."""
         row = len(self.names)
         self.names += names
         self._image_files.extend([file] * len(names))
         self._image_looks.extend([look] * len(names))
-        self._relative.extend([0] * len(names))
+        self._relative.extend([relative] * len(names))
         self._numbers.frombytes(np.ascontiguousarray(numbers, np.int64).tobytes())
         self._sizes.frombytes(np.ascontiguousarray(sizes, np.int32).tobytes())
         if split is not None:
