@@ -14,7 +14,15 @@ from pathlib import Path
 
 from masu.data.dataset import Dataset, Fault, Sample
 from masu.data.fitting import fitted, measured, with_names
-from masu.data.formats import coco, csv_table, labelme, metadata_jsonl, voc, yolo
+from masu.data.formats import (
+    coco,
+    csv_table,
+    labelme,
+    metadata_jsonl,
+    supervisely,
+    voc,
+    yolo,
+)
 from masu.data.formats.form import Candidate, Format, Place
 from masu.data.formats.resolving import resolved
 from masu.data.formats.tree import Tree
@@ -23,7 +31,15 @@ from masu.errors import bad_input, listed
 
 __all__ = ["Dataset", "Fault", "Sample", "formats", "read_annotations", "read_dataset", "splits", "usable"]
 
-_OWN = (voc, yolo, labelme, coco, metadata_jsonl, csv_table)
+_OWN = (
+    voc,
+    yolo,
+    labelme,
+    coco,
+    supervisely,
+    metadata_jsonl,
+    csv_table,
+)
 _ABOVE = ("annotations", "annotation")
 
 
