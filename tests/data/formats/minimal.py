@@ -103,6 +103,13 @@ def supervisely(root: Path) -> None:
     text(root / "train/ann/a.png.json", page)
 
 
+def widerface(root: Path) -> None:
+    picture(root / "WIDER_train/images/0--Parade/a.png")
+    text(
+        root / "wider_face_split/wider_face_train_bbx_gt.txt", "0--Parade/a.png\n1\n1 2 30 20 0 0 0 0 0 0 \n"
+    )
+
+
 MINIMAL = {
     "coco": coco,
     "voc": voc,
@@ -111,5 +118,6 @@ MINIMAL = {
     "labelme": labelme,
     "metadata": metadata,
     "supervisely": supervisely,
+    "widerface": widerface,
 }
 """By the name of the format."""

@@ -21,6 +21,7 @@ from masu.data.formats import (
     metadata_jsonl,
     supervisely,
     voc,
+    wider_face,
     yolo,
 )
 from masu.data.formats.form import Candidate, Format, Place
@@ -37,6 +38,7 @@ _OWN = (
     labelme,
     coco,
     supervisely,
+    wider_face,
     metadata_jsonl,
     csv_table,
 )
