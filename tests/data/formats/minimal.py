@@ -1,6 +1,6 @@
 """The smallest good data set of each format: one function each, which writes it into an empty folder.
 
-Every set has one image of 64×48 pixels, ``a.png``, with one object; a format that is read without being written
+Every set has one image of 64×48 pixels with an object or a few; a format that is read without being written
 here is a function more and a line in ``MINIMAL``.
 """
 
@@ -34,7 +34,7 @@ def coco(root: Path) -> None:
                 "image_id": 1,
                 "category_id": 2,
                 "iscrowd": 1,
-                "segmentation": {"size": [48, 64], "counts": "a83V103L401O1O"},
+                "segmentation": {"size": [48, 64], "counts": "b1d0l0000ni2"},
             },
         ],
         "categories": [{"id": 2, "name": "cat", "supercategory": "animal"}],
@@ -110,6 +110,12 @@ def widerface(root: Path) -> None:
     )
 
 
+def dota(root: Path) -> None:
+    picture(root / "train/images/P0001.png")
+    rows = "1.0 2.0 31.0 2.0 31.0 22.0 1.0 22.0 ship 0\n5 5 9 3 12 8 8 10 large-vehicle 1\n"
+    text(root / "train/labelTxt/P0001.txt", f"imagesource:GoogleEarth\ngsd:0.146343590398\n{rows}")
+
+
 MINIMAL = {
     "coco": coco,
     "voc": voc,
@@ -119,5 +125,6 @@ MINIMAL = {
     "metadata": metadata,
     "supervisely": supervisely,
     "widerface": widerface,
+    "dota": dota,
 }
 """By the name of the format."""

@@ -17,6 +17,7 @@ from masu.data.fitting import fitted, measured, with_names
 from masu.data.formats import (
     coco,
     csv_table,
+    dota,
     labelme,
     metadata_jsonl,
     supervisely,
@@ -39,6 +40,7 @@ _OWN = (
     coco,
     supervisely,
     wider_face,
+    dota,
     metadata_jsonl,
     csv_table,
 )
