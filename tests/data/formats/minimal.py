@@ -4,6 +4,7 @@ Every set has one image of 64×48 pixels with an object or a few; a format that 
 here is a function more and a line in ``MINIMAL``.
 """
 
+import io
 import json
 from pathlib import Path
 
@@ -116,6 +117,22 @@ def dota(root: Path) -> None:
     text(root / "train/labelTxt/P0001.txt", f"imagesource:GoogleEarth\ngsd:0.146343590398\n{rows}")
 
 
+def parquet(root: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    stream = io.BytesIO()
+    Image.new("RGB", (64, 48), (10, 20, 30)).save(stream, "PNG")
+    label = {"feature": {"names": ["cat", "dog"], "_type": "ClassLabel"}, "_type": "List"}
+    features = {"image": {"_type": "Image"}, "objects": {"bbox": {"_type": "List"}, "category": label}}
+    image = {"bytes": stream.getvalue(), "path": "a.png"}
+    objects = {"bbox": [[1.0, 2.0, 30.0, 20.0], [40.0, 5.0, 20.0, 4.0]], "category": [0, 1]}
+    table = pa.table({"image": [image], "objects": [objects]})
+    table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    (root / "data").mkdir()
+    pq.write_table(table, root / "data/train-00000-of-00001.parquet")
+
+
 MINIMAL = {
     "coco": coco,
     "voc": voc,
@@ -126,5 +143,6 @@ MINIMAL = {
     "supervisely": supervisely,
     "widerface": widerface,
     "dota": dota,
+    "parquet": parquet,
 }
 """By the name of the format."""

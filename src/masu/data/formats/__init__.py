@@ -20,6 +20,7 @@ from masu.data.formats import (
     dota,
     labelme,
     metadata_jsonl,
+    parquet,
     supervisely,
     voc,
     wider_face,
@@ -42,6 +43,7 @@ _OWN = (
     wider_face,
     dota,
     metadata_jsonl,
+    parquet,
     csv_table,
 )
 _ABOVE = ("annotations", "annotation")
