@@ -133,6 +133,14 @@ def parquet(root: Path) -> None:
     pq.write_table(table, root / "data/train-00000-of-00001.parquet")
 
 
+def ndjson(root: Path) -> None:
+    picture(root / "images/train/a.png")
+    head = {"type": "dataset", "task": "detect", "name": "pets", "class_names": {"0": "cat"}, "version": 1}
+    line = {"type": "image", "file": "a.png", "url": "https://example.org/a.png", "width": 64, "height": 48}
+    line |= {"split": "train", "annotations": {"boxes": [[0, 0.25, 0.25, 0.25, 0.25]]}}
+    text(root / "pets.ndjson", f"{json.dumps(head)}\n{json.dumps(line)}\n")
+
+
 MINIMAL = {
     "coco": coco,
     "voc": voc,
@@ -144,5 +152,6 @@ MINIMAL = {
     "widerface": widerface,
     "dota": dota,
     "parquet": parquet,
+    "ndjson": ndjson,
 }
 """By the name of the format."""

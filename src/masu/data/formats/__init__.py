@@ -20,6 +20,7 @@ from masu.data.formats import (
     dota,
     labelme,
     metadata_jsonl,
+    ndjson,
     parquet,
     supervisely,
     voc,
@@ -43,6 +44,7 @@ _OWN = (
     wider_face,
     dota,
     metadata_jsonl,
+    ndjson,
     parquet,
     csv_table,
 )
