@@ -14,7 +14,22 @@ from pathlib import Path
 
 from masu.data.dataset import Dataset, Fault, Sample
 from masu.data.fitting import fitted, measured, with_names
-from masu.data.formats import coco, csv_table, cvat, label_studio, labelme, metadata_jsonl, open_images, voc, yolo
+from masu.data.formats import (
+    coco,
+    csv_table,
+    cvat,
+    dota,
+    label_studio,
+    labelme,
+    metadata_jsonl,
+    ndjson,
+    open_images,
+    parquet,
+    supervisely,
+    voc,
+    wider_face,
+    yolo,
+)
 from masu.data.formats.form import Candidate, Format, Place
 from masu.data.formats.resolving import resolved
 from masu.data.formats.tree import Tree
@@ -28,11 +43,16 @@ _OWN = (
     yolo,
     labelme,
     coco,
-    metadata_jsonl,
-    csv_table,
+    supervisely,
+    wider_face,
+    dota,
     cvat,
     label_studio,
     open_images,
+    metadata_jsonl,
+    ndjson,
+    parquet,
+    csv_table,
 )
 _ABOVE = ("annotations", "annotation")
 
