@@ -403,7 +403,7 @@ class TestCsv:
         rows = {(f.file, f.where, f.found) for f in check(pictures).findings if f.kind == "wrong-size"}
         assert rows == {
             (file, "line 3", "48×64 pixels, 64×48 in an earlier row"),
-            (file, "", "640×480 pixels in the annotation, 64×48 in b.png"),
+            (file, "image b.png", "640×480 pixels in the annotation, 64×48 in b.png"),
         }
 
     def test_width_and_height_of_every_box_are_no_size_of_the_image(self, pictures):
@@ -447,7 +447,7 @@ class TestCsv:
         text(file, "picture,left,top,w,h\n")
         assert refused(file).startswith(
             f"{file}: found no column for file, x2, y2, class (its columns: picture, left, top, w, h), wanted file "
-            "or filename, file_name, image, image_path, path, img, … (13 in all); x2 or xmax, x_max, right; y2 or "
+            "or filename, file_name, image, image_path, path, img, … (12 in all); x2 or xmax, x_max, right; y2 or "
         )
         assert refused(text(pictures / "empty.csv", "")).startswith(
             f"{pictures / 'empty.csv'}: found no column for file, x1, y1, x2, y2, class (its columns: none), wanted "

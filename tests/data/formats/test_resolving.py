@@ -22,4 +22,4 @@ def test_an_image_that_a_file_lists_twice_is_a_fault(tmp_path):
     images = [{"id": key, "file_name": "a.png"} for key in (1, 2)]
     text(tmp_path / "x.json", {"images": images, "annotations": [], "categories": []})
     data = read_annotations(tmp_path)
-    assert (len(data), faults(data)) == (1, ["image a.png: a.png for a second time, joined with the first"])
+    assert (len(data), faults(data)) == (1, ["image id 2: a.png for a second time, joined with the first"])

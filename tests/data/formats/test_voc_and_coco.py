@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from masu.data.formats import Fault, read_dataset, splits
 from masu.data.fitting import fit_box
+from masu.data.formats import Fault, read_dataset, splits
 from masu.errors import InputError
 
 
