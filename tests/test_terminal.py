@@ -21,10 +21,10 @@ def test_control_characters_are_written_out_in_lines_and_tables(capsys):
     finding = Finding("no-area", Path(EVIL), EVIL, EVIL)
     print_findings(CheckReport(Path(EVIL), "coco", {EVIL: 1}, {EVIL: 1}, (EVIL,), (finding,), 0.0))
     row = {"ap": 0.5, "ap50": 0.5, "ar100": 0.5, "objects": 1}
-    print_metrics({"images": 1, "objects": 1, "per_class": {EVIL: row}})
+    print_metrics({"images": 1, "objects": 1, "per_class": {EVIL: row}}, EVIL)
     TrainingDisplay().report({"event": "fault", "fault": EVIL})
     out, err = capsys.readouterr()
-    assert out.count(SHOWN) == 6
+    assert out.count(SHOWN) == 7
     assert SHOWN in err
     assert not any(letter in out + err for letter in "\x1b\x00\x07\x9b\r")
 
@@ -34,4 +34,7 @@ def test_a_step_shows_every_term_of_the_loss_whatever_its_name():
     with TrainingDisplay() as display:
         display.report({"event": "step", "steps": 3, **state.progress(2, 0.5)})
         (task,) = display._bar.tasks
-    assert task.fields["text"].startswith("loss 2.000 (classes 0.500 curliness 1.500) 2.0 images/s")
+    text = task.fields["text"]
+    bar, task.fields["text"] = display._bar, "[/x] [red]"
+    assert [str(bar.columns[i].render(task)) for i in (0, 3)] == ["epoch 1/2", "[/x] [red]"]
+    assert text.startswith("loss 2.000 (classes 0.500 curliness 1.500) 2.0 images/s")

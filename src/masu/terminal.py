@@ -26,10 +26,18 @@ FIRST_PLACES = 5
 
 
 class _Console(Console):
-    """Rich's console; every text, in tables as well, comes through here and is made visible."""
+    """Rich's console that takes every text, in tables as well, as it is: names are of strangers.
+
+    ``[red]`` is no colour and ``:car:`` no picture, control characters and bytes that are no text are made
+    visible.
+    """
+
+    def __init__(self, *, stderr: bool = False, soft_wrap: bool = False) -> None:
+        super().__init__(stderr=stderr, soft_wrap=soft_wrap, markup=False, emoji=False, highlight=False)
 
     def render_str(self, text: str, **options: Any) -> Text:
-        return super().render_str(visible(text), **options)
+        readable = text.encode("utf-8", "backslashreplace").decode()  # file names need not be UTF-8
+        return super().render_str(visible(readable), **options)
 
 
 class TrainingDisplay:
@@ -39,12 +47,12 @@ class TrainingDisplay:
     """
 
     def __init__(self) -> None:
-        self._console = _Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = _Console(stderr=True, soft_wrap=True)
         self._bar = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
+            TextColumn("epoch {task.fields[epoch]}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[text]}"),
+            TextColumn("{task.fields[text]}", markup=False),
             console=self._console,
             transient=True,
             disable=not self._console.is_terminal,
@@ -63,11 +71,11 @@ class TrainingDisplay:
     def report(self, event: dict[str, Any]) -> None:
         """Show one event of ``masu.train``."""
         if event["event"] == "fault":
-            self._console.print(f"masu: {event['fault']}", markup=False)
+            self._console.print(f"masu: {event['fault']}")
         elif event["event"] == "start":
-            self._console.print(f"masu: {event['said']}", markup=False)
+            self._console.print(f"masu: {event['said']}")
         elif event["event"] == "part":
-            self._console.print(f"{event['part']} …", markup=False)
+            self._console.print(f"{event['part']} …")
         elif event["event"] == "step":
             self._step(event)
         elif event["event"] == "epoch":
@@ -87,7 +95,7 @@ class TrainingDisplay:
         figures = ("ap", "ap50") if "ap" in event else ("ar100", "ar1000")
         parts += [f"{name.upper()} {event[name]:.3f}" for name in figures if event.get(name) is not None]
         parts += [f"{event['images_per_second']:.1f} images/s", f"{_duration(event['seconds'])} of training"]
-        self._console.print("  ".join(parts), markup=False)
+        self._console.print("  ".join(parts))
 
 
 def _epoch_of(event: dict[str, Any]) -> str:
@@ -112,7 +120,7 @@ def counter(what: str) -> Iterator[Callable[[int, int], None]]:
     """A bar on stderr for ``progress(done, total)`` callbacks; silent where stderr is no terminal."""
     console = _Console(stderr=True)
     bar = Progress(
-        TextColumn(what),
+        TextColumn(what, markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
@@ -125,20 +133,25 @@ def counter(what: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def print_metrics(metrics: dict[str, Any]) -> None:
-    """A table of the figures of ``masu evaluate``."""
-    console = _Console(highlight=False)
-    table = Table("figure", "value", title=f"{metrics['images']} images, {metrics['objects']} objects")
+def print_metrics(metrics: dict[str, Any], data: str) -> None:
+    """A table of the figures of ``masu evaluate``, below a line that says on which ``data`` they are."""
+    console = _Console()
+    images, objects = counted(metrics["images"], "image"), counted(metrics["objects"], "object")
+    console.print(f"{data}: {images}, {objects}", soft_wrap=True)
+    table = Table("figure", "value")
     table.columns[1].justify = "right"
+    unsaid = {"per_class", "images", "objects", "faults", "max_detections"}
+    if metrics.get("voc_ap50") is None:
+        unsaid.add("voc_ap50")  # no figure of this data
     for name, value in metrics.items():
-        if name not in ("per_class", "images", "objects", "faults", "max_detections"):
+        if name not in unsaid:
             table.add_row(name, _figure(value))
     console.print(table)
     if metrics.get("per_class"):
         classes = Table("class", "ap", "ap50", "ar100", "objects")
         for name, row in metrics["per_class"].items():
             classes.add_row(
-                _plain(name),
+                name,
                 _figure(row["ap"]),
                 _figure(row["ap50"]),
                 _figure(row["ar100"]),
@@ -149,11 +162,11 @@ def print_metrics(metrics: dict[str, Any]) -> None:
 
 def print_errors(report: ErrorReport) -> None:
     """Tables of thresholds and of what the errors cost."""
-    console = _Console(highlight=False)
+    console = _Console()
     table = Table("class", "threshold", "precision", "recall", "f1")
     for name, used in report.used.items():
         figures = (used.threshold, used.precision, used.recall, used.f1)
-        table.add_row(_plain(name), *(_figure(value) for value in figures))
+        table.add_row(name, *(_figure(value) for value in figures))
     table.caption = "thresholds of the model" if report.stored else "largest F1 on this data"
     console.print(table)
     table = Table("errors", "AP50 lost", "at the thresholds", "among all detections")
@@ -164,7 +177,7 @@ def print_errors(report: ErrorReport) -> None:
 
 def print_funnel(report: FunnelReport) -> None:
     """Tables of the stages that lose objects: by size with what each means, and by class; then advice."""
-    console = _Console(highlight=False)
+    console = _Console()
     sizes, counts = report.by_size, report.counts()
     table = Table("stage", "objects", *sizes, "what it means", title=f"the funnel at IoU {report.iou:g}")
     for stage in report.places:
@@ -176,49 +189,46 @@ def print_funnel(report: FunnelReport) -> None:
         column.justify = "right"
     console.print(table)
     idle = [stage for stage in report.places if not counts[stage] and stage != "found"]
-    console.print(f"None lost at {', '.join(idle)}.", markup=False, soft_wrap=True)
+    console.print(f"None lost at {', '.join(idle)}.", soft_wrap=True)
     table = Table("class", "objects", "found", "lost at")
     for name, of in report.by_class.items():
         lost = (f"{stage} {of[stage]}" for stage in report.places if of[stage] and stage != "found")
-        table.add_row(_plain(name), str(sum(of.values())), _count(of["found"]), ", ".join(lost))
+        table.add_row(name, str(sum(of.values())), _count(of["found"]), ", ".join(lost))
     console.print(table)
     for sentence in report.advice:
-        console.print(sentence, markup=False, soft_wrap=True)
+        console.print(sentence, soft_wrap=True)
 
 
 def print_findings(report: CheckReport) -> None:
     """A table of the kinds that ``masu check`` found, with the first places of each."""
-    console = _Console(highlight=False, soft_wrap=True)
+    console = _Console(soft_wrap=True)
     parts = ", ".join(
         f"{split} {counted(count, 'image')} with {counted(report.objects[split], 'object')}"
         for split, count in report.images.items()
     )
-    root = _shown(report.root)
     console.print(
-        f"{root} ({report.format}): {parts}; {counted(len(report.names), 'class', 'classes')}", markup=False
+        f"{report.root} ({report.format}): {parts}; {counted(len(report.names), 'class', 'classes')}"
     )
     for _, kind, findings in report.by_kind():
-        console.print(f"\n{kind.severity}: {kind.title}, {len(findings)} found: {kind.fix}", markup=False)
+        console.print(f"\n{kind.severity}: {kind.title}, {len(findings)} found: {kind.fix}")
         for finding in findings[:FIRST_PLACES]:
-            console.print(f"  {_shown(finding)}", markup=False)
+            console.print(f"  {finding}")
         if len(findings) > FIRST_PLACES:
-            console.print(
-                f"  … {len(findings) - FIRST_PLACES} more (--json or --html lists them)", markup=False
-            )
+            console.print(f"  … {len(findings) - FIRST_PLACES} more (--json or --html lists them)")
     errors, others = report.errors, len(report.findings) - report.errors
     found = f"{counted(errors, 'error')}, {counted(others, 'other finding')}"
     found = found if report.findings else "nothing found"
-    console.print(f"\n{found}, {report.seconds:.1f} s", markup=False)
+    console.print(f"\n{found}, {report.seconds:.1f} s")
 
 
 def print_anchors(report: AnchorReport) -> None:
     """Tables of what ``masu anchors`` measured: the model's own anchors beside fitted ones."""
-    console = _Console(highlight=False, soft_wrap=True)
+    console = _Console(soft_wrap=True)
     own, fitted = report.own, report.fitted
+    split = f" of the split {report.split}" if report.split else ""
     console.print(
-        f"{report.architecture} at {report.min_size} px: {own.objects} objects in {report.images} images; "
-        "lengths in pixels of the network's input",
-        markup=False,
+        f"{report.architecture} at {report.min_size} px: {own.objects} objects in {report.images} images"
+        f"{split}; lengths in pixels of the network's input",
     )
     table = Table("anchors", "own", "fitted")
     figures: dict[str, Callable[[Coverage], str]] = {
@@ -247,12 +257,12 @@ def print_anchors(report: AnchorReport) -> None:
             table.add_row(f"{name}, {group.name}", str(group.objects), *_shares(group))
         table.add_section()
     console.print(table)
-    console.print(f"{report.advice[0].upper()}{report.advice[1:]}.", markup=False)
+    console.print(f"{report.advice[0].upper()}{report.advice[1:]}.")
 
 
 def print_export(report: ExportReport) -> None:
     """A table of the batches in which ``masu export`` compared the file with the detector."""
-    console = _Console(highlight=False, soft_wrap=True)
+    console = _Console(soft_wrap=True)
     table = Table("images", "size", "found", "box, px", "score", "ties", "PyTorch, ms", "file, ms")
     for check in report.checks:
         agreed = check.agreement
@@ -268,14 +278,14 @@ def print_export(report: ExportReport) -> None:
         )
     console.print(table)
     if report.ap is not None:
-        console.print(f"AP {report.ap[0]:.4f} of the detector, {report.ap[1]:.4f} of the file", markup=False)
+        console.print(f"AP {report.ap[0]:.4f} of the detector, {report.ap[1]:.4f} of the file")
     if report.int8:
         said = f"in 8 bits but for {report.spared} convolutions"
     elif report.agreement.detections:
         said = "the same detections"
     else:
         said = "nothing found by either, which proves little"
-    console.print(f"{report.file}, {report.bytes / 1e6:.1f} MB, {said}; {report.seconds:.0f} s", markup=False)
+    console.print(f"{report.file}, {report.bytes / 1e6:.1f} MB, {said}; {report.seconds:.0f} s")
 
 
 def _shares(group: Group) -> tuple[str, str]:
@@ -298,7 +308,7 @@ def print_models(rows: Sequence[dict[str, Any]]) -> None:
             f"{row['height']}×{row['width']}",
             row["imagenet"],
         )
-    _Console(highlight=False).print(table)
+    _Console().print(table)
 
 
 def _figure(value: float | None) -> str:
@@ -307,12 +317,3 @@ def _figure(value: float | None) -> str:
 
 def _count(value: int) -> str:
     return str(value) if value else "·"
-
-
-def _plain(name: str) -> str:
-    return _shown(name).replace("[", "\\[")
-
-
-def _shown(value: object) -> str:
-    """As text that every terminal takes: file names need not be UTF-8."""
-    return str(value).encode("utf-8", "backslashreplace").decode()

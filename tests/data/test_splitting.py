@@ -3,8 +3,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from masu.data.formats.reading import Contents, Marked, Picture
+
 from masu.data.splitting import parse_shares, split_contents
 from masu.errors import InputError
 

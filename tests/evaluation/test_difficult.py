@@ -166,6 +166,14 @@ def test_left_out_only_at_the_thresholds_that_it_reaches():
     assert (metrics.ap, metrics.ap75) == (pytest.approx(0.7 + 0.3 / 2), pytest.approx(1))
 
 
+def test_a_crowd_region_around_it_leaves_out_at_the_other_thresholds():
+    target = Target([HARD, EASY, [0, 0, 60, 60]], [0, 0, 0], [True, False, True], None, [True, False, False])
+    metrics = coco_metrics([target], [found([[0, 0, 24, 40], EASY])], ["a"])  # IoU 0.6
+    assert metrics.ap == pytest.approx(1)
+    metrics = coco_metrics([scene()], [found([[0, 0, 24, 40], EASY])], ["a"])
+    assert metrics.ap == pytest.approx(0.3 + 0.7 / 2)
+
+
 def test_a_detection_that_is_left_out_keeps_its_place_among_the_best():
     metrics = coco_metrics([scene()], [found([HARD, EASY])], ["a"])
     assert (metrics.ar1, metrics.ar10) == (0, 1)

@@ -68,6 +68,12 @@ def test_a_second_detection_of_an_object_is_wrong_though_another_object_is_free(
     assert (metrics.ap50, metrics.voc_ap50) == (pytest.approx(1), 0.5)
 
 
+@pytest.mark.parametrize(("difficult", "ap"), [([False, True], 1), ([True, False], 0)])
+def test_of_two_objects_that_fit_equally_well_the_first_is_meant(difficult, ap):
+    target = Target([[0, 0, 10, 10]] * 2, [0, 0], difficult=difficult)
+    assert coco_metrics([target], [found([[0, 0, 10, 10]])], ["a"]).voc_ap50 == ap
+
+
 def test_the_area_goes_over_every_point_of_the_curve():
     # right, wrong, right of 4 objects: precision 1 to recall 1/4, 2/3 to 1/2, then 0
     target = Target([[20 * i, 0, 20 * i + 10, 10] for i in range(4)], [0] * 4)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from masu.data.formats.reading import Contents, Marked, Picture
 from PIL import Image
 
 from masu.cli import cli
 from masu.data.formats import open_source
-from masu.data.formats.reading import Contents, Marked, Picture
 from masu.data.formats.writing import write_dataset
 from masu.data.kinds import KINDS
 from masu.ops.images import InputPolicy

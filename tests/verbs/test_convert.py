@@ -7,13 +7,13 @@ import zlib
 
 import numpy as np
 import pytest
+from masu.data.formats.reading import Contents, Picture
 from PIL import Image
 
 from masu.cli.values import evaluation_split, training_split
 from masu.data.audit.fingerprints import SIDE, Fingerprint, near_duplicates
 from masu.data.formats import read_dataset, splits
 from masu.data.formats.naming import file_names
-from masu.data.formats.reading import Contents, Picture
 from masu.errors import InputError
 from masu.ops.images import InputPolicy
 from masu.verbs.check import DataCheck, write_page

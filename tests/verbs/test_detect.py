@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from masu.data.formats import read_dataset
 from masu.errors import InputError
 from masu.ops.images import InputPolicy
 from masu.records import Detections
@@ -81,20 +82,57 @@ def test_coco_text_is_a_whole_data_set(tmp_path):
     paths = [write(tmp_path / "a.png", width=10), write(tmp_path / "b.png")]
     coco = json.loads(detect(Stub(), paths, format="coco", threshold=0.7).text)
     assert coco["categories"] == [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog, big"}]
-    assert coco["images"][0] == {"id": 1, "file_name": str(paths[0]), "width": 10, "height": 30}
+    assert coco["info"] == {"image_folder": str(tmp_path)}
+    assert coco["images"][0] == {"id": 1, "file_name": "a.png", "width": 10, "height": 30}
     common = {"id": 1, "image_id": 2, "category_id": 2, "score": 0.9, "iscrowd": 0}
     assert coco["annotations"] == [common | {"bbox": [0, 1, 40, 10], "area": 400}]
+
+
+def read_back(file):
+    return [(image, target.boxes.tolist(), target.labels.tolist()) for image, target in read_dataset(file)]
+
+
+DOG, CAT = [0, 1, 40, 11], [pytest.approx(0.123), 0, 5, 5]
+
+
+def test_a_coco_file_above_its_images_is_read_back(tmp_path):
+    paths = [write(tmp_path / "in" / "a" / "x.png"), write(tmp_path / "in" / "b" / "x.png", width=10)]
+    report = detect(Stub(), [tmp_path / "in" / "a", paths[1]], format="coco", out=tmp_path / "in")
+    assert json.loads(report.file.read_text())["info"] == {"image_folder": "."}
+    assert read_back(report.file) == [(paths[0], [DOG, CAT], [1, 0]), (paths[1], [], [])]
+    data = read_dataset(report.file)
+    assert (data.names, data.faults) == (NAMES, ())
+
+
+def test_a_coco_file_elsewhere_says_where_its_images_are(tmp_path, monkeypatch):
+    paths = [write(tmp_path / "in" / "a" / "x.png"), write(tmp_path / "in" / "b" / "y.png")]
+    monkeypatch.chdir(tmp_path / "in" / "a")
+    sources = ["x.png", "../b/y.png"]
+    report = detect(Stub(), sources, format="coco", out=tmp_path / "out")
+    said = json.loads(report.file.read_text())
+    assert said["info"] == {"image_folder": str(tmp_path / "in")}
+    assert [image["file_name"] for image in said["images"]] == ["a/x.png", "b/y.png"]
+    there = report.file.rename(tmp_path / "in" / "found.json")
+    assert [row[0] for row in read_back(there)] == paths
+
+
+def test_coco_text_is_as_seen_from_the_working_folder(tmp_path, monkeypatch):
+    path = write(tmp_path / "photos" / "a.png")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "found.json").write_text(detect(Stub(), ["photos"], format="coco").text)
+    assert read_back(tmp_path / "found.json") == [(path, [DOG, CAT], [1, 0])]
 
 
 @pytest.mark.parametrize(
     ("format", "name"),
     [("json", "detections.json"), ("csv", "detections.csv"), ("coco", "detections.coco.json")],
 )
-def test_out_holds_the_same_text_and_pictures_of_the_image_size(tmp_path, format, name):
+def test_out_holds_the_same_text_and_pictures_of_the_image_size(tmp_path, format, name, monkeypatch):
     path = write(tmp_path / "in" / "a.png")
     report = detect(Stub(), [path], format=format, out=tmp_path / "new" / "out")
     assert report.file == tmp_path / "new" / "out" / name
     assert report.text == ""
+    monkeypatch.chdir(report.file.parent)
     assert report.file.read_text("utf-8") == detect(Stub(), [path], format=format).text
     assert sorted(p.name for p in report.file.parent.iterdir()) == [name, "pictures"]
     (picture,) = report.pictures

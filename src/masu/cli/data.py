@@ -15,7 +15,7 @@ _HELD_BACK = 0.2
 
 
 def evaluation_data(
-    path: Path, split: str | None, form: str | None, images: Path | None, names: tuple[str, ...] | None = None
+    path: Path, split: str | None, form: str | None, images: Path | None
 ) -> Dataset:
     """The images to measure on: the split asked for, else test, else validation, else all of the data.
 
@@ -29,11 +29,11 @@ def evaluation_data(
     source = read_annotations(path, form, images)
     chosen = evaluation_split(split, source.splits, path)
     with counter("looking at images") as progress:
-        return usable(source, chosen, names, progress)
+        return usable(source, chosen, None, progress)
 
 
 def training_data(
-    path: Path, split: str | None, form: str | None, images: Path | None, names: tuple[str, ...] | None = None
+    path: Path, split: str | None, form: str | None, images: Path | None
 ) -> Dataset:
     """The images to learn from: the split asked for, else train or trainval, else all of the data.
 
@@ -47,7 +47,7 @@ def training_data(
     source = read_annotations(path, form, images)
     chosen = training_split(split, source.splits, path)
     with counter("looking at images") as progress:
-        return usable(source, chosen, names, progress)
+        return usable(source, chosen, None, progress)
 
 
 def training_and_validation(
@@ -68,8 +68,8 @@ def training_and_validation(
     test split, too, are never trained on.
 
     Raises:
-        InputError: as of :func:`masu.read_dataset`; where the splits do not say what is for training; for more
-            faults than ``max_bad``.
+        InputError: as of :func:`masu.read_dataset`; where no split is for training; for more faults than
+            ``max_bad``.
     """
     from masu.data.formats import read_annotations, usable
     from masu.data.splits import training_split, validation_split

@@ -43,6 +43,8 @@ def evaluate(
 ) -> int:
     """COCO AP of MODEL on DATA, over all and per class; average recall for a proposal generator.
 
+    Classes go by name: objects of a class that MODEL does not know count as missed.
+
     With --report or --store-thresholds also the threshold with the largest F1 of each class, and what kinds
     of errors are made and cost. Choose thresholds with --split val: on a test split they flatter it.
     """
@@ -57,18 +59,20 @@ def evaluate(
     detector = open_detector(model)
     if page is not None or store_thresholds:
         refuse(detector, model, page, store_thresholds)
-    names = detector.names if detector.kind == "detector" else None
-    dataset = evaluation_data(data, split, form, images, names)
-    chosen = dataset.split
+    dataset = evaluation_data(data, split, form, images)
     print_faults(dataset)
+    chosen, voc = dataset.split, dataset.form == "voc"
+    where = f"{data.resolve().name}, split {chosen}" if chosen else data.resolve().name
     size, lost = positive(batch_size, "--batch-size"), None
     with joined() as processes, counter("evaluating") as progress:
         if not with_funnel:
-            scored = score(detector, dataset, batch_size=size, progress=progress, processes=processes)
+            scored = score(
+                detector, dataset, batch_size=size, progress=progress, processes=processes, voc=voc
+            )
         elif processes.world > 1:
             raise InputError(f"--funnel: found {processes.world} processes, wanted one")
         else:
-            lost = funnel(detector, dataset, progress=progress)
+            lost = funnel(detector, dataset, progress=progress, voc=voc)
             scored = lost.scored
     if rank():
         return 0
@@ -79,10 +83,11 @@ def evaluate(
         # thresholds that are about to be replaced are not worth a look
         report = error_report(scored, None if store_thresholds else detector.thresholds)
     if as_json:
-        figures = scored.metrics.as_dict() | ({} if report is None else report.as_dict())
+        figures = {"data": str(data), "split": chosen} | scored.metrics.as_dict()
+        figures |= {} if report is None else report.as_dict()
         click.echo(json.dumps(figures if lost is None else figures | {"funnel": lost.as_dict()}))
     else:
-        print_metrics(scored.metrics.as_dict())
+        print_metrics(scored.metrics.as_dict(), where)
         if lost is not None:
             print_funnel(lost)
         if report is not None:
@@ -90,7 +95,6 @@ def evaluate(
     if report is None:
         return 0
     if page is not None:
-        where = f"{data.resolve().name}, split {chosen}" if chosen else data.resolve().name
         write_page(report, page, model.name, where, detector.input.channels)
         note(f"open {page}")
     if store_thresholds:
@@ -99,6 +103,6 @@ def evaluate(
         store(model, report.best_thresholds())
         note(f"{model} now holds the thresholds {scores(report.best_thresholds())}")
         if chosen not in ("val", "valid", "validation"):
-            where = f"the split {chosen}" if chosen else "all of the data"
-            note(f"chosen on {where}, whose figures they flatter; --split val keeps a test split honest")
+            flattered = f"the split {chosen}" if chosen else "all of the data"
+            note(f"chosen on {flattered}, whose figures they flatter; --split val keeps a test split honest")
     return 0

@@ -46,12 +46,13 @@ def explain(
     detector = open_detector(model)
     given: Any = source
     if source.suffix.lower() not in IMAGE_SUFFIXES:
-        names = detector.names if detector.kind == "detector" else None
-        given = evaluation_data(source, split, form, None, names)
+        given = evaluation_data(source, split, form, None)
         print_faults(given)
     with counter("explaining") as progress:
         most = positive(images, "--images")
         done = run(detector, given, out, most=most, saliency=saliency, progress=progress)
+    for fault in done.faults:
+        note(fault)
     if as_json:
         click.echo(json.dumps(done.as_dict()))
     lost = "" if done.lost is None else f", {done.lost} of {done.objects} objects lost"

@@ -61,10 +61,9 @@ def export(
             "--int8: found no --data, wanted labelled images to calibrate on and to measure AP with"
         )
     if data is not None:
-        names = detector.names if detector.kind == "detector" else None
-        dataset = evaluation_data(data, split, form, None, names)
+        dataset = evaluation_data(data, split, form, None)
         if int8:
-            calibration = training_data(data, None, form, None, names)
+            calibration = training_data(data, None, form, None)
     beside = model if model.exists() else Path(model.name)  # torchvision/NAME is no place
     file = out or beside.with_suffix(SUFFIXES.get(to, ""))
     done = run(detector, file, to=to, data=dataset, int8=calibration, max_ap_loss=max_ap_loss, report=note)

@@ -56,8 +56,8 @@ class Fault:
     where: str
     found: str
     action: str
-    image: Path | None = None
-    splits: tuple[str, ...] = ()
+    image: Path | None = field(default=None, compare=False)
+    splits: tuple[str, ...] = field(default=(), compare=False)
 
     def __str__(self) -> str:
         return " ".join(f"{self.file}: {self.where}: {self.found}, {self.action}".split())
@@ -208,9 +208,9 @@ class Dataset:
         target = Target(
             boxes,  # type: ignore[arg-type]
             self.labels[own],  # type: ignore[arg-type]
-            flags != 0,  # type: ignore[arg-type]
+            flags != 0,
             np.where(unsaid, sides.prod(1), areas),  # type: ignore[arg-type]
-            flags & DIFFICULT != 0,  # type: ignore[arg-type]
+            flags & DIFFICULT != 0,
         )
         return Sample(self.paths[index], target)
 
@@ -283,6 +283,40 @@ class Dataset:
         before = np.concatenate([[0], np.cumsum(rows)])
         starts = before[self.starts]
         return replace(self, starts=starts, **{name: getattr(self, name)[rows] for name in _OF_OBJECTS})
+
+    def united(self) -> Dataset:
+        """Each image once, with the objects of all its labellings; one that two have alike counts once."""
+        first: dict[str, int] = {}
+        owner = np.array([first.setdefault(text, i) for i, text in enumerate(self.paths.texts())], np.int64)
+        images = np.unique(owner)
+        if len(images) == len(self):
+            return self
+        kept = np.ones(len(self.boxes), np.bool_)
+        known: dict[int, set[tuple[object, ...]]] = {}
+        for image in np.flatnonzero(np.bincount(owner, minlength=len(self))[owner] > 1).tolist():
+            own = range(*self.objects(image).indices(len(kept)))
+            labels = [(int(self.labels[i]), int(self.flags[i]), self.boxes[i].tobytes()) for i in own]
+            before = known.setdefault(int(owner[image]), set())
+            kept[own] = [label not in before for label in labels]
+            before.update(labels)
+        members = np.zeros((len(self.splits), len(images)), np.bool_)
+        position = np.searchsorted(images, owner)
+        for row, image in zip(*np.nonzero(self.members), strict=True):
+            members[row, position[image]] = True
+        objects = position[self.image_of]
+        order = np.argsort(objects, kind="stable")
+        order = order[kept[order]]
+        heads = {
+            name: getattr(self, name)[images] for name in ("sizes", "relative", "image_files", "image_ids")
+        }
+        return replace(
+            self,
+            paths=self.paths.take(images),
+            starts=np.searchsorted(objects[order], np.arange(len(images) + 1)),
+            members=members,
+            **heads,
+            **{name: getattr(self, name)[order] for name in _OF_OBJECTS},
+        )
 
     def part(self, split: str | None) -> Dataset:
         """The images of a split; of ``NO_SPLIT``, those that are in none. None is everything."""

@@ -53,8 +53,8 @@ def measured(data: Dataset, progress: Callable[[int, int], None] | None = None) 
     turned = found.orientations >= 5
     stored = known & turned & (said == true[:, ::-1]).all(1) & (said != true).any(1)
     owner = data.image_of
-    for i in np.flatnonzero(stored):
-        own = data.objects(int(i))
+    for i in np.flatnonzero(stored).tolist():
+        own = data.objects(i)
         boxes[own] = upright(boxes[own], int(found.orientations[i]), (int(true[i, 1]), int(true[i, 0])))
         faults.append(
             Fault(
@@ -65,21 +65,21 @@ def measured(data: Dataset, progress: Callable[[int, int], None] | None = None) 
                 f"{found.orientations[i]})",
                 "boxes turned with the picture",
                 data.paths[i],
-                _splits_of(data, int(i)),
+                _splits_of(data, i),
             )
         )
-    for i in np.flatnonzero(known & ~stored & (said != true).any(1)):
+    for i in np.flatnonzero(known & ~stored & (said != true).any(1)).tolist():
         path = data.paths[i]
         text = f"{said[i, 1]}×{said[i, 0]} pixels in the annotation, {true[i, 1]}×{true[i, 0]} in {path.name}"
         file = data.files[data.image_files[i]]
         where = f"image {path.name}"
-        faults.append(Fault("wrong-size", file, where, text, _KEPT, path, _splits_of(data, int(i))))
+        faults.append(Fault("wrong-size", file, where, text, _KEPT, path, _splits_of(data, i)))
     shares = data.relative[owner]
     boxes[shares] *= true[owner[shares]][:, [1, 0, 1, 0]]
     made = replace(
         data,
         boxes=boxes,
-        sizes=np.where(true.any(1)[:, None], true, said).astype(np.int32),
+        sizes=np.where(true.any(1, keepdims=True), true, said).astype(np.int32),
         relative=np.zeros(len(data), np.bool_),
     )
     made = made.with_faults(faults)

@@ -23,64 +23,36 @@ NO_SPLIT = "no split"
 
 _WORDS = {
     TRAIN: ("train", "training", "trn", "minitrain"),
-    VAL: ("val", "valid", "validation", "validate", "validating", "dev", "devel", "development", "minival")
-    + ("eval", "evaluation"),
+    VAL: (
+        *("val", "valid", "validation", "validate", "validating", "minival"),
+        *("dev", "devel", "development", "eval", "evaluation"),
+    ),
     TRAINVAL: ("trainval", "trainvalid", "trainvalidation", "traindev"),
     TEST: ("test", "testing", "tst", "testdev", "holdout"),
 }
 _ENDINGS = ("", "s", "set", "data", "split", "images", "imgs", "labels", "annotations", "annos")
 _ROLE_OF = {word + end: role for role, words in _WORDS.items() for word in words for end in _ENDINGS}
 _BESIDE = frozenset(
-    [
-        "instances",
-        "instance",
-        "annotations",
-        "annotation",
-        "annots",
-        "anno",
-        "ann",
-        "labels",
-        "label",
-        "images",
-        "image",
-        "imgs",
-        "img",
-        "set",
-        "sets",
-        "data",
-        "dataset",
-        "split",
-        "splits",
-        "coco",
-        "voc",
-        "yolo",
-        "csv",
-        "json",
-        "xml",
-        "txt",
-        "bbox",
-        "bboxes",
-        "box",
-        "boxes",
-        "gt",
-        "ground",
-        "truth",
-        "objects",
-        "object",
-        "detection",
-        "detections",
-        "person",
-        "keypoints",
-        "list",
-        "table",
-        "main",
-        "metadata",
-        "roboflow",
-        "file",
-        "files",
-        "of",
-        "the",
-    ]
+    (
+        *("instances", "instance", "annotations", "annotation", "annots", "anno", "ann", "labels", "label"),
+        *(
+            "images",
+            "image",
+            "imgs",
+            "img",
+            "set",
+            "sets",
+            "data",
+            "dataset",
+            "split",
+            "splits",
+            "list",
+            "table",
+        ),
+        *("coco", "voc", "yolo", "csv", "json", "xml", "txt", "bbox", "bboxes", "box", "boxes", "main"),
+        *("gt", "ground", "truth", "objects", "object", "detection", "detections", "person", "keypoints"),
+        *("metadata", "roboflow", "file", "files", "of", "the"),
+    )
 )
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _PARTS = re.compile(r"[^\W\d_]+|\d+")
@@ -116,17 +88,20 @@ def split_names(words: Iterable[str]) -> dict[str, str]:
     """What the splits of a data set are called, by the words that stand for them.
 
     Words of one role are one split under the role's name. Where they are of several years, each year is a
-    split of its own: the same images may be shared out in another way.
+    split of its own: the same images may be shared out in another way. ``train_again`` beside ``train`` is
+    another split; ``train_cats`` and ``train_dogs`` alone are one.
     """
     words = list(dict.fromkeys(words))
-    years: dict[str, set[str]] = defaultdict(set)
+    plain = {word for word in words if role(word, strict=True) is not None}
+    roles = {role(word) for word in plain}
+    years: dict[str | None, set[str]] = defaultdict(set)
     for word in words:
-        if (of := role(word)) is not None:
-            years[of].add(_year(word))
+        if word in plain or role(word) not in roles:
+            years[role(word)].add(_year(word))
     names = {}
     for word in words:
         of = role(word)
-        if of is None:
+        if of is None or (of in roles and word not in plain):
             names[word] = _bare(word)
         else:
             names[word] = of + (_year(word) if len(years[of]) > 1 else "")

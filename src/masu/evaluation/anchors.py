@@ -98,6 +98,7 @@ class AnchorReport:
         max_size: limit of the longer one.
         fg_iou_thresh: IoU from which this detector takes an anchor for an object.
         images: images looked at.
+        split: they are of; None for all of the data.
         own: the detector's anchors.
         fitted: anchors fitted to the data, in the same number.
         shapes: heights and widths of the objects in pixels of the network's input.
@@ -108,6 +109,7 @@ class AnchorReport:
     max_size: int
     fg_iou_thresh: float
     images: int
+    split: str | None
     own: Coverage
     fitted: Coverage
     shapes: tuple[tuple[float, float], ...]
@@ -174,6 +176,7 @@ def anchor_report(data: Dataset, architecture: str, image_size: int | None = Non
         max_size=pyramid.input.max_size,
         fg_iou_thresh=config.fg_iou_thresh,
         images=objects.images,
+        split=data.split,
         own=coverage(config, objects),
         fitted=coverage(config.with_pyramid(fitted(config, objects)), objects),
         shapes=tuple((height, width) for height, width in objects.shapes.tolist()),

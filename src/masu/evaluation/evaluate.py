@@ -56,6 +56,7 @@ def evaluate(
     batch_size: int = 1,
     progress: Callable[[int, int], None] | None = None,
     processes: Processes = ALONE,
+    voc: bool = False,
 ) -> Metrics | ProposalMetrics:
     """Score a detector on every image of a data set.
 
@@ -69,6 +70,7 @@ def evaluate(
         batch_size: images per prediction.
         progress: called with (images done, images in total), of this process.
         processes: that evaluate together, each every so-manieth batch; all return the figures of all images.
+        voc: report ``voc_ap50`` also where no object is difficult.
 
     Returns:
         :class:`Metrics`, or :class:`ProposalMetrics` for a detector of kind ``"proposals"``;
@@ -78,7 +80,9 @@ def evaluate(
     Raises:
         InputError: for no images, none that can be read, or no class name in common.
     """
-    return score(detector, data, batch_size=batch_size, progress=progress, processes=processes).metrics
+    return score(
+        detector, data, batch_size=batch_size, progress=progress, processes=processes, voc=voc
+    ).metrics
 
 
 def score(
@@ -89,6 +93,7 @@ def score(
     progress: Callable[[int, int], None] | None = None,
     processes: Processes = ALONE,
     each: Callable[[Prediction, Target], None] | None = None,
+    voc: bool = False,
 ) -> Scored:
     """As :func:`evaluate`, with targets and detections for a closer look; the network runs once.
 
@@ -129,7 +134,7 @@ def score(
         metrics = proposal_metrics(targets, found)
     else:
         found = [_renumbered(d, data.names) for d in found]
-        metrics = coco_metrics(targets, found, data.names)
+        metrics = coco_metrics(targets, found, data.names, voc=voc)
     metrics = replace(metrics, seconds_per_image=seconds / len(found), faults=(*faults, *unreadable))
     return Scored(metrics, tuple(data.names), tuple(read), tuple(targets), tuple(found))
 

@@ -35,6 +35,8 @@ class ExplainReport:
         maps: final boxes with saliency maps.
         objects: labelled objects in them; None without labels.
         lost: how many of these no final box is matched to; None without labels.
+        split: of the data set that was looked at; None for all of it, or for one image.
+        faults: one line for each thing left out, as :func:`masu.evaluate` has them.
     """
 
     page: Path
@@ -44,10 +46,16 @@ class ExplainReport:
     maps: int
     objects: int | None
     lost: int | None
+    split: str | None
+    faults: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """The attributes as JSON knows them; paths are strings."""
-        return asdict(self) | {"page": str(self.page), "images": [str(image) for image in self.images]}
+        return asdict(self) | {
+            "page": str(self.page),
+            "images": [str(image) for image in self.images],
+            "faults": list(self.faults),
+        }
 
 
 def explain(
@@ -85,10 +93,10 @@ def explain(
         )
     if most < 1:
         raise bad_input("most", f"{most}", "1 or more images", "4 is usual")
-    report = None
+    report = split = None
     chosen: list[tuple[Path, Target | None, list[Fate]]]
     if isinstance(source, Dataset):
-        report = funnel(detector, source, progress=progress)
+        report, split = funnel(detector, source, progress=progress), source.split
         chosen = [
             (source[i].image, source[i].target, [fate for fate in report.fates if fate.image == i])
             for i in _most_lost(report, most)
@@ -101,6 +109,7 @@ def explain(
     pyramid = detector.config.pyramid
     values = {
         "report": report,
+        "split": split,
         "stages": places_of(detector),
         "model": type(detector).__name__,
         "kind": detector.kind,
@@ -125,6 +134,8 @@ def explain(
         maps=sum(len(p["maps"] or ()) for p in photographs),
         objects=None if report is None else len(shown),
         lost=None if report is None else sum(fate.stage != "found" for fate in shown),
+        split=split,
+        faults=() if report is None else report.metrics.faults,
     )
 
 

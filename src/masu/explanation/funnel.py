@@ -135,6 +135,7 @@ def funnel(
     *,
     iou: float = 0.5,
     progress: Callable[[int, int], None] | None = None,
+    voc: bool = False,
 ) -> FunnelReport:
     """Score a detector and say of every labelled object that is not ignored which stage lost it.
 
@@ -145,6 +146,7 @@ def funnel(
         data: images and targets, from :func:`masu.read_dataset`.
         iou: IoU from which a box serves an object, above 0 and at most 1.
         progress: called with (images done, images in total).
+        voc: as of :func:`masu.evaluate`.
 
     Raises:
         InputError: for an exported model, an IoU out of range, and as :func:`masu.evaluate`.
@@ -165,6 +167,7 @@ def funnel(
         watched,
         data,
         progress=progress,
+        voc=voc,
         each=lambda prediction, target: tally.add(prediction.index, target, *watched.last),
     )
     found = tally.fates

@@ -76,7 +76,8 @@ def convert(
     shares = None if split_by is None else parse_shares(split_by)
     annotations = read_annotations(source, source_form, images)
     strays = find_strays(source, annotations)
-    data, said = writable(measured(annotations, progress)), []
+    data = writable(measured(annotations, progress))
+    said: list[str] = []
     if shares is not None:
         prints = fingerprint_images(list(data.paths), progress=progress)
         data = share_out(data, shares, seed, near_duplicates(prints))

@@ -75,8 +75,10 @@ def detect(
         sources: image files and folders of images.
         threshold: lowest score to report, in 0..1: one number or one per class, as ``detector.thresholds``.
         format: ``"json"`` (a list, one entry per image), ``"csv"`` (one row per detection) or ``"coco"``
-            (a COCO data set: boxes as x y w h, category ids from 1). Boxes elsewhere are x1 y1 x2 y2;
-            all are pixels of the image, rounded to 0.001.
+            (a COCO data set that masu reads again: boxes as x y w h, category ids from 1, file names relative
+            to the folder that ``info.image_folder`` names: ``.``, that of the results, where all images lie
+            below it, else the deepest folder that holds them all). Boxes elsewhere are x1 y1 x2 y2; all are
+            pixels of the image, rounded to 0.001.
         out: folder for ``detections.json``, ``.csv`` or ``.coco.json`` and for ``pictures/NAME.jpg``, the
             images with boxes. An input image is never overwritten: a name in use gets ``-2``, ``-3``, ….
             Default: write nothing, return the text.
@@ -111,7 +113,7 @@ def detect(
     if not records:
         raise InputError(_none_readable(paths, faults))
 
-    text = _render(records, detector.names, format)
+    text = _render(records, detector.names, format, Path() if folder is None else folder)
     file = None
     if folder is not None:
         file = folder / _FILE_NAMES[format]
@@ -154,12 +156,12 @@ def _record(prediction: Prediction) -> dict[str, Any]:
     }
 
 
-def _render(records: list[dict[str, Any]], names: Sequence[str], format: str) -> str:
+def _render(records: list[dict[str, Any]], names: Sequence[str], format: str, folder: Path) -> str:
     if format == "csv":
         text = _csv(records)
     else:
         text = json.dumps(
-            _coco(records, names) if format == "coco" else records, ensure_ascii=False, indent=1
+            _coco(records, names, folder) if format == "coco" else records, ensure_ascii=False, indent=1
         )
         text += "\n"
     # a file name that is not UTF-8 holds lone surrogates; \udcXX is what JSON writes for them
@@ -176,7 +178,7 @@ def _csv(records: list[dict[str, Any]]) -> str:
     return buffer.getvalue()
 
 
-def _coco(records: list[dict[str, Any]], names: Sequence[str]) -> dict[str, Any]:
+def _coco(records: list[dict[str, Any]], names: Sequence[str], folder: Path) -> dict[str, Any]:
     annotations: list[dict[str, Any]] = []
     for image_id, record in enumerate(records, 1):
         for found in record["detections"]:
@@ -193,14 +195,32 @@ def _coco(records: list[dict[str, Any]], names: Sequence[str]) -> dict[str, Any]
                     "score": found["score"],
                 }
             )
+    image_folder, files = _relative([record["file"] for record in records], folder)
     return {
+        "info": {"image_folder": image_folder},
         "images": [
-            {"id": i, "file_name": r["file"], "width": r["width"], "height": r["height"]}
-            for i, r in enumerate(records, 1)
+            {"id": i, "file_name": file, "width": r["width"], "height": r["height"]}
+            for i, (file, r) in enumerate(zip(files, records, strict=True), 1)
         ],
         "categories": [{"id": k, "name": name} for k, name in enumerate(names, 1)],
         "annotations": annotations,
     }
+
+
+def _relative(files: Sequence[str], folder: Path) -> tuple[str, list[str]]:
+    """Where the images lie, as seen from ``folder``, and their names there.
+
+    Only the text of a path counts: folders may be links, and a reader goes through them too.
+    """
+    here, whole = os.path.abspath(folder), [os.path.abspath(file) for file in files]
+    if all(Path(here) in Path(file).parents for file in whole):
+        base, shown = here, "."
+    else:
+        try:
+            base = shown = os.path.commonpath([os.path.dirname(file) for file in whole])
+        except ValueError:  # on several drives of Windows, which nothing holds together
+            return "", whole
+    return shown, [Path(os.path.relpath(file, base)).as_posix() for file in whole]
 
 
 class _PictureFolder:

@@ -295,6 +295,9 @@ def _ap(detector: Detector | ExportedDetector, data: Dataset, report: Callable[[
     which = "the file" if isinstance(detector, ExportedDetector) else "the detector"
     report(f"evaluating {which} on {len(data)} images")
     metrics = evaluate(detector, data)
+    if which == "the detector":  # of the file the same would be said again
+        for fault in metrics.faults:
+            report(fault)
     figure = getattr(metrics, "ap", None)
     return float(figure if figure is not None else getattr(metrics, "ar100", None) or 0.0)
 

@@ -4,11 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from masu.data.formats.reading import Contents, Marked, Picture
 from PIL import Image
 
 from masu.data.formats import read_dataset, splits
 from masu.data.formats.naming import listable
-from masu.data.formats.reading import Contents, Marked, Picture
 from masu.data.formats.writing import WRITERS, write_dataset
 from masu.errors import InputError
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from masu.data.formats.reading import Contents, Marked, Picture
 from PIL import Image
 
 from masu.data.formats import open_source, read_dataset, splits
-from masu.data.formats.reading import Contents, Marked, Picture
 from masu.data.formats.writing import WRITERS, writable, write_dataset
 from masu.errors import InputError
 from masu.verbs.convert import convert

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from masu.data.dataset import Dataset, Fault, Sample
+from masu.data.fitting import measured
 from masu.data.loading.loader import Batch, batch_count, epoch_batches
 from masu.data.loading.transforms import Augmentation
 from masu.data.pixels.pictures import UnreadableImageError
@@ -112,7 +113,7 @@ def test_images_of_like_shape_come_together(tmp_path: Path) -> None:
         size = ((40, 30), (30, 40), (60, 20), (33, 33))[k % 4]
         Image.new("RGB", size).save(tmp_path / f"{k}.png")
         samples.append(Sample(tmp_path / f"{k}.png", Target([], [])))  # type: ignore[arg-type]
-    data = Dataset.of(samples, ("a",))
+    data = measured(Dataset.of(samples, ("a",)))
     found = batches(data, size=4)
     assert sorted(order(found)) == sorted(map(str, range(64)))
     assert sum(len({image.shape for image in batch.images}) == 1 for batch in found) >= 13

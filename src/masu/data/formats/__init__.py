@@ -14,7 +14,22 @@ from pathlib import Path
 
 from masu.data.dataset import Dataset, Fault, Sample
 from masu.data.fitting import fitted, measured, with_names
-from masu.data.formats import coco, csv_table, labelme, metadata_jsonl, voc, yolo
+from masu.data.formats import (
+    coco,
+    csv_table,
+    cvat,
+    dota,
+    label_studio,
+    labelme,
+    metadata_jsonl,
+    ndjson,
+    open_images,
+    parquet,
+    supervisely,
+    voc,
+    wider_face,
+    yolo,
+)
 from masu.data.formats.form import Candidate, Format, Place
 from masu.data.formats.resolving import resolved
 from masu.data.formats.tree import Tree
@@ -23,7 +38,22 @@ from masu.errors import bad_input, listed
 
 __all__ = ["Dataset", "Fault", "Sample", "formats", "read_annotations", "read_dataset", "splits", "usable"]
 
-_OWN = (voc, yolo, labelme, coco, metadata_jsonl, csv_table)
+_OWN = (
+    voc,
+    yolo,
+    labelme,
+    coco,
+    supervisely,
+    wider_face,
+    dota,
+    cvat,
+    label_studio,
+    open_images,
+    metadata_jsonl,
+    ndjson,
+    parquet,
+    csv_table,
+)
 _ABOVE = ("annotations", "annotation")
 
 
@@ -51,7 +81,8 @@ def read_dataset(
 
     Args:
         path: the folder or, for formats of one file, the file.
-        split: one of ``splits(path)`` in any wording; None reads everything.
+        split: one of ``splits(path)`` in any wording; None reads everything, each image once with the objects
+            of all splits.
         names: class names of a model; labels are then indices into them. Default: the names in the data
             (by category id where the format has ids, else sorted).
         form: one of ``formats()``; default: found by looking.
@@ -74,7 +105,7 @@ def usable(
 
     Args:
         data: all annotations.
-        split: a split in any wording; None takes everything.
+        split: a split in any wording; None takes everything, each image once.
         names: as of :func:`read_dataset`.
         progress: called with (images looked at, images in total).
 
@@ -82,7 +113,8 @@ def usable(
         InputError: as of :func:`read_dataset`.
     """
     chosen = None if split is None else choose(split, data.splits, data.root)
-    part = fitted(measured(data.part(chosen), progress))
+    part = data.part(chosen) if chosen is not None else data.united()
+    part = fitted(measured(part, progress))
     if not len(part):
         thing = data.root if part.split is None else f"{data.root}, split {part.split!r}"
         raise bad_input(
@@ -174,5 +206,6 @@ def _nothing(place: Place, form: str | None, wanted: str) -> Exception:
         inside = listed((child.name for child in sorted(path.iterdir())), most=8)
         found = f"a folder with no known annotations (it holds: {inside})"
     else:
-        found = f"a file with the suffix {path.suffix!r}"
+        start = place.head(path)[:40].decode("utf-8", "replace")
+        found = f"a file of no known kind, {path.suffix or 'without suffix'}, which begins with {start!r}"
     return bad_input(path, found, wanted, "point at the folder that holds the annotations")

@@ -12,7 +12,16 @@ import numpy as np
 
 from masu.data.dataset import CROWD
 from masu.data.formats.copying import Copy
-from masu.data.formats.form import BY_CONTENT, SAYS_SO, Candidate, Format, Place, as_flag, as_pixels
+from masu.data.formats.form import (
+    BY_CONTENT,
+    POSSIBLE,
+    SAYS_SO,
+    Candidate,
+    Format,
+    Place,
+    as_flag,
+    as_pixels,
+)
 from masu.data.formats.json_stream import Piece, pieces
 from masu.data.formats.masks import box_of_mask
 from masu.data.formats.rows import BadEntryError, Box, Objects, Rows, as_text
@@ -39,7 +48,8 @@ def find(place: Place) -> Candidate | None:
         f for f in place.files(".json") if f not in set(files) and _by_name(f) and _may_be(place.head(f))
     ]
     if place.path.is_file() and place.path.suffix.lower() == ".json" and not files:
-        files = [place.path] if _may_be(place.head(place.path)) else []
+        possible = _may_be(place.head(place.path))
+        return Candidate((place.path,), POSSIBLE, place.path) if possible else None
     if own := [file for file in files if file.name.startswith("instances_")]:
         files = own
     if not files:
@@ -78,22 +88,23 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
     Raises:
         InputError: a file that cannot be parsed or lacks a required key.
     """
-    rows = Rows(tree, _describe)
+    rows = Rows(tree, _describe, _describe_image)
     one = len(candidate.files) == 1 and candidate.files[0] == candidate.options
     pages = [_Page(file, tree, rows, None if one else _word(file, tree)) for file in candidate.files]
     used = {key for page in pages for key in page.used}
     rows.ids = _ids([page.categories for page in pages], used)
     for page in pages:
-        missing = [name for name in rows.ids if name not in page.categories.values()]
-        if missing and page.word is not None:
-            where = f"split {page.word}"
-            found = f"no {listed(missing, 8)}"
-            rows.fault("split-classes", page.file, where, found, "kept", splits=[page.word])
+        if page.word is not None:
+            rows.known.setdefault(page.word, set()).update(page.categories.values())
     return rows
 
 
 def _describe(number: int, name: str) -> str:
     return f"annotation id {number}" if number >= 0 else f"annotation {-number} of the list"
+
+
+def _describe_image(number: int, name: str) -> str:
+    return f"image id {number}" if number >= 0 else f"image {name}"
 
 
 def _word(file: Path, tree: Tree) -> str:
@@ -244,7 +255,8 @@ class _Page:
         areas = np.array([np.nan if one.area is None else one.area for one in found], np.float64)
         self._columns.append((images, categories, boxes, places, flags, areas))
         for key in _NOT_CARRIED:
-            self.rows.left_out[key] += sum(bytes(getattr(one, key)) not in _EMPTY for one in found)
+            if b'"%s"' % key.encode() in piece.text:
+                self.rows.left_out[key] += sum(bytes(getattr(one, key)) not in _EMPTY for one in found)
 
     def _annotations_one_by_one(self, piece: Piece) -> None:
         splits = [] if self.word is None else [self.word]
@@ -263,9 +275,7 @@ class _Page:
             except BadEntryError as error:
                 self.rows.bad(error, self.file, where, splits=splits)
                 continue
-            place = entry.get("id")
-            whole = isinstance(place, int) and not isinstance(place, bool) and 0 <= place < _LARGEST_ID
-            rows.append((image, category, box, int(place) if whole else -number, flag, area))
+            rows.append((image, category, box, _place_of(entry.get("id"), number), flag, area))
         columns = list(zip(*rows, strict=True)) or [()] * 6
         kinds = (np.int64, np.int64, np.float64, np.int64, np.uint8, np.float64)
         made = [np.array(column, kind) for column, kind in zip(columns, kinds, strict=True)]
@@ -337,6 +347,13 @@ class _Page:
         files = np.full(len(places), self.number, np.int32)
         owners = self._first + first[at]
         self.rows.objects(Objects(owners, boxes, classes.astype(np.int32), places, flags, areas, files))
+
+
+def _place_of(key: object, number: int) -> int:
+    """An annotation's id where it is one that can be said, else its position, negative."""
+    if isinstance(key, int) and not isinstance(key, bool) and 0 <= key < _LARGEST_ID:
+        return key
+    return -number
 
 
 def _required(entry: dict[str, Any], key: str, kinds: tuple[type, ...]) -> Any:

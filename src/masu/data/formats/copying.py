@@ -36,6 +36,7 @@ class Copy:
     ) -> None:
         self.out, self.data, self.strays, self.link = out, data, tuple(strays), link
         self._said: list[str] = []
+        self._finite: list[bool] = np.isfinite(data.boxes.sum(axis=1)).tolist()
         self._names, self._stray_names = file_names(data, strays, by_stem=by_stem, said=self._said)
 
     def parts(self) -> list[tuple[str | None, list[int]]]:
@@ -78,16 +79,16 @@ class Copy:
     def objects(self, index: int) -> Iterator[int]:
         """The rows of an image's objects whose numbers a file can hold."""
         own = self.data.objects(index)
-        finite = np.isfinite(self.data.boxes[own]).all(1)
-        for row, good in zip(range(own.start, own.stop), finite.tolist(), strict=True):
-            if good:
+        for row in range(own.start, own.stop):
+            if self._finite[row]:
                 yield row
             else:
                 self.say("numbers that are not finite cannot be written: {} boxes left out")
 
     def name_of(self, row: int) -> str:
         """The class of an object."""
-        return self.data.names[self.data.labels[row]]
+        name: str = self.data.names[self.data.labels[row]]
+        return name
 
     def is_ignored(self, row: int) -> bool:
         """Whether training and scoring leave an object out."""

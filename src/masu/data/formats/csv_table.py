@@ -25,8 +25,10 @@ MOST_BYTES = 4_000_000_000
 
 _FIX = "correct the file or export it again"
 _COLUMNS = {
-    "file": ("file", "filename", "file_name", "image", "image_path", "path", "img", "image_name", "image_id")
-    + ("img_name", "img_path", "imagename", "filepath"),
+    "file": (
+        *("file", "filename", "file_name", "image", "image_path", "path", "img", "image_name", "image_id"),
+        *("img_name", "img_path", "imagename", "filepath"),
+    ),
     "class": ("class", "label", "class_name", "name", "category", "label_name", "object"),
     "x1": ("x1", "xmin", "x_min", "left"),
     "y1": ("y1", "ymin", "y_min", "top"),
@@ -312,7 +314,7 @@ def _folders(file: Path, root: Path, split: str | None) -> list[Path]:
     names = list(dict.fromkeys(filter(None, words)))
     folders = [base / name for base in (file.parent, root) for name in names]
     folders += [base / "images" / name for base in (file.parent, root) for name in names]
-    return [*folders, file.parent, root]
+    return [file.parent, root, *folders]
 
 
 def write(copy: Copy) -> None:

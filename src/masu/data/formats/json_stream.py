@@ -18,6 +18,9 @@ from masu.data.formats.rows import BadEntryError
 
 Array = np.ndarray[Any, Any]
 
+MOST_BYTES = 256_000_000
+"""Size of one entry."""
+
 _BLOCK = 4_000_000
 _QUOTE, _BACKSLASH, _COMMA = 34, 92, 44
 _DEPTH = np.zeros(256, np.int8)
@@ -101,7 +104,6 @@ class _Walk:
             closing = np.flatnonzero(levels < 0)
             if len(closing):
                 end = block_at + int(outer[closing[0]])
-                commas = int(((block[outer[: closing[0]]] == _COMMA) & (levels[: closing[0]] == 0)).sum())
                 text = self.text[start:end]
                 self.at = end + 1
                 if self.text[end : end + 1] != b"]":
@@ -120,6 +122,9 @@ class _Walk:
                 _forget(self.text)
             depth = int(levels[-1]) if len(levels) else depth
             block_at += len(block)
+            if block_at - start > MOST_BYTES:
+                found = f"an entry of {key!r} of more than {MOST_BYTES / 1e6:.0f} MB"
+                raise BadEntryError(found, "smaller ones")
 
     def _key(self) -> str:
         if self._peek() != b'"':

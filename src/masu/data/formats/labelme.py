@@ -168,7 +168,7 @@ def write(copy: Copy) -> None:
                         "flags": {"iscrowd": True} if copy.data.flags[row] & CROWD else {},
                     }
                 )
-            page = {
+            page: dict[str, Any] = {
                 "version": "5.5.0",
                 "flags": {},
                 "shapes": shapes,

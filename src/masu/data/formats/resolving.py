@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -109,8 +110,20 @@ def resolved(rows: Rows, form: str) -> Dataset:
         form=form,
         supercategories=tuple(rows.supercategories.get(name, "") for name in class_names),
         left_out=dict(+rows.left_out),
-        faults=tuple(dict.fromkeys((*told, *faults))),
+        faults=tuple(dict.fromkeys((*told, *faults, *_lacking(rows, names, class_names)))),
     )
+
+
+def _lacking(rows: Rows, names: dict[str, str], classes: Iterable[str]) -> Iterator[Fault]:
+    """Splits with a list of classes that lacks some of the others'."""
+    known: dict[str, set[str]] = defaultdict(set)
+    for word, own in rows.known.items():
+        if word in names:
+            known[names[word]] |= own
+    for split, own in known.items():
+        if missing := [name for name in classes if name not in own]:
+            found = f"no {listed(missing, 8)}"
+            yield Fault("split-classes", rows.root, f"split {split}", found, "kept", splits=(split,))
 
 
 def _paths(
@@ -145,12 +158,18 @@ def _paths(
                 "a path inside the data set",
                 "write file names relative to the folder of the images, or say where they are with --images",
             )
-        kind, what = "missing-image", f"no such file {name}, looked in {listed(rows.looks[look].folders)}"
+        kind, what = "missing-image", f"no such file {name}, looked in {_looked(rows, look)}"
         if found.several:
             kind, what = "ambiguous-image", f"{name} may be {listed(found.several, 4)}"
         splits = tuple(names[word] for word in words)
         faults.append(Fault(kind, rows.files[file], where, what, "skipped", None, splits))
     return paths, word_of
+
+
+def _looked(rows: Rows, look: int) -> str:
+    """The folders that were looked in, as far as they are there."""
+    folders = [folder for folder in rows.looks[look].folders if rows.tree.folder(folder).is_there]
+    return listed((folder or "." for folder in dict.fromkeys(map(os.path.normpath, folders))), 6)
 
 
 def _repeated(paths: Iterable[str | None]) -> list[list[int]]:
@@ -209,10 +228,18 @@ def _join(
             new = labels.keys() - known.keys()
             kept[[i for i in place if i not in {labels[key] for key in new}]] = False
             known |= {key: labels[key] for key in new}
+            if same and files[first] == files[row]:
+                faults.append(_twice(row, rows, files, numbers))
             _compare(first, row, rows, files, numbers, sizes, faults)
             break
         else:
             chosen.append((row, labels))
+
+
+def _twice(row: int, rows: Rows, files: Array, numbers: Array) -> Fault:
+    where = rows.describe_image(int(numbers[row]), rows.names[row])
+    found = f"{rows.names[row]} for a second time"
+    return Fault("double-image", rows.files[files[row]], where, found, "joined with the first")
 
 
 def _compare(
@@ -220,9 +247,6 @@ def _compare(
 ) -> None:
     file = rows.files[files[row]]
     where = rows.describe_image(int(numbers[row]), rows.names[row])
-    if files[first] == files[row]:
-        found = f"{rows.names[row]} for a second time"
-        faults.append(Fault("double-image", file, where, found, "joined with the first"))
     if not sizes[first].any():
         sizes[first] = sizes[row]
     elif sizes[row].any() and (sizes[first] != sizes[row]).any():

@@ -67,6 +67,7 @@ class Rows:
         classes: class names, each with its code.
         ids: ids of classes in the source; empty where it has none, and names are put in order.
         supercategories: COCO's, by class name.
+        known: by word of a split, the classes that it has a list of.
         left_out: what is read over, with how often.
         words: of splits: the rows of their images.
         describe: words for an object's place, from its number and class.
@@ -87,6 +88,7 @@ class Rows:
         self.classes: dict[str, int] = {}
         self.ids: dict[str, int] = {}
         self.supercategories: dict[str, str] = {}
+        self.known: dict[str, set[str]] = {}
         self.left_out: Counter[str] = Counter()
         self.words: dict[str, array[int]] = {}
         self.faults: list[RowFault] = []
@@ -146,14 +148,22 @@ class Rows:
         return row
 
     def images(
-        self, names: Sequence[str], file: int, look: int, numbers: Array, sizes: Array, split: str | None
+        self,
+        names: Sequence[str],
+        file: int,
+        look: int,
+        numbers: Array,
+        sizes: Array,
+        split: str | None,
+        *,
+        relative: bool = False,
     ) -> int:
-        """Many images of one file at once, ``sizes (n, 2)``; the row of the first."""
+        """Many images of one file at once, ``sizes (n, 2)``; the row of the first. See :meth:`image`."""
         row = len(self.names)
         self.names += names
         self._image_files.extend([file] * len(names))
         self._image_looks.extend([look] * len(names))
-        self._relative.extend([0] * len(names))
+        self._relative.extend([relative] * len(names))
         self._numbers.frombytes(np.ascontiguousarray(numbers, np.int64).tobytes())
         self._sizes.frombytes(np.ascontiguousarray(sizes, np.int32).tobytes())
         if split is not None:

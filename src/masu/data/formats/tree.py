@@ -45,15 +45,17 @@ class _Folder:
     """The files and folders of one folder."""
 
     def __init__(self, path: str) -> None:
-        files, folders = [], []
+        files: list[str] = []
+        folders: list[str] = []
+        self.is_there = True
         try:
             with os.scandir(path or ".") as entries:
                 for entry in entries:
                     if entry.name.startswith(".") or entry.name in _PASSED_OVER:
                         continue
                     (folders if entry.is_dir() else files).append(entry.name)
-        except OSError:  # not there, or not ours to read
-            pass
+        except (OSError, ValueError):  # not there, not ours to read, or no name that a file can have
+            self.is_there = False
         self.names = frozenset(files)
         self.folders = tuple(sorted(folders))
 
@@ -90,13 +92,15 @@ class Tree:
         self._tops = [self._top] + ([os.path.abspath(images)] if images is not None else [])
         self._images = () if images is None else (base(images),)
         self._folders: dict[str, _Folder] = {}
+        self._known: dict[Look, tuple[str, ...]] = {}
 
     def folder(self, path: str | os.PathLike[str]) -> _Folder:
         """The listing of one folder; empty where there is none."""
         key = base(path)
-        if key not in self._folders:
-            self._folders[key] = _Folder(key)
-        return self._folders[key]
+        found = self._folders.get(key)
+        if found is None:
+            found = self._folders[key] = _Folder(key)
+        return found
 
     def walk(self) -> Iterator[str]:
         """Every folder from the root down, also behind links, each once; then those of the images' folder."""
@@ -163,22 +167,29 @@ class Tree:
         if leaving and look.foreign:
             name, leaving = name.rpartition("/")[2], False
         outside = False
-        for folder in (*self._images, *look.folders):
-            path = os.path.join(folder, name)
-            if leaving:
-                path = os.path.normpath(path)
-                if name[1:2] == ":" or not self.holds(path):
+        inner, _, last = name.rpartition("/")
+        even = not (leaving or "./" in name or "//" in name)
+        for folder in self._there(look):
+            if even:
+                above = f"{folder}/{inner}" if folder and inner else folder or inner
+            else:
+                path = os.path.normpath(os.path.join(folder, name))
+                if leaving and (name[1:2] == ":" or not self.holds(path)):
                     outside = True
                     continue
-            elif "./" in name or "//" in name:
-                path = os.path.normpath(path)
-            above, last = os.path.split(path)
-            found = self._in(self.folder(above), last, look.stem)
-            if found:
+                above, last = os.path.split(path)
+            if found := self._in(self.folder(above), last, look.stem):
                 return _one([os.path.join(above, one) for one in found])
         if outside:
             return Found(None, outside=True)
         return self._anywhere(name, look.stem, split)
+
+    def _there(self, look: Look) -> tuple[str, ...]:
+        """The folders of a way to look that exist."""
+        if look not in self._known:
+            every = dict.fromkeys((*self._images, *look.folders))
+            self._known[look] = tuple(folder for folder in every if self.folder(folder).is_there) or (base(self.root),)
+        return self._known[look]
 
     def _in(self, folder: _Folder, name: str, stem: bool) -> list[str]:
         if name in folder.names:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
 from typing import Any
 from xml.etree import ElementTree as Plain
@@ -22,7 +21,7 @@ from masu.data.formats.form import BY_CONTENT, Candidate, Format, Place, as_flag
 from masu.data.formats.rows import BadEntryError, Box, Rows
 from masu.data.formats.tree import Tree
 from masu.data.splits import role
-from masu.errors import bad_input
+from masu.errors import bad_input, counted
 
 MOST_BYTES = 64_000_000
 """Size of an annotation file; no picture needs as much."""
@@ -30,12 +29,14 @@ MOST_BYTES = 64_000_000
 
 def find(place: Place) -> Candidate | None:
     """The XML files below a folder, of those folders whose first one is VOC's or cannot be told."""
-    files = place.some(place.files(".xml"), _is_voc)
+    files = place.files(".xml")
+    folders = {file.parent for file in place.some(files, _is_voc)}
+    files = [file for file in files if file.parent in folders and b"<annotations" not in place.head(file)]
     return Candidate(tuple(files), BY_CONTENT) if files else None
 
 
 def _is_voc(head: bytes) -> bool:
-    return b"<annotation>" in head or b"<annotation " in head or b"<" not in head
+    return b"<annotation>" in head or b"<annotation " in head
 
 
 def read(candidate: Candidate, tree: Tree) -> Rows:
@@ -60,7 +61,8 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
         for file in _entries(list_file, word, by_stem, rows):
             words.setdefault(file, []).append(word)
     if not words:
-        words = {file: [word] for file in candidate.files if (word := tree.split_of(file)) is not None}
+        folders = {file: tree.split_of(file) for file in candidate.files}
+        words = {file: [folder] for file, folder in folders.items() if folder is not None}
     left_out: Counter[str] = Counter()
     for file in candidate.files:
         _read_page(file, words.get(file, []), tree, rows, left_out)
@@ -145,7 +147,7 @@ def _of_one_class(name: str, lists: dict[str, str]) -> bool:
     return bool(owner) and split in lists
 
 
-def _entries(file: Path, word: str, by_stem: dict[str, list[Path]], rows: Rows) -> Iterator[Path]:
+def _entries(file: Path, word: str, by_stem: dict[str, list[Path]], rows: Rows) -> list[Path]:
     """The annotations that a list names, each once."""
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
@@ -153,8 +155,8 @@ def _entries(file: Path, word: str, by_stem: dict[str, list[Path]], rows: Rows) 
         raise bad_input(
             file, f"a list that cannot be read ({error})", "UTF-8 text", "save it as UTF-8"
         ) from None
-    seen: set[str] = set()
-    unknown = []
+    seen: dict[str, None] = {}
+    told: list[tuple[str, int, str]] = []
     for number, line in enumerate(lines, start=1):
         entry = line.strip()
         if not entry or entry.startswith("#"):
@@ -168,21 +170,19 @@ def _entries(file: Path, word: str, by_stem: dict[str, list[Path]], rows: Rows) 
                 "remove the folders; annotations and images lie within the data set",
             )
         if stem not in by_stem:
-            unknown.append((number, stem))
+            told.append(("list-entry", number, f"{stem}, which has no {stem}.xml"))
         elif stem in seen:
-            found = f"{stem} for a second time"
-            rows.fault("double-image", file, f"line {number}", found, splits=[word])
+            told.append(("double-image", number, f"{stem} for a second time"))
         else:
-            seen.add(stem)
-            yield from by_stem[stem]
-    if seen or not unknown:
-        rows.split(word)
-        for number, stem in unknown:
-            found = f"{stem}, which has no {stem}.xml"
-            rows.fault("list-entry", file, f"line {number}", found, splits=[word])
-    else:
-        found = f"{len(unknown)} entries, none of which has an annotation"
+            seen[stem] = None
+    if told and not seen:
+        found = f"{counted(len(told), 'entry', 'entries')}, none of which has an annotation"
         rows.fault("missing-split", file, "the list", found, "left out")
+        return []
+    rows.split(word)
+    for kind, number, found in told:
+        rows.fault(kind, file, f"line {number}", found, splits=[word])
+    return [annotation for stem in seen for annotation in by_stem[stem]]
 
 
 def _stem(entry: str, by_stem: dict[str, list[Path]]) -> str:

@@ -92,13 +92,13 @@ def writable(data: Dataset) -> Dataset:
 
 def with_named_rest(data: Dataset, form: str) -> tuple[Dataset, list[str]]:
     """The images of no split as a split of their own, where a format has no other place for them."""
-    rest = ~data.members.any(0)
+    rest = ~data.members.any(axis=0, keepdims=True)
     if not data.splits or not rest.any() or form in ("voc", "csv"):
         return data, []
     name = "unlisted"
     while name in data.splits:
         name += "_"
-    made = replace(data, splits=(*data.splits, name), members=np.concatenate([data.members, rest[None]]))
+    made = replace(data, splits=(*data.splits, name), members=np.concatenate([data.members, rest]))
     return made, [f"{int(rest.sum())} images of no split are in the split {name}"]
 
 

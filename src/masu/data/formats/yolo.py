@@ -256,9 +256,11 @@ def _images(
 ) -> Iterator[tuple[str, str | None]]:
     """Images with a split, or None; one of several splits once for each."""
     if file is None:
-        for image in tree.image_files():
+        every = tree.image_files()
+        labelled = {os.path.dirname(image) for image in every if _labels_of(image, tree) is not None}
+        for image in every:
             split = tree.split_of(image)
-            if split is not None or _is_among_images(image, tree) or _labels_of(image, tree) is not None:
+            if split is not None or _is_among_images(image, tree) or os.path.dirname(image) in labelled:
                 yield image, split
         return
     named: set[str] = set()
@@ -292,7 +294,7 @@ def _images(
 
 def _is_split(key: object, value: object, root: Path) -> bool:
     """Whether a key stands for a split: by its name, or because it names a list of files."""
-    if not isinstance(key, str) or not value or value in _NOTHING or isinstance(value, dict):
+    if not isinstance(key, str) or not value or value in _NOTHING:
         return False
     return role(key, strict=True) is not None or (
         isinstance(value, str) and value.endswith(".txt") and (root / value).is_file()
@@ -307,18 +309,16 @@ def _place(entry: str, file: Path, word: str, tree: Tree) -> Path | None:
     """What an entry means; Roboflow's ``../train/images`` stands beside the file, whatever it says."""
     entry = entry.replace("\\", "/")
     bases = dict.fromkeys((Path(tree.root), file.parent))
-    for base in bases:
-        for path in (base / entry, base / entry.removeprefix("../")):
-            if path.exists() and tree.holds(path):
-                return Path(os.path.normpath(path))
-    if any((base / entry).exists() for base in bases) or (os.path.isabs(entry) and os.path.exists(entry)):
+    inside = [p for base in bases for p in (base / entry, base / entry.removeprefix("../")) if tree.holds(p)]
+    found = next((path for path in inside if path.exists()), None)
+    if found is None and (not inside or any((base / entry).exists() for base in bases)):
         raise bad_input(
             f"{file}, {word!r}",
             f"the file name {entry!r}, which leaves {tree.root}",
             "a path inside the data set",
             "say the folder of the data set as 'path'",
         )
-    return None
+    return None if found is None else Path(os.path.normpath(found))
 
 
 def _of_entry(place: Path, word: str, tree: Tree, rows: Rows) -> Iterator[str]:
@@ -402,7 +402,7 @@ def _unread_twin(labels: Path, tree: Tree) -> str | None:
         for name in sorted(tree.folder(folder).names):
             stem, suffix = os.path.splitext(name)
             if stem == labels.stem and suffix.lower() != ".txt" and not is_image(name):
-                return name
+                return str(name)
     return None
 
 

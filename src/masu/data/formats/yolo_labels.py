@@ -22,8 +22,9 @@ LARGEST_SHARE = 2.0
 """Beyond it numbers are pixels, not shares."""
 
 _LARGEST_CLASS = 999_999
-_WHOLE = re.compile(r"\d+")
+_WHOLE = re.compile(r"[0-9]{1,12}")
 _WITH_TRACK = 7
+_ROUNDING = 0.01
 
 
 class Line(NamedTuple):
@@ -78,6 +79,7 @@ class Reading:
     def __init__(self, keypoints: tuple[int, int] | None) -> None:
         self.keypoints = keypoints
         self._seven = self._tracks = 0
+        self._beyond = False
         self._lengths: set[int] = set()
         self._posed = True
         self._turned = True
@@ -87,7 +89,8 @@ class Reading:
         words = line.words
         if len(words) == _WITH_TRACK - 1:
             self._seven += 1
-            self._tracks += _is_track(words)
+            self._tracks += (track := _is_track(words))
+            self._beyond |= track and int(words[5]) > 1
         if len(words) >= _WITH_TRACK:
             self._lengths.add(len(words))
             try:
@@ -110,13 +113,12 @@ class Reading:
             return Shape(_box(_shares(words)))
         if len(words) == 5:
             return Shape(_box(_shares(words[:4])), "confidence")
-        if len(words) == _WITH_TRACK - 1 and self._tracks:
-            if self._tracks != self._seven:
-                found = "7 values: a polygon of 3 points, or a box with confidence and track"
-                raise BadEntryError(
-                    found, "lines of one kind; other lines with 7 values are of the other kind"
-                )
-            return Shape(_box(_shares(words[:4])), "confidence and track")
+        if (
+            len(words) == _WITH_TRACK - 1
+            and _is_track(words)
+            and (self._beyond or self._tracks == self._seven)
+        ):
+            return self._track(words)
         if len(words) < 6 or len(words) % 2:
             wanted = "5: class x y width height, or a class and at least 3 points (poses need kpt_shape)"
             raise BadEntryError(f"{len(words) + 1} values", wanted)
@@ -128,6 +130,13 @@ class Reading:
         return Shape(
             box_of_points(points), "rotated boxes" if len(points) == 4 and self._turned else "polygons"
         )
+
+    def _track(self, words: tuple[str, ...]) -> Shape:
+        """A box with confidence and track, if that can be told from a polygon of 3 points."""
+        if not self._beyond or (self._tracks < self._seven and int(words[5]) <= 1):
+            found = "7 values: a polygon of 3 points, or a box with confidence and track"
+            raise BadEntryError(found, "one of them in all lines, tracks from 2 on")
+        return Shape(_box(_shares(words[:4])), "confidence and track")
 
     def _pose(self, words: tuple[str, ...]) -> Shape:
         count, each = self.keypoints or (0, 0)
@@ -182,11 +191,13 @@ def _box(values: list[float]) -> Box:
 
 
 def _is_track(words: tuple[str, ...]) -> bool:
-    """Whether six values look like a box, a confidence and a whole number."""
+    """Whether six values look like a box within the image, a confidence and a whole number."""
     try:
-        return bool(_WHOLE.fullmatch(words[5])) and 0 <= float(words[4]) <= 1
+        values = [float(word) for word in words[:5]]
     except ValueError:
         return False
+    inside = all(-_ROUNDING <= value <= 1 + _ROUNDING for value in _box(values[:4]))
+    return inside and bool(_WHOLE.fullmatch(words[5])) and 0 <= values[4] <= 1
 
 
 def _points_within(values: list[float]) -> bool:

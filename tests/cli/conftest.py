@@ -1,0 +1,47 @@
+"""The command line as its user meets it, on coins of two classes with names that no one should have chosen."""
+
+import json
+import sys
+
+import pytest
+import torch
+
+import masu
+from masu.cli import main
+from tests.networks import spread
+
+NAMES = ("[/x]", "[red] :car:")
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    def call(*args):
+        monkeypatch.setattr(sys, "argv", ["masu", *map(str, args)])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        captured = capsys.readouterr()
+        return stopped.value.code, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def odd_coins(coins):
+    """The coins, every other one of the second class."""
+    for file in (coins / "annotations").iterdir():
+        described = json.loads(file.read_text())
+        described["categories"] = [{"id": k, "name": name} for k, name in enumerate(NAMES)]
+        for number, entry in enumerate(described["annotations"]):
+            entry["category_id"] = number % 2
+        file.write_text(json.dumps(described))
+    return coins
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A detector that finds boxes everywhere and knows the first class only."""
+
+    torch.manual_seed(0)
+    detector = spread(masu.build("faster_rcnn_lite0_fpn", [NAMES[0]], image_size=64))
+    masu.save(detector, tmp_path / "model.safetensors")
+    return tmp_path / "model.safetensors"

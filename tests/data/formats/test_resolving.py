@@ -1,0 +1,25 @@
+"""Several entries of one image: when they are one image, and when that is a fault."""
+
+from masu.data.formats import read_annotations
+from tests.data.formats.samples import faults, picture, text
+
+
+def table(folder, second):
+    picture(folder / "a.png")
+    head = "file,x1,y1,x2,y2,class,split\n"
+    text(folder / "boxes.csv", f"{head}a.png,1,2,3,4,c,train\na.png,1,2,3,4,c,{second}\n")
+    return read_annotations(folder)
+
+
+def test_an_image_that_one_file_puts_in_two_splits_is_in_both(tmp_path):
+    data = table(tmp_path, "test")
+    assert (len(data), data.splits, data.members.tolist()) == (1, ("train", "test"), [[True], [True]])
+    assert data.faults == ()
+
+
+def test_an_image_that_a_file_lists_twice_is_a_fault(tmp_path):
+    picture(tmp_path / "a.png")
+    images = [{"id": key, "file_name": "a.png"} for key in (1, 2)]
+    text(tmp_path / "x.json", {"images": images, "annotations": [], "categories": []})
+    data = read_annotations(tmp_path)
+    assert (len(data), faults(data)) == (1, ["image id 2: a.png for a second time, joined with the first"])
