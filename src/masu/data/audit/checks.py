@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from masu.data.audit.fingerprints import Fingerprints, near_duplicates, same_files
-from masu.data.audit.overlaps import close_pairs
+from masu.data.audit.overlaps import close_pairs, first_twins, iou
 from masu.data.dataset import Array, Dataset
 from masu.data.fitting import Box, unfit
 from masu.data.splits import NO_SPLIT, TEST, TRAIN, TRAINVAL, VAL, role
@@ -162,31 +162,45 @@ def _of_boxes(looked: Looked) -> Iterator[Finding]:
     for row in np.flatnonzero(fits & (sides < 1).any(1)).tolist():
         found = f"box of {sides[row, 0]:.3g}×{sides[row, 1]:.3g} pixels"
         yield _at(data, "sub-pixel", row, int(owner[row]), found, (tuple(data.boxes[row].tolist()),))
-    good = fits & (data.flags == 0)
-    for image in np.flatnonzero(np.diff(data.starts) > 1).tolist():
-        own = data.objects(image)
-        rows = own.start + np.flatnonzero(good[own])
-        if len(rows) > 1:
-            yield from _of_pairs(data, image, rows, inside)
+    yield from _of_twins(data, np.flatnonzero(fits & (data.flags == 0)), inside)
 
 
-def _of_pairs(data: Dataset, image: int, rows: Array, inside: Array) -> Iterator[Finding]:
-    """Boxes around the same thing; a box is told once beside its first twin of its class, once beside others."""
-    told: set[tuple[int, bool]] = set()
-    for a, b, share in close_pairs(inside[rows], NEAR_DUPLICATE):
-        one, other = int(rows[a]), int(rows[b])
-        names = data.names[data.labels[one]], data.names[data.labels[other]]
-        if (other, names[0] == names[1]) in told:
-            continue
-        told.add((other, names[0] == names[1]))
-        same_file = data.object_files[one] == data.object_files[other]
-        place = data.where(one) if same_file else f"{data.where(one)} of {data.file_of(one).name}"
-        kind = "duplicate-box" if share >= DUPLICATE else "near-duplicate-box"
-        found = f"the same box as {place}" if share >= DUPLICATE else f"IoU {share:.2f} with {place}"
-        if names[0] != names[1]:
-            kind, found = "two-classes", f"{names[1]}, but {names[0]} in {place} (IoU {share:.2f})"
-        boxes = (tuple(inside[one].tolist()), tuple(inside[other].tolist()))
-        yield _at(data, kind, other, image, found, boxes)
+def _of_twins(data: Dataset, rows: Array, inside: Array) -> Iterator[Finding]:
+    """Boxes around the same thing: each is told beside the first that it repeats, of its class before others.
+
+    What is told as a double is not compared any more, so that a heap of equal boxes is no heap of findings.
+    """
+    owner = data.image_of
+    same_class = owner * len(data.names) + data.labels
+    for kind, least in (("duplicate-box", DUPLICATE), ("near-duplicate-box", NEAR_DUPLICATE)):
+        twins = first_twins(inside[rows], same_class[rows], least)
+        doubles = np.flatnonzero(twins >= 0)
+        for one, other in zip(rows[twins[doubles]].tolist(), rows[doubles].tolist(), strict=True):
+            place = _beside(data, one, other)
+            share = float(iou(inside[one], inside[other]))
+            found = f"the same box as {place}" if least == DUPLICATE else f"IoU {share:.2f} with {place}"
+            yield _at(data, kind, other, int(owner[other]), found, _both(inside, one, other))
+        rows = rows[twins < 0]
+    told: set[int] = set()
+    for pairs in close_pairs(inside[rows], NEAR_DUPLICATE, owner[rows]):
+        for a, b, share in zip(*(column.tolist() for column in pairs), strict=True):
+            one, other = int(rows[a]), int(rows[b])
+            if other not in told:
+                told.add(other)
+                names = data.names[data.labels[one]], data.names[data.labels[other]]
+                found = f"{names[1]}, but {names[0]} in {_beside(data, one, other)} (IoU {share:.2f})"
+                yield _at(data, "two-classes", other, int(owner[other]), found, _both(inside, one, other))
+
+
+def _beside(data: Dataset, one: int, other: int) -> str:
+    """The place of an object as it is said beside another one's."""
+    if data.object_files[one] == data.object_files[other]:
+        return data.where(one)
+    return f"{data.where(one)} of {data.file_of(one).name}"
+
+
+def _both(inside: Array, one: int, other: int) -> tuple[tuple[float, ...], ...]:
+    return tuple(inside[one].tolist()), tuple(inside[other].tolist())
 
 
 def _at(

@@ -83,17 +83,14 @@ def _mended_boxes(data: Dataset, doubtful: Array, changes: list[Change]) -> Data
     for row, action in cut.items():
         if kept[row] and action:
             changes.append(Change(data.file_of(row), data.where(row), action))
-    for image in np.flatnonzero((np.diff(data.starts) > 1) & ~doubtful).tolist():
-        own = data.objects(image)
-        rows = own.start + np.flatnonzero(kept[own])
-        groups = data.labels[rows].astype(np.int64) * 256 + data.flags[rows]
-        twins = first_twins(boxes[rows], groups, DUPLICATE)
-        for at in np.flatnonzero(twins >= 0).tolist():
-            row, twin = int(rows[at]), int(rows[twins[at]])
-            kept[row] = False
-            changes.append(
-                Change(data.file_of(row), data.where(row), f"left out: the same as {data.where(twin)}")
-            )
+    rows = np.flatnonzero(kept & ~doubtful[owner])
+    alike = (owner * len(data.names) + data.labels) * 256 + data.flags
+    twins = first_twins(boxes[rows], alike[rows], DUPLICATE)
+    for at in np.flatnonzero(twins >= 0).tolist():
+        row, twin = int(rows[at]), int(rows[twins[at]])
+        kept[row] = False
+        done = f"left out: the same as {data.where(twin)}"
+        changes.append(Change(data.file_of(row), data.where(row), done))
     return replace(data, boxes=boxes).keep(kept)
 
 
