@@ -12,7 +12,7 @@ from masu.data.audit.strays import find_strays
 from masu.data.dataset import part_name
 from masu.data.fitting import measured
 from masu.data.formats import read_annotations
-from masu.data.formats.writing import with_named_rest, writable, write_dataset
+from masu.data.formats.writing import writable, write_dataset
 from masu.data.splitting import parse_shares, share_out
 
 
@@ -77,12 +77,9 @@ def convert(
     annotations = read_annotations(source, source_form, images)
     strays = find_strays(source, annotations)
     data = writable(measured(annotations, progress))
-    said: list[str] = []
     if shares is not None:
         prints = fingerprint_images(list(data.paths), progress=progress)
         data = share_out(data, shares, seed, near_duplicates(prints))
-    else:
-        data, said = with_named_rest(data, form)
     lost = write_dataset(out, form, data, strays, link=link)
     parts = data.parts()
     return Converted(
@@ -91,5 +88,5 @@ def convert(
         images={part_name(split, parts): len(part) for split, part in parts.items()},
         objects={part_name(split, parts): len(part.boxes) for split, part in parts.items()},
         faults=tuple(dict.fromkeys(str(fault) for fault in data.faults)),
-        lost=tuple([*said, *lost]),
+        lost=tuple(lost),
     )

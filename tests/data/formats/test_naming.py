@@ -4,13 +4,16 @@ import os
 from pathlib import Path
 
 import pytest
-from masu.data.formats.reading import Contents, Marked, Picture
 from PIL import Image
 
-from masu.data.formats import read_dataset, splits
+from masu.data.dataset import Dataset
+from masu.data.formats import formats, read_dataset, splits
 from masu.data.formats.naming import listable
-from masu.data.formats.writing import WRITERS, write_dataset
+from masu.data.formats.writing import write_dataset
 from masu.errors import InputError
+from tests.datasets import data_of
+
+WRITERS = [name for name, form in formats().items() if form.write is not None]
 
 ODD = {
     os.fsdecode(b"caf\xe9.png"): "caf%E9.png",
@@ -30,18 +33,17 @@ def test_listable(name, wanted):
     assert listable(name) == wanted
 
 
-def contents(folder: Path, names, label: str = "dog") -> Contents:
-    pictures = []
+def pictures(folder: Path, names, label: str = "dog", split: str = "train") -> Dataset:
+    """Plain pictures of these names with one object each."""
     for name in names:
         Image.new("RGB", (64, 48)).save(folder / name)
-        objects = [Marked("", (1.0, 2.0, 30.0, 40.0), label, False)]
-        pictures.append(Picture(folder / name, folder, None, objects))
-    return Contents(pictures, (label,), (1,), [])
+    images = [(folder / name, [((1.0, 2.0, 30.0, 40.0), label, False)]) for name in names]
+    return data_of({split: images}, (label,), size=(48, 64))
 
 
 @pytest.mark.parametrize("form", WRITERS)
 def test_odd_names_are_written_such_that_they_are_read_back(tmp_path, form):
-    said = write_dataset(tmp_path / "out", form, {"train": contents(tmp_path, ODD)})
+    said = write_dataset(tmp_path / "out", form, pictures(tmp_path, ODD))
     assert "7 files renamed, since a list cannot hold their names" in said
     data = read_dataset(tmp_path / "out", "train")
     assert {image.name for image, _ in data} == set(ODD.values())
@@ -51,9 +53,8 @@ def test_odd_names_are_written_such_that_they_are_read_back(tmp_path, form):
 
 @pytest.mark.parametrize("form", WRITERS)
 def test_pictures_without_any_class(tmp_path, form):
-    part = contents(tmp_path, ["a.png"])
-    part = part._replace(pictures=[part.pictures[0]._replace(objects=[])], names=(), category_ids=())
-    write_dataset(tmp_path / "out", form, {"train": part})
+    Image.new("RGB", (64, 48)).save(tmp_path / "a.png")
+    write_dataset(tmp_path / "out", form, data_of({"train": [(tmp_path / "a.png", [])]}, (), size=(48, 64)))
     data = read_dataset(tmp_path / "out", "train")
     assert (len(data), data.names) == (1, ())
 
@@ -74,25 +75,24 @@ def test_pictures_without_any_class(tmp_path, form):
 )
 def test_what_would_not_be_read_back_is_refused(tmp_path, form, split, label, problem):
     with pytest.raises(InputError) as caught:
-        write_dataset(tmp_path / "out", form, {split: contents(tmp_path, ["a.png"], label)})
+        write_dataset(tmp_path / "out", form, pictures(tmp_path, ["a.png"], label, split))
     assert problem in str(caught.value)
     assert "\n" not in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
 def test_boxes_too_far_outside_for_yolo_are_told(tmp_path):
-    part = contents(tmp_path, ["a.png"])
-    far = part.pictures[0].objects[0]._replace(box=(500.0, 2.0, 530.0, 40.0))
-    part = part._replace(pictures=[part.pictures[0]._replace(objects=[far, *part.pictures[0].objects])])
-    said = write_dataset(tmp_path / "out", "yolo", {"train": part})
+    Image.new("RGB", (64, 48)).save(tmp_path / "a.png")
+    boxes = [(500.0, 2.0, 530.0, 40.0), (1.0, 2.0, 30.0, 40.0)]
+    images = [(tmp_path / "a.png", [(box, "dog", False) for box in boxes])]
+    said = write_dataset(tmp_path / "out", "yolo", data_of({"train": images}, ("dog",), size=(48, 64)))
     assert "boxes farther outside than YOLO can say: 1 left out" in said
     assert len(read_dataset(tmp_path / "out")[0].target) == 1
 
 
 def test_a_damaged_picture_does_not_keep_the_rest_from_being_written(tmp_path):
-    part = contents(tmp_path, ["a.png", "b.png"])
+    data = pictures(tmp_path, ["a.png", "b.png"])
     (tmp_path / "b.png").write_bytes(b"")
-    part = part._replace(pictures=[picture._replace(size=(48, 64)) for picture in part.pictures])
-    write_dataset(tmp_path / "out", "yolo", {"train": part})
+    write_dataset(tmp_path / "out", "yolo", data)
     assert splits(tmp_path / "out") == ("train",)
     assert len(read_dataset(tmp_path / "out")) == 1

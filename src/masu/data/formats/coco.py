@@ -465,6 +465,7 @@ def write(copy: Copy) -> None:
         page = {"images": images, "annotations": annotations, "categories": categories}
         name = f"instances_{split}.json" if split else "instances.json"
         (copy.out / "annotations" / name).write_text(json.dumps(page), encoding="utf-8")
+    copy.put_strays("images")
 
 
 def _distinct(numbers: Array) -> bool:

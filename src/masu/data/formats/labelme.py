@@ -8,7 +8,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from masu.data.dataset import CROWD, DIFFICULT
+import numpy as np
+
+from masu.data.dataset import CROWD, DIFFICULT, Dataset
 from masu.data.formats.copying import Copy
 from masu.data.formats.form import (
     BY_CONTENT,
@@ -22,6 +24,7 @@ from masu.data.formats.form import (
 from masu.data.formats.masks import box_of_points
 from masu.data.formats.rows import BadEntryError, Box, Rows
 from masu.data.formats.tree import Tree
+from masu.errors import bad_input
 
 MOST_BYTES = 64_000_000
 """Size of a file; LabelMe may write the picture into it."""
@@ -146,7 +149,12 @@ def _box(shape: dict[str, Any], kind: object) -> Box:
 
 
 def write(copy: Copy) -> None:
-    """A JSON file with rectangles beside each picture, in a folder for each split."""
+    """A JSON file with rectangles beside each picture, in a folder for each split.
+
+    Raises:
+        InputError: an image in several splits.
+    """
+    _refuse_several_splits(copy.data)
     copy.say_unordered()
     copy.say_not_coco()
     for split, indices in copy.parts():
@@ -180,6 +188,17 @@ def write(copy: Copy) -> None:
             file = copy.out / folder / f"{os.path.splitext(name)[0]}.json"
             file.write_text(json.dumps(page, ensure_ascii=True), encoding="utf-8")
     copy.put_strays("unlisted" if copy.data.splits else "")
+
+
+def _refuse_several_splits(data: Dataset) -> None:
+    for index in np.flatnonzero(data.members.sum(0) > 1).tolist():
+        own = [name for name, mine in zip(data.splits, data.members[:, index], strict=True) if mine]
+        raise bad_input(
+            data.paths[index],
+            f"it in {' and '.join(own)}",
+            "one split, since those of LabelMe are folders",
+            "choose another format, or share out anew with --split-by",
+        )
 
 
 FORMAT = Format("labelme", "LabelMe (a folder with a JSON file for each picture)", find, read, write)

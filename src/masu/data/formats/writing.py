@@ -18,6 +18,7 @@ from masu.data.formats.reading_back import refuse_unreadable
 from masu.errors import bad_input, listed
 
 _ONE_FILE_PER_IMAGE = frozenset(("voc", "yolo", "labelme"))
+_EVERY_IMAGE_IN_A_SPLIT = frozenset(("coco", "yolo"))
 
 
 def write_dataset(
@@ -56,6 +57,7 @@ def write_dataset(
             said = [
                 f"{what} is not carried: {count} objects" for what, count in sorted(data.left_out.items())
             ]
+            data = _with_named_rest(data, form, said)
             _refuse_splits(out, data.splits)
             try:
                 copy = Copy(made, data, strays, link=link, by_stem=form in _ONE_FILE_PER_IMAGE)
@@ -90,16 +92,16 @@ def writable(data: Dataset) -> Dataset:
     return data.take(kept).with_faults(faults)
 
 
-def with_named_rest(data: Dataset, form: str) -> tuple[Dataset, list[str]]:
+def _with_named_rest(data: Dataset, form: str, said: list[str]) -> Dataset:
     """The images of no split as a split of their own, where a format has no other place for them."""
     rest = ~data.members.any(axis=0, keepdims=True)
-    if not data.splits or not rest.any() or form in ("voc", "csv"):
-        return data, []
+    if not data.splits or not rest.any() or form not in _EVERY_IMAGE_IN_A_SPLIT:
+        return data
     name = "unlisted"
     while name in data.splits:
         name += "_"
-    made = replace(data, splits=(*data.splits, name), members=np.concatenate([data.members, rest]))
-    return made, [f"{int(rest.sum())} images of no split are in the split {name}"]
+    said.append(f"{int(rest.sum())} images of no split are in the split {name}")
+    return replace(data, splits=(*data.splits, name), members=np.concatenate([data.members, rest]))
 
 
 def _refuse_place(out: Path) -> None:
