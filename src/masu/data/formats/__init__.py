@@ -14,7 +14,18 @@ from pathlib import Path
 
 from masu.data.dataset import Dataset, Fault, Sample
 from masu.data.fitting import fitted, measured, with_names
-from masu.data.formats import coco, csv_table, cvat, label_studio, labelme, metadata_jsonl, open_images, voc, yolo
+from masu.data.formats import (
+    coco,
+    csv_table,
+    cvat,
+    kitti,
+    label_studio,
+    labelme,
+    metadata_jsonl,
+    open_images,
+    voc,
+    yolo,
+)
 from masu.data.formats.form import Candidate, Format, Place
 from masu.data.formats.resolving import resolved
 from masu.data.formats.tree import Tree
@@ -33,6 +44,7 @@ _OWN = (
     cvat,
     label_studio,
     open_images,
+    kitti,
 )
 _ABOVE = ("annotations", "annotation")
 
