@@ -25,6 +25,15 @@ MINIMAL = {
     ),
     "openimages": ("train-annotations-bbox.csv", "ImageID,LabelName,XMin,XMax,YMin,YMax\na,/m/0,0,1,0,1\n"),
     "kitti": ("training/label_2/000000.txt", f"Car 0.00 0 1.85 387.63 181.54 423.81 203.12{' -1' * 7}\n"),
+    "createml": (
+        "_annotations.createml.json",
+        [
+            {
+                "image": "a.jpg",
+                "annotations": [{"label": "c", "coordinates": {"x": 1, "y": 1, "width": 2, "height": 2}}],
+            }
+        ],
+    ),
 }
 """By format: the file and its content; Supervisely's is known for what must not be taken for it."""
 

@@ -16,6 +16,7 @@ from masu.data.dataset import Dataset, Fault, Sample
 from masu.data.fitting import fitted, measured, with_names
 from masu.data.formats import (
     coco,
+    create_ml,
     csv_table,
     cvat,
     kitti,
@@ -45,6 +46,7 @@ _OWN = (
     label_studio,
     open_images,
     kitti,
+    create_ml,
 )
 _ABOVE = ("annotations", "annotation")
 

@@ -55,7 +55,8 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
 
     ``DontCare`` regions hold objects of any class that nobody labelled: each is a crowd of every class of the
     data set. Splits are the lists in ``ImageSets/``, else the folders that are named as splits. An image is
-    looked for in ``image_2/`` beside ``label_2/`` (in ``images/`` beside ``labels/``) and beside its label file.
+    looked for in ``image_2/`` beside ``label_2/`` (in ``images/`` beside ``labels/``) and beside its label
+    file.
     """
     rows = Rows(tree, _describe)
     lists = _lists(tree)
