@@ -24,6 +24,7 @@ from masu.data.formats import (
     labelme,
     metadata_jsonl,
     open_images,
+    via,
     voc,
     yolo,
 )
@@ -47,6 +48,7 @@ _OWN = (
     open_images,
     kitti,
     create_ml,
+    via,
 )
 _ABOVE = ("annotations", "annotation")
 

@@ -24,6 +24,8 @@ _FIX = "correct the file or export it again"
 _OWN_NAME = "_annotations.createml.json"
 _IMAGE = re.compile(rb'"(image|imagefilename)"\s*:\s*"')
 _OBJECTS = re.compile(rb'"annotations?"\s*:\s*\[')
+_NO_OBJECTS = re.compile(rb'"annotations?"\s*:\s*\[\s*\]')
+_OF_LABEL_STUDIO = re.compile(rb'"data"\s*:\s*\{')
 _IN_AN_IMAGE = 1_000_000  # annotations of an image have the numbers image × this + position
 
 
@@ -39,10 +41,9 @@ def find(place: Place) -> Candidate | None:
 def _is_create_ml(head: bytes) -> bool:
     if not head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
         return False
-    named = bool(_IMAGE.search(head)) and bool(_OBJECTS.search(head))
-    return named and (
-        b'"coordinates"' in head or re.search(rb'"annotations?"\s*:\s*\[\s*\]', head) is not None
-    )
+    if not _IMAGE.search(head) or _OF_LABEL_STUDIO.search(head):
+        return False
+    return bool(_OBJECTS.search(head)) and (b'"coordinates"' in head or bool(_NO_OBJECTS.search(head)))
 
 
 def read(candidate: Candidate, tree: Tree) -> Rows:
