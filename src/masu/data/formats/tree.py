@@ -52,7 +52,7 @@ class _Folder:
                     if entry.name.startswith(".") or entry.name in _PASSED_OVER:
                         continue
                     (folders if entry.is_dir() else files).append(entry.name)
-        except OSError:  # not there, or not ours to read
+        except (OSError, ValueError):  # not there, not ours to read, or no name that a folder can have
             pass
         self.names = frozenset(files)
         self.folders = tuple(sorted(folders))
