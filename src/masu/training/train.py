@@ -187,7 +187,9 @@ def _train(
     else:
         saved.write(state)  # shows at once that the folder can be written to
     if val is not None and not (~val.ignored).any():
-        said = "the validation images have no objects: no epoch can be called the best, the last state is kept"
+        said = (
+            "the validation images have no objects: no epoch can be called the best, the last state is kept"
+        )
         report({"event": "start", "said": said})
     if processes.first:
         write_text(out / "settings.json", json.dumps(asdict(settings), indent=2) + "\n")
