@@ -162,31 +162,33 @@ def _of_boxes(looked: Looked) -> Iterator[Finding]:
     for row in np.flatnonzero(fits & (sides < 1).any(1)).tolist():
         found = f"box of {sides[row, 0]:.3g}×{sides[row, 1]:.3g} pixels"
         yield _at(data, "sub-pixel", row, int(owner[row]), found, (tuple(data.boxes[row].tolist()),))
-    good = fits & (data.flags == 0)
-    for image in np.flatnonzero(np.diff(data.starts) > 1).tolist():
-        own = data.objects(image)
-        rows = own.start + np.flatnonzero(good[own])
-        if len(rows) > 1:
-            yield from _of_pairs(data, image, rows, inside)
+    yield from _of_pairs(data, owner, np.flatnonzero(fits & (data.flags == 0)), inside)
 
 
-def _of_pairs(data: Dataset, image: int, rows: Array, inside: Array) -> Iterator[Finding]:
-    """Boxes around the same thing; a box is told once beside its first twin of its class, once beside others."""
-    told: set[tuple[int, bool]] = set()
-    for a, b, share in close_pairs(inside[rows], NEAR_DUPLICATE):
-        one, other = int(rows[a]), int(rows[b])
-        names = data.names[data.labels[one]], data.names[data.labels[other]]
-        if (other, names[0] == names[1]) in told:
-            continue
-        told.add((other, names[0] == names[1]))
-        same_file = data.object_files[one] == data.object_files[other]
-        place = data.where(one) if same_file else f"{data.where(one)} of {data.file_of(one).name}"
-        kind = "duplicate-box" if share >= DUPLICATE else "near-duplicate-box"
-        found = f"the same box as {place}" if share >= DUPLICATE else f"IoU {share:.2f} with {place}"
-        if names[0] != names[1]:
-            kind, found = "two-classes", f"{names[1]}, but {names[0]} in {place} (IoU {share:.2f})"
-        boxes = (tuple(inside[one].tolist()), tuple(inside[other].tolist()))
-        yield _at(data, kind, other, image, found, boxes)
+def _of_pairs(data: Dataset, owner: Array, rows: Array, inside: Array) -> Iterator[Finding]:
+    """Boxes around the same thing: each told once beside its first twin of its class, once beside another's."""
+    told = np.zeros((2, len(rows)), np.bool_)
+    for part in close_pairs(inside[rows], NEAR_DUPLICATE, owner[rows]):
+        same = data.labels[rows[part.first]] == data.labels[rows[part.second]]
+        for other in (False, True):
+            chosen = np.flatnonzero((same != other) & ~told[int(other)][part.second])
+            chosen = chosen[np.unique(part.second[chosen], return_index=True)[1]]
+            told[int(other)][part.second[chosen]] = True
+            for at in chosen.tolist():
+                pair = int(rows[part.first[at]]), int(rows[part.second[at]])
+                yield _pair(data, int(owner[pair[0]]), *pair, float(part.iou[at]), inside)
+
+
+def _pair(data: Dataset, image: int, one: int, other: int, share: float, inside: Array) -> Finding:
+    names = data.names[data.labels[one]], data.names[data.labels[other]]
+    same_file = data.object_files[one] == data.object_files[other]
+    place = data.where(one) if same_file else f"{data.where(one)} of {data.file_of(one).name}"
+    kind = "duplicate-box" if share >= DUPLICATE else "near-duplicate-box"
+    found = f"the same box as {place}" if share >= DUPLICATE else f"IoU {share:.2f} with {place}"
+    if names[0] != names[1]:
+        kind, found = "two-classes", f"{names[1]}, but {names[0]} in {place} (IoU {share:.2f})"
+    boxes = (tuple(inside[one].tolist()), tuple(inside[other].tolist()))
+    return _at(data, kind, other, image, found, boxes)
 
 
 def _at(
