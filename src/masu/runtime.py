@@ -56,6 +56,7 @@ class Description:
         max_detections: most detections of an image.
         threshold: score from which to show detections, where a user asks for none.
         thresholds: the same of single classes by name, where it was measured.
+        trained_on: data and splits of the training, for people to read.
     """
 
     names: tuple[str, ...]
@@ -69,6 +70,7 @@ class Description:
     max_detections: int
     threshold: float = DEFAULT_THRESHOLD
     thresholds: dict[str, float] = field(default_factory=dict)
+    trained_on: dict[str, str | None] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, text: str) -> Description:

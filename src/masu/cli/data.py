@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 _HELD_BACK = 0.2
 
 
-def evaluation_data(
-    path: Path, split: str | None, form: str | None, images: Path | None
-) -> Dataset:
+def evaluation_data(path: Path, split: str | None, form: str | None, images: Path | None) -> Dataset:
     """The images to measure on: the split asked for, else test, else validation, else all of the data.
 
     Raises:
@@ -32,9 +30,7 @@ def evaluation_data(
         return usable(source, chosen, None, progress)
 
 
-def training_data(
-    path: Path, split: str | None, form: str | None, images: Path | None
-) -> Dataset:
+def training_data(path: Path, split: str | None, form: str | None, images: Path | None) -> Dataset:
     """The images to learn from: the split asked for, else train or trainval, else all of the data.
 
     Raises:

@@ -109,6 +109,8 @@ def save(detector: Detector, path: str | os.PathLike[str]) -> None:
     }
     if detector.thresholds:
         metadata["thresholds"] = json.dumps(dict(detector.thresholds))
+    if detector.trained_on:
+        metadata["trained_on"] = json.dumps(dict(detector.trained_on))
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in detector.state_dict().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, [safetensors.torch.save(tensors, metadata)])
@@ -150,6 +152,7 @@ def load(path: str | os.PathLike[str]) -> Detector:
         config: DetectorConfig = _from_dict(DETECTORS[metadata["type"]][1], given)
         detector = make(config, json.loads(metadata["names"]))
         detector.thresholds = dict(json.loads(metadata.get("thresholds", "{}")))
+        detector.trained_on = dict(json.loads(metadata.get("trained_on", "{}")))
         check_threshold(detector.thresholds, detector.names)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(

@@ -65,10 +65,13 @@ class Detector(nn.Module, ABC):
         thresholds: smallest score to show of each class, by name, as ``masu evaluate --store-thresholds`` or
             :func:`masu.detectors.build.store_thresholds` put it into the model file; empty where none did.
             ``predict(images, threshold=detector.thresholds)`` applies them.
+        trained_on: ``data``, ``split`` and ``val_split`` of the last training, for people to read; empty where
+            there was none.
     """
 
     names: tuple[str, ...]
     thresholds: Mapping[str, float]
+    trained_on: Mapping[str, str | None]
     config: DetectorConfig
     kind: ClassVar[Literal["detector", "proposals"]] = "detector"
     _prediction: PredictionNetwork | None = None
@@ -78,6 +81,7 @@ class Detector(nn.Module, ABC):
         self.config = config
         self.names = tuple(names)
         self.thresholds = {}
+        self.trained_on = {}
 
     @property
     @abstractmethod

@@ -43,6 +43,7 @@ def describe(detector: Detector) -> Description:
         min_score=last.score_thresh,
         max_detections=last.limit,
         thresholds=dict(detector.thresholds),
+        trained_on=dict(detector.trained_on),
     )
 
 

@@ -123,10 +123,12 @@ class RunState:
         Args:
             row: what is kept of the epoch.
             score: its validation score; None where it was not evaluated.
-            validated: there are validation images; without them the last epoch counts as the best.
+            validated: there are validation images; without them, or as long as none was scored, the last epoch
+                counts as the best.
             patience: evaluations without a better score after which the run gives up; None: never.
         """
-        better = not validated or (score is not None and score > self.best)
+        unscored = score is None and self.best < 0  # the last state, as long as none can be scored
+        better = not validated or unscored or (score is not None and score > self.best)
         self.history.append(row)
         if better:
             self.best, self.best_epoch = -1.0 if score is None else score, row["epoch"]
@@ -239,7 +241,7 @@ class RunFile:
 
     def _same_settings(self, earlier: dict[str, Any]) -> None:
         now = self.settings
-        changed = [n for n in now if now[n] != earlier.get(n) and n not in MAY_CHANGE]
+        changed = [n for n in now if now[n] != earlier.get(n, now[n]) and n not in MAY_CHANGE]
         if changed:
             raise InputError(
                 f"{self.checkpoint.path}: found {changed[0]} {earlier.get(changed[0])!r} in the run and "

@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from masu.atomic import WriteError, write_text, write_whole
 from masu.data.dataset import Dataset
@@ -30,6 +31,7 @@ from masu.data.loading.workers import LostWorkerError
 from masu.detectors.detector import Detector
 from masu.errors import InputError
 from masu.evaluation.evaluate import evaluate
+from masu.ops.images import padded_size
 from masu.processes import LostProcessError, Processes, joined, launched
 from masu.training.average import Average
 from masu.training.gradients import gradients
@@ -166,6 +168,10 @@ def _train(
     scaler = loss_scaler(settings.precision, device)
     average = Average(detector, settings.average) if settings.average else None
     judged = detector if average is None else average.detector
+    for one in (detector, judged):
+        one.trained_on = {"data": data.root.resolve().name, "split": data.split}
+        one.trained_on |= {} if val is None else {"val_split": val.split or "held back"}
+    refuse_lone_values(detector, settings, data)
     steps = batch_count(data, settings.batch_size)
     described = asdict(settings) | {
         "names": data.names,
@@ -180,6 +186,11 @@ def _train(
         saved.write_results(state)  # a kill may have come between the state and these
     else:
         saved.write(state)  # shows at once that the folder can be written to
+    if val is not None and not (~val.ignored).any():
+        said = (
+            "the validation images have no objects: no epoch can be called the best, the last state is kept"
+        )
+        report({"event": "start", "said": said})
     if processes.first:
         write_text(out / "settings.json", json.dumps(asdict(settings), indent=2) + "\n")
     page = TrainPage(out, settings, (data, val), unreadable.told)
@@ -283,6 +294,28 @@ def _train(
     finally:
         stop.leave()
     return _result(out, state, interrupted=False)
+
+
+def refuse_lone_values(detector: Detector, settings: TrainSettings, data: Dataset) -> None:
+    """Refuse a training in which a normalisation would see a single value of each channel.
+
+    Raises:
+        InputError: where a part of a batch may be one image whose deepest map is one cell.
+    """
+    trained = any(isinstance(module, _BatchNorm) and module.training for module in detector.train().modules())
+    parts = -(-settings.batch_size // settings.accumulate)
+    alone = parts == 1 or len(data) % settings.batch_size == 1
+    if not (trained and alone):
+        return
+    policy, stride = detector.input, detector.pyramid.backbone.strides[-1]
+    for height, width in {(h, w) for h, w in data.sizes.tolist() if h}:
+        tall, wide = padded_size(height, width, policy)
+        if tall <= stride and wide <= stride:
+            raise InputError(
+                f"--image-size: found {policy.min_size} px and a step of one image, whose deepest map is a single "
+                "cell that normalisation cannot be trained on, wanted more; choose a larger --image-size, a "
+                "--batch-size that leaves no image alone, or --frozen-norms"
+            )
 
 
 def _check_alike(data: Dataset, val: Dataset | None, settings: TrainSettings, processes: Processes) -> None:

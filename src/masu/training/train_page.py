@@ -113,7 +113,10 @@ class TrainPage:
             columns=[(key, title) for key, title in _columns(history)],
             sheets=_sheets(self.out / "samples"),
             settings=_flat(asdict(self.settings)),
-            data=[(str(part.root), len(part)) for part in self.data],
+            data=[
+                (f"{part.root}{f', split {part.split}' if part.split else ''}", len(part))
+                for part in self.data
+            ],
             faults=faults[:MOST_FAULTS],
             more_faults=max(len(faults) - MOST_FAULTS, 0),
             written=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S"),

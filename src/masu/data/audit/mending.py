@@ -76,16 +76,15 @@ def _mended_boxes(data: Dataset, doubtful: Array, changes: list[Change]) -> Data
     sides = boxes[:, 2:] - boxes[:, :2]
     for row in np.flatnonzero(kept & (sides < 1).any(1) & ~doubtful[owner]).tolist():
         kept[row] = False
-        done = f"left out: {sides[row, 0]:.3g}×{sides[row, 1]:.3g} pixels"
-        changes.append(Change(data.file_of(row), data.where(row), done))
-    for row in np.flatnonzero(swapped & kept).tolist():
-        changes.append(Change(data.file_of(row), data.where(row), "corners swapped"))
-    for row, action in cut.items():
-        if kept[row] and action:
-            changes.append(Change(data.file_of(row), data.where(row), action))
+        small = f"left out: {sides[row, 0]:.3g}×{sides[row, 1]:.3g} pixels"
+        changes.append(Change(data.file_of(row), data.where(row), small))
+    said = [(row, "corners swapped") for row in np.flatnonzero(swapped & kept).tolist()]
+    said += [(row, action) for row, action in cut.items() if kept[row] and action]
+    changes += [Change(data.file_of(row), data.where(row), what) for row, what in said]
     rows = np.flatnonzero(kept & ~doubtful[owner])
-    alike = (owner * len(data.names) + data.labels) * 256 + data.flags
-    twins = first_twins(boxes[rows], alike[rows], DUPLICATE)
+    kinds = np.column_stack([owner[rows], data.labels[rows], data.flags[rows]])
+    groups = np.unique(kinds, axis=0, return_inverse=True)[1].ravel()
+    twins = first_twins(boxes[rows], groups, DUPLICATE)
     for at in np.flatnonzero(twins >= 0).tolist():
         row, twin = int(rows[at]), int(rows[twins[at]])
         kept[row] = False

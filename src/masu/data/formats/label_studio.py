@@ -17,6 +17,7 @@ from xml.etree import ElementTree as Plain
 from defusedxml import ElementTree
 
 from masu.data.dataset import CROWD, DIFFICULT
+from masu.data.formats.addresses import decoded, path_of
 from masu.data.formats.copying import Copy
 from masu.data.formats.form import BY_CONTENT, Candidate, Format, Place, as_flag, as_pixels, load_json
 from masu.data.formats.masks import box_of_points
@@ -326,11 +327,7 @@ def _path(value: str) -> str:
     value = value.strip()
     if "/data/local-files/" in value and "?d=" in value:
         return unquote(value.partition("?d=")[2].partition("&")[0])
-    if "://" in value:
-        value = value.partition("://")[2].partition("/")[2]
-    elif not value.startswith("/data/"):
-        return value
-    return unquote(value.partition("?")[0].partition("#")[0]).lstrip("/")
+    return decoded(value) if value.startswith("/data/") else path_of(value)
 
 
 def result(

@@ -9,6 +9,8 @@ import numpy as np
 
 from masu.data.formats.rows import BadEntryError, Box
 
+_MOST_BITS = 60  # of a run's length; texts of strangers would make numbers without end
+
 
 def box_of_points(points: Sequence[Sequence[float]]) -> Box:
     """The box around points ``(x, y)``."""
@@ -35,7 +37,7 @@ def box_of_mask(mask: Any) -> Box:
         points = np.concatenate(values)
         (x1, y1), (x2, y2) = points.min(0).tolist(), points.max(0).tolist()
         return x1, y1, x2, y2
-    except (TypeError, ValueError, KeyError, OverflowError):
+    except (TypeError, ValueError, LookupError, OverflowError):
         raise BadEntryError("a mask that cannot be understood", "polygons or run lengths") from None
 
 
@@ -69,6 +71,8 @@ def _uncompressed(text: str) -> list[int]:
             at += 1
             value |= (bits & 31) << shift
             shift += 5
+            if shift > _MOST_BITS:
+                raise ValueError
             if not bits & 32:
                 if bits & 16:
                     value |= -1 << shift

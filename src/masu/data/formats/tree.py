@@ -188,7 +188,9 @@ class Tree:
         """The folders of a way to look that exist."""
         if look not in self._known:
             every = dict.fromkeys((*self._images, *look.folders))
-            self._known[look] = tuple(folder for folder in every if self.folder(folder).is_there) or (base(self.root),)
+            self._known[look] = tuple(folder for folder in every if self.folder(folder).is_there) or (
+                base(self.root),
+            )
         return self._known[look]
 
     def _in(self, folder: _Folder, name: str, stem: bool) -> list[str]:

@@ -147,6 +147,8 @@ class _Watch:
 
 def _lost(thing: str, found: str) -> LostWorkerError:
     fix = "look whether memory or the disk of the images fails, or read without them (--workers 0)"
+    if multiprocessing.get_start_method() != "fork":
+        fix += "; a script must start the training below: if __name__ == '__main__'"
     return LostWorkerError(str(bad_input(thing, found, "the next images", fix)))
 
 
