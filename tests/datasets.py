@@ -51,6 +51,7 @@ def data_of(
         flags=np.array([CROWD * ignored for _, _, ignored in every], np.uint8),
         areas=np.full(len(every), np.nan),
         sizes=np.array([(sizes or {}).get(path.name, size) for path, _ in rows], np.int32).reshape(-1, 2),
+        claimed=np.zeros((len(rows), 2), np.int32),
         relative=np.zeros(len(rows), np.bool_),
         members=members,
         image_files=np.zeros(len(rows), np.int32),

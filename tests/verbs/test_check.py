@@ -2,20 +2,21 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from masu.data.formats.reading import Contents, Marked, Picture
 from PIL import Image
 
 from masu.cli import cli
-from masu.data.formats import open_source
+from masu.data.formats import read_annotations
 from masu.data.formats.writing import write_dataset
 from masu.data.kinds import KINDS
 from masu.ops.images import InputPolicy
 from masu.pages.page import breakable
 from masu.verbs.check import DataCheck, check, write_page
+from tests.datasets import Object, data_of
 
 
 def noise(path: Path, seed: int, size: tuple[int, int] = (48, 64), **options: object) -> Path:
@@ -26,8 +27,8 @@ def noise(path: Path, seed: int, size: tuple[int, int] = (48, 64), **options: ob
     return path
 
 
-def obj(box: tuple[float, ...], name: str = "dog", ignored: bool = False) -> Marked:
-    return Marked("", box, name, ignored)
+def obj(box: tuple[float, ...], name: str = "dog", ignored: bool = False) -> Object:
+    return box, name, ignored
 
 
 GOOD = obj((4, 5, 30, 40))
@@ -38,16 +39,14 @@ def data(tmp_path):
     """Writes parts ``{split: {picture: objects}}`` as COCO and returns the folder."""
 
     def make(parts: dict, names: tuple[str, ...] = ("dog",), sizes: dict | None = None) -> Path:
-        contents = {}
+        images = {}
         for split, pictures in parts.items():
-            rows = []
-            for seed, (name, objects) in enumerate(pictures.items()):
-                path = tmp_path / "images" / name
-                if not path.exists():
-                    noise(path, seed + 100 * len(contents))
-                rows.append(Picture(path, tmp_path, (sizes or {}).get(name), objects))
-            contents[split] = Contents(rows, names, tuple(range(1, len(names) + 1)), [])
-        write_dataset(tmp_path / "data", "coco", contents)
+            for seed, name in enumerate(pictures):
+                if not (tmp_path / "images" / name).exists():
+                    noise(tmp_path / "images" / name, seed + 100 * len(images))
+            images[split] = [(tmp_path / "images" / name, objects) for name, objects in pictures.items()]
+        made = data_of(images, names, size=(48, 64), sizes=sizes)
+        write_dataset(tmp_path / "data", "coco", made)
         return tmp_path / "data"
 
     return make
@@ -117,9 +116,8 @@ def test_splits_with_other_classes(tmp_path):
     parts = {}
     for number, (split, name) in enumerate((("train", "cat"), ("val", "dog"))):
         image = noise(tmp_path / f"{split}.png", number)
-        objects = [item._replace(name=name) for item in MANY]
-        parts[split] = Contents([Picture(image, tmp_path, None, objects)], (name, "eel"), (1, 2), [])
-    write_dataset(tmp_path / "data", "coco", parts)
+        parts[split] = [(image, [(box, name, False) for box, *_ in MANY])]
+    write_dataset(tmp_path / "data", "coco", data_of(parts, ("cat", "eel", "dog"), size=(48, 64)))
     for split, name in (("train", "cat"), ("val", "dog")):
         file = tmp_path / "data" / "annotations" / f"instances_{split}.json"
         page = json.loads(file.read_text())
@@ -229,10 +227,10 @@ def forgotten(data, tmp_path):
     def make(form: str) -> Path:
         path = data({"train": {"a.png": MANY}, "val": {"b.png": [GOOD]}, "extra": {"c.png": [GOOD]}})
         noise(path / "images" / "d.png", 99)
-        reader, source = open_source(path)
-        parts = {split: reader.read(source, split) for split in ("train", "val")}
-        parts[None] = reader.read(source, "extra")
-        write_dataset(tmp_path / form, form, parts, [path / "images" / "d.png"])
+        made = read_annotations(path)
+        named = [made.splits.index(split) for split in ("train", "val")]
+        made = replace(made, splits=("train", "val"), members=made.members[named])
+        write_dataset(tmp_path / form, form, made, [path / "images" / "d.png"])
         return tmp_path / form
 
     return make

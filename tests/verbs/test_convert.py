@@ -7,17 +7,18 @@ import zlib
 
 import numpy as np
 import pytest
-from masu.data.formats.reading import Contents, Picture
 from PIL import Image
 
-from masu.cli.values import evaluation_split, training_split
 from masu.data.audit.fingerprints import SIDE, Fingerprint, near_duplicates
 from masu.data.formats import read_dataset, splits
 from masu.data.formats.naming import file_names
+from masu.data.formats.writing import write_dataset
+from masu.data.splits import evaluation_split, training_split
 from masu.errors import InputError
 from masu.ops.images import InputPolicy
 from masu.verbs.check import DataCheck, write_page
 from masu.verbs.convert import convert
+from tests.datasets import data_of
 
 POLICY = InputPolicy(320, 640)
 
@@ -44,19 +45,20 @@ def coco(file, images, names=("cat",)):
     file.write_text(json.dumps(content))
 
 
-@pytest.mark.parametrize("form", ["voc", "yolo", "coco", "csv"])
-def test_a_split_named_after_a_file_elsewhere_is_refused_and_that_file_left_alone(tmp_path, form):
+@pytest.mark.parametrize("form", ["voc", "yolo", "coco", "csv", "labelme", "cvat", "labelstudio"])
+@pytest.mark.parametrize("split", ["../victim", "/somewhere/victim"])
+def test_a_split_named_after_a_file_elsewhere_is_refused_and_that_file_left_alone(tmp_path, form, split):
     victim = tmp_path / "victim.txt"
     victim.write_text("precious")
     for number, name in enumerate("ab"):
         image(tmp_path / "in" / f"{name}.png", number)
     (tmp_path / "in" / "t.csv").write_text(
-        f"file,x1,y1,x2,y2,class,split\na.png,1,1,20,20,cat,train\nb.png,1,1,20,20,cat,{tmp_path}/victim\n"
+        f"file,x1,y1,x2,y2,class,split\na.png,1,1,20,20,cat,train\nb.png,1,1,20,20,cat,{split}\n"
     )
     with pytest.raises(InputError) as caught:
         convert(tmp_path / "in", tmp_path / "out", form)
     assert str(caught.value) == (
-        f"{tmp_path / 'out'}: found the split '{tmp_path}/victim', wanted a name that a file can have; "
+        f"{tmp_path / 'out'}: found the split {split!r}, wanted a name that a file can have; "
         "rename the split"
     )
     assert victim.read_text() == "precious"
@@ -129,7 +131,7 @@ def test_a_page_without_the_picture_of_a_decompression_bomb(tmp_path):
         (
             "x1,y1,x2,y2",
             ["0.1,0.1,0.5,0.5", "-0.001,0.2,0.3,0.4", "0,0,1,nan"],
-            [[64, 48, 320, 240], [-0.64, 96, 192, 192]],
+            [[64, 48, 320, 240], [0, 96, 192, 192]],
         ),
         ("x,y,w,h", ["0.5,0.5,0.2,0.2", "0.85,0.5,0.3,0.2"], None),
     ],
@@ -175,7 +177,7 @@ def test_a_broken_file_beside_the_one_that_is_checked(tmp_path):
 @pytest.mark.parametrize(
     ("names", "learnt", "measured"),
     [
-        (("train", "validation"), "train", "validation"),
+        (("train", "validation"), "train", "val"),
         (("trainval", "test"), "trainval", "test"),
         (("train", "trainval", "val"), "train", "val"),
     ],
@@ -184,16 +186,19 @@ def test_nothing_is_measured_on_what_was_learnt(tmp_path, names, learnt, measure
     for number, name in enumerate(names):
         image(tmp_path / "images" / f"{name}.png", number)
         coco(tmp_path / "annotations" / f"instances_{name}.json", [(f"{name}.png", 64, 48, "cat")])
-    assert training_split(tmp_path, None, None) == learnt
-    assert evaluation_split(tmp_path, None, None) == measured
-    assert (training_split(tmp_path, "x", None), evaluation_split(tmp_path, "y", None)) == ("x", "y")
+    there = splits(tmp_path)
+    assert training_split(None, there, tmp_path) == learnt
+    assert evaluation_split(None, there, tmp_path) == measured
+    assert training_split(f"{learnt.title()}_2017", there, tmp_path) == learnt
+    with pytest.raises(InputError, match="found no split 'x', wanted one of"):
+        evaluation_split("x", there, tmp_path)
 
 
 def test_ten_thousand_images_of_one_name_are_named_at_once(tmp_path):
-    pictures = [Picture(tmp_path / f"seq_{i}" / "img" / "0.png", tmp_path, None, ()) for i in range(10_000)]
+    data = data_of({"train": [(tmp_path / f"seq_{i}" / "img" / "0.png", []) for i in range(10_000)]}, ())
     started = time.perf_counter()
-    names = file_names({"train": Contents(pictures, (), (), ())}, (), by_stem=True, said=[])
-    assert len(set(names.values())) == 10_000
+    names, _ = file_names(data, (), by_stem=True, said=[])
+    assert len(set(names)) == 10_000
     assert time.perf_counter() - started < 5  # the square of it took minutes
 
 

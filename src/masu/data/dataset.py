@@ -102,6 +102,8 @@ class Dataset:
         areas: ``(M,)`` float64 square pixels as the annotation says, of a mask where there is one; nan where
             it does not.
         sizes: ``(N, 2)`` int32 height and width, upright; 0 where nobody knows.
+        claimed: ``(N, 2)`` int32 height and width that an annotation claims for an image of another size, 0 for
+            all others: its boxes may mean another picture.
         relative: ``(N,)`` bool, images whose boxes are still shares of it, before it was looked at; none in
             what ``read_dataset`` gives.
         members: ``(len(splits), N)`` bool, which image is in which split.
@@ -130,6 +132,7 @@ class Dataset:
     flags: Array = field(repr=False)
     areas: Array = field(repr=False)
     sizes: Array = field(repr=False)
+    claimed: Array = field(repr=False)
     relative: Array = field(repr=False)
     members: Array = field(repr=False)
     files: Paths = field(repr=False)
@@ -184,6 +187,7 @@ class Dataset:
             flags=(ignored * CROWD).astype(np.uint8),
             areas=np.full(len(labels), np.nan),
             sizes=np.zeros((len(samples), 2), np.int32),
+            claimed=np.zeros((len(samples), 2), np.int32),
             relative=np.zeros(len(samples), np.bool_),
             members=np.tile(np.array([[name == split] for name in splits], np.bool_), (1, len(samples)))
             if splits
@@ -268,6 +272,7 @@ class Dataset:
             paths=paths,
             starts=starts,
             sizes=self.sizes[chosen],
+            claimed=self.claimed[chosen],
             relative=self.relative[chosen],
             members=self.members[:, chosen],
             image_files=self.image_files[chosen],
@@ -307,7 +312,8 @@ class Dataset:
         order = np.argsort(objects, kind="stable")
         order = order[kept[order]]
         heads = {
-            name: getattr(self, name)[images] for name in ("sizes", "relative", "image_files", "image_ids")
+            name: getattr(self, name)[images]
+            for name in ("sizes", "claimed", "relative", "image_files", "image_ids")
         }
         return replace(
             self,

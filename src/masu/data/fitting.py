@@ -19,7 +19,9 @@ Box = tuple[float, float, float, float]
 
 _FARTHEST = 1e7  # float32 no longer holds single pixels beyond 2**24
 _ROUNDING = 0.1  # pixels by which annotation tools overshoot when they round
-_KEPT = "boxes are taken to be those of the image as it is"
+KEPT = "boxes are taken to be those of the image as it is"
+"""What is done where an annotation says another size than the image's: nothing."""
+
 
 
 class Fitted(NamedTuple):
@@ -68,18 +70,20 @@ def measured(data: Dataset, progress: Callable[[int, int], None] | None = None) 
                 _splits_of(data, i),
             )
         )
-    for i in np.flatnonzero(known & ~stored & (said != true).any(1)).tolist():
+    other = known & ~stored & (said != true).any(1)
+    for i in np.flatnonzero(other).tolist():
         path = data.paths[i]
         text = f"{said[i, 1]}×{said[i, 0]} pixels in the annotation, {true[i, 1]}×{true[i, 0]} in {path.name}"
         file = data.files[data.image_files[i]]
         where = f"image {path.name}"
-        faults.append(Fault("wrong-size", file, where, text, _KEPT, path, _splits_of(data, i)))
+        faults.append(Fault("wrong-size", file, where, text, KEPT, path, _splits_of(data, i)))
     shares = data.relative[owner]
     boxes[shares] *= true[owner[shares]][:, [1, 0, 1, 0]]
     made = replace(
         data,
         boxes=boxes,
         sizes=np.where(true.any(1, keepdims=True), true, said).astype(np.int32),
+        claimed=np.where(other[:, None], said, 0).astype(np.int32),
         relative=np.zeros(len(data), np.bool_),
     )
     made = made.with_faults(faults)

@@ -12,10 +12,11 @@ from masu.data.audit.checks import DUPLICATE, Looked, similar_names
 from masu.data.audit.fingerprints import same_files
 from masu.data.audit.overlaps import first_twins
 from masu.data.dataset import Array, Dataset
-from masu.data.fitting import unfit
+from masu.data.fitting import KEPT, unfit
 from masu.data.splits import TEST, TRAINVAL, VAL, role
 
 _DONE = {"skipped": "left out"}
+_NOTHING_DONE = ("kept", KEPT)
 
 
 class Change(NamedTuple):
@@ -42,17 +43,12 @@ def mend(looked: Looked) -> tuple[Dataset, list[Change]]:
     changes = [
         Change(fault.file, fault.where, f"{_DONE.get(fault.action, fault.action)}: {fault.found}")
         for fault in looked.data.faults
+        if fault.action not in _NOTHING_DONE
     ]
     data = _renamed(looked.data, changes)
-    data = _mended_boxes(data, _of_another_size(looked.data), changes)
+    data = _mended_boxes(data, data.claimed.any(axis=1), changes)
     data = _without_repeated(replace(looked, data=data), changes)
     return replace(data, faults=()), list(dict.fromkeys(changes))
-
-
-def _of_another_size(data: Dataset) -> Array:
-    """``(N,)`` images whose boxes may mean another picture."""
-    doubtful = {str(fault.image) for fault in data.faults if fault.kind == "wrong-size"}
-    return np.array([str(path) in doubtful for path in data.paths], np.bool_)
 
 
 def _mended_boxes(data: Dataset, doubtful: Array, changes: list[Change]) -> Dataset:

@@ -446,7 +446,7 @@ def write(copy: Copy) -> None:
         annotations: list[dict[str, Any]] = []
         for index in indices:
             number = int(data.image_ids[index]) if keeps else len(images) + 1
-            height, width = copy.size(index)
+            height, width = copy.said_size(index)
             images.append(
                 {"id": number, "file_name": copy.image(index, "images"), "height": height, "width": width}
             )

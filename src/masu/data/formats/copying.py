@@ -76,6 +76,11 @@ class Copy:
         height, width = self.data.sizes[index].tolist()
         return height, width
 
+    def said_size(self, index: int) -> tuple[int, int]:
+        """Height and width for the annotation: those of the image, or what was claimed of it, faulty or not."""
+        height, width = self.data.claimed[index].tolist()
+        return (height, width) if height else self.size(index)
+
     def objects(self, index: int) -> Iterator[int]:
         """The rows of an image's objects whose numbers a file can hold."""
         own = self.data.objects(index)

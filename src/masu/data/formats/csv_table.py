@@ -321,7 +321,8 @@ def write(copy: Copy) -> None:
     """``<split>.csv`` (``annotations.csv``) with file, x1, y1, x2, y2, class, ignored, and ``images/``.
 
     Where splits have other names than the usual ones, or images are in none, one table with a column for the
-    split.
+    split. Where objects are difficult, or annotations claim other sizes than their images', there are columns
+    for these.
     """
     copy.say_unordered()
     copy.say_not_coco()
@@ -330,16 +331,19 @@ def write(copy: Copy) -> None:
     own_tables = [split for split, _ in parts] == [None] or all(split in ROLES for split, _ in parts)
     difficult = bool((data.flags & DIFFICULT).any())
     columns = ["file", "x1", "y1", "x2", "y2", "class", "ignored"]
-    columns += ["difficult"] * difficult + ["split"] * (not own_tables)
+    claimed = bool(data.claimed.any())
+    columns += ["difficult"] * difficult + ["image_width", "image_height"] * claimed
+    columns += ["split"] * (not own_tables)
     tables: dict[str, list[list[object]]] = {}
     for split, indices in parts:
         table = tables.setdefault(split if own_tables and split else "annotations", [list(columns)])
-        last = [] if own_tables else [split or ""]
         if not own_tables and not indices:
             copy.say(f"CSV has no place for a split without images: {split} is left out")
         for index in indices:
             name = f"images/{copy.image(index, 'images')}"
             objects = list(copy.objects(index))
+            last: list[object] = [*reversed(copy.said_size(index))] if claimed else []
+            last += [] if own_tables else [split or ""]
             if not objects:
                 table.append([name, "", "", "", "", "", "", *[""] * difficult, *last])
             for row in objects:

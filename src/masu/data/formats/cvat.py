@@ -302,7 +302,7 @@ def _meta_of(copy: Copy, flags: list[str]) -> Element:
 
 
 def _image_of(copy: Copy, index: int, number: int, split: str | None, flags: list[str]) -> Element:
-    data, (height, width) = copy.data, copy.size(index)
+    data, (height, width) = copy.data, copy.said_size(index)
     image = Plain.Element("image", id=str(number), name=copy.image(index, "images"))
     if split is not None:
         image.set("subset", split)

@@ -161,7 +161,7 @@ def write(copy: Copy) -> None:
         folder = split or ("unlisted" if copy.data.splits else "")
         for index in indices:
             name = copy.image(index, folder)
-            height, width = copy.size(index)
+            height, width = copy.said_size(index)
             shapes = []
             for row in copy.objects(index):
                 x1, y1, x2, y2 = copy.data.boxes[row].tolist()

@@ -99,6 +99,7 @@ def resolved(rows: Rows, form: str) -> Dataset:
         flags=objects.flags,
         areas=objects.areas,
         sizes=sizes[alive],
+        claimed=np.zeros((len(alive), 2), np.int32),
         relative=relative[alive],
         members=table[:, alive],
         files=Paths.of(rows.files),

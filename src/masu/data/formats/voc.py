@@ -269,7 +269,7 @@ def write(copy: Copy) -> None:
 
 def _page(copy: Copy, index: int, name: str) -> Element:
     root = Plain.Element("annotation")
-    height, width = copy.size(index)
+    height, width = copy.said_size(index)
     _child(root, "filename", name)
     size = Plain.SubElement(root, "size")
     for tag, value in (("width", width), ("height", height), ("depth", 3)):
