@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from masu.cli.data import training_data
+from masu.cli.data import training_part
 from masu.cli.notes import note, print_faults
 from masu.cli.values import positive
 
@@ -35,11 +35,12 @@ def anchors(
 
     At the scale and on the grid that the network sees. `masu train --anchors auto` uses the fitted ones.
     """
+    from masu.data.formats import read_annotations
     from masu.detectors.zoo import DEFAULT
     from masu.evaluation.anchors import anchor_report, write_page
     from masu.terminal import print_anchors
 
-    dataset = training_data(data, split, form, images)
+    dataset = training_part(read_annotations(data, form, images), split, data)
     print_faults(dataset)
     size = None if image_size is None else positive(image_size, "--image-size")
     report = anchor_report(dataset, architecture or DEFAULT, size)

@@ -14,36 +14,44 @@ if TYPE_CHECKING:
 _HELD_BACK = 0.2
 
 
-def evaluation_data(path: Path, split: str | None, form: str | None, images: Path | None) -> Dataset:
+def evaluation_part(source: Dataset, split: str | None, path: Path) -> Dataset:
     """The images to measure on: the split asked for, else test, else validation, else all of the data.
 
+    Args:
+        source: all annotations, as of :func:`masu.data.formats.read_annotations`.
+        split: in any wording.
+        path: where they are from, for messages.
+
     Raises:
         InputError: as of :func:`masu.read_dataset`, and where no split is for that.
     """
-    from masu.data.formats import read_annotations, usable
     from masu.data.splits import evaluation_split
-    from masu.terminal import counter
 
-    source = read_annotations(path, form, images)
-    chosen = evaluation_split(split, source.splits, path)
-    with counter("looking at images") as progress:
-        return usable(source, chosen, None, progress)
+    return _looked_at(source, evaluation_split(split, source.splits, path))
 
 
-def training_data(path: Path, split: str | None, form: str | None, images: Path | None) -> Dataset:
+def training_part(source: Dataset, split: str | None, path: Path) -> Dataset:
     """The images to learn from: the split asked for, else train or trainval, else all of the data.
 
+    Args:
+        source: all annotations, as of :func:`masu.data.formats.read_annotations`.
+        split: in any wording.
+        path: where they are from, for messages.
+
     Raises:
         InputError: as of :func:`masu.read_dataset`, and where no split is for that.
     """
-    from masu.data.formats import read_annotations, usable
     from masu.data.splits import training_split
+
+    return _looked_at(source, training_split(split, source.splits, path))
+
+
+def _looked_at(source: Dataset, split: str | None) -> Dataset:
+    from masu.data.formats import usable
     from masu.terminal import counter
 
-    source = read_annotations(path, form, images)
-    chosen = training_split(split, source.splits, path)
     with counter("looking at images") as progress:
-        return usable(source, chosen, None, progress)
+        return usable(source, split, None, progress)
 
 
 def training_and_validation(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from masu.cli.data import evaluation_data
+from masu.cli.data import evaluation_part
 from masu.cli.notes import note, print_faults, rank
 from masu.cli.values import positive, scores
 from masu.errors import InputError
@@ -48,6 +48,7 @@ def evaluate(
     With --report or --store-thresholds also the threshold with the largest F1 of each class, and what kinds
     of errors are made and cost. Choose thresholds with --split val: on a test split they flatter it.
     """
+    from masu.data.formats import read_annotations
     from masu.evaluation.error_page import write_page
     from masu.evaluation.error_report import error_report, refuse
     from masu.evaluation.evaluate import score
@@ -59,7 +60,7 @@ def evaluate(
     detector = open_detector(model)
     if page is not None or store_thresholds:
         refuse(detector, model, page, store_thresholds)
-    dataset = evaluation_data(data, split, form, images)
+    dataset = evaluation_part(read_annotations(data, form, images), split, data)
     print_faults(dataset)
     chosen, voc = dataset.split, dataset.form == "voc"
     where = f"{data.resolve().name}, split {chosen}" if chosen else data.resolve().name

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from masu.cli.data import evaluation_data
+from masu.cli.data import evaluation_part
 from masu.cli.notes import note, print_faults
 from masu.cli.values import positive
 
@@ -38,6 +38,7 @@ def explain(
 
     For a photograph, or for the images of labelled DATA that lost most objects.
     """
+    from masu.data.formats import read_annotations
     from masu.data.pixels.pictures import IMAGE_SUFFIXES
     from masu.explanation.explain import explain as run
     from masu.export.exported import open_detector
@@ -46,7 +47,7 @@ def explain(
     detector = open_detector(model)
     given: Any = source
     if source.suffix.lower() not in IMAGE_SUFFIXES:
-        given = evaluation_data(source, split, form, None)
+        given = evaluation_part(read_annotations(source, form), split, source)
         print_faults(given)
     with counter("explaining") as progress:
         most = positive(images, "--images")

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from masu.cli.data import evaluation_data, training_data
+from masu.cli.data import evaluation_part, training_part
 from masu.cli.notes import note
 from masu.errors import InputError
 
@@ -46,6 +46,7 @@ def export(
     refused and not kept; choices between candidates that are equal but for rounding (near-ties) are counted
     and said. With --int8 answers do differ: there AP on --data decides alone.
     """
+    from masu.data.formats import read_annotations
     from masu.detectors.build import load
     from masu.export.write import SUFFIXES
     from masu.terminal import print_export
@@ -61,9 +62,10 @@ def export(
             "--int8: found no --data, wanted labelled images to calibrate on and to measure AP with"
         )
     if data is not None:
-        dataset = evaluation_data(data, split, form, None)
+        source = read_annotations(data, form)
+        dataset = evaluation_part(source, split, data)
         if int8:
-            calibration = training_data(data, None, form, None)
+            calibration = training_part(source, None, data)
     beside = model if model.exists() else Path(model.name)  # torchvision/NAME is no place
     file = out or beside.with_suffix(SUFFIXES.get(to, ""))
     done = run(detector, file, to=to, data=dataset, int8=calibration, max_ap_loss=max_ap_loss, report=note)

@@ -265,7 +265,7 @@ def _near_in_order(outlines: Array, signs: Array, leader: Array) -> tuple[Array,
 
 def _joined(small: Array, index: Array, leader: Array, first: Array, second: Array) -> Array:
     """The groups with those candidates joined that are alike; given up when too many are not."""
-    failures = len(index) // 8
+    failures = len(index) // 32
     for part in _blocks(len(first), _PART):
         a, b = first[part], second[part]
         apart = leader[a] != leader[b]

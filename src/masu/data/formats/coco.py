@@ -24,7 +24,7 @@ from masu.data.formats.form import (
 )
 from masu.data.formats.json_stream import Piece, pieces
 from masu.data.formats.masks import box_of_mask
-from masu.data.formats.rows import BadEntryError, Box, Objects, Rows, as_text
+from masu.data.formats.rows import BadEntryError, Box, Objects, Rows, as_text, class_name
 from masu.data.formats.tree import Tree
 from masu.data.splits import role
 from masu.errors import InputError, bad_input, listed
@@ -288,7 +288,9 @@ class _Page:
             try:
                 key = _id(entry, "id", (int,))
                 where = f"category id {key}"
-                name = as_text(str(_required(entry, "name", (str, int))))
+                name = class_name(str(_required(entry, "name", (str, int)))).strip()
+                if not name:
+                    raise BadEntryError("'name' of blanks", "the name of a class")
             except BadEntryError as error:
                 raise InputError(f"{self.file}, {where}: found {error}; {_FIX}") from None
             if key in self.categories:

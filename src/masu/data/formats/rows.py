@@ -6,6 +6,7 @@ A reader fills it; :func:`masu.data.formats.resolving.resolved` makes a data set
 from __future__ import annotations
 
 import math
+import unicodedata
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -173,7 +174,7 @@ class Rows:
 
     def code(self, name: str) -> int:
         """The code of a class."""
-        return self.classes.setdefault(name, len(self.classes))
+        return self.classes.setdefault(class_name(name), len(self.classes))
 
     def object(
         self,
@@ -200,7 +201,7 @@ class Rows:
         images, boxes, classes, places, flags, areas, files = self._object
         images.append(image)
         boxes.extend(box)
-        classes.append(self.code(as_text(name)))
+        classes.append(self.code(name))
         places.append(number)
         flags.append(flag)
         areas.append(area)
@@ -283,6 +284,11 @@ class Rows:
             return tuple(names), tuple(self.ids[name] for name in names)
         names = sorted(self.classes)
         return tuple(names), tuple(range(1, len(names) + 1))
+
+
+def class_name(name: str) -> str:
+    """A class's name in one Unicode form: composed and decomposed accents are one class."""
+    return name if name.isascii() else unicodedata.normalize("NFC", as_text(name))
 
 
 def as_text(name: str) -> str:

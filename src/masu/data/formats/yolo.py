@@ -18,7 +18,7 @@ import yaml
 
 from masu.data.formats.copying import Copy
 from masu.data.formats.form import BY_CONTENT, BY_LAYOUT, SAYS_SO, Candidate, Format, Place
-from masu.data.formats.rows import BadEntryError, Rows, as_text
+from masu.data.formats.rows import BadEntryError, Rows, class_name
 from masu.data.formats.tree import Tree, is_image
 from masu.data.formats.yolo_labels import (
     LARGEST_SHARE,
@@ -206,7 +206,7 @@ def _names(content: dict[str, Any], file: Path | None, tree: Tree) -> tuple[str,
         folders = [root, *(root / name for name in tree.folder(root).folders if name.lower() == "labels")]
         for path in (folder / name for folder in folders for name in _NAMES):
             if path.name in tree.folder(path.parent).names:
-                return tuple(line for text in _text(path).splitlines() if (line := text.strip()))
+                return tuple(class_name(line) for text in _text(path).splitlines() if (line := text.strip()))
         return None
     names = content.get("names")
     if names == []:
@@ -217,7 +217,7 @@ def _names(content: dict[str, Any], file: Path | None, tree: Tree) -> tuple[str,
             names = [by_number[number] for number in range(len(names))]
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise bad_input(f"{file}, 'names'", reprlib.repr(names), "a list, or 0: name, 1: name …", _FIX)
-    texts = [as_text(name) for name in names]
+    texts = [class_name(name) for name in names]
     if len(set(texts)) != len(texts):
         twice = next(name for name in texts if texts.count(name) > 1)
         raise bad_input(f"{file}, 'names'", f"{twice!r} twice", "each class name once", _FIX)
