@@ -103,13 +103,13 @@ def test_a_double_of_an_ignored_region_is_none(data):
 
 def test_faults_of_classes(data):
     path = data(
-        {None: {"a.png": [*MANY, obj((50, 20, 60, 30), "Dog "), obj((50, 0, 60, 10), "hen")]}},
-        ("dog", "Dog ", "hen", "cow"),
+        {None: {"a.png": [*MANY, obj((50, 20, 60, 30), "D og"), obj((50, 0, 60, 10), "hen")]}},
+        ("dog", "D og", "hen", "cow"),
     )
     assert sorted(found(path)) == [
-        ("few-objects", "class Dog ", "1 object"),
+        ("few-objects", "class D og", "1 object"),
         ("few-objects", "class hen", "1 object"),
-        ("similar-names", "", "'dog' and 'Dog '"),
+        ("similar-names", "", "'dog' and 'D og'"),
         ("unused-class", "class cow", "no objects"),
     ]
 

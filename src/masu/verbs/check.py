@@ -15,7 +15,6 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
 from masu.data.audit.checks import Finding, Looked, find_faults
-from masu.data.audit.fingerprints import fingerprint_images
 from masu.data.audit.mending import mend
 from masu.data.audit.strays import find_strays
 from masu.data.dataset import Dataset, part_name
@@ -117,12 +116,7 @@ class DataCheck:
         annotations = read_annotations(path, form, images)
         self.strays = find_strays(path, annotations)
         data = _in_order(measured(annotations))
-        texts = data.paths.texts()
-        number = {text: at for at, text in enumerate(dict.fromkeys(texts))}
-        files = [Path(text) for text in number]
-        prints = fingerprint_images(files, progress=progress)
-        print_of = np.array([number[text] for text in texts], np.int64)
-        self.looked = Looked(data, prints, print_of, files)
+        self.looked = Looked.of(data, progress)
         order = {name: rank for rank, name in enumerate(KINDS)}
         findings = find_faults(self.looked, policy, self.strays)
         parts = data.parts()
