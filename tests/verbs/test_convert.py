@@ -4,11 +4,14 @@ import json
 import struct
 import time
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
+from masu.cli import cli
 from masu.data.audit.fingerprints import SIDE, Fingerprint, near_duplicates
 from masu.data.formats import read_dataset, splits
 from masu.data.formats.naming import file_names
@@ -210,3 +213,56 @@ def test_many_pictures_alike_are_one_group(tmp_path):
     started = time.perf_counter()
     assert near_duplicates(fingerprints) == [tuple(range(2_000))]
     assert time.perf_counter() - started < 5
+
+
+@pytest.fixture
+def two(tmp_path, monkeypatch):
+    """A set of two splits and an image without annotation, in the folder that the test runs in."""
+    for number, name in enumerate("abc"):
+        image(tmp_path / "in" / "images" / f"{name}.png", number)
+    for split, name in (("train", "a"), ("val", "b")):
+        coco(tmp_path / "in" / "annotations" / f"instances_{split}.json", [(f"{name}.png", 64, 48, "cat")])
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("form", ["voc", "yolo", "coco", "csv", "labelme", "cvat", "labelstudio"])
+def test_links_in_place_of_copies(two, form):
+    """Also from a path that is relative: a link is read from its own folder."""
+    before = {path: path.read_bytes() for path in two.rglob("*") if path.is_file()}
+    linked, copied = Path(f"{form}_linked"), Path(f"{form}_copied")
+    assert convert(Path("in"), linked, form, link=True) == convert(Path("in"), copied, form)
+    images = list(linked.rglob("*.png"))
+    assert sorted(path.name for path in images) == ["a.png", "b.png", "c.png"]
+    assert all(path.is_symlink() for path in images)
+    assert {path.resolve() for path in images} == set((two / "in" / "images").iterdir())
+    assert not any(path.is_symlink() for path in linked.rglob("*") if path.suffix != ".png")
+    assert not any(path.is_symlink() for path in copied.rglob("*"))
+    for split in ("train", "val"):
+        one, other = (read_dataset(folder, split) for folder in (linked, copied))
+        assert (one.faults, one.names, [path.name for path in one.paths]) == (
+            other.faults,
+            other.names,
+            [path.name for path in other.paths],
+        )
+        assert one.boxes.tolist() == other.boxes.tolist()
+    kinds = [[f.kind for f in DataCheck(folder, None, POLICY).report.findings] for folder in (linked, copied)]
+    assert kinds[0] == kinds[1]
+    assert "unlabelled-image" in kinds[0]
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_mended_copy_of_links_is_one_of_files(two):
+    convert(Path("in"), Path("linked"), "coco", link=True)
+    DataCheck(Path("linked"), None, POLICY).write_mended(Path("mended"))
+    files = {path.name: path for path in Path("mended").rglob("*.png")}
+    assert sorted(files) == ["a.png", "b.png", "c.png"]
+    assert not any(path.is_symlink() for path in files.values())
+    assert all(path.read_bytes() == (two / "in/images" / name).read_bytes() for name, path in files.items())
+
+
+def test_links_on_the_command_line(two):
+    result = CliRunner().invoke(cli, ["convert", "in", "out", "--to", "voc", "--link"], standalone_mode=False)
+    assert result.exception is None
+    assert all(path.is_symlink() for path in Path("out").rglob("*.png"))
+    assert read_dataset("out").paths[0].is_file()
