@@ -19,9 +19,9 @@ Box = tuple[float, float, float, float]
 
 _FARTHEST = 1e7  # float32 no longer holds single pixels beyond 2**24
 _ROUNDING = 0.1  # pixels by which annotation tools overshoot when they round
+_BLOCK = 1_000_000
 KEPT = "boxes are taken to be those of the image as it is"
 """What is done where an annotation says another size than the image's: nothing."""
-
 
 
 class Fitted(NamedTuple):
@@ -49,12 +49,13 @@ def measured(data: Dataset, progress: Callable[[int, int], None] | None = None) 
         Fault("unreadable-image", data.paths[i], "image", text, "skipped", splits=_splits_of(data, i))
         for i, text in sorted(found.faults.items())
     ]
-    boxes = np.array(data.boxes, np.float64)
     said, true = data.sizes, found.sizes
     known = said.any(1) & true.any(1)
     turned = found.orientations >= 5
     stored = known & turned & (said == true[:, ::-1]).all(1) & (said != true).any(1)
-    owner = data.image_of
+    boxes = data.boxes
+    if stored.any() or data.relative.any():
+        boxes = np.array(boxes, np.float64)
     for i in np.flatnonzero(stored).tolist():
         own = data.objects(i)
         boxes[own] = upright(boxes[own], int(found.orientations[i]), (int(true[i, 1]), int(true[i, 0])))
@@ -77,8 +78,10 @@ def measured(data: Dataset, progress: Callable[[int, int], None] | None = None) 
         file = data.files[data.image_files[i]]
         where = f"image {path.name}"
         faults.append(Fault("wrong-size", file, where, text, KEPT, path, _splits_of(data, i)))
-    shares = data.relative[owner]
-    boxes[shares] *= true[owner[shares]][:, [1, 0, 1, 0]]
+    if data.relative.any():
+        owner = data.image_of
+        shares = data.relative[owner]
+        boxes[shares] *= true[owner[shares]][:, [1, 0, 1, 0]]
     made = replace(
         data,
         boxes=boxes,
@@ -148,13 +151,19 @@ def unfit(data: Dataset) -> Iterator[tuple[int, int, Fitted]]:
 
 def _cut(data: Dataset) -> tuple[Array, Array]:
     """Which boxes fit as they stand, and all of them cut to their images, as float32."""
-    boxes = data.boxes
-    limit = np.where(data.sizes > 0, data.sizes, np.iinfo(np.int32).max)[data.image_of][:, [1, 0]]
-    with np.errstate(invalid="ignore", over="ignore"):
-        cut = np.concatenate([np.maximum(boxes[:, :2], 0), np.minimum(boxes[:, 2:], limit)], 1)
-        single = cut.astype(np.float32)
-        good = np.isfinite(boxes).all(1) & (np.abs(boxes - cut) <= _ROUNDING).all(1)
-        good &= (single[:, 2:] > single[:, :2]).all(1) & (np.abs(single) <= _FARTHEST).all(1)
+    single = np.empty((len(data.boxes), 4), np.float32)
+    good = np.empty(len(single), np.bool_)
+    limits = np.where(data.sizes > 0, data.sizes, np.iinfo(np.int32).max)[:, [1, 0]]
+    owner = data.image_of
+    for start in range(0, len(single), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        boxes = data.boxes[rows]
+        with np.errstate(invalid="ignore", over="ignore"):
+            cut = np.concatenate([np.maximum(boxes[:, :2], 0), np.minimum(boxes[:, 2:], limits[owner[rows]])], 1)
+            some = single[rows]
+            some[:] = cut
+            fits = np.isfinite(boxes).all(1) & (np.abs(boxes - cut) <= _ROUNDING).all(1)
+            good[rows] = fits & (some[:, 2:] > some[:, :2]).all(1) & (np.abs(some) <= _FARTHEST).all(1)
     return good, single
 
 

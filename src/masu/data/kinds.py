@@ -74,6 +74,9 @@ KINDS: dict[str, Kind] = {
     ),
     "unused-class": Kind("warning", "class without objects", "label some or delete the class"),
     "few-objects": Kind("warning", "class with few objects", "label more of them"),
+    "not-carried": Kind(
+        "note", "what the annotations say besides boxes and classes", "nothing; masu learns from boxes alone"
+    ),
     "imbalance": Kind("note", "classes of very different numbers", "look at AP per class"),
     "empty-images": Kind("note", "images without objects", "make sure that nothing was left unlabelled"),
     "unlabelled-image": Kind("note", "image without annotation", "label it, or move it elsewhere"),

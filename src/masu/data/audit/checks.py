@@ -104,6 +104,8 @@ def _of_reading(looked: Looked) -> Iterator[Finding]:
     for split, part in data.parts().items():
         if not len(part):
             yield Finding("no-images", data.root, f"split {split}" if split else "", "nothing in it", split)
+    for what, count in data.left_out.items():
+        yield Finding("not-carried", data.root, "", f"{what}: {counted(count, 'object')}")
     for fault in data.faults:
         split = fault.splits[0] if fault.splits else None
         yield Finding(fault.kind, fault.file, fault.where, fault.found, split, fault.image)

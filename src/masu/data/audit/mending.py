@@ -46,7 +46,7 @@ def mend(looked: Looked) -> tuple[Dataset, list[Change]]:
         if fault.action not in _NOTHING_DONE
     ]
     data = _renamed(looked.data, changes)
-    data = _mended_boxes(data, data.claimed.any(axis=1), changes)
+    data = _mended_boxes(data, np.asarray(data.claimed.any(axis=1)), changes)
     data = _without_repeated(replace(looked, data=data), changes)
     return replace(data, faults=()), list(dict.fromkeys(changes))
 

@@ -24,7 +24,7 @@ from masu.data.formats.form import (
 )
 from masu.data.formats.json_stream import Piece, pieces
 from masu.data.formats.masks import box_of_mask
-from masu.data.formats.rows import BadEntryError, Box, Objects, Rows, as_text, class_name
+from masu.data.formats.rows import BadEntryError, Box, Objects, Rows, as_text, class_name, whole
 from masu.data.formats.tree import Tree
 from masu.data.splits import role
 from masu.errors import InputError, bad_input, listed
@@ -153,7 +153,7 @@ class _Page:
         self._texts: dict[object, int] = {}
         self._ids: list[Array] = []
         self._first = len(rows.names)
-        self._columns: list[tuple[Array, ...]] = []
+        self._columns: list[list[Array]] = []
         if word is not None:
             rows.split(word)
         seen: list[str] = []
@@ -253,7 +253,7 @@ class _Page:
         boxes[:, 2:] += boxes[:, :2]
         flags = np.array([one.iscrowd != 0 for one in found], np.uint8) * CROWD
         areas = np.array([np.nan if one.area is None else one.area for one in found], np.float64)
-        self._columns.append((images, categories, boxes, places, flags, areas))
+        self._columns.append([images, categories, boxes, places, flags, areas])
         for key in _NOT_CARRIED:
             if b'"%s"' % key.encode() in piece.text:
                 self.rows.left_out[key] += sum(bytes(getattr(one, key)) not in _EMPTY for one in found)
@@ -280,7 +280,7 @@ class _Page:
         kinds = (np.int64, np.int64, np.float64, np.int64, np.uint8, np.float64)
         made = [np.array(column, kind) for column, kind in zip(columns, kinds, strict=True)]
         made[2] = made[2].reshape(-1, 4)
-        self._columns.append(tuple(made))
+        self._columns.append(made)
 
     def _categories(self, entries: list[dict[str, Any]]) -> None:
         for number, entry in enumerate(entries, start=1):
@@ -319,10 +319,7 @@ class _Page:
             self.rows.drop(self._first + row)
         if not self._columns:
             return
-        images, categories, boxes, places, flags, areas = (
-            np.concatenate([columns[at] for columns in self._columns]) for at in range(6)
-        )
-        self._columns = []
+        images, categories, boxes, places, flags, areas = whole(self._columns)
         at = np.searchsorted(unique, images)
         known_image = np.zeros(len(images), np.bool_)
         inside = at < len(unique)

@@ -249,14 +249,14 @@ class Rows:
             np.array(areas, np.float64),
             np.array(files, np.int32),
         )
-        chunks, self._chunks = [single, *self._chunks], []
+        chunks = [list(single), *(list(chunk) for chunk in self._chunks)]
+        self._chunks = []
         self._object = (array("q"), array("d"), array("i"), array("q"), array("B"), array("d"), array("i"))
-        owners = np.concatenate([chunk.images for chunk in chunks])
-        order = None if (np.diff(owners) >= 0).all() else np.argsort(owners, kind="stable")
-        columns = []
-        for at in range(len(Objects._fields)):  # one by one: the whole twice at once is too much
-            column = np.concatenate([chunk[at] for chunk in chunks])
-            columns.append(column if order is None else column[order])
+        columns = whole(chunks)
+        if not (np.diff(columns[0]) >= 0).all():
+            order = np.argsort(columns[0], kind="stable")
+            for at in range(len(columns)):
+                columns[at] = columns[at][order]
         return Objects(*columns)
 
     def image_columns(self) -> tuple[Array, Array, Array, Array, Array]:
@@ -284,6 +284,19 @@ class Rows:
             return tuple(names), tuple(self.ids[name] for name in names)
         names = sorted(self.classes)
         return tuple(names), tuple(range(1, len(names) + 1))
+
+
+def whole(chunks: list[list[Array]]) -> list[Array]:
+    """Columns in chunks as whole ones. Each is let go of when it is done: twice all of it would be too much."""
+    columns: list[Array] = []
+    for at in range(len(chunks[0])):
+        parts = [chunk[at] for chunk in chunks]
+        for chunk in chunks:
+            chunk[at] = chunk[at][:0]
+        columns.append(np.concatenate(parts))
+        del parts
+    chunks.clear()
+    return columns
 
 
 def class_name(name: str) -> str:
