@@ -159,7 +159,9 @@ def _cut(data: Dataset) -> tuple[Array, Array]:
         rows = slice(start, start + _BLOCK)
         boxes = data.boxes[rows]
         with np.errstate(invalid="ignore", over="ignore"):
-            cut = np.concatenate([np.maximum(boxes[:, :2], 0), np.minimum(boxes[:, 2:], limits[owner[rows]])], 1)
+            cut = np.concatenate(
+                [np.maximum(boxes[:, :2], 0), np.minimum(boxes[:, 2:], limits[owner[rows]])], 1
+            )
             some = single[rows]
             some[:] = cut
             fits = np.isfinite(boxes).all(1) & (np.abs(boxes - cut) <= _ROUNDING).all(1)

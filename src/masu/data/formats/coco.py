@@ -44,9 +44,9 @@ _OWN_NAME = "_annotations.coco.json"
 def find(place: Place) -> Candidate | None:
     """The JSON files with COCO's keys below a folder; ``instances_*`` alone where there are such."""
     files = place.some(place.files(".json"), _is_coco)
-    files += [
-        f for f in place.files(".json") if f not in set(files) and _by_name(f) and _may_be(place.head(f))
-    ]
+    known = set(files)
+    others = [file for file in place.files(".json") if _by_name(file) and file not in known]
+    files += [file for file in others if _may_be(place.head(file))]
     if place.path.is_file() and place.path.suffix.lower() == ".json" and not files:
         possible = _may_be(place.head(place.path))
         return Candidate((place.path,), POSSIBLE, place.path) if possible else None

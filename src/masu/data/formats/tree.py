@@ -60,6 +60,14 @@ class _Folder:
         self.folders = tuple(sorted(folders))
 
     @cached_property
+    def by_suffix(self) -> dict[str, list[str]]:
+        """Names by their suffix in small letters."""
+        found: dict[str, list[str]] = {}
+        for name in self.names:
+            found.setdefault(name[name.rfind(".") :].lower() if "." in name else "", []).append(name)
+        return found
+
+    @cached_property
     def alike(self) -> dict[str, list[str]]:
         """Names by what they are without case and Unicode form."""
         found: dict[str, list[str]] = {}
@@ -93,6 +101,7 @@ class Tree:
         self._images = () if images is None else (base(images),)
         self._folders: dict[str, _Folder] = {}
         self._known: dict[Look, tuple[str, ...]] = {}
+        self._files: dict[tuple[str, ...], list[Path]] = {}
 
     def folder(self, path: str | os.PathLike[str]) -> _Folder:
         """The listing of one folder; empty where there is none."""
@@ -116,20 +125,27 @@ class Tree:
 
     def files(self, *suffixes: str) -> list[Path]:
         """All files below with one of the suffixes (small letters), folder by folder, sorted."""
-        return [
-            Path(path, name)
-            for path in self.walk()
-            for name in sorted(self.folder(path).names)
-            if name.lower().endswith(suffixes)
-        ]
+        if suffixes not in self._files:
+            self._files[suffixes] = [
+                Path(path, name)
+                for path in self.walk()
+                for name in sorted(
+                    name for suffix in suffixes for name in self.folder(path).by_suffix.get(suffix, ())
+                )
+            ]
+        return self._files[suffixes]
 
     def image_files(self) -> list[str]:
         """All image files below, folder by folder, sorted."""
         return [
             os.path.join(path, name)
             for path in self.walk()
-            for name in sorted(self.folder(path).names)
-            if is_image(name)
+            for name in sorted(
+                name
+                for suffix, names in self.folder(path).by_suffix.items()
+                if suffix in IMAGE_SUFFIXES
+                for name in names
+            )
         ]
 
     def split_of(self, path: str | os.PathLike[str]) -> str | None:

@@ -50,7 +50,9 @@ def find(place: Place) -> Candidate | None:
     beside = False
     for path in tree.walk():
         parts = tree.below(os.path.join(path, "x")).lower().split("/")[:-1]
-        texts = {os.path.splitext(n)[0] for n in tree.folder(path).names if n.lower().endswith(".txt")}
+        texts = {os.path.splitext(name)[0] for name in tree.folder(path).by_suffix.get(".txt", ())}
+        if not texts:
+            continue
         if "labels" in parts and texts - {"classes"}:
             return Candidate((), BY_CONTENT)
         pairs = texts & tree.folder(path).stems.keys()
