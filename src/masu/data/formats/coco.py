@@ -36,7 +36,7 @@ _NOT_CARRIED = ("segmentation", "keypoints", "attributes", "score", "caption")
 _WHOLE = re.compile("0|[1-9][0-9]{0,17}")
 _FIX = "correct the file or export it again"
 _KINDS = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
-_EMPTY = (b"", b"[]", b"{}", b"null", b"0", b'""', b"false")
+_EMPTY = (b"", b"[]", b"{}", b"null", b"0", b"0.0", b"-0", b"-0.0", b'""', b"false")
 _LARGEST_ID = 2**61
 _OWN_NAME = "_annotations.coco.json"
 
@@ -210,7 +210,7 @@ class _Page:
         try:
             images = _IMAGES.decode(piece.text)
             ids = np.array([image.id for image in images], np.int64)
-            if not all(image.file_name for image in images) or (np.abs(ids) >= _LARGEST_ID).any():
+            if not all(image.file_name for image in images) or _are_large(ids):
                 raise msgspec.ValidationError
         except (msgspec.DecodeError, OverflowError, RecursionError):
             self._images_one_by_one(piece)
@@ -244,14 +244,16 @@ class _Page:
             images = np.array([one.image_id for one in found], np.int64)
             categories = np.array([one.category_id for one in found], np.int64)
             places = np.array([one.id for one in found], np.int64)
-            if (np.abs(images) >= _LARGEST_ID).any() or (places < 0).any():
+            crowds = np.array([one.iscrowd for one in found], np.int64)
+            ids = np.concatenate([images, categories, places])
+            if _are_large(ids) or (places < 0).any() or ((crowds | 1) != 1).any():
                 raise msgspec.ValidationError
         except (msgspec.DecodeError, OverflowError, RecursionError):
             self._annotations_one_by_one(piece)
             return
         boxes = np.array([one.bbox for one in found], np.float64).reshape(-1, 4)
         boxes[:, 2:] += boxes[:, :2]
-        flags = np.array([one.iscrowd != 0 for one in found], np.uint8) * CROWD
+        flags = crowds.astype(np.uint8) * CROWD
         areas = np.array([np.nan if one.area is None else one.area for one in found], np.float64)
         self._columns.append([images, categories, boxes, places, flags, areas])
         for key in _NOT_CARRIED:
@@ -334,7 +336,8 @@ class _Page:
             where = _describe(int(places[row]), "")
             self.rows.fault("unknown-image", self.file, where, f"unknown image id {shown}", splits=splits)
         for row in np.flatnonzero(known_image & (classes < 0)).tolist():
-            where, found = _describe(int(places[row]), ""), f"unknown category id {int(categories[row])}"
+            shown = texts.get(int(categories[row]) + _LARGEST_ID * 2, int(categories[row]))
+            where, found = _describe(int(places[row]), ""), f"unknown category id {shown}"
             image = self._first + int(first[at[row]])
             self.rows.fault("unknown-class", self.file, where, found, image=image, splits=splits)
         good = known_image & (classes >= 0)
@@ -353,6 +356,10 @@ def _place_of(key: object, number: int) -> int:
     if isinstance(key, int) and not isinstance(key, bool) and 0 <= key < _LARGEST_ID:
         return key
     return -number
+
+
+def _are_large(ids: Array) -> bool:
+    return bool(((ids >= _LARGEST_ID) | (ids <= -_LARGEST_ID)).any())
 
 
 def _required(entry: dict[str, Any], key: str, kinds: tuple[type, ...]) -> Any:
