@@ -13,6 +13,7 @@ from masu.cli import cli
 from masu.data.formats import read_annotations
 from masu.data.formats.writing import write_dataset
 from masu.data.kinds import KINDS
+from masu.data.pixels.bands import image_size
 from masu.ops.images import InputPolicy
 from masu.pages.page import breakable
 from masu.verbs.check import DataCheck, check, write_page
@@ -39,13 +40,15 @@ def data(tmp_path):
     """Writes parts ``{split: {picture: objects}}`` as COCO and returns the folder."""
 
     def make(parts: dict, names: tuple[str, ...] = ("dog",), sizes: dict | None = None) -> Path:
-        images = {}
+        images, true = {}, {}
         for split, pictures in parts.items():
             for seed, name in enumerate(pictures):
-                if not (tmp_path / "images" / name).exists():
-                    noise(tmp_path / "images" / name, seed + 100 * len(images))
+                path = tmp_path / "images" / name
+                if not path.exists():
+                    noise(path, seed + 100 * len(images))
+                true[name] = image_size(path)
             images[split] = [(tmp_path / "images" / name, objects) for name, objects in pictures.items()]
-        made = data_of(images, names, size=(48, 64), sizes=sizes)
+        made = data_of(images, names, sizes=true | (sizes or {}))
         write_dataset(tmp_path / "data", "coco", made)
         return tmp_path / "data"
 
@@ -100,13 +103,13 @@ def test_a_double_of_an_ignored_region_is_none(data):
 
 def test_faults_of_classes(data):
     path = data(
-        {None: {"a.png": [*MANY, obj((50, 20, 60, 30), "Dog "), obj((50, 0, 60, 10), "hen")]}},
-        ("dog", "Dog ", "hen", "cow"),
+        {None: {"a.png": [*MANY, obj((50, 20, 60, 30), "D og"), obj((50, 0, 60, 10), "hen")]}},
+        ("dog", "D og", "hen", "cow"),
     )
     assert sorted(found(path)) == [
-        ("few-objects", "class Dog ", "1 object"),
+        ("few-objects", "class D og", "1 object"),
         ("few-objects", "class hen", "1 object"),
-        ("similar-names", "", "'dog' and 'Dog '"),
+        ("similar-names", "", "'dog' and 'D og'"),
         ("unused-class", "class cow", "no objects"),
     ]
 
@@ -152,21 +155,19 @@ def test_imbalance_empty_images_and_tiny_objects(data):
 
 def test_faults_of_image_files(data, tmp_path):
     noise(tmp_path / "images" / "turned.jpg", 50, (64, 48), exif=_exif(6))
-    names = {"a.png": MANY, "b.png": MANY, "c.png": MANY, "turned.jpg": MANY}
+    stored = [obj((x, y, x + 12, y + 12)) for x in (0, 13, 26) for y in (0, 13, 26, 39)]
+    names = {"a.png": MANY, "b.png": MANY, "c.png": MANY, "turned.jpg": stored}
     path = data({None: names}, sizes={"turned.jpg": (64, 48), "a.png": (99, 64)})
     content = (path / "images" / "b.png").read_bytes()
     (path / "images" / "b.png").write_bytes(content[:200])
     (path / "images" / "c.png").unlink()
     rows = {kind: text for kind, _, text in found(path)}
-    assert rows.keys() == {"unreadable-image", "missing-image", "wrong-size", "rotated"}
+    assert rows.keys() == {"unreadable-image", "missing-image", "wrong-size", "stored-frame", "rotated"}
     assert rows["unreadable-image"].startswith("a damaged image (")
-    assert rows["missing-image"].startswith("no such file, looked in ")
+    assert rows["missing-image"].startswith("no such file c.png, looked in ")
     assert rows["rotated"] == "EXIF orientation 6: upright it is 64×48 pixels"
-    sizes = [text for kind, _, text in found(path) if kind == "wrong-size"]
-    assert sizes == [
-        "64×99 pixels in the annotation, 64×48 in a.png",
-        "48×64 pixels in the annotation, the size before it is turned upright, 64×48 in turned.jpg",
-    ]
+    assert rows["wrong-size"] == "64×99 pixels in the annotation, 64×48 in a.png"
+    assert rows["stored-frame"] == "48×64 pixels, the size before EXIF turns it (orientation 6)"
 
 
 def _exif(orientation: int) -> Image.Exif:
@@ -310,16 +311,16 @@ def test_a_mended_copy_has_no_errors_and_the_original_is_untouched(data, tmp_pat
     assert {p: p.read_bytes() for p in path.rglob("*") if p.is_file()} == before
     images, page = path / "images", path / "annotations" / "instances_train.json"
     assert said == [
+        f"{images / 'broken.png'}: image: left out: an empty file",
         "class 'DOG': renamed 'dog'",
+        f"{page}: annotation id 37: left out: box 5 5 5 9 has no area",
+        f"{page}: annotation id 39: left out: box 70 5 75 9 lies outside the image of 64×48 pixels",
+        f"{page}: annotation id 41: left out: 0.5×15 pixels",
+        f"{page}: annotation id 38: corners swapped",
+        f"{page}: annotation id 40: clipped to 50 5 64 19",
+        f"{page}: annotation id 42: left out: the same as annotation id 25",
         f"{images / 'a.png'}: split train: image left out: the same file is in test",
         f"{images / 'same.png'}: split train: image left out: the same file as another of this split",
-        f"{page}: annotation id 37: left out: box 5 5 5 9 has no area",
-        f"{page}: annotation id 38: corners swapped",
-        f"{page}: annotation id 39: left out: box 70 5 75 9 lies outside the image of 64×48 pixels",
-        f"{page}: annotation id 40: clipped to 50 5 64 19",
-        f"{page}: annotation id 41: left out: 0.5×15 pixels",
-        f"{page}: annotation id 42: left out: the same as annotation id 25",
-        f"{images / 'broken.png'}: image left out: an empty file",
     ]
     written = json.loads((tmp_path / "mended" / "changes.json").read_text())
     assert [line.endswith(row["done"]) for line, row in zip(said, written, strict=True)] == [True] * len(said)

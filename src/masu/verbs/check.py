@@ -15,10 +15,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
 from masu.data.audit.checks import Finding, Looked, find_faults
-from masu.data.audit.fingerprints import fingerprint_images
 from masu.data.audit.mending import mend
 from masu.data.audit.strays import find_strays
-from masu.data.dataset import part_name
+from masu.data.dataset import Dataset, part_name
 from masu.data.fitting import Box, measured
 from masu.data.formats import formats, read_annotations
 from masu.data.formats.writing import write_dataset
@@ -116,13 +115,8 @@ class DataCheck:
         started = time.perf_counter()
         annotations = read_annotations(path, form, images)
         self.strays = find_strays(path, annotations)
-        data = measured(annotations)
-        texts = data.paths.texts()
-        number = {text: at for at, text in enumerate(dict.fromkeys(texts))}
-        files = [Path(text) for text in number]
-        prints = fingerprint_images(files, progress=progress)
-        print_of = np.array([number[text] for text in texts], np.int64)
-        self.looked = Looked(data, prints, print_of, files)
+        data = _in_order(measured(annotations))
+        self.looked = Looked.of(data, progress)
         order = {name: rank for rank, name in enumerate(KINDS)}
         findings = find_faults(self.looked, policy, self.strays)
         parts = data.parts()
@@ -159,6 +153,14 @@ class DataCheck:
             for c in changes
         ]
         return [*said, *lost]
+
+
+def _in_order(data: Dataset) -> Dataset:
+    """The images split by split, so that what two splits share is told of the first."""
+    if not data.splits:
+        return data
+    first = np.where(data.members.any(0), data.members.argmax(0), len(data.splits))
+    return data.take(np.argsort(first, kind="stable"))
 
 
 def check(path: Path, form: str | None = None, policy: InputPolicy | None = None) -> CheckReport:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from masu.data.audit.fingerprints import Fingerprints, near_duplicates, same_files
+from masu.data.audit.fingerprints import Fingerprints, fingerprint_images, near_duplicates, same_files
 from masu.data.audit.overlaps import close_pairs, first_twins, iou
 from masu.data.dataset import Array, Dataset
 from masu.data.fitting import Box, unfit
@@ -80,6 +80,20 @@ class Looked:
     prints: Fingerprints
     print_of: Array
     paths: Sequence[Path]
+
+    @classmethod
+    def of(cls, data: Dataset, progress: Callable[[int, int], None] | None = None) -> Looked:
+        """Decode every image file of a data set once.
+
+        Args:
+            data: as of :func:`masu.data.fitting.measured`.
+            progress: called with (files looked at, files in total).
+        """
+        texts = data.paths.texts()
+        number = {text: at for at, text in enumerate(dict.fromkeys(texts))}
+        files = [Path(text) for text in number]
+        prints = fingerprint_images(files, progress=progress)
+        return cls(data, prints, np.array([number[text] for text in texts], np.int64), files)
 
 
 def find_faults(looked: Looked, policy: InputPolicy, strays: Iterable[Path] = ()) -> list[Finding]:

@@ -148,9 +148,7 @@ def fingerprint(path: Path) -> Fingerprint:
     except FileNotFoundError:
         return Fingerprint(path, absence(path), (0, 0), 1, b"", nothing)
     except (*DECODER_ERRORS, Image.DecompressionBombError) as error:
-        empty = path.is_file() and path.stat().st_size == 0
-        found = "an empty file" if empty else damage(path, error).found
-        return Fingerprint(path, found, (0, 0), 1, b"", nothing)
+        return Fingerprint(path, damage(path, error).found, (0, 0), 1, b"", nothing)
     size = size[::-1] if orientation >= FIRST_ON_ITS_SIDE else size
     return Fingerprint(path, "", size, orientation, digest, upright(small, orientation))
 

@@ -216,7 +216,7 @@ class _Page:
             self._images_one_by_one(piece)
             return
         sizes = np.array([_size(image.height, image.width) for image in images], np.int32).reshape(-1, 2)
-        names = [as_text(image.file_name) for image in images]
+        names = [image.file_name for image in images]
         self.rows.images(names, self.number, self.look, ids, sizes, self.word)
         self._ids.append(ids)
 

@@ -138,7 +138,7 @@ class Rows:
             relative: its boxes are shares of the upright image, 0 to 1.
         """
         row = len(self.names)
-        self.names.append(as_text(name))
+        self.names.append(name)
         self._image_files.append(file)
         self._image_looks.append(look)
         self._relative.append(relative)

@@ -148,6 +148,8 @@ def damage(path: object, error: Exception) -> UnreadableImageError:
     if isinstance(error, Image.DecompressionBombError):
         return UnreadableImageError(path, f"too large an image ({error})", "cut it into tiles")
     found = f"a damaged image ({type(error).__name__}: {error})"
+    if isinstance(path, Path) and path.is_file() and not path.stat().st_size:
+        found = "an empty file"
     return UnreadableImageError(path, found, "replace the file or leave it out")
 
 
