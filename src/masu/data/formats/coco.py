@@ -252,7 +252,8 @@ class _Page:
             self._annotations_one_by_one(piece)
             return
         boxes = np.array([one.bbox for one in found], np.float64).reshape(-1, 4)
-        boxes[:, 2:] += boxes[:, :2]
+        with np.errstate(over="ignore", invalid="ignore"):
+            boxes[:, 2:] += boxes[:, :2]
         flags = crowds.astype(np.uint8) * CROWD
         areas = np.array([np.nan if one.area is None else one.area for one in found], np.float64)
         self._columns.append([images, categories, boxes, places, flags, areas])
