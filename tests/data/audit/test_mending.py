@@ -46,10 +46,17 @@ def images(tmp_path_factory) -> list[Path]:
 
 def columns(data: Dataset) -> list[object]:
     values = {name: getattr(data, name) for name in COLUMNS} | {"paths": [path.name for path in data.paths]}
-    return [data.splits, data.names, data.category_ids, *(repr(np.asarray(v).tolist()) for v in values.values())]
+    return [
+        data.splits,
+        data.names,
+        data.category_ids,
+        *(repr(np.asarray(v).tolist()) for v in values.values()),
+    ]
 
 
-EDGE = st.sampled_from([-5.0, -0.05, 0.0, 0.1, 3.0, 3.5, 10.0, 10.05, 30.0, 47.95, 63.0, 64.0, 64.08, 70.0, 1e9, math.nan])
+EDGE = st.sampled_from(
+    [-5.0, -0.05, 0.0, 0.1, 3.0, 3.5, 10.0, 10.05, 30.0, 47.95, 63.0, 64.0, 64.08, 70.0, 1e9, math.nan]
+)
 OBJECT = st.tuples(st.tuples(EDGE, EDGE, EDGE, EDGE), st.sampled_from(NAMES), st.booleans())
 
 
@@ -77,9 +84,19 @@ def sizes_said(data: Dataset) -> np.ndarray:
 def faulty(folder: Path) -> Dataset:
     """One of everything that is mended, and what is left to a person."""
     for number, name in enumerate(("a.png", "b.png", "large.png")):
-        Image.fromarray(np.random.default_rng(number).integers(0, 255, (*SIZE, 3), np.uint8)).save(folder / name)
+        Image.fromarray(np.random.default_rng(number).integers(0, 255, (*SIZE, 3), np.uint8)).save(
+            folder / name
+        )
     (folder / "same.png").write_bytes((folder / "a.png").read_bytes())
-    boxes = [(1, 2, 30, 40), (1, 2, 30, 40), (9, 9, 2, 2), (5, 5, 5, 5), (50, 30, 70, 47), (80, 1, 90, 9), (3, 3, 3.5, 9)]
+    boxes = [
+        (1, 2, 30, 40),
+        (1, 2, 30, 40),
+        (9, 9, 2, 2),
+        (5, 5, 5, 5),
+        (50, 30, 70, 47),
+        (80, 1, 90, 9),
+        (3, 3, 3.5, 9),
+    ]
     objects = [(tuple(map(float, box)), "dog", False) for box in boxes]
     objects.append(((10.0, 10.0, 40.0, 40.0), "DOG", False))
     good = [((4.0, 5.0, 30.0, 40.0), "dog", False)]

@@ -24,7 +24,7 @@ from masu.data.formats.form import (
 )
 from masu.data.formats.json_stream import Piece, pieces
 from masu.data.formats.masks import box_of_mask
-from masu.data.formats.rows import BadEntryError, Box, Objects, Rows, as_text, class_name, whole
+from masu.data.formats.rows import BadEntryError, Box, Objects, Rows, class_name, whole
 from masu.data.formats.tree import Tree
 from masu.data.splits import role
 from masu.errors import InputError, bad_input, listed
@@ -480,5 +480,10 @@ def _distinct(numbers: Array) -> bool:
 
 
 FORMAT = Format(
-    "coco", "COCO (a JSON file, or a folder with annotations/instances_<split>.json)", find, read, write
+    "coco",
+    "COCO (a JSON file, or a folder with annotations/instances_<split>.json)",
+    find,
+    read,
+    write,
+    all_in_splits=True,
 )

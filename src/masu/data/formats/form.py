@@ -100,6 +100,8 @@ class Format(NamedTuple):
         find: what of it is at a place, if anything.
         read: all of it.
         write: a data set in it; None where masu only reads it. See :class:`masu.data.formats.copying.Copy`.
+        by_stem: it has a file of labels for each image, named as the image but for the suffix.
+        all_in_splits: it has no place for images that no split names, where there are splits.
     """
 
     name: str
@@ -107,6 +109,8 @@ class Format(NamedTuple):
     find: Callable[[Place], Candidate | None]
     read: Callable[[Candidate, Tree], Rows]
     write: Callable[[Copy], None] | None = None
+    by_stem: bool = False
+    all_in_splits: bool = False
 
 
 def load_json(file: Path, most_bytes: int) -> Any:

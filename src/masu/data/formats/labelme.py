@@ -201,4 +201,6 @@ def _refuse_several_splits(data: Dataset) -> None:
         )
 
 
-FORMAT = Format("labelme", "LabelMe (a folder with a JSON file for each picture)", find, read, write)
+FORMAT = Format(
+    "labelme", "LabelMe (a folder with a JSON file for each picture)", find, read, write, by_stem=True
+)

@@ -300,4 +300,6 @@ def _of_xml(name: str) -> str:
     return name
 
 
-FORMAT = Format("voc", "Pascal VOC (a folder with Annotations/*.xml and JPEGImages/)", find, read, write)
+FORMAT = Format(
+    "voc", "Pascal VOC (a folder with Annotations/*.xml and JPEGImages/)", find, read, write, by_stem=True
+)

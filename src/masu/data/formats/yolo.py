@@ -456,4 +456,12 @@ def _yolo_lines(copy: Copy, index: int) -> list[str]:
     return lines
 
 
-FORMAT = Format("yolo", "YOLO (data.yaml, or folders images/ and labels/)", find, read, write)
+FORMAT = Format(
+    "yolo",
+    "YOLO (data.yaml, or folders images/ and labels/)",
+    find,
+    read,
+    write,
+    by_stem=True,
+    all_in_splits=True,
+)
