@@ -16,11 +16,11 @@ from torch.utils.data import Dataset as Indexed
 
 from masu.data.dataset import Dataset, Fault
 from masu.data.fitting import fit_box
-from masu.data.loading.transforms import Augmentation, augment
+from masu.data.loading.callables import Variation, variation
 from masu.data.loading.workers import read_ahead
 from masu.data.pixels.bands import read_pixels
 from masu.data.pixels.pictures import UnreadableImageError
-from masu.errors import bad_input
+from masu.errors import InputError, bad_input
 from masu.records import Target
 
 
@@ -71,7 +71,7 @@ def epoch_batches(
     *,
     seed: int,
     epoch: int,
-    augmentation: Augmentation | None = None,
+    augmentation: Variation | Callable[..., Any] | None = None,
     channels: int | None = None,
     start: int = 0,
     workers: int = 0,
@@ -94,7 +94,8 @@ def epoch_batches(
         batch_size: images in a batch, at least 1; the last batch has the rest.
         seed: any integer.
         epoch: number of the epoch, from 0.
-        augmentation: how to vary the images; None leaves them as they are.
+        augmentation: how to vary the images, see :func:`masu.data.loading.callables.variation`; None leaves
+            them as they are.
         channels: of the images, None for RGB; see :func:`masu.data.pixels.bands.read_pixels`.
         start: number of the first batch to give, to go on in the middle of an epoch.
         workers: processes that read ahead, no more than there are processors; 0 reads in this one.
@@ -109,13 +110,17 @@ def epoch_batches(
 
     Raises:
         InputError: an image that cannot be read, if there is no ``on_fault``; a number out of range; lost
-            workers, if there is no ``on_lost`` or they are too many.
+            workers, if there is no ``on_lost`` or they are too many; what an augmentation of the user's own
+            returns and cannot be used.
     """
     count = batch_count(dataset, batch_size)
     _at_least("start", start, 0)
     _at_least("workers", workers, 0)
-    plan = _Plan(dataset, batch_size, seed, epoch, augmentation, channels, parts, own)
+    vary = None if augmentation is None else variation(augmentation)
+    plan = _Plan(dataset, batch_size, seed, epoch, vary, channels, parts, own)
     for part in _in_order(plan, range(start, count), min(workers, os.cpu_count() or 1), on_lost):
+        if part.refused:  # carried here: what a worker raises comes with the lines of its traceback
+            raise InputError(part.refused[0])
         for fault in part.faults:
             if on_fault is not None:
                 on_fault(fault)
@@ -157,6 +162,7 @@ class _Part(NamedTuple):
     planned: int
     loaded: list[_Loaded]
     faults: list[Fault]
+    refused: list[str]
 
 
 class _Plan(Indexed[_Part]):
@@ -168,7 +174,7 @@ class _Plan(Indexed[_Part]):
         batch_size: int,
         seed: int,
         epoch: int,
-        augmentation: Augmentation | None,
+        variation: Variation | None,
         channels: int | None,
         parts: int,
         own: range,
@@ -177,7 +183,7 @@ class _Plan(Indexed[_Part]):
         order = torch.randperm(len(dataset), generator=generator).tolist()
         self.batches = _of_like_shape(order, shapes(dataset), batch_size, generator)
         self.dataset = dataset
-        self.seed, self.epoch, self.augmentation, self.channels = seed, epoch, augmentation, channels
+        self.seed, self.epoch, self.variation, self.channels = seed, epoch, variation, channels
         self.parts, self.own = parts, own
 
     def __len__(self) -> int:
@@ -185,7 +191,7 @@ class _Plan(Indexed[_Part]):
 
     def __getitem__(self, number: int) -> _Part:
         indices = self.batches[number]
-        part = _Part(number, len(indices), [], [])
+        part = _Part(number, len(indices), [], [], [])
         cuts = cut(len(indices), self.parts)
         for place in (place for i in self.own for place in cuts[i]):
             self._load(indices[place], place, part)
@@ -199,9 +205,17 @@ class _Plan(Indexed[_Part]):
             part.faults.append(Fault("unreadable-image", path, _WHOLE_IMAGE, error.found, "skipped"))
             return
         target = _inside(target, image, path, part.faults)
-        if self.augmentation is not None:
-            draw = _mixed(self.seed, self.epoch, index)
-            image, target = augment(image, target, self.augmentation, draw, bands=self.channels is not None)
+        if self.variation is not None:
+            draw, classes = _mixed(self.seed, self.epoch, index), len(self.dataset.names)
+            bands = self.channels is not None
+            try:
+                image, target = self.variation.varied(image, target, seed=draw, bands=bands, classes=classes)
+            except InputError as error:
+                part.refused.append(f"{path}: {error}")
+                return
+            except Exception as error:
+                error.add_note(f"in the augmentation of {path}")
+                raise
         part.loaded.append(_Loaded(place, path, image.numpy(), _packed(target)))
 
 
