@@ -195,7 +195,7 @@ def _tree_of(content: dict[str, Any], file: Path, tree: Tree) -> Tree:
     root = file.parent if file.parent != tree.root and os.path.isdir(tree.root) else tree.root
     if isinstance(path, str) and path not in (*_NOTHING, ".") and ".." not in path.split("/"):
         inside = root / path
-        if not os.path.isabs(path) and inside.is_dir():
+        if not os.path.isabs(path) and os.path.isdir(inside):
             return Tree(inside, tree.images)
     return tree if root == tree.root else Tree(root, tree.images)
 
@@ -296,7 +296,7 @@ def _is_split(key: object, value: object, root: Path) -> bool:
     if not isinstance(key, str) or not value or value in _NOTHING or isinstance(value, dict):
         return False
     return role(key, strict=True) is not None or (
-        isinstance(value, str) and value.endswith(".txt") and (root / value).is_file()
+        isinstance(value, str) and value.endswith(".txt") and os.path.isfile(root / value)
     )
 
 
@@ -310,9 +310,9 @@ def _place(entry: str, file: Path, word: str, tree: Tree) -> Path | None:
     bases = dict.fromkeys((Path(tree.root), file.parent))
     for base in bases:
         for path in (base / entry, base / entry.removeprefix("../")):
-            if path.exists() and tree.holds(path):
+            if os.path.exists(path) and tree.holds(path):
                 return Path(os.path.normpath(path))
-    if any((base / entry).exists() for base in bases) or (os.path.isabs(entry) and os.path.exists(entry)):
+    if any(os.path.exists(base / entry) for base in bases) or (os.path.isabs(entry) and os.path.exists(entry)):
         raise bad_input(
             f"{file}, {word!r}",
             f"the file name {entry!r}, which leaves {tree.root}",
@@ -340,7 +340,7 @@ def _of_entry(place: Path, word: str, tree: Tree, rows: Rows) -> Iterator[str]:
                 "a path inside the data set",
                 "write file names relative to the folder of the images",
             )
-        image = next((path for path in found if path.is_file()), None)
+        image = next((path for path in found if os.path.isfile(path)), None)
         if image is None:
             rows.fault("missing-image", place, f"line {number}", f"no such file {name}", splits=[word])
         else:
