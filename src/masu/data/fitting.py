@@ -33,7 +33,9 @@ class Fitted(NamedTuple):
     action: str = ""
 
 
-def measured(data: Dataset, progress: Callable[[int, int], None] | None = None) -> Dataset:
+def measured(
+    data: Dataset, progress: Callable[[int, int], None] | None = None, channels: int | None = None
+) -> Dataset:
     """The data set after a look at the head of every image file.
 
     Sizes become those of the upright images, shares pixels. Where an image is turned by its EXIF data and the
@@ -43,8 +45,9 @@ def measured(data: Dataset, progress: Callable[[int, int], None] | None = None) 
     Args:
         data: as a reader gives it.
         progress: called with (images looked at, images in total).
+        channels: of the images where they are no RGB photographs.
     """
-    found = read_headers(list(data.paths), progress)
+    found = read_headers(list(data.paths), progress, channels=channels)
     faults = [
         Fault("unreadable-image", data.paths[i], "image", text, "skipped", splits=_splits_of(data, i))
         for i, text in sorted(found.faults.items())

@@ -116,7 +116,7 @@ def train(
     settings = settings.resolved()
     if workers and settings.augmentation is not None:
         refuse_unpicklable(settings.augmentation)
-    data = data if data.sizes.all() else measured(data)  # samples of one's own
+    data = data if data.sizes.all() else measured(data, channels=settings.channels)  # samples of one's own
     for part in (data, val):
         if part is not None:
             part.refuse_bad(max_bad)

@@ -180,3 +180,10 @@ def test_ids_as_texts(place, monkeypatch):
     for one in as_texts["annotations"]:
         one["image_id"], one["category_id"] = str(one["image_id"]), float(one["category_id"])
     assert repr(both(place, monkeypatch, as_texts)) == repr((typed, typed))
+
+
+def test_a_name_that_is_no_utf_8(place):
+    file = text(place / "annotations/instances_train.json", page([{"id": 1, "file_name": "?.png"}], []))
+    file.write_bytes(file.read_bytes().replace(b"?", b"\x80"))
+    with pytest.raises(InputError, match="broken JSON in 'images'"):
+        read_annotations(place)

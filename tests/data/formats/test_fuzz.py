@@ -96,7 +96,7 @@ TOKENS = [
         b"}",
         b"[",
         b"]",
-        b"[" * 1200,
+        b"[[",
         b"<",
         b">",
         b"&a;",
@@ -174,6 +174,8 @@ def changed_json(text: bytes, random: Random) -> bytes:
     else:
         return changed_bytes(text, random)
     made = json.dumps(with_change(content, random)).encode()
+    if random.randint(0, 20) == 0:
+        made = made.replace(b"1", b"[" * 1200 + b"]" * 1200, 1)
     return made if whole is text else b"\n".join([*lines[:at], made, *lines[at + 1 :]])
 
 

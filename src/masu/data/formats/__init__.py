@@ -76,6 +76,7 @@ def read_dataset(
     names: Sequence[str] | None = None,
     form: str | None = None,
     images: str | os.PathLike[str] | None = None,
+    channels: int | None = None,
 ) -> Dataset:
     """Read a data set of any known format; of the images only the heads are read.
 
@@ -93,12 +94,13 @@ def read_dataset(
             (by category id where the format has ids, else sorted).
         form: one of ``formats()``; default: found by looking.
         images: another folder that holds the images.
+        channels: of the images where they are no RGB photographs.
 
     Raises:
         InputError: nothing at ``path``, no data set of a known format or of several, an absent split, a file
             that cannot be parsed, no image at all, or an object whose class is not in ``names``.
     """
-    return usable(read_annotations(path, form, images), split, names)
+    return usable(read_annotations(path, form, images), split, names, channels=channels)
 
 
 def usable(
@@ -106,6 +108,7 @@ def usable(
     split: str | None = None,
     names: Sequence[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    channels: int | None = None,
 ) -> Dataset:
     """A part of what :func:`read_annotations` gave, looked at and fit for a detector.
 
@@ -114,13 +117,14 @@ def usable(
         split: a split in any wording; None takes everything, each image once.
         names: as of :func:`read_dataset`.
         progress: called with (images looked at, images in total).
+        channels: as of :func:`read_dataset`.
 
     Raises:
         InputError: as of :func:`read_dataset`.
     """
     chosen = None if split is None else choose(split, data.splits, data.root)
     part = data.part(chosen) if chosen is not None else data.united()
-    part = fitted(measured(part, progress))
+    part = fitted(measured(part, progress, channels))
     if not len(part):
         thing = data.root if part.split is None else f"{data.root}, split {part.split!r}"
         raise bad_input(

@@ -212,7 +212,7 @@ class _Page:
             ids = np.array([image.id for image in images], np.int64)
             if not all(image.file_name for image in images) or _are_large(ids):
                 raise msgspec.ValidationError
-        except (msgspec.DecodeError, OverflowError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, OverflowError, RecursionError):
             self._images_one_by_one(piece)
             return
         sizes = np.array([_size(image.height, image.width) for image in images], np.int32).reshape(-1, 2)
@@ -248,7 +248,7 @@ class _Page:
             ids = np.concatenate([images, categories, places])
             if _are_large(ids) or (places < 0).any() or ((crowds | 1) != 1).any():
                 raise msgspec.ValidationError
-        except (msgspec.DecodeError, OverflowError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, OverflowError, RecursionError):
             self._annotations_one_by_one(piece)
             return
         boxes = np.array([one.bbox for one in found], np.float64).reshape(-1, 4)

@@ -16,7 +16,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -252,12 +252,21 @@ def _entries(file: Path, columns: _Columns) -> Iterator[_Entry]:
     wanted = [columns.objects] if columns.objects else [columns.box, columns.label]
     wanted += columns.sizes
     names = _names(file, columns)
+    for number, values in enumerate(_values(file, wanted, 1024)):
+        yield _Entry(number + 1, names[number], values)
+
+
+def _values(file: Path, columns: list[str], at_once: int) -> Iterator[dict[str, Any]]:
+    """Some columns of every row, a few rows at a time."""
     with _told(file) as pa:
-        number = 0
-        for batch in pa.parquet.ParquetFile(file).iter_batches(batch_size=1024, columns=wanted):
-            for values in batch.to_pylist():
-                yield _Entry(number + 1, names[number], values)
-                number += 1
+        opened = pa.parquet.ParquetFile(file)
+        left = opened.metadata.num_rows
+        for batch in opened.iter_batches(batch_size=at_once, columns=columns):
+            if (left := left - len(batch)) < 0:
+                break
+            yield from batch.to_pylist()
+        if left:
+            raise ValueError("not as many rows as it says")
 
 
 def _names(file: Path, columns: _Columns) -> list[str]:
@@ -265,22 +274,21 @@ def _names(file: Path, columns: _Columns) -> list[str]:
     names: list[str] = []
     taken: set[str] = set()
     with _told(file) as pa:
-        opened = pa.parquet.ParquetFile(file)
-        if not columns.packed or opened.schema_arrow.field(columns.image).type.get_field_index("path") < 0:
-            paths: Iterable[Any] = [None] * opened.metadata.num_rows
+        field = pa.parquet.read_schema(file).field(columns.image).type
+        if columns.packed and field.get_field_index("path") >= 0:
+            paths = [one[columns.image] for one in _values(file, [f"{columns.image}.path"], 65_536)]
         else:
-            batches = opened.iter_batches(batch_size=65_536, columns=[f"{columns.image}.path"])
-            paths = [row[columns.image] for batch in batches for row in batch.to_pylist()]
-        for number, value in enumerate(paths, start=1):
-            path = value.get("path") if isinstance(value, dict) else None
-            name = path.replace("\\", "/").rpartition("/")[2] if isinstance(path, str) else ""
-            good = is_image(name) and name.isprintable() and ":" not in name
-            if not good or len(name.encode()) > _LONGEST_NAME or _stem(name) in taken:
-                name = f"row{number}"
-                while _stem(name) in taken:
-                    name += "_"
-            taken.add(_stem(name))
-            names.append(name)
+            paths = [None] * pa.parquet.read_metadata(file).num_rows
+    for number, value in enumerate(paths, start=1):
+        path = value.get("path") if isinstance(value, dict) else None
+        name = path.replace("\\", "/").rpartition("/")[2] if isinstance(path, str) else ""
+        good = is_image(name) and name.isprintable() and ":" not in name
+        if not good or len(name.encode()) > _LONGEST_NAME or _stem(name) in taken:
+            name = f"row{number}"
+            while _stem(name) in taken:
+                name += "_"
+        taken.add(_stem(name))
+        names.append(name)
     return names
 
 
@@ -342,20 +350,11 @@ def _state(file: Path) -> str:
 def _unpack(file: Path, columns: _Columns, folder: Path) -> None:
     names = _names(file, columns)
     column = f"{columns.image}.bytes" if columns.packed else columns.image
-    number = 0
-    for batch in _batches(file, column):
-        for value in batch:
-            content = value.get("bytes") if isinstance(value, dict) else value
-            if content:
-                name = names[number]
-                (folder / (name if is_image(name) else name + _suffix(content))).write_bytes(content)
-            number += 1
-
-
-def _batches(file: Path, column: str) -> Iterator[list[Any]]:
-    with _told(file) as pa:
-        for batch in pa.parquet.ParquetFile(file).iter_batches(batch_size=_AT_ONCE, columns=[column]):
-            yield batch.column(0).to_pylist()
+    for name, values in zip(names, _values(file, [column], _AT_ONCE), strict=True):
+        value = values[columns.image]
+        content = value.get("bytes") if isinstance(value, dict) else value
+        if content:
+            (folder / (name if is_image(name) else name + _suffix(content))).write_bytes(content)
 
 
 def _suffix(content: bytes) -> str:

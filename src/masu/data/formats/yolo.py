@@ -196,7 +196,7 @@ def _tree_of(content: dict[str, Any], file: Path, tree: Tree) -> Tree:
     root = file.parent if file.parent != tree.root and os.path.isdir(tree.root) else tree.root
     if isinstance(path, str) and path not in (*_NOTHING, ".") and ".." not in path.split("/"):
         inside = root / path
-        if not os.path.isabs(path) and inside.is_dir():
+        if not os.path.isabs(path) and os.path.isdir(inside):
             return Tree(inside, tree.images)
     return tree if root == tree.root else Tree(root, tree.images)
 
@@ -299,7 +299,7 @@ def _is_split(key: object, value: object, root: Path) -> bool:
     if not isinstance(key, str) or not value or value in _NOTHING:
         return False
     return role(key, strict=True) is not None or (
-        isinstance(value, str) and value.endswith(".txt") and (root / value).is_file()
+        isinstance(value, str) and value.endswith(".txt") and os.path.isfile(root / value)
     )
 
 
@@ -312,8 +312,8 @@ def _place(entry: str, file: Path, word: str, tree: Tree) -> Path | None:
     entry = entry.replace("\\", "/")
     bases = dict.fromkeys((Path(tree.root), file.parent))
     inside = [p for base in bases for p in (base / entry, base / entry.removeprefix("../")) if tree.holds(p)]
-    found = next((path for path in inside if path.exists()), None)
-    if found is None and (not inside or any((base / entry).exists() for base in bases)):
+    found = next((path for path in inside if os.path.exists(path)), None)
+    if found is None and (not inside or any(os.path.exists(base / entry) for base in bases)):
         raise bad_input(
             f"{file}, {word!r}",
             f"the file name {entry!r}, which leaves {tree.root}",
@@ -341,7 +341,7 @@ def _of_entry(place: Path, word: str, tree: Tree, rows: Rows) -> Iterator[str]:
                 "a path inside the data set",
                 "write file names relative to the folder of the images",
             )
-        image = next((path for path in found if path.is_file()), None)
+        image = next((path for path in found if os.path.isfile(path)), None)
         if image is None:
             rows.fault("missing-image", place, f"line {number}", f"no such file {name}", splits=[word])
         else:
