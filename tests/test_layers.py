@@ -50,7 +50,7 @@ DATA = {
     "splits": set(),
     "kinds": set(),
     "paths": set(),
-    "pixels": set(),
+    "pixels": {"paths"},
     "dataset": {"kinds", "paths", "splits"},
     "fitting": {"dataset", "pixels"},
     "formats": {"dataset", "fitting", "kinds", "paths", "pixels", "splits"},

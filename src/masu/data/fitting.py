@@ -47,7 +47,7 @@ def measured(
         progress: called with (images looked at, images in total).
         channels: of the images where they are no RGB photographs.
     """
-    found = read_headers(list(data.paths), progress, channels=channels)
+    found = read_headers(data.paths, progress, channels=channels)
     faults = [
         Fault("unreadable-image", data.paths[i], "image", text, "skipped", splits=_splits_of(data, i))
         for i, text in sorted(found.faults.items())

@@ -80,9 +80,7 @@ def resolved(rows: Rows, form: str) -> Dataset:
             f.found,
             f.action,
             Path(paths[f.image] or "") if f.image >= 0 and paths[f.image] else None,
-            tuple(
-                dict.fromkeys(names[word] for word in (*f.splits, *word_of.get(f.image, ())) if word in names)
-            ),
+            _called((*f.splits, *(word_of[f.image] if f.image >= 0 else ())), names),
         )
         for f in rows.faults
     ]
@@ -115,6 +113,11 @@ def resolved(rows: Rows, form: str) -> Dataset:
     )
 
 
+def _called(words: Iterable[str], names: dict[str, str]) -> tuple[str, ...]:
+    """The splits that words stand for, each once."""
+    return tuple(dict.fromkeys(names[word] for word in words if word in names))
+
+
 def _lacking(rows: Rows, names: dict[str, str], classes: Iterable[str]) -> Iterator[Fault]:
     """Splits with a list of classes that lacks some of the others'."""
     known: dict[str, set[str]] = defaultdict(set)
@@ -135,18 +138,19 @@ def _paths(
     members: dict[str, Array],
     names: dict[str, str],
     faults: list[Fault],
-) -> tuple[list[str | None], dict[int, list[str]]]:
+) -> tuple[list[str | None], list[tuple[str, ...]]]:
     """The file of each row, None where there is none; and the words of the splits of each row."""
-    word_of: dict[int, list[str]] = defaultdict(list)
+    word_of: list[tuple[str, ...]] = [()] * len(rows.names)
     for word, owned in members.items():
+        alone = (word,)
         for row in owned.tolist():
-            word_of[row].append(word)
+            word_of[row] = (*word_of[row], word) if word_of[row] else alone
     paths: list[str | None] = []
     for row, (name, look, file) in enumerate(zip(rows.names, looks.tolist(), files.tolist(), strict=True)):
         if row in rows.dropped:
             paths.append(None)
             continue
-        words = word_of.get(row, ())
+        words = word_of[row]
         found = rows.tree.find(name, rows.looks[look], words[0] if words else None)
         paths.append(found.path)
         if found.path is not None:
@@ -184,11 +188,11 @@ def _repeated(paths: Iterable[str | None]) -> list[list[int]]:
 
 
 def _each_its_classes(
-    repeated: list[list[int]], word_of: dict[int, list[str]], objects: Objects, starts: Array
+    repeated: list[list[int]], word_of: list[tuple[str, ...]], objects: Objects, starts: Array
 ) -> bool:
     """Whether files of no known kind of split label the same images in other ways."""
     for group in repeated:
-        mine = [row for row in group if any(role(word) is None for word in word_of.get(row, ()))]
+        mine = [row for row in group if any(role(word) is None for word in word_of[row])]
         if len({tuple(word_of[row]) for row in mine}) > 1:
             labels = [_labels(row, objects, starts) for row in mine]
             if any(one.keys() != labels[0].keys() for one in labels):

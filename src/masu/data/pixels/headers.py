@@ -20,6 +20,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from masu.data.paths import Paths
 from masu.data.pixels.pictures import (
     DECODER_ERRORS,
     NPY,
@@ -126,7 +127,7 @@ def read_header(path: Path, channels: int | None = None) -> Header:
 
 
 def read_headers(
-    paths: Sequence[Path],
+    paths: Sequence[Path] | Paths,
     progress: Callable[[int, int], None] | None = None,
     workers: int | None = None,
     channels: int | None = None,
