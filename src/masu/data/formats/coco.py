@@ -23,7 +23,7 @@ from masu.data.formats.form import (
     as_pixels,
 )
 from masu.data.formats.json_stream import Piece, pieces
-from masu.data.formats.masks import box_of_mask
+from masu.data.formats.masks import box_of_keypoints, box_of_mask
 from masu.data.formats.rows import BadEntryError, Box, Objects, Rows, class_name, whole
 from masu.data.formats.tree import Tree
 from masu.data.splits import role
@@ -80,7 +80,8 @@ def _by_name(file: Path) -> bool:
 def read(candidate: Candidate, tree: Tree) -> Rows:
     """The images, objects and categories of all files.
 
-    ``iscrowd`` objects are regions to leave out. An object without ``bbox`` has the box around its mask. Classes
+    ``iscrowd`` objects are regions to leave out. An object without ``bbox`` has the box around its mask, or its
+    keypoints. Classes
     are in the order of their category ids; two categories of the same name are one class, and where two files
     use one id for two names, the later one gets a new id. An image is looked for in the split's folder, in
     ``images/<split>/``, in ``images/`` and beside the JSON file.
@@ -385,6 +386,8 @@ def _id(entry: dict[str, Any], key: str, kinds: tuple[type, ...]) -> Any:
 def _box(entry: dict[str, Any]) -> Box:
     if not entry.get("bbox") and entry.get("segmentation"):
         return box_of_mask(entry["segmentation"])
+    if not entry.get("bbox") and entry.get("keypoints"):
+        return box_of_keypoints(entry["keypoints"])
     values = _required(entry, "bbox", (list,))
     if len(values) != 4:
         raise BadEntryError(f"a bbox of {len(values)} values", "4: x y width height")
