@@ -196,7 +196,8 @@ def _train(
         )
         report({"event": "start", "said": said})
     if processes.first:
-        write_text(out / "settings.json", json.dumps(settings.described(), indent=2) + "\n")
+        written = settings.described() | {"trained_on": judged.trained_on}
+        write_text(out / "settings.json", json.dumps(written, indent=2) + "\n")
     page = TrainPage(out, settings, (data, val), unreadable.told)
 
     def show(ended: str | None = None) -> None:
