@@ -78,6 +78,14 @@ def test_floats_are_single_precision_within_0_and_1(dtype: torch.dtype) -> None:
     assert image[0, 0].tolist() == [0, 0.25, 1]
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+def test_an_image_is_laid_out_as_its_shape_says(dtype: torch.dtype) -> None:
+    """Not with the channels last, as other libraries have it: the network's resize depends on it."""
+    pixels = torch.zeros(4, 6, 3, dtype=dtype).permute(2, 0, 1)
+    image, _ = varied(lambda _, target: (pixels, target))
+    assert image.stride() == (24, 6, 1)
+
+
 def test_bands_may_have_any_range() -> None:
     pixels = picture(channels=5).float() * 100 - 50
     image, _ = varied(lambda image, target: (image * 2, target), pixels, bands=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from typing import Any
 
@@ -18,6 +19,8 @@ from masu.errors import InputError
 from masu.records import Target
 
 PIXELS = torch.randint(0, 256, (3, 60, 80), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # its import would look for a newer version
+
 FLIP = Augmentation(1, 0, 0, (1, 1))
 
 
