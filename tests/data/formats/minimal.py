@@ -50,7 +50,8 @@ def voc(root: Path) -> None:
     text(
         root / "Annotations/a.xml",
         "<annotation><filename>a.png</filename><size><width>64</width><height>48</height></size>"
-        f"<object><name>cat</name><difficult>0</difficult><bndbox>{box}</bndbox></object></annotation>",
+        f"<object><name>cat</name><pose>Left</pose><truncated>1</truncated><difficult>0</difficult>"
+        f"<bndbox>{box}</bndbox></object></annotation>",
     )
 
 
@@ -62,13 +63,22 @@ def yolo(root: Path) -> None:
 
 def csv(root: Path) -> None:
     picture(root / "images/a.png")
-    text(root / "labels.csv", "file,x1,y1,x2,y2,class,split\nimages/a.png,1,2,31,22,cat,train\n")
+    columns = "file,x1,y1,x2,y2,class,split,difficult,iscrowd,image_width,image_height"
+    text(root / "labels.csv", f"{columns}\nimages/a.png,1,2,31,22,cat,train,0,1,64,48\n")
 
 
 def labelme(root: Path) -> None:
     picture(root / "a.png")
     shape = {"label": "cat", "points": [[1, 2], [31, 22]], "shape_type": "rectangle", "flags": {}}
-    page = {"shapes": [shape], "imagePath": "a.png", "imageHeight": 48, "imageWidth": 64, "imageData": None}
+    parts = {"label": "dog", "points": [[1, 2], [9, 22], [4, 30]], "group_id": 1, "difficult": False}
+    ring = {"label": "dog", "points": [[20, 20], [25, 20]], "group_id": 1, "shape_type": "circle"}
+    page = {
+        "shapes": [shape, parts, ring],
+        "imagePath": "a.png",
+        "imageHeight": 48,
+        "imageWidth": 64,
+        "imageData": None,
+    }
     text(root / "a.json", page)
 
 

@@ -5,6 +5,7 @@
 
 import json
 import os
+import re
 import shutil
 from random import Random
 
@@ -145,9 +146,9 @@ def changed_bytes(text: bytes, random: Random) -> bytes:
 
 
 def changed_token(text: bytes, random: Random) -> bytes:
-    words = text.split(b" ") if b" " in text else text.split(b",")
-    words[random.randrange(len(words))] = random.choice(TOKENS)
-    return (b" " if b" " in text else b",").join(words)
+    words = list(re.finditer(rb"[\w.+-]+", text)) or list(re.finditer(b"", text))
+    word = random.choice(words)
+    return text[: word.start()] + random.choice(TOKENS) + text[word.end() :]
 
 
 def changed_lines(text: bytes, random: Random) -> bytes:

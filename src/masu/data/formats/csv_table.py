@@ -207,8 +207,8 @@ def _row(line: int, cells: dict[str, str]) -> _Row:
 def _flag(cells: dict[str, str], key: str) -> bool:
     try:
         return as_flag(cells.get(key))
-    except BadEntryError as error:
-        raise BadEntryError(f"{key} {error}", "0 or 1") from None
+    except BadEntryError:
+        raise BadEntryError(f"{key} {cells[key][:40]!r}", "0 or 1") from None
 
 
 def _size(cells: dict[str, str]) -> tuple[int, int] | None:

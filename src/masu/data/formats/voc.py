@@ -89,7 +89,7 @@ def _read_page(file: Path, words: list[str], tree: Tree, rows: Rows, left_out: C
         name = filename
     row = rows.image(name, number, look, size=_size(root), splits=words)
     for at, element in enumerate(root.findall("object"), start=1):
-        left_out["truncated"] += _true(element, "truncated")
+        left_out["truncated"] += _is_said(element, "truncated")
         left_out["pose"] += element.findtext("pose") not in (None, "", "Unspecified")
         left_out["parts"] += sum(1 for _ in element.iter("part"))
         label = (element.findtext("name") or "").strip()
@@ -222,8 +222,16 @@ def _size(root: Element) -> tuple[int, int] | None:
 def _true(element: Element, tag: str) -> bool:
     try:
         return as_flag(element.findtext(tag))
-    except BadEntryError as error:
-        raise BadEntryError(f"<{tag}> {error}", "0 or 1") from None
+    except BadEntryError:
+        raise BadEntryError(f"<{tag}> {(element.findtext(tag) or '')[:40]!r}", "0 or 1") from None
+
+
+def _is_said(element: Element, tag: str) -> bool:
+    """Whether something is said that is not carried; then it matters not what."""
+    try:
+        return _true(element, tag)
+    except BadEntryError:
+        return True
 
 
 def _box(element: Element) -> Box:
