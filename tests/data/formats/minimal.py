@@ -151,6 +151,61 @@ def ndjson(root: Path) -> None:
     text(root / "pets.ndjson", f"{json.dumps(head)}\n{json.dumps(line)}\n")
 
 
+def cvat(root: Path) -> None:
+    picture(root / "images/train/a.png")
+    text(
+        root / "annotations.xml",
+        '<?xml version="1.0"?><annotations><version>1.1</version><meta><task><labels><label><name>cat</name></label>'
+        '</labels></task></meta><image id="0" name="a.png" subset="train" width="64" height="48">'
+        '<box label="cat" occluded="0" xtl="20.0" ytl="15.0" xbr="40.0" ybr="30.0" rotation="10.0"/>'
+        '<polygon label="cat" points="1.0,2.0;30.0,2.0;30.0,20.0"/></image></annotations>',
+    )
+
+
+def labelstudio(root: Path) -> None:
+    picture(root / "train/a.png")
+    value = {"x": 10.0, "y": 10.0, "width": 30.0, "height": 40.0, "rotation": 0, "rectanglelabels": ["cat"]}
+    result = {"id": "r", "type": "rectanglelabels", "from_name": "label", "to_name": "image", "value": value}
+    result |= {"original_width": 64, "original_height": 48}
+    task = {"id": 1, "data": {"image": "/data/upload/1/a.png", "split": "train"}}
+    text(
+        root / "tasks.json", [task | {"annotations": [{"id": 2, "was_cancelled": False, "result": [result]}]}]
+    )
+
+
+def openimages(root: Path) -> None:
+    picture(root / "images/a.png")
+    text(
+        root / "train-annotations-bbox.csv",
+        "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,IsGroupOf\n"
+        "a,xclick,/m/01yrx,1,0.1,0.5,0.2,0.6,0,1,0\n",
+    )
+    text(root / "class-descriptions-boxable.csv", "/m/01yrx,Cat\n")
+
+
+def kitti(root: Path) -> None:
+    picture(root / "training/image_2/000000.png")
+    line = "0.00 0 1.85 {} 1.57 1.73 4.15 1.00 1.75 13.22 1.62"
+    car, rest = line.format("1.00 2.00 31.00 22.00"), line.format("40.00 5.00 60.00 20.00")
+    text(root / "training/label_2/000000.txt", f"Car {car}\nDontCare {rest}\n")
+
+
+def createml(root: Path) -> None:
+    picture(root / "train/a.png")
+    coordinates = {"x": 16.0, "y": 12.0, "width": 30.0, "height": 20.0}
+    page = [{"image": "a.png", "annotations": [{"label": "cat", "coordinates": coordinates}]}]
+    text(root / "train/_annotations.createml.json", page)
+
+
+def via(root: Path) -> None:
+    picture(root / "train/a.png")
+    rect = {"name": "rect", "x": 1, "y": 2, "width": 30, "height": 20}
+    circle = {"name": "circle", "cx": 20, "cy": 20, "r": 5}
+    regions = [{"shape_attributes": shape, "region_attributes": {"kind": "cat"}} for shape in (rect, circle)]
+    page = {"a.png123": {"filename": "a.png", "size": 123, "regions": regions, "file_attributes": {}}}
+    text(root / "train/via_region_data.json", page)
+
+
 MINIMAL = {
     "coco": coco,
     "voc": voc,
@@ -163,5 +218,11 @@ MINIMAL = {
     "dota": dota,
     "parquet": parquet,
     "ndjson": ndjson,
+    "cvat": cvat,
+    "labelstudio": labelstudio,
+    "openimages": openimages,
+    "kitti": kitti,
+    "createml": createml,
+    "via": via,
 }
 """By the name of the format."""
