@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from array import array
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from masu.data.formats.form import (
 )
 from masu.data.formats.json_stream import Piece, pieces
 from masu.data.formats.masks import box_of_keypoints, box_of_mask
-from masu.data.formats.rows import BadEntryError, Box, Objects, Rows, class_name, whole
+from masu.data.formats.rows import BadEntryError, Box, Objects, Rows, class_name
 from masu.data.formats.tree import Tree
 from masu.data.splits import role
 from masu.errors import InputError, bad_input, listed
@@ -154,7 +155,7 @@ class _Page:
         self._texts: dict[object, int] = {}
         self._ids: list[Array] = []
         self._first = len(rows.names)
-        self._columns: list[list[Array]] = []
+        self._columns: tuple[array[Any], ...] = tuple(array(kind) for kind in "qqdqBd")
         if word is not None:
             rows.split(word)
         seen: list[str] = []
@@ -257,7 +258,7 @@ class _Page:
             boxes[:, 2:] += boxes[:, :2]
         flags = crowds.astype(np.uint8) * CROWD
         areas = np.array([np.nan if one.area is None else one.area for one in found], np.float64)
-        self._columns.append([images, categories, boxes, places, flags, areas])
+        self._add(images, categories, boxes, places, flags, areas)
         for key in _NOT_CARRIED:
             if b'"%s"' % key.encode() in piece.text:
                 self.rows.left_out[key] += sum(bytes(getattr(one, key)) not in _EMPTY for one in found)
@@ -284,7 +285,12 @@ class _Page:
         kinds = (np.int64, np.int64, np.float64, np.int64, np.uint8, np.float64)
         made = [np.array(column, kind) for column, kind in zip(columns, kinds, strict=True)]
         made[2] = made[2].reshape(-1, 4)
-        self._columns.append(made)
+        self._add(*made)
+
+    def _add(self, *parts: Array) -> None:
+        """Add to the columns, which grow where they lie: chunks that are joined at the end would need twice."""
+        for column, part in zip(self._columns, parts, strict=True):
+            column.frombytes(np.ascontiguousarray(part).tobytes())
 
     def _categories(self, entries: list[dict[str, Any]]) -> None:
         for number, entry in enumerate(entries, start=1):
@@ -321,18 +327,23 @@ class _Page:
                 "annotation", self.file, name, "found it twice, wanted one entry for each id", splits=splits
             )
             self.rows.drop(self._first + row)
-        if not self._columns:
+        if not len(self._columns[0]):
             return
-        images, categories, boxes, places, flags, areas = whole(self._columns)
+        kinds = (np.int64, np.int64, np.float64, np.int64, np.uint8, np.float64)
+        images, categories, flat, places, flags, areas = (
+            np.frombuffer(column, kind) for column, kind in zip(self._columns, kinds, strict=True)
+        )
+        self._columns, boxes = (), flat.reshape(-1, 4)
         at = np.searchsorted(unique, images)
         known_image = np.zeros(len(images), np.bool_)
         inside = at < len(unique)
         known_image[inside] = unique[at[inside]] == images[inside]
         present = np.unique(categories)
         codes = np.array(
-            [self.rows.code(self.categories[c]) if c in self.categories else -1 for c in present.tolist()]
+            [self.rows.code(self.categories[c]) if c in self.categories else -1 for c in present.tolist()],
+            np.int32,
         )
-        classes = codes[np.searchsorted(present, categories)] if len(present) else np.zeros(0, np.int64)
+        classes = codes[np.searchsorted(present, categories)] if len(present) else np.zeros(0, np.int32)
         for row in np.flatnonzero(~known_image).tolist():
             shown = texts.get(int(images[row]) + _LARGEST_ID * 2, int(images[row]))
             where = _describe(int(places[row]), "")
@@ -343,14 +354,12 @@ class _Page:
             image = self._first + int(first[at[row]])
             self.rows.fault("unknown-class", self.file, where, found, image=image, splits=splits)
         good = known_image & (classes >= 0)
-        self.used = set(np.unique(categories[good]).tolist())
-        if not good.all():
-            at, boxes, classes, places, flags, areas = (
-                column[good] for column in (at, boxes, classes, places, flags, areas)
-            )
+        self.used = set(present.tolist()) if good.all() else set(np.unique(categories[good]).tolist())
+        del images, categories, known_image, inside
+        owners = self._first + first[np.minimum(at, len(unique) - 1)] if len(unique) else at
         files = np.full(len(places), self.number, np.int32)
-        owners = self._first + first[at]
-        self.rows.objects(Objects(owners, boxes, classes.astype(np.int32), places, flags, areas, files))
+        objects = Objects(owners, boxes, classes, places, flags, areas, files)
+        self.rows.objects(objects if good.all() else Objects(*(column[good] for column in objects)))
 
 
 def _place_of(key: object, number: int) -> int:

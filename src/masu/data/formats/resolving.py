@@ -108,7 +108,7 @@ def resolved(rows: Rows, form: str) -> Dataset:
         describe=rows.describe,
         form=form,
         supercategories=tuple(rows.supercategories.get(name, "") for name in class_names),
-        left_out=dict(+rows.left_out),
+        left_out=dict(sorted((+rows.left_out).items())),
         faults=tuple(dict.fromkeys((*told, *faults, *_lacking(rows, names, class_names)))),
     )
 

@@ -21,6 +21,9 @@ Array = np.ndarray[Any, Any]
 Box = tuple[float, float, float, float]
 
 
+_NOTHING = np.zeros(0)
+
+
 class BadEntryError(Exception):
     """One image or object of an annotation file that cannot be understood; the rest of the file can.
 
@@ -255,8 +258,8 @@ class Rows:
         columns = whole(chunks)
         if not (np.diff(columns[0]) >= 0).all():
             order = np.argsort(columns[0], kind="stable")
-            for at in range(len(columns)):
-                columns[at] = columns[at][order]
+            for column in columns:
+                sort(column, order)
         return Objects(*columns)
 
     def image_columns(self) -> tuple[Array, Array, Array, Array, Array]:
@@ -286,15 +289,25 @@ class Rows:
         return tuple(names), tuple(range(1, len(names) + 1))
 
 
+def sort(column: Array, order: Array) -> None:
+    """Bring a column into an order where it lies, one number of a row at a time."""
+    if column.ndim == 1:
+        column[:] = column[order]
+        return
+    for at in range(column.shape[1]):
+        column[:, at] = column[order, at]
+
+
 def whole(chunks: list[list[Array]]) -> list[Array]:
     """Columns in chunks as whole ones. Each is let go of when it is done: twice all of it would be too much."""
     columns: list[Array] = []
     for at in range(len(chunks[0])):
         parts = [chunk[at] for chunk in chunks]
         for chunk in chunks:
-            chunk[at] = chunk[at][:0]
-        columns.append(np.concatenate(parts))
-        del parts
+            chunk[at] = _NOTHING  # not a part of itself, which would keep the whole
+        filled = [part for part in parts if len(part)]
+        columns.append(filled[0] if len(filled) == 1 else np.concatenate(parts))
+        del parts, filled
     chunks.clear()
     return columns
 
