@@ -102,8 +102,8 @@ class Dataset:
         areas: ``(M,)`` float64 square pixels as the annotation says, of a mask where there is one; nan where
             it does not.
         sizes: ``(N, 2)`` int32 height and width, upright; 0 where nobody knows.
-        claimed: ``(N, 2)`` int32 height and width that an annotation claims for an image of another size, 0 for
-            all others: its boxes may mean another picture.
+        claimed: ``(N, 2)`` int32 height and width that an annotation claims for an image of another size, 0
+            for all others: its boxes may mean another picture.
         relative: ``(N,)`` bool, images whose boxes are still shares of it, before it was looked at; none in
             what ``read_dataset`` gives.
         members: ``(len(splits), N)`` bool, which image is in which split.

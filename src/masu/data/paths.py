@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ class Paths:
     def texts(self) -> list[str]:
         """All paths as strings."""
         whole, ends = self.text.tobytes(), self.ends.tolist()
-        return [os.fsdecode(whole[a:b]) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        return [os.fsdecode(whole[a:b]) for a, b in pairwise(ends)]
 
     def take(self, indices: Sequence[int] | Array) -> Paths:
         """The paths at the indices, in that order."""

@@ -280,8 +280,8 @@ def _of_objects(looked: Looked, policy: InputPolicy) -> Iterator[Finding]:
         row = int(tiny[np.argmin(sides[tiny])])
         image = data.paths[int(owner[row])]
         found = (
-            f"{len(tiny)} of {int(counts.sum())} objects have a side under {TINY:g} pixels as the network sees "
-            f"them ({policy.min_size} px); the smallest, {sides[row]:.1f} pixels: {image.name}, "
+            f"{len(tiny)} of {int(counts.sum())} objects have a side under {TINY:g} pixels as the network "
+            f"sees them ({policy.min_size} px); the smallest, {sides[row]:.1f} pixels: {image.name}, "
             f"{data.where(row)}"
         )
         x1, y1, x2, y2 = boxes[row].tolist()

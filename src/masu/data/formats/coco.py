@@ -80,10 +80,10 @@ def _by_name(file: Path) -> bool:
 def read(candidate: Candidate, tree: Tree) -> Rows:
     """The images, objects and categories of all files.
 
-    ``iscrowd`` objects are regions to leave out. An object without ``bbox`` has the box around its mask. Classes
-    are in the order of their category ids; two categories of the same name are one class, and where two files
-    use one id for two names, the later one gets a new id. An image is looked for in the split's folder, in
-    ``images/<split>/``, in ``images/`` and beside the JSON file.
+    ``iscrowd`` objects are regions to leave out. An object without ``bbox`` has the box around its mask.
+    Classes are in the order of their category ids; two categories of the same name are one class, and where
+    two files use one id for two names, the later one gets a new id. An image is looked for in the split's
+    folder, in ``images/<split>/``, in ``images/`` and beside the JSON file.
 
     Raises:
         InputError: a file that cannot be parsed or lacks a required key.
@@ -432,8 +432,8 @@ def _kind(value: object) -> str:
 def write(copy: Copy) -> None:
     """``annotations/instances_<split>.json`` (without splits ``instances.json``) and ``images/``.
 
-    All splits have the same list of classes, with the source's ids. Ids of images and objects of a COCO source
-    are kept where each is there once.
+    All splits have the same list of classes, with the source's ids. Ids of images and objects of a COCO
+    source are kept where each is there once.
     """
     data = copy.data
     categories = [

@@ -54,8 +54,8 @@ def _is_labelme(head: bytes) -> bool:
 def read(candidate: Candidate, tree: Tree) -> Rows:
     """The pictures with the box around each shape; a broken file is left out.
 
-    Shapes with one ``group_id`` and label are parts of one object: the box around them all. ``difficult`` shapes
-    are left out of training and scoring. Folders that are named as splits are splits. A picture is
+    Shapes with one ``group_id`` and label are parts of one object: the box around them all. ``difficult``
+    shapes are left out of training and scoring. Folders that are named as splits are splits. A picture is
     ``imagePath``, its last part beside the file, else the one with the file's stem.
     """
     rows = Rows(tree, _describe, lambda number, name: "imagePath")

@@ -16,8 +16,8 @@ def file_names(
 ) -> tuple[list[str], dict[Path, str]]:
     """A name for the copy of each picture.
 
-    A picture that splits label in different ways is several images of the data set. It has one name, or, where
-    the format has one file of labels for each picture, one name for each way.
+    A picture that splits label in different ways is several images of the data set. It has one name, or,
+    where the format has one file of labels for each picture, one name for each way.
 
     Args:
         data: the data set.

@@ -1,4 +1,4 @@
-"""From what a reader found to a data set: names become files, words splits, entries of one image one image."""
+"""From what a reader found to a data set: names become files, and entries of one image one image."""
 
 from __future__ import annotations
 

@@ -287,7 +287,7 @@ class Rows:
 
 
 def whole(chunks: list[list[Array]]) -> list[Array]:
-    """Columns in chunks as whole ones. Each is let go of when it is done: twice all of it would be too much."""
+    """Columns in chunks as whole ones. Each chunk is let go of early: all of it twice would be too much."""
     columns: list[Array] = []
     for at in range(len(chunks[0])):
         parts = [chunk[at] for chunk in chunks]

@@ -1,7 +1,7 @@
 """The files below a data set's folder, listed once: which are there, and which one an annotation means.
 
-Every reader's names of images come here. Hidden files, AppleDouble twins and ``__MACOSX`` are passed over; names
-meet whatever the Unicode form, and where nothing fits exactly also whatever the case.
+Every reader's names of images come here. Hidden files, AppleDouble twins and ``__MACOSX`` are passed over;
+names meet whatever the Unicode form, and where nothing fits exactly also whatever the case.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ class Tree:
         return folder_split(PurePosixPath(self.below(path)).parts[:-1])
 
     def holds(self, path: str | os.PathLike[str]) -> bool:
-        """Whether a path lies below the root or the images' folder, by its text alone: links count as they are."""
+        """Whether a path lies below the root or the images' folder, by its text: no link is followed."""
         full = os.path.abspath(path)
         return any(_within(full, top) for top in self._tops)
 
@@ -254,7 +254,7 @@ class Tree:
 
 
 def base(folder: str | os.PathLike[str]) -> str:
-    """A folder as the start of a path; the current one is the empty text, so that a path is written one way."""
+    """A folder as the start of a path; the current one is the empty text, so that paths are alike."""
     text = os.fspath(folder)
     return "" if text == "." else text
 

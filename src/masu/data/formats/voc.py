@@ -1,7 +1,7 @@
 """Pascal VOC: an XML file for each image, and lists or folders for the splits.
 
-Found wherever they lie: ``Annotations/`` with ``JPEGImages/``, ``annotations/xmls/`` with ``images/``, or XML files
-beside the images, in folders for the splits or not.
+Found wherever they lie: ``Annotations/`` with ``JPEGImages/``, ``annotations/xmls/`` with ``images/``, or XML
+files beside the images, in folders for the splits or not.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
     """Every annotation; a broken one is left out.
 
     Splits are the lists in ``ImageSets/Main`` or beside the annotations, else the folders that are named as
-    splits. The class names are those of all annotations, sorted. Boxes are taken as they stand: xmin ymin xmax
-    ymax are pixels, nothing is subtracted. ``difficult`` objects are left out of training and scoring. An image
-    is the file that ``<filename>`` says where that has the XML's own stem, else the file with the stem, else
-    ``<filename>``.
+    splits. The class names are those of all annotations, sorted. Boxes are taken as they stand: xmin ymin
+    xmax ymax are pixels, nothing is subtracted. ``difficult`` objects are left out of training and scoring.
+    An image is the file that ``<filename>`` says where that has the XML's own stem, else the file with the
+    stem, else ``<filename>``.
 
     Raises:
         InputError: a list of a split that cannot be read or names files elsewhere.

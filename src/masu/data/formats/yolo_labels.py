@@ -1,7 +1,8 @@
 """The label files of YOLO: a line for each object, a class and then shares of the image.
 
-Five values are a box. More are a polygon, the four corners of a turned box, a box with keypoints, or a box with
-its confidence and track; what fits two of these is settled by all lines of the data set together or refused.
+Five values are a box. More are a polygon, the four corners of a turned box, a box with keypoints, or a box
+with its confidence and track; what fits two of these is settled by all lines of the data set together or
+refused.
 """
 
 from __future__ import annotations
@@ -73,7 +74,8 @@ class Reading:
     """What the lines of a data set mean, where their number of values does not say.
 
     Args:
-        keypoints: number of keypoints and values of each, as ``kpt_shape`` of ``data.yaml`` says; None for none.
+        keypoints: number of keypoints and values of each, as ``kpt_shape`` of ``data.yaml`` says; None for
+            none.
     """
 
     def __init__(self, keypoints: tuple[int, int] | None) -> None:
