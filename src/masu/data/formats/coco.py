@@ -27,7 +27,7 @@ from masu.data.formats.masks import box_of_mask
 from masu.data.formats.rows import BadEntryError, Box, Objects, Rows, class_name, whole
 from masu.data.formats.tree import Tree
 from masu.data.splits import role
-from masu.errors import InputError, bad_input, listed
+from masu.errors import bad_input, listed
 
 Array = np.ndarray[Any, Any]
 
@@ -164,7 +164,7 @@ class _Page:
                 if piece.key in _KEYS:
                     self._read(piece)
         except BadEntryError as error:
-            raise InputError(f"{file}: found {error}; {_FIX}") from None
+            raise bad_input(file, error.found, error.wanted, _FIX) from None
         for key in ("images", "annotations", "categories"):
             if key not in seen:
                 raise bad_input(
@@ -272,7 +272,7 @@ class _Page:
                 image = self._whole(_id(entry, "image_id", (int, str)))
                 category = self._whole(_id(entry, "category_id", (int,)))
                 box = _box(entry)
-                flag = CROWD * as_flag(entry.get("iscrowd", 0))
+                flag = CROWD * as_flag(entry.get("iscrowd"), "iscrowd")
                 area = entry.get("area")
                 area = np.nan if area is None else as_pixels(area, "area")
             except BadEntryError as error:
@@ -295,7 +295,7 @@ class _Page:
                 if not name:
                     raise BadEntryError("'name' of blanks", "the name of a class")
             except BadEntryError as error:
-                raise InputError(f"{self.file}, {where}: found {error}; {_FIX}") from None
+                raise bad_input(f"{self.file}, {where}", error.found, error.wanted, _FIX) from None
             if key in self.categories:
                 raise bad_input(f"{self.file}, category id {key}", "it twice", "one entry for each id", _FIX)
             self.categories[key] = name

@@ -15,7 +15,7 @@ from masu.data.formats.form import BY_CONTENT, SAYS_SO, Candidate, Format, Place
 from masu.data.formats.rows import BadEntryError, Box, Rows
 from masu.data.formats.tree import Tree
 from masu.data.splits import role
-from masu.errors import InputError
+from masu.errors import bad_input
 
 MOST_BYTES = 1_000_000_000
 """Size of a file."""
@@ -68,7 +68,7 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
             if not isinstance(content, list):
                 raise BadEntryError("no list", "a list of images")
         except BadEntryError as error:
-            raise InputError(f"{file}: found {error}; {_FIX}") from None
+            raise bad_input(file, error.found, error.wanted, _FIX) from None
         for one in splits:
             rows.split(one)
         for at, entry in enumerate(content, start=1):

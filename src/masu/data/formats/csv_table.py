@@ -187,7 +187,8 @@ def _row(line: int, cells: dict[str, str]) -> _Row:
         raise BadEntryError("no file name", "the name of an image")
     keys = _CORNERS if "x1" in cells else _SIDES
     texts = [cells[key].strip() for key in keys]
-    flag = CROWD * _flag(cells, "ignored") | DIFFICULT * _flag(cells, "difficult")
+    ignored, difficult = (as_flag(cells.get(key), key) for key in ("ignored", "difficult"))
+    flag = CROWD * ignored | DIFFICULT * difficult
     split, size = cells.get("split", "").strip(), _size(cells)
     if not any(texts):
         return _Row(line, file, None, "", 0, split, size)
@@ -202,13 +203,6 @@ def _row(line: int, cells: dict[str, str]) -> _Row:
     a, b, c, d = values
     box = (a, b, c, d) if keys is _CORNERS else (a, b, a + c, b + d)
     return _Row(line, file, box, name, flag, split, size)
-
-
-def _flag(cells: dict[str, str], key: str) -> bool:
-    try:
-        return as_flag(cells.get(key))
-    except BadEntryError as error:
-        raise BadEntryError(f"{key} {error}", "0 or 1") from None
 
 
 def _size(cells: dict[str, str]) -> tuple[int, int] | None:

@@ -92,7 +92,7 @@ class _Page:
                     count += 1
                     self._image(element, count)
         except BadEntryError as error:
-            raise InputError(f"{self.file}: found {error}; {_FIX}") from None
+            raise bad_input(self.file, error.found, error.wanted, _FIX) from None
 
     def _meta(self, meta: Element) -> None:
         for label in meta.iter("label"):
@@ -156,7 +156,7 @@ class _Page:
         for attribute in shape.iterfind("attribute"):
             known = _FLAGS.get(attribute.get("name", "").strip().lower(), 0)
             try:
-                flag |= known * as_flag(attribute.text)
+                flag |= known * as_flag(attribute.text, "it")
             except BadEntryError:
                 known = 0
             self.rows.left_out["attributes"] += not known

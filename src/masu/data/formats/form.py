@@ -131,7 +131,11 @@ def load_json(file: Path, most_bytes: int) -> Any:
 
 
 def as_pixels(value: object, what: str) -> float:
-    """A number of a JSON file.
+    """A number of a JSON file; one beyond any float is infinite.
+
+    Args:
+        value: what there is.
+        what: its name, for the message.
 
     Raises:
         BadEntryError: for anything else.
@@ -144,8 +148,12 @@ def as_pixels(value: object, what: str) -> float:
         return float("inf")
 
 
-def as_flag(value: object) -> bool:
-    """A yes or no, also as the texts and numbers that tables and languages write.
+def as_flag(value: object, what: str) -> bool:
+    """A yes or no, also as the texts and numbers that tables and languages write; nothing is no.
+
+    Args:
+        value: what there is.
+        what: its name, for the message.
 
     Raises:
         BadEntryError: for anything else.
@@ -157,4 +165,4 @@ def as_flag(value: object) -> bool:
         return True
     if text in ("", "0", "0.0", "false", "no", "n", "f", "none", "null"):
         return False
-    raise BadEntryError(f"{text[:40]!r}", "0 or 1")
+    raise BadEntryError(f"{what} {text[:40]!r}", "0 or 1")

@@ -25,7 +25,7 @@ from masu.data.formats.rows import BadEntryError, Box, Rows
 from masu.data.formats.tree import Tree, is_image
 from masu.data.formats.turned import box_of_ellipse, box_of_turned
 from masu.data.splits import role
-from masu.errors import InputError, bad_input
+from masu.errors import bad_input
 
 MOST_BYTES = 1_000_000_000
 """Size of a file."""
@@ -110,7 +110,7 @@ class _Page:
             if not isinstance(content, list):
                 raise BadEntryError("no list of tasks", "tasks of Label Studio")
         except BadEntryError as error:
-            raise InputError(f"{self.file}: found {error}; {_FIX}") from None
+            raise bad_input(self.file, error.found, error.wanted, _FIX) from None
         for at, task in enumerate(_joined(content), start=1):
             try:
                 self._task(task, at)
@@ -149,10 +149,12 @@ class _Page:
 
     def _chosen(self, annotations: list[dict[str, Any]]) -> dict[str, Any] | None:
         """The annotation that counts; the regions of the others are counted."""
-        valid = [one for one in annotations if not _is(one, "was_cancelled")]
+        valid = [one for one in annotations if not as_flag(one.get("was_cancelled"), "was_cancelled")]
         if not valid:
             return None
-        ranks = [(_is(one, "ground_truth"), _time(one), at) for at, one in enumerate(valid)]
+        ranks = [
+            (as_flag(one.get("ground_truth"), "ground_truth"), _time(one), at) for at, one in enumerate(valid)
+        ]
         best = max(ranks)[2]
         for at, one in enumerate(valid):
             if at != best:
@@ -264,13 +266,6 @@ def _entries(task: dict[str, Any], key: str) -> list[dict[str, Any]]:
 
 def _results(annotation: dict[str, Any]) -> list[dict[str, Any]]:
     return _entries(annotation, "result")
-
-
-def _is(annotation: dict[str, Any], key: str) -> bool:
-    try:
-        return as_flag(annotation.get(key))
-    except BadEntryError:
-        raise BadEntryError(f"{key} {json.dumps(annotation[key])[:40]}", "true or false") from None
 
 
 def _time(annotation: dict[str, Any]) -> str:

@@ -112,8 +112,8 @@ def _read_shapes(shapes: list[Any], row: int, file: Path, number: int, rows: Row
             kind = shape.get("shape_type", "polygon")
             box = _box(shape, kind)
             flags = shape.get("flags") if isinstance(shape.get("flags"), dict) else {}
-            difficult = as_flag(shape.get("difficult")) or as_flag(flags.get("difficult"))
-            crowd = as_flag(flags.get("iscrowd"))
+            difficult = any(as_flag(of.get("difficult"), "difficult") for of in (shape, flags))
+            crowd = as_flag(flags.get("iscrowd"), "iscrowd")
         except BadEntryError as error:
             rows.bad(error, file, where, image=row)
             continue

@@ -20,7 +20,7 @@ from masu.data.formats.form import SAYS_SO, Candidate, Format, Place
 from masu.data.formats.masks import box_of_points
 from masu.data.formats.rows import BadEntryError, Box, Rows, as_text
 from masu.data.formats.tree import Tree
-from masu.errors import InputError, bad_input
+from masu.errors import bad_input
 
 MOST_BYTES = 4_000_000_000
 """Size of a file."""
@@ -118,7 +118,7 @@ def _names(file: Path, line: int, text: bytes, rows: Rows) -> dict[int, str]:
                 raise BadEntryError(f"class {key[:20]!r}: {json.dumps(name)[:40]}", "a number and its name")
             names[int(key)] = as_text(name.strip())
     except BadEntryError as error:
-        raise InputError(f"{file}, line {line}: found {error}; {_FIX}") from None
+        raise bad_input(f"{file}, line {line}", error.found, error.wanted, _FIX) from None
     for number, name in sorted(names.items()):
         taken = number in rows.ids.values()
         rows.ids.setdefault(name, max(rows.ids.values()) + 1 if taken else number)

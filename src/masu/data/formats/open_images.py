@@ -206,12 +206,7 @@ def _numbers(key: str, cells: tuple[str, ...]) -> Array:
 
 def _flags(key: str, cells: tuple[str, ...]) -> Array:
     """Yes or no; -1 stands for unknown."""
-    meaning: dict[str, bool] = {}
-    for text in set(cells):
-        try:
-            meaning[text] = text.strip() != "-1" and as_flag(text)
-        except BadEntryError:
-            raise BadEntryError(f"{key} {text[:40]!r}", "0 or 1") from None
+    meaning = {text: text.strip() != "-1" and as_flag(text, key) for text in set(cells)}
     return np.array([meaning[text] for text in cells], np.bool_)
 
 

@@ -437,8 +437,8 @@ def _read_entry(
         try:
             values = _four(one.get(columns.box))
             name = _class(one.get(columns.label), columns.names)
-            flag = CROWD * as_flag(one.get("iscrowd", one.get("is_crowd")))
-            flag |= DIFFICULT * as_flag(one.get("difficult"))
+            flag = CROWD * as_flag(one.get("iscrowd", one.get("is_crowd")), "iscrowd")
+            flag |= DIFFICULT * as_flag(one.get("difficult"), "difficult")
             area = one.get("area")
             area = float(area) if isinstance(area, int | float) else math.nan
         except BadEntryError as error:

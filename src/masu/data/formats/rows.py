@@ -31,6 +31,7 @@ class BadEntryError(Exception):
 
     def __init__(self, found: str, wanted: str) -> None:
         super().__init__(f"{found}, wanted {wanted}")
+        self.found, self.wanted = found, wanted
 
 
 class RowFault(NamedTuple):

@@ -20,7 +20,7 @@ from masu.data.formats.rows import BadEntryError, Box, Rows
 from masu.data.formats.tree import Tree
 from masu.data.formats.turned import box_of_ellipse
 from masu.data.splits import role
-from masu.errors import InputError, bad_input, listed
+from masu.errors import bad_input, listed
 
 MOST_BYTES = 1_000_000_000
 """Size of a file."""
@@ -82,7 +82,7 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
         try:
             entries = _of_table(file) if file.suffix.lower() == ".csv" else _of_json(file)
         except BadEntryError as error:
-            raise InputError(f"{file}: found {error}; {_FIX}") from None
+            raise bad_input(file, error.found, error.wanted, _FIX) from None
         if word is not None:
             rows.split(word)
         images += [_Image(file, word, at, entry) for at, entry in enumerate(entries, start=1)]

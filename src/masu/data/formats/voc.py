@@ -7,7 +7,6 @@ files beside the images, in folders for the splits or not.
 from __future__ import annotations
 
 import os
-from collections import Counter
 from pathlib import Path, PureWindowsPath
 from typing import Any
 from xml.etree import ElementTree as Plain
@@ -63,10 +62,8 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
     if not words:
         folders = {file: tree.split_of(file) for file in candidate.files}
         words = {file: [folder] for file, folder in folders.items() if folder is not None}
-    left_out: Counter[str] = Counter()
     for file in candidate.files:
-        _read_page(file, words.get(file, []), tree, rows, left_out)
-    rows.left_out.update(+left_out)
+        _read_page(file, words.get(file, []), tree, rows)
     return rows
 
 
@@ -74,7 +71,7 @@ def _describe(number: int, name: str) -> str:
     return f"object {number} ({name})" if name else f"object {number}"
 
 
-def _read_page(file: Path, words: list[str], tree: Tree, rows: Rows, left_out: Counter[str]) -> None:
+def _read_page(file: Path, words: list[str], tree: Tree, rows: Rows) -> None:
     number = rows.file(file)
     try:
         root = _root(file)
@@ -89,17 +86,25 @@ def _read_page(file: Path, words: list[str], tree: Tree, rows: Rows, left_out: C
         name = filename
     row = rows.image(name, number, look, size=_size(root), splits=words)
     for at, element in enumerate(root.findall("object"), start=1):
-        left_out["truncated"] += _true(element, "truncated")
-        left_out["pose"] += element.findtext("pose") not in (None, "", "Unspecified")
-        left_out["parts"] += sum(1 for _ in element.iter("part"))
+        rows.left_out["truncated"] += _is_truncated(element)
+        rows.left_out["pose"] += element.findtext("pose") not in (None, "", "Unspecified")
+        rows.left_out["parts"] += sum(1 for _ in element.iter("part"))
         label = (element.findtext("name") or "").strip()
         try:
             if not label:
                 raise BadEntryError("no <name>", "the name of its class")
-            flag = DIFFICULT * _true(element, "difficult")
+            flag = DIFFICULT * as_flag(element.findtext("difficult"), "<difficult>")
             rows.object(row, _box(element), label, at, number, flag=flag)
         except BadEntryError as error:
             rows.bad(error, file, rows.describe(at, label), image=row)
+
+
+def _is_truncated(element: Element) -> bool:
+    """Whether the annotation says so, in whatever words: nothing is learnt from it, so none are wrong."""
+    try:
+        return as_flag(element.findtext("truncated"), "<truncated>")
+    except BadEntryError:
+        return True
 
 
 def _stem_of(name: str) -> str:
@@ -217,13 +222,6 @@ def _size(root: Element) -> tuple[int, int] | None:
     except (ValueError, OverflowError):
         return None
     return (height, width) if 0 < height <= 1e7 and 0 < width <= 1e7 else None
-
-
-def _true(element: Element, tag: str) -> bool:
-    try:
-        return as_flag(element.findtext(tag))
-    except BadEntryError as error:
-        raise BadEntryError(f"<{tag}> {error}", "0 or 1") from None
 
 
 def _box(element: Element) -> Box:
