@@ -21,6 +21,7 @@ from masu.data.formats.form import (
     Place,
     as_flag,
     as_pixels,
+    as_size,
 )
 from masu.data.formats.json_stream import Piece, pieces
 from masu.data.formats.masks import box_of_mask
@@ -215,7 +216,9 @@ class _Page:
         except (msgspec.DecodeError, UnicodeDecodeError, OverflowError, RecursionError):
             self._images_one_by_one(piece)
             return
-        sizes = np.array([_size(image.height, image.width) for image in images], np.int32).reshape(-1, 2)
+        sizes = np.array(
+            [as_size(image.height, image.width) or (0, 0) for image in images], np.int32
+        ).reshape(-1, 2)
         names = [image.file_name for image in images]
         self.rows.images(names, self.number, self.look, ids, sizes, self.word)
         self._ids.append(ids)
@@ -232,7 +235,7 @@ class _Page:
             except BadEntryError as error:
                 self.rows.bad(error, self.file, where, splits=splits)
                 continue
-            size = _size(entry.get("height"), entry.get("width"))
+            size = as_size(entry.get("height"), entry.get("width"))
             number_of = self._whole(key)
             self.rows.image(name, self.number, self.look, number=number_of, size=size, splits=splits)
             ids.append(number_of)
@@ -390,12 +393,6 @@ def _box(entry: dict[str, Any]) -> Box:
         raise BadEntryError(f"a bbox of {len(values)} values", "4: x y width height")
     x, y, width, height = (as_pixels(value, "the bbox value") for value in values)
     return x, y, x + width, y + height
-
-
-def _size(height: object, width: object) -> tuple[int, int]:
-    if not isinstance(height, int | float) or not isinstance(width, int | float):
-        return (0, 0)
-    return (int(height), int(width)) if 1 <= height <= 1e7 and 1 <= width <= 1e7 else (0, 0)
 
 
 def _ids(pages: list[dict[int, str]], used: set[int]) -> dict[str, int]:

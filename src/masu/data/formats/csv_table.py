@@ -14,7 +14,7 @@ from pathlib import Path
 
 from masu.data.dataset import CROWD, DIFFICULT
 from masu.data.formats.copying import Copy
-from masu.data.formats.form import POSSIBLE, Candidate, Format, Place, as_flag
+from masu.data.formats.form import POSSIBLE, Candidate, Format, Place, as_flag, as_size
 from masu.data.formats.rows import BadEntryError, Box, Rows
 from masu.data.formats.tree import Tree
 from masu.data.splits import ROLES, role
@@ -189,7 +189,7 @@ def _row(line: int, cells: dict[str, str]) -> _Row:
     texts = [cells[key].strip() for key in keys]
     ignored, difficult = (as_flag(cells.get(key), key) for key in ("ignored", "difficult"))
     flag = CROWD * ignored | DIFFICULT * difficult
-    split, size = cells.get("split", "").strip(), _size(cells)
+    split, size = cells.get("split", "").strip(), as_size(cells.get("height"), cells.get("width"))
     if not any(texts):
         return _Row(line, file, None, "", 0, split, size)
     values = []
@@ -203,14 +203,6 @@ def _row(line: int, cells: dict[str, str]) -> _Row:
     a, b, c, d = values
     box = (a, b, c, d) if keys is _CORNERS else (a, b, a + c, b + d)
     return _Row(line, file, box, name, flag, split, size)
-
-
-def _size(cells: dict[str, str]) -> tuple[int, int] | None:
-    try:
-        height, width = (int(float(cells.get(side, ""))) for side in ("height", "width"))
-    except (ValueError, OverflowError):
-        return None
-    return (height, width) if 0 < height <= 1e7 and 0 < width <= 1e7 else None
 
 
 def _is_size_of_box(size: tuple[int, int], box: Box) -> bool:

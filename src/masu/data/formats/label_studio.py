@@ -19,9 +19,18 @@ from defusedxml import ElementTree
 from masu.data.dataset import CROWD, DIFFICULT
 from masu.data.formats.addresses import decoded, path_of
 from masu.data.formats.copying import Copy
-from masu.data.formats.form import BY_CONTENT, Candidate, Format, Place, as_flag, as_pixels, load_json
+from masu.data.formats.form import (
+    BY_CONTENT,
+    Candidate,
+    Format,
+    Place,
+    as_flag,
+    as_pixels,
+    as_size,
+    load_json,
+)
 from masu.data.formats.masks import box_of_points
-from masu.data.formats.rows import BadEntryError, Box, Rows
+from masu.data.formats.rows import BadEntryError, Box, Rows, entry_of, place_of
 from masu.data.formats.tree import Tree, is_image
 from masu.data.formats.turned import box_of_ellipse, box_of_turned
 from masu.data.splits import role
@@ -31,7 +40,6 @@ MOST_BYTES = 1_000_000_000
 """Size of a file."""
 
 _FIX = "export it again as JSON"
-_IN_A_TASK = 1_000_000  # regions of a task have the numbers task × this + position
 _DATA = re.compile(rb'"data"\s*:\s*\{')
 _LABELS = ("rectanglelabels", "polygonlabels", "ellipselabels", "labels")
 _WITHOUT_BOX = {"brushlabels": "brush masks", "bitmasklabels": "brush masks", "keypointlabels": "keypoints"}
@@ -86,7 +94,8 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
 
 
 def _describe(number: int, name: str) -> str:
-    return f"task {number // _IN_A_TASK} of the file, region {number % _IN_A_TASK} ({name})"
+    task, at = entry_of(number)
+    return f"task {task} of the file, region {at} ({name})"
 
 
 class _Page:
@@ -145,7 +154,7 @@ class _Page:
         for position, result in enumerate(results, start=1):
             if _kind(result) in _SHAPES and str(result.get("id")) in labelled:
                 continue  # its labels stand in a result of their own, with the same shape
-            self._region(result, row, at * _IN_A_TASK + min(position, _IN_A_TASK - 1))
+            self._region(result, row, place_of(at, position))
 
     def _chosen(self, annotations: list[dict[str, Any]]) -> dict[str, Any] | None:
         """The annotation that counts; the regions of the others are counted."""
@@ -296,10 +305,7 @@ def _flag(result: dict[str, Any]) -> int:
 
 
 def _size(result: dict[str, Any]) -> tuple[int, int] | None:
-    height, width = result.get("original_height"), result.get("original_width")
-    if isinstance(height, int) and isinstance(width, int) and 0 < height <= 10**7 and 0 < width <= 10**7:
-        return height, width
-    return None
+    return as_size(result.get("original_height"), result.get("original_width"))
 
 
 def _share(value: dict[str, Any], key: str) -> float:

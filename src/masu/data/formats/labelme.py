@@ -19,6 +19,7 @@ from masu.data.formats.form import (
     Place,
     as_flag,
     as_pixels,
+    as_size,
     load_json,
 )
 from masu.data.formats.masks import box_of_points
@@ -72,7 +73,8 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
             continue
         look = rows.look([file.parent], stem=True, foreign=True)
         name = _image_name(content, file, tree)
-        row = rows.image(name, number, look, size=_size(content), splits=splits)
+        size = as_size(content.get("imageHeight"), content.get("imageWidth"))
+        row = rows.image(name, number, look, size=size, splits=splits)
         _read_shapes(content["shapes"], row, file, number, rows)
     return rows
 
@@ -90,13 +92,6 @@ def _image_name(content: dict[str, Any], file: Path, tree: Tree) -> str:
     if last in beside.names or file.stem not in beside.stems:
         return last if last in beside.names else path
     return file.stem
-
-
-def _size(content: dict[str, Any]) -> tuple[int, int] | None:
-    height, width = content.get("imageHeight"), content.get("imageWidth")
-    if isinstance(height, int) and isinstance(width, int) and 0 < height <= 10**7 and 0 < width <= 10**7:
-        return height, width
-    return None
 
 
 def _read_shapes(shapes: list[Any], row: int, file: Path, number: int, rows: Rows) -> None:

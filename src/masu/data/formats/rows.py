@@ -278,6 +278,13 @@ class Rows:
         """Say the height and width of an image that was met before."""
         self._sizes[2 * row], self._sizes[2 * row + 1] = size
 
+    def take_numbers_for_ids(self) -> None:
+        """Take class names for ids where all are whole numbers, and no two the same, as 1 and 01 are."""
+        if all(name.isdecimal() and len(name) < 10 for name in self.classes):
+            numbers = {name: int(name) for name in self.classes}
+            if len(set(numbers.values())) == len(numbers):
+                self.ids = numbers
+
     def class_order(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
         """Class names and their ids: by id where the source has ids, else by name from 1."""
         if self.ids:
@@ -298,6 +305,22 @@ def whole(chunks: list[list[Array]]) -> list[Array]:
         del parts
     chunks.clear()
     return columns
+
+
+_POSITIONS = 1_000_000
+
+
+def place_of(entry: int, position: int) -> int:
+    """One number for an object: of an entry of a file, and its position there; :func:`entry_of` undoes it.
+
+    Beyond a million objects of one entry, which no file means, the rest have the last number.
+    """
+    return entry * _POSITIONS + min(position, _POSITIONS - 1)
+
+
+def entry_of(place: int) -> tuple[int, int]:
+    """The entry and the position that :func:`place_of` made a number of."""
+    return divmod(place, _POSITIONS)
 
 
 def class_name(name: str) -> str:

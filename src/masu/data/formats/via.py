@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from masu.data.formats.addresses import path_of
 from masu.data.formats.form import BY_CONTENT, Candidate, Format, Place, as_pixels, load_json
 from masu.data.formats.masks import box_of_points
-from masu.data.formats.rows import BadEntryError, Box, Rows
+from masu.data.formats.rows import BadEntryError, Box, Rows, entry_of, place_of
 from masu.data.formats.tree import Tree
 from masu.data.formats.turned import box_of_ellipse
 from masu.data.splits import role
@@ -28,7 +28,6 @@ MOST_BYTES = 1_000_000_000
 _FIX = "export it again"
 _CLASS_KEYS = ("class", "label", "name", "type", "category")
 _COLUMNS = ("filename", "region_shape_attributes", "region_attributes")
-_IN_AN_IMAGE = 1_000_000  # regions of an image have the numbers image × this + position
 
 
 def find(place: Place) -> Candidate | None:
@@ -94,7 +93,8 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
 
 
 def _describe(number: int, name: str) -> str:
-    return f"image {number // _IN_AN_IMAGE} of the file, region {number % _IN_AN_IMAGE} ({name})"
+    image, at = entry_of(number)
+    return f"image {image} of the file, region {at} ({name})"
 
 
 def _of_json(file: Path) -> list[Any]:
@@ -202,7 +202,7 @@ def _read_image(image: _Image, key: str | None, number: int, rows: Rows) -> None
     folders = [base / folder for base in bases for folder in (*splits, "", "images")]
     row = rows.image(path_of(name), number, rows.look(folders, foreign=True), number=at, splits=splits)
     for position, region in enumerate(_regions(entry), start=1):
-        place = at * _IN_AN_IMAGE + min(position, _IN_AN_IMAGE - 1)
+        place = place_of(at, position)
         names = _values(_attributes(region).get(key)) if key is not None else []
         try:
             box = _box(region, rows)

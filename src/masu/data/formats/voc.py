@@ -16,7 +16,7 @@ from defusedxml import ElementTree
 
 from masu.data.dataset import DIFFICULT
 from masu.data.formats.copying import Copy
-from masu.data.formats.form import BY_CONTENT, Candidate, Format, Place, as_flag
+from masu.data.formats.form import BY_CONTENT, Candidate, Format, Place, as_flag, as_size
 from masu.data.formats.rows import BadEntryError, Box, Rows
 from masu.data.formats.tree import Tree
 from masu.data.splits import role
@@ -84,7 +84,13 @@ def _read_page(file: Path, words: list[str], tree: Tree, rows: Rows) -> None:
     look = rows.look(_folders(file, tree, words), stem=True)
     if not own and filename and tree.find(name, rows.looks[look]).path is None:
         name = filename
-    row = rows.image(name, number, look, size=_size(root), splits=words)
+    row = rows.image(
+        name,
+        number,
+        look,
+        size=as_size(root.findtext("size/height"), root.findtext("size/width")),
+        splits=words,
+    )
     for at, element in enumerate(root.findall("object"), start=1):
         rows.left_out["truncated"] += _is_truncated(element)
         rows.left_out["pose"] += element.findtext("pose") not in (None, "", "Unspecified")
@@ -214,14 +220,6 @@ def _root(file: Path) -> Any:
     if root.tag != "annotation":
         raise BadEntryError(f"the root element <{root.tag}>", "<annotation>")
     return root
-
-
-def _size(root: Element) -> tuple[int, int] | None:
-    try:
-        height, width = (int(float(root.findtext(f"size/{side}") or 0)) for side in ("height", "width"))
-    except (ValueError, OverflowError):
-        return None
-    return (height, width) if 0 < height <= 1e7 and 0 < width <= 1e7 else None
 
 
 def _box(element: Element) -> Box:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from masu.data.formats.form import load_text
 from masu.data.formats.masks import box_of_points
 from masu.data.formats.rows import BadEntryError, Box
 
@@ -49,13 +50,7 @@ def label_lines(labels: Path) -> Iterator[tuple[int, str]]:
     Raises:
         BadEntryError: for a file that is too large or cannot be read.
     """
-    try:
-        if (size := labels.stat().st_size) > MOST_BYTES:
-            raise BadEntryError(f"a file of {size / 1e6:.1f} MB", f"at most {MOST_BYTES / 1e6:.0f} MB")
-        text = labels.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadEntryError(f"a file that cannot be read ({error})", "text") from None
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(load_text(labels, MOST_BYTES).splitlines(), start=1):
         if line.strip():
             yield number, line
 
