@@ -72,7 +72,7 @@ def resolved(rows: Rows, form: str) -> Dataset:
         describe=rows.describe,
         form=form,
         supercategories=tuple(rows.supercategories.get(name, "") for name in class_names),
-        left_out=dict(+rows.left_out),
+        left_out=dict(sorted((+rows.left_out).items())),
         faults=tuple(dict.fromkeys((*told, *entries.faults, *lacking))),
     )
 
@@ -119,7 +119,14 @@ class _Entries:
             self._join(group)
 
     def take_objects(self, images: Array) -> Array:
-        """Keep only the objects that count, image by image; for each the position of its image in ``images``."""
+        """Keep only the objects that count, image by image.
+
+        Args:
+            images: ``(n,)`` the entries that stand for images, in their order.
+
+        Returns:
+            Of each object the position of its image in ``images``.
+        """
         position = np.full(len(self.paths) + 1, _GONE)  # the last for _GONE itself
         position[images] = np.arange(len(images))
         owners: Array = position[self.image[self.objects.images]]
