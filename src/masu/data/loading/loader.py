@@ -18,7 +18,7 @@ from masu.data.dataset import Dataset, Fault
 from masu.data.fitting import fit_box
 from masu.data.loading.callables import Variation, variation
 from masu.data.loading.workers import read_ahead
-from masu.data.pixels.bands import read_pixels
+from masu.data.pixels.images import read_pixels
 from masu.data.pixels.pictures import UnreadableImageError
 from masu.errors import InputError, bad_input
 from masu.records import Target
@@ -96,7 +96,7 @@ def epoch_batches(
         epoch: number of the epoch, from 0.
         augmentation: how to vary the images, see :func:`masu.data.loading.callables.variation`; None leaves
             them as they are.
-        channels: of the images, None for RGB; see :func:`masu.data.pixels.bands.read_pixels`.
+        channels: of the images, None for RGB; see :func:`masu.data.pixels.images.read_pixels`.
         start: number of the first batch to give, to go on in the middle of an epoch.
         workers: processes that read ahead, no more than there are processors; 0 reads in this one.
         parts: into so many every batch is cut.
