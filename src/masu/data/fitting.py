@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from masu.data.dataset import Dataset, Fault
+from masu.data.dataset import Dataset
+from masu.data.kinds import Fault
 from masu.data.pixels.headers import read_headers
 from masu.errors import bad_input, listed
 

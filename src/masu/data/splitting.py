@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from masu.data.dataset import Dataset, Fault
+from masu.data.dataset import Dataset
+from masu.data.kinds import Fault
 from masu.data.splits import TEST, TRAIN, TRAINVAL, VAL, in_order, role
 from masu.errors import bad_input
 

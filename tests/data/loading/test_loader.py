@@ -9,8 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from masu.data.dataset import Dataset, Fault, Sample
+from masu.data.dataset import Dataset, Sample
 from masu.data.fitting import measured
+from masu.data.kinds import Fault
 from masu.data.loading.loader import Batch, batch_count, epoch_batches
 from masu.data.loading.transforms import Augmentation
 from masu.data.pixels.pictures import UnreadableImageError

@@ -12,7 +12,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from masu.data.dataset import Dataset, Fault, Sample
+from masu.data.dataset import Dataset, Sample
 from masu.data.fitting import fitted, measured, with_names
 from masu.data.formats import (
     coco,
@@ -36,6 +36,7 @@ from masu.data.formats import (
 from masu.data.formats.form import Candidate, Format, Place
 from masu.data.formats.resolving import resolved
 from masu.data.formats.tree import Tree
+from masu.data.kinds import Fault
 from masu.data.splits import choose
 from masu.errors import bad_input, listed
 

@@ -439,7 +439,7 @@ def _results_of(copy: Copy, index: int) -> list[dict[str, Any]]:
     for row in copy.objects(index):
         if not all(size):
             raise bad_input(
-                data.path(index), "an image of unknown size", "its size", "see that it can be read"
+                data.paths[index], "an image of unknown size", "its size", "see that it can be read"
             )
         copy.count_crowd(row, "Label Studio has no crowd regions: {} have the note crowd")
         copy.count_difficult(row, "Label Studio has no difficult objects: {} have the note difficult")

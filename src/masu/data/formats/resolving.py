@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from masu.data.dataset import Dataset, Fault
+from masu.data.dataset import Dataset, Paths
 from masu.data.formats.rows import Objects, RowFault, Rows
 from masu.data.formats.tree import Found
-from masu.data.paths import Paths
+from masu.data.kinds import Fault
 from masu.data.splits import in_order, role, split_names
 from masu.errors import bad_input, listed
 

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset as Indexed
 
-from masu.data.dataset import Dataset, Fault
+from masu.data.dataset import Dataset
 from masu.data.fitting import fit_box
+from masu.data.kinds import Fault
 from masu.data.loading.callables import Variation, variation
 from masu.data.loading.workers import read_ahead
 from masu.data.pixels.images import read_pixels

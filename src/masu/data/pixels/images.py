@@ -1,8 +1,8 @@
 """Images in, tensors out: whatever holds a picture becomes ``(3, H, W)`` RGB, or all of its channels.
 
 With ``channels`` an image has any number of channels and any depth, and its values are kept as they are: one
-way for files (PNG, TIFF, NPY and what Pillow reads), arrays and tensors. Pillow reads colour PNG of 16 bits as
-8 bits; TIFF and NPY keep all of them.
+way for files (PNG, TIFF, NPY and what Pillow reads), arrays and tensors. Pillow reads colour PNG of 16 bits
+as 8 bits; TIFF and NPY keep all of them.
 """
 
 from __future__ import annotations
