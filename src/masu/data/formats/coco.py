@@ -25,7 +25,7 @@ from masu.data.formats.form import (
 )
 from masu.data.formats.json_stream import Piece, pieces
 from masu.data.formats.masks import box_of_mask
-from masu.data.formats.rows import BadEntryError, Box, Objects, Rows, class_name, whole
+from masu.data.formats.rows import BadEntryError, Box, Objects, Rows, class_name, joined
 from masu.data.formats.tree import Tree
 from masu.data.splits import role
 from masu.errors import bad_input, listed
@@ -325,7 +325,7 @@ class _Page:
             self.rows.drop(self._first + row)
         if not self._columns:
             return
-        images, categories, boxes, places, flags, areas = whole(self._columns)
+        images, categories, boxes, places, flags, areas = joined(self._columns)
         at = np.searchsorted(unique, images)
         known_image = np.zeros(len(images), np.bool_)
         inside = at < len(unique)

@@ -69,7 +69,7 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
     Raises:
         InputError: a table that cannot be read, or shares whose meaning cannot be told.
     """
-    rows = Rows(tree, _describe, _describe_image)
+    rows = Rows(tree, _describe, _describe)
     tables = [_Table(file) for file in candidate.files]
     shares = _are_shares(tables)
     for table in tables:
@@ -105,10 +105,6 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
 
 
 def _describe(number: int, name: str) -> str:
-    return f"line {number}"
-
-
-def _describe_image(number: int, name: str) -> str:
     return f"line {number}"
 
 

@@ -64,7 +64,7 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
     Raises:
         InputError: a table that cannot be read.
     """
-    rows = Rows(tree, _describe, _describe_image)
+    rows = Rows(tree, _describe, _describe)
     names = _names(tree)
     for file in candidate.files:
         word = file.stem if role(file.stem) is not None else tree.split_of(file)
@@ -73,10 +73,6 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
 
 
 def _describe(number: int, name: str) -> str:
-    return f"line {number}"
-
-
-def _describe_image(number: int, name: str) -> str:
     return f"line {number}"
 
 

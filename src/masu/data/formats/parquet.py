@@ -367,7 +367,7 @@ class _Kind:
         self._boxes: list[tuple[int, int, tuple[int, int] | None, Box]] | None = []
         self._shares = True
 
-    def look(self, row: int, look: int, size: tuple[int, int] | None, values: Box) -> None:
+    def add(self, row: int, look: int, size: tuple[int, int] | None, values: Box) -> None:
         """Take a box into account, as its file has it."""
         if not all(map(math.isfinite, values)):
             return
@@ -446,7 +446,7 @@ def _read_entry(
             found = f"class {one.get(columns.label)}, known are 0 to {len(columns.names or ()) - 1}"
             rows.fault("unknown-class", path, _describe(place, ""), found, image=row)
             continue
-        kind.look(row, look, size, values)
+        kind.add(row, look, size, values)
         for key in _NOT_CARRIED:
             rows.left_out[key] += bool(one.get(key))
         x, y, width, height = values

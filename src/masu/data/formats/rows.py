@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from masu.data.formats.tree import Look, Tree, base
+from masu.data.formats.tree import Look, Tree, folder_text
 
 Array = np.ndarray[Any, Any]
 Box = tuple[float, float, float, float]
@@ -66,12 +66,15 @@ class Rows:
         root: that folder.
         files: annotation files, by number.
         names: the images' names, by row.
+        looks: ways to look for images, by number.
         classes: class names, each with its code.
         ids: ids of classes in the source; empty where it has none, and names are put in order.
         supercategories: COCO's, by class name.
         known: by word of a split, the classes that it has a list of.
         left_out: what is read over, with how often.
-        words: of splits: the rows of their images.
+        words: rows of images by the word for their split; a word is what a file, folder or cell calls it.
+        faults: what could not be used.
+        dropped: rows of images that are left out again.
         describe: words for an object's place, from its number and class.
         describe_image: words for an image's place, from its number and name.
     """
@@ -107,7 +110,7 @@ class Rows:
 
     def look(self, folders: Iterable[str | Path], *, stem: bool = False, foreign: bool = False) -> int:
         """The number of a way to look for images, for :meth:`image`; see :class:`Look`."""
-        look = Look(tuple(dict.fromkeys(map(base, folders))), stem, foreign)
+        look = Look(tuple(dict.fromkeys(map(folder_text, folders))), stem, foreign)
         if not self.looks or self.looks[-1] != look:
             self.looks.append(look)
         return len(self.looks) - 1
@@ -253,7 +256,7 @@ class Rows:
         chunks = [list(single), *(list(chunk) for chunk in self._chunks)]
         self._chunks = []
         self._object = (array("q"), array("d"), array("i"), array("q"), array("B"), array("d"), array("i"))
-        columns = whole(chunks)
+        columns = joined(chunks)
         if not (np.diff(columns[0]) >= 0).all():
             order = np.argsort(columns[0], kind="stable")
             for at in range(len(columns)):
@@ -294,7 +297,7 @@ class Rows:
         return tuple(names), tuple(range(1, len(names) + 1))
 
 
-def whole(chunks: list[list[Array]]) -> list[Array]:
+def joined(chunks: list[list[Array]]) -> list[Array]:
     """Columns in chunks as whole ones. Each chunk is let go of early: all of it twice would be too much."""
     columns: list[Array] = []
     for at in range(len(chunks[0])):

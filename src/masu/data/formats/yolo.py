@@ -153,7 +153,7 @@ def _lines(file: str, reading: Reading, rows: Rows) -> list[Line]:
             except BadEntryError as error:
                 rows.bad(error, path, f"line {number}")
                 continue
-            reading.look(line)
+            reading.add(line)
             found.append(line)
     except BadEntryError as error:
         rows.bad(error, path, "the file")

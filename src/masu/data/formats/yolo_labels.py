@@ -81,7 +81,7 @@ class Reading:
         self._posed = True
         self._turned = True
 
-    def look(self, line: Line) -> None:
+    def add(self, line: Line) -> None:
         """Take a line into account."""
         words = line.words
         if len(words) == _WITH_TRACK - 1:
