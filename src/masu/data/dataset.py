@@ -230,6 +230,10 @@ class Dataset:
         """The rows of an image's objects."""
         return slice(int(self.starts[index]), int(self.starts[index + 1]))
 
+    def splits_of(self, index: int) -> tuple[str, ...]:
+        """The splits that an image is in."""
+        return tuple(name for name, mine in zip(self.splits, self.members[:, index], strict=True) if mine)
+
     def __iter__(self) -> Iterator[Sample]:
         return (self[index] for index in range(len(self)))
 

@@ -427,8 +427,8 @@ def write(copy: Copy) -> None:
         before = "[\n"
         for index in range(len(data)):
             image = f"images/{copy.image(index, 'images')}"
-            splits = [name for name, mine in zip(data.splits, data.members[:, index], strict=True) if mine]
-            stream.write(before + json.dumps(task(image, _results_of(copy, index), splits=splits)))
+            made = task(image, _results_of(copy, index), splits=data.splits_of(index))
+            stream.write(before + json.dumps(made))
             before = ",\n"
         stream.write("\n]\n")
     copy.put_strays("images")

@@ -187,10 +187,9 @@ def write(copy: Copy) -> None:
 
 def _refuse_several_splits(data: Dataset) -> None:
     for index in np.flatnonzero(data.members.sum(0) > 1).tolist():
-        own = [name for name, mine in zip(data.splits, data.members[:, index], strict=True) if mine]
         raise bad_input(
             data.paths[index],
-            f"it in {' and '.join(own)}",
+            f"it in {' and '.join(data.splits_of(index))}",
             "one split, since those of LabelMe are folders",
             "choose another format, or share out anew with --split-by",
         )

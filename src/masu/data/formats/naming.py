@@ -58,8 +58,7 @@ def file_names(
     for index, path in enumerate(data.paths.texts()):
         way = ways[path] if by_stem else 0
         ways[path] += 1
-        split = next((s for s, mine in zip(data.splits, data.members[:, index], strict=True) if mine), None)
-        names.append(name_of(path, split, way))
+        names.append(name_of(path, next(iter(data.splits_of(index)), None), way))
     return names, {stray: name_of(os.fspath(stray), None, 0) for stray in strays}
 
 
