@@ -5,7 +5,8 @@
     python -m benchmarks.large_data check --images 100000
     python -m benchmarks.large_data mend
 
-Every measurement runs in a process of its own. Images are links to a few JPEG files, so that the disk holds them.
+Every measurement runs in a process of its own. Images are links to a few JPEG files, so that the disk
+holds them.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ def make_coco(folder: Path, images: int, objects: int, seed: int = 0) -> Path:
             classes = draw.integers(1, CLASSES + 1, count).tolist()
             owners = draw.integers(0, images, count).tolist()
             rows = []
-            for k, ((x, y), (w, h), category, image) in enumerate(zip(corners, sides, classes, owners, strict=True)):
+            columns = zip(corners, sides, classes, owners, strict=True)
+            for k, ((x, y), (w, h), category, image) in enumerate(columns):
                 rows.append(
                     f'{{"id": {start + k}, "image_id": {image}, "category_id": {category}, '
                     f'"bbox": [{x}.5, {y}.25, {w}.0, {h}.5], "area": {w * h}.0, "iscrowd": 0}}'
@@ -116,7 +118,8 @@ def work(name: str, arguments: list[str]) -> dict[str, float]:
 
 def first_step(folder: Path) -> dict[str, float]:
     """`masu train` from its start to the end of its first step."""
-    command = [sys.executable, "-m", "masu", "train", str(folder), "--val", str(folder), "--val-split", "train"]
+    command = [sys.executable, "-m", "masu", "train", str(folder)]
+    command += ["--val", str(folder), "--val-split", "train"]
     command += ["--weights", "none", "--image-size", "64", "--epochs", "1", "--out", str(folder / "run")]
     started = time.perf_counter()
     process = subprocess.Popen(command, stderr=subprocess.STDOUT, stdout=subprocess.PIPE)
@@ -144,7 +147,8 @@ def mend() -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    plain = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=plain)
     parser.add_argument("what", nargs="?", choices=("coco", "first-step", "check", "mend"))
     parser.add_argument("--images", type=int, default=100_000)
     parser.add_argument("--objects", type=int, default=10)
@@ -160,7 +164,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=given.folder) as name:
         folder = Path(name)
         file = make_coco(folder, given.images, given.objects)
-        print(f"{given.images} images, {given.images * given.objects} objects, {file.stat().st_size / 1e9:.2f} GB")
+        size = file.stat().st_size / 1e9
+        print(f"{given.images} images, {given.images * given.objects} objects, {size:.2f} GB")
         if given.what == "coco":
             print(measured("read", str(folder)))
         elif given.what == "check":

@@ -49,14 +49,13 @@ ROOMS = {
 DATA = {
     "splits": set(),
     "kinds": set(),
-    "paths": set(),
-    "pixels": {"paths"},
-    "dataset": {"kinds", "paths", "splits"},
-    "fitting": {"dataset", "pixels"},
-    "formats": {"dataset", "fitting", "kinds", "paths", "pixels", "splits"},
-    "splitting": {"dataset", "splits"},
+    "pixels": set(),
+    "dataset": {"kinds", "splits"},
+    "fitting": {"dataset", "kinds", "pixels"},
+    "formats": {"dataset", "fitting", "kinds", "pixels", "splits"},
+    "splitting": {"dataset", "kinds", "splits"},
     "audit": {"dataset", "fitting", "formats", "kinds", "pixels", "splits"},
-    "loading": {"dataset", "fitting", "pixels"},
+    "loading": {"dataset", "fitting", "kinds", "pixels"},
 }
 """The rooms and files of ``data`` and those of it that each may import."""
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from masu.data.dataset import Dataset, Fault
+from masu.data.dataset import Dataset
+from masu.data.kinds import Fault
 from masu.data.splits import NO_SPLIT
 from masu.data.splitting import apart, hold_back, parse_shares, share_out
 from masu.errors import InputError

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import masu
-from masu.data.dataset import Fault
+from masu.data.kinds import Fault
 from masu.data.loading.transforms import Augmentation
 from masu.detectors.faster_rcnn import FasterRCNN
 from masu.errors import InputError

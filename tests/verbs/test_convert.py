@@ -12,7 +12,6 @@ from PIL import Image
 from masu.data.audit.fingerprints import SIDE, Fingerprint, near_duplicates
 from masu.data.formats import read_dataset, splits
 from masu.data.formats.naming import file_names
-from masu.data.formats.writing import write_dataset
 from masu.data.splits import evaluation_split, training_split
 from masu.errors import InputError
 from masu.ops.images import InputPolicy

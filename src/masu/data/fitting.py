@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from masu.data.dataset import Dataset, Fault
+from masu.data.dataset import Dataset
+from masu.data.kinds import Fault
 from masu.data.pixels.headers import read_headers
 from masu.errors import bad_input, listed
 
@@ -49,7 +50,7 @@ def measured(
     """
     found = read_headers(data.paths, progress, channels=channels)
     faults = [
-        Fault("unreadable-image", data.paths[i], "image", text, "skipped", splits=_splits_of(data, i))
+        Fault("unreadable-image", data.paths[i], "image", text, "skipped", splits=data.splits_of(i))
         for i, text in sorted(found.faults.items())
     ]
     said, true = data.sizes, found.sizes
@@ -71,7 +72,7 @@ def measured(
                 f"{found.orientations[i]})",
                 "boxes turned with the picture",
                 data.paths[i],
-                _splits_of(data, i),
+                data.splits_of(i),
             )
         )
     other = known & ~stored & (said != true).any(1)
@@ -80,7 +81,7 @@ def measured(
         text = f"{said[i, 1]}×{said[i, 0]} pixels in the annotation, {true[i, 1]}×{true[i, 0]} in {path.name}"
         file = data.files[data.image_files[i]]
         where = f"image {path.name}"
-        faults.append(Fault("wrong-size", file, where, text, KEPT, path, _splits_of(data, i)))
+        faults.append(Fault("wrong-size", file, where, text, KEPT, path, data.splits_of(i)))
     if data.relative.any():
         owner = data.image_of
         shares = data.relative[owner]
@@ -133,7 +134,7 @@ def fitted(data: Dataset) -> Dataset:
     for row, image, fit in unfit(data):
         if fit.kind:
             file, where, path = data.file_of(row), data.where(row), data.paths[image]
-            splits = _splits_of(data, image)
+            splits = data.splits_of(image)
             faults.append(Fault(fit.kind, file, where, fit.found, fit.action, path, splits))
         if fit.box is None:
             kept[row] = False
@@ -240,7 +241,3 @@ def with_names(data: Dataset, names: Sequence[str]) -> Dataset:
         category_ids=tuple(ids[name] for name in names),
         supercategories=tuple(above.get(name, "") for name in names),
     )
-
-
-def _splits_of(data: Dataset, image: int) -> tuple[str, ...]:
-    return tuple(name for name, mine in zip(data.splits, data.members[:, image], strict=True) if mine)

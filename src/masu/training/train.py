@@ -317,9 +317,9 @@ def refuse_lone_values(detector: Detector, settings: TrainSettings, data: Datase
         tall, wide = padded_size(height, width, policy)
         if tall <= stride and wide <= stride:
             raise InputError(
-                f"--image-size: found {policy.min_size} px and a step of one image, whose deepest map is a single "
-                "cell that normalisation cannot be trained on, wanted more; choose a larger --image-size, a "
-                "--batch-size that leaves no image alone, or --frozen-norms"
+                f"--image-size: found {policy.min_size} px and a step of one image, whose deepest map is a "
+                "single cell that normalisation cannot be trained on, wanted more; choose a larger "
+                "--image-size, a --batch-size that leaves no image alone, or --frozen-norms"
             )
 
 

@@ -5,7 +5,7 @@ import json
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from masu.data.formats import coco, json_stream, read_annotations
@@ -113,6 +113,13 @@ def test_both_ways_give_the_same(place, monkeypatch, images, annotations):
 
 @MOSTLY
 @given(images=st.lists(IMAGES, min_size=1, max_size=4), annotations=st.lists(ANNOTATIONS, max_size=5))
+@example(  # typed first, then one by one: other things are left out first
+    images=[{"id": 0, "file_name": "a.png"}],
+    annotations=[
+        {"id": 1, "image_id": 0, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5},
+        {"id": 2, "image_id": 0, "category_id": 1, "bbox": None, "score": 0.5, "keypoints": [1, 2, 2]},
+    ],
+)
 def test_pieces_of_any_size_give_the_same(place, monkeypatch, images, annotations):
     text(place / "annotations/instances_train.json", page(images, annotations))
     whole = repr(result(place))

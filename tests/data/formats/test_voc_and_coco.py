@@ -605,3 +605,20 @@ def test_fit_box(box: tuple[float, ...], size: tuple[int, int] | None, fitted: o
     got, kind, found, did = fit_box(box, size)  # type: ignore[arg-type]
     assert (got, did) == (fitted, action)
     assert bool(found) == bool(kind) == bool(action)
+
+
+def test_voc_truncated_in_strange_words_costs_nothing(tmp_path: Path) -> None:
+    """It is not carried, so no wording of it is wrong."""
+    truncated = voc_object("dog", "1 2 30 40").replace("<bndbox>", "<truncated>half</truncated><bndbox>")
+    voc_file(tmp_path, "a", truncated)
+    data = read_dataset(tmp_path)
+    assert data.boxes.tolist() == [[1, 2, 30, 40]]
+    assert data.left_out == {"truncated": 1}
+    assert data.faults == ()
+
+
+def test_voc_difficult_in_strange_words_is_told_once(tmp_path: Path) -> None:
+    strange = voc_object("dog", "1 2 30 40").replace(">0</difficult>", ">maybe</difficult>")
+    voc_file(tmp_path, "a", strange, voc_object("cat", "5 5 10 10"))
+    (fault,) = read_dataset(tmp_path).faults
+    assert (fault.where, fault.found) == ("object 1 (dog)", "found <difficult> 'maybe', wanted 0 or 1")

@@ -13,8 +13,9 @@ import torch
 from PIL import Image
 from torchvision.transforms import v2
 
-from masu.data.dataset import Dataset, Fault, Sample
+from masu.data.dataset import Dataset, Sample
 from masu.data.fitting import measured
+from masu.data.kinds import Fault
 from masu.data.loading.loader import Batch, batch_count, epoch_batches
 from masu.data.loading.transforms import Augmentation
 from masu.data.pixels.pictures import UnreadableImageError

@@ -9,8 +9,7 @@ from PIL import Image
 from masu.data.audit.fingerprints import fingerprint
 from masu.data.dataset import Dataset, Sample
 from masu.data.loading.statistics import pixel_statistics
-from masu.data.pixels.bands import displayable, image_size, read_pixels
-from masu.data.pixels.images import read_image
+from masu.data.pixels.images import displayable, image_size, read_image, read_pixels
 from masu.errors import InputError
 from masu.records import Target
 

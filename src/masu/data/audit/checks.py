@@ -133,9 +133,9 @@ def _of_everything(looked: Looked, policy: InputPolicy) -> Iterator[Finding]:
     yield from _of_files(looked)
 
 
-def splits_of(data: Dataset, image: int) -> list[str | None]:
+def _splits(data: Dataset, image: int) -> list[str | None]:
     """The splits of an image, ``[None]`` where it is in none."""
-    return [s for s, mine in zip(data.splits, data.members[:, image], strict=True) if mine] or [None]
+    return [*data.splits_of(image)] or [None]
 
 
 def _of_rows(looked: Looked) -> Iterator[Finding]:
@@ -144,11 +144,11 @@ def _of_rows(looked: Looked) -> Iterator[Finding]:
     texts = data.paths.texts()
     first: dict[str, int] = {}
     for index, text in enumerate(texts):
-        split = splits_of(data, index)[0]
+        split = _splits(data, index)[0]
         before = first.setdefault(text, index)
         at = int(looked.print_of[index])
         if before != index:
-            there = splits_of(data, before)[0] or NO_SPLIT
+            there = _splits(data, before)[0] or NO_SPLIT
             found = f"other objects in {split or NO_SPLIT} than in {there}"
             yield Finding("other-labels", Path(text), "", found, split, Path(text))
             continue
@@ -223,7 +223,7 @@ def _at(
     data: Dataset, kind: str, row: int, image: int, found: str, boxes: tuple[tuple[float, ...], ...]
 ) -> Finding:
     places: tuple[Box, ...] = tuple((x1, y1, x2, y2) for x1, y1, x2, y2 in boxes)
-    split = splits_of(data, image)[0]
+    split = _splits(data, image)[0]
     return Finding(kind, data.file_of(row), data.where(row), found, split, data.paths[image], places)
 
 
@@ -280,8 +280,8 @@ def _of_objects(looked: Looked, policy: InputPolicy) -> Iterator[Finding]:
         row = int(tiny[np.argmin(sides[tiny])])
         image = data.paths[int(owner[row])]
         found = (
-            f"{len(tiny)} of {int(counts.sum())} objects have a side under {TINY:g} pixels as the network sees "
-            f"them ({policy.min_size} px); the smallest, {sides[row]:.1f} pixels: {image.name}, "
+            f"{len(tiny)} of {int(counts.sum())} objects have a side under {TINY:g} pixels as the network "
+            f"sees them ({policy.min_size} px); the smallest, {sides[row]:.1f} pixels: {image.name}, "
             f"{data.where(row)}"
         )
         x1, y1, x2, y2 = boxes[row].tolist()
@@ -293,7 +293,7 @@ def _of_files(looked: Looked) -> Iterator[Finding]:
     data = looked.data
     splits: Mapping[int, list[str | None]] = defaultdict(list)
     for index, at in enumerate(looked.print_of.tolist()):
-        splits[at] += [one for one in splits_of(data, index) if one not in splits[at]]
+        splits[at] += [one for one in _splits(data, index) if one not in splits[at]]
     for at, own in splits.items():
         if pair := leak(own, own):
             path = looked.paths[at]

@@ -157,7 +157,7 @@ def _without_repeated(looked: Looked, changes: list[Change]) -> Dataset:
 
 
 def _labels(data: Dataset, index: int, at: int, first_of: dict[int, int]) -> tuple[int, bytes]:
-    """A file and what it is labelled with: other labels are not the same, which is right a person has to say."""
+    """A file and what it is labelled with. Of different labels a person has to say which are right."""
     own = data.objects(index)
     table = np.column_stack([data.labels[own], data.flags[own], data.boxes[own]]) + 0.0
     return first_of.get(at, at), table[np.lexsort(table.T)].tobytes()

@@ -1,7 +1,7 @@
 """The front door of the data sets: the format and the splits are detected, never asked for.
 
-To add a format, write a file with a ``FORMAT`` and name it in ``_OWN``; another package names its own in the entry
-point group ``masu.formats``.
+To add a format, write a file with a ``FORMAT`` and name it in ``_OWN``; another package names its own in the
+entry point group ``masu.formats``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from masu.data.dataset import Dataset, Fault, Sample
+from masu.data.dataset import Dataset, Sample
 from masu.data.fitting import fitted, measured, with_names
 from masu.data.formats import (
     coco,
@@ -36,6 +36,7 @@ from masu.data.formats import (
 from masu.data.formats.form import Candidate, Format, Place
 from masu.data.formats.resolving import resolved
 from masu.data.formats.tree import Tree
+from masu.data.kinds import Fault
 from masu.data.splits import choose
 from masu.errors import bad_input, listed
 
@@ -80,11 +81,11 @@ def read_dataset(
 ) -> Dataset:
     """Read a data set of any known format; of the images only the heads are read.
 
-    Boxes come out as xyxy pixels of the upright image: VOC's four numbers as they stand (nothing is subtracted),
-    COCO's ``x y width height`` as ``x y x+width y+height``. A box without area or outside its image is left
-    out, one that reaches outside is clipped; each is a ``Fault`` in ``Dataset.faults``, as are an image that
-    is missing, one of another size than its annotation says, an annotation that cannot be understood and one
-    of an unknown image or category.
+    Boxes come out as xyxy pixels of the upright image: VOC's four numbers as they stand (nothing is
+    subtracted), COCO's ``x y width height`` as ``x y x+width y+height``. A box without area or outside its
+    image is left out, one that reaches outside is clipped; each is a ``Fault`` in ``Dataset.faults``, as are
+    an image that is missing, one of another size than its annotation says, an annotation that cannot be
+    understood and one of an unknown image or category.
 
     Args:
         path: the folder or, for formats of one file, the file.
@@ -131,8 +132,8 @@ def usable(
             thing,
             f"no image with an annotation{f'; the first fault: {part.faults[0]}' if part.faults else ''}",
             "at least one",
-            "check that the images lie where the annotations say (--images names another folder) and that the "
-            "list of the split is not empty",
+            "check that the images lie where the annotations say (--images names another folder) and that "
+            "the list of the split is not empty",
         )
     return part if names is None else with_names(part, names)
 
@@ -151,8 +152,8 @@ def read_annotations(
 ) -> Dataset:
     """All annotations of a data set as they stand; no image is opened.
 
-    Sizes are those that the annotations say, boxes may be faulty, and are shares of the image where the format
-    has shares (``Dataset.relative``); :func:`usable` makes them fit for a detector.
+    Sizes are those that the annotations say, boxes may be faulty, and are shares of the image where the
+    format has shares (``Dataset.relative``); :func:`usable` makes them fit for a detector.
 
     Args:
         path: folder or file.

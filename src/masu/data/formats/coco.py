@@ -22,13 +22,14 @@ from masu.data.formats.form import (
     Place,
     as_flag,
     as_pixels,
+    as_size,
 )
 from masu.data.formats.json_stream import Piece, pieces
 from masu.data.formats.masks import box_of_keypoints, box_of_mask
 from masu.data.formats.rows import BadEntryError, Box, Objects, Rows, class_name
 from masu.data.formats.tree import Tree
 from masu.data.splits import role
-from masu.errors import InputError, bad_input, listed
+from masu.errors import bad_input, listed
 
 Array = np.ndarray[Any, Any]
 
@@ -81,11 +82,11 @@ def _by_name(file: Path) -> bool:
 def read(candidate: Candidate, tree: Tree) -> Rows:
     """The images, objects and categories of all files.
 
-    ``iscrowd`` objects are regions to leave out. An object without ``bbox`` has the box around its mask, or its
-    keypoints. Classes
-    are in the order of their category ids; two categories of the same name are one class, and where two files
-    use one id for two names, the later one gets a new id. An image is looked for in the split's folder, in
-    ``images/<split>/``, in ``images/`` and beside the JSON file.
+    ``iscrowd`` objects are regions to leave out. An object without ``bbox`` has the box around its mask,
+    or its keypoints.
+    Classes are in the order of their category ids; two categories of the same name are one class, and where
+    two files use one id for two names, the later one gets a new id. An image is looked for in the split's
+    folder, in ``images/<split>/``, in ``images/`` and beside the JSON file.
 
     Raises:
         InputError: a file that cannot be parsed or lacks a required key.
@@ -166,7 +167,7 @@ class _Page:
                 if piece.key in _KEYS:
                     self._read(piece)
         except BadEntryError as error:
-            raise InputError(f"{file}: found {error}; {_FIX}") from None
+            raise bad_input(file, error.found, error.wanted, _FIX) from None
         for key in ("images", "annotations", "categories"):
             if key not in seen:
                 raise bad_input(
@@ -217,7 +218,9 @@ class _Page:
         except (msgspec.DecodeError, UnicodeDecodeError, OverflowError, RecursionError):
             self._images_one_by_one(piece)
             return
-        sizes = np.array([_size(image.height, image.width) for image in images], np.int32).reshape(-1, 2)
+        sizes = np.array(
+            [as_size(image.height, image.width) or (0, 0) for image in images], np.int32
+        ).reshape(-1, 2)
         names = [image.file_name for image in images]
         self.rows.images(names, self.number, self.look, ids, sizes, self.word)
         self._ids.append(ids)
@@ -234,7 +237,7 @@ class _Page:
             except BadEntryError as error:
                 self.rows.bad(error, self.file, where, splits=splits)
                 continue
-            size = _size(entry.get("height"), entry.get("width"))
+            size = as_size(entry.get("height"), entry.get("width"))
             number_of = self._whole(key)
             self.rows.image(name, self.number, self.look, number=number_of, size=size, splits=splits)
             ids.append(number_of)
@@ -274,7 +277,7 @@ class _Page:
                 image = self._whole(_id(entry, "image_id", (int, str)))
                 category = self._whole(_id(entry, "category_id", (int,)))
                 box = _box(entry)
-                flag = CROWD * as_flag(entry.get("iscrowd", 0))
+                flag = CROWD * as_flag(entry.get("iscrowd"), "iscrowd")
                 area = entry.get("area")
                 area = np.nan if area is None else as_pixels(area, "area")
             except BadEntryError as error:
@@ -288,7 +291,7 @@ class _Page:
         self._add(*made)
 
     def _add(self, *parts: Array) -> None:
-        """Add to the columns, which grow where they lie: chunks that are joined at the end would need twice."""
+        """Add to the columns, which grow where they lie: joining chunks at the end needs twice the room."""
         for column, part in zip(self._columns, parts, strict=True):
             column.frombytes(np.ascontiguousarray(part).tobytes())
 
@@ -302,7 +305,7 @@ class _Page:
                 if not name:
                     raise BadEntryError("'name' of blanks", "the name of a class")
             except BadEntryError as error:
-                raise InputError(f"{self.file}, {where}: found {error}; {_FIX}") from None
+                raise bad_input(f"{self.file}, {where}", error.found, error.wanted, _FIX) from None
             if key in self.categories:
                 raise bad_input(f"{self.file}, category id {key}", "it twice", "one entry for each id", _FIX)
             self.categories[key] = name
@@ -404,12 +407,6 @@ def _box(entry: dict[str, Any]) -> Box:
     return x, y, x + width, y + height
 
 
-def _size(height: object, width: object) -> tuple[int, int]:
-    if not isinstance(height, int | float) or not isinstance(width, int | float):
-        return (0, 0)
-    return (int(height), int(width)) if 1 <= height <= 1e7 and 1 <= width <= 1e7 else (0, 0)
-
-
 def _ids(pages: list[dict[int, str]], used: set[int]) -> dict[str, int]:
     """An id for each class name, one that objects use before one that none does."""
     known = {pair: None for page in pages for pair in page.items()}
@@ -444,8 +441,8 @@ def _kind(value: object) -> str:
 def write(copy: Copy) -> None:
     """``annotations/instances_<split>.json`` (without splits ``instances.json``) and ``images/``.
 
-    All splits have the same list of classes, with the source's ids. Ids of images and objects of a COCO source
-    are kept where each is there once.
+    All splits have the same list of classes, with the source's ids. Ids of images and objects of a COCO
+    source are kept where each is there once.
     """
     data = copy.data
     categories = [

@@ -77,7 +77,7 @@ class Copy:
         return height, width
 
     def said_size(self, index: int) -> tuple[int, int]:
-        """Height and width for the annotation: those of the image, or what was claimed of it, faulty or not."""
+        """Height and width for the annotation: those of the image, or what was claimed of it."""
         height, width = self.data.claimed[index].tolist()
         return (height, width) if height else self.size(index)
 

@@ -22,8 +22,8 @@ def box_of_mask(mask: Any) -> Box:
     """The box around a COCO segmentation.
 
     Args:
-        mask: polygons, lists of ``x1 y1 x2 y2 …``; or ``{"size": [height, width], "counts": …}`` with counts as
-            a list or as a compressed text.
+        mask: polygons, lists of ``x1 y1 x2 y2 …``; or ``{"size": [height, width], "counts": …}`` with counts
+            as a list or as a compressed text.
 
     Raises:
         BadEntryError: for anything else, and an empty mask.
@@ -78,7 +78,7 @@ def _of_runs(mask: dict[str, Any]) -> Box:
 
 
 def _uncompressed(text: str) -> list[int]:
-    """Run lengths of COCO's text: 5 bits a letter, from the third on the difference to the one before last."""
+    """Run lengths of COCO's text: 5 bits a letter; from the fourth on a difference to the last but one."""
     runs: list[int] = []
     at = 0
     while at < len(text):

@@ -64,7 +64,7 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
     Raises:
         InputError: a table that cannot be read.
     """
-    rows = Rows(tree, _describe, _describe_image)
+    rows = Rows(tree, _describe, _describe)
     names = _names(tree)
     for file in candidate.files:
         word = file.stem if role(file.stem) is not None else tree.split_of(file)
@@ -73,10 +73,6 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
 
 
 def _describe(number: int, name: str) -> str:
-    return f"line {number}"
-
-
-def _describe_image(number: int, name: str) -> str:
     return f"line {number}"
 
 
@@ -206,12 +202,7 @@ def _numbers(key: str, cells: tuple[str, ...]) -> Array:
 
 def _flags(key: str, cells: tuple[str, ...]) -> Array:
     """Yes or no; -1 stands for unknown."""
-    meaning: dict[str, bool] = {}
-    for text in set(cells):
-        try:
-            meaning[text] = text.strip() != "-1" and as_flag(text)
-        except BadEntryError:
-            raise BadEntryError(f"{key} {text[:40]!r}", "0 or 1") from None
+    meaning = {text: text.strip() != "-1" and as_flag(text, key) for text in set(cells)}
     return np.array([meaning[text] for text in cells], np.bool_)
 
 

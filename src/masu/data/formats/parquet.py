@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from masu.data.dataset import CROWD, DIFFICULT
-from masu.data.formats.form import BY_CONTENT, POSSIBLE, Candidate, Format, Place, as_flag
+from masu.data.formats.form import BY_CONTENT, POSSIBLE, Candidate, Format, Place, as_flag, as_size
 from masu.data.formats.parquet_columns import BOXES, FIX, Columns, columns_of, values_of
 from masu.data.formats.parquet_images import names_of, unpacked
-from masu.data.formats.rows import BadEntryError, Box, Rows
+from masu.data.formats.rows import BadEntryError, Box, Rows, entry_of, place_of
 from masu.data.formats.tree import Tree
 from masu.data.pixels.headers import read_headers
 from masu.data.splits import role
@@ -28,7 +28,6 @@ from masu.errors import InputError, bad_input, listed
 _MAGIC = b"PAR1"
 _NOT_CARRIED = ("segmentation", "mask", "keypoints")
 _SHARD = re.compile(r"[-_.]\d+-of-\d+$")
-_IN_A_ROW = 1_000_000  # objects of a row have the numbers row × this + position
 _LARGEST_SHARE = 1.01
 _NO_NUMBER = "4 numbers: x y width height"
 
@@ -76,18 +75,17 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
         for entry in _entries(file, columns):
             _read_entry(entry, columns, number, look, splits, kind, rows)
     kind.refuse_corners(candidate.files[0])
-    if not rows.ids and all(name.isdecimal() and len(name) < 10 for name in rows.classes):
-        numbers = {name: int(name) for name in rows.classes}
-        if len(set(numbers.values())) == len(numbers):
-            rows.ids = numbers
-    elif rows.ids:
+    if not rows.ids:
+        rows.take_numbers_for_ids()
+    else:
         for name in sorted(rows.classes.keys() - rows.ids.keys()):
             rows.ids[name] = max(rows.ids.values()) + 1
     return rows
 
 
 def _describe(number: int, name: str) -> str:
-    return f"row {number // _IN_A_ROW}, object {number % _IN_A_ROW}"
+    row, at = entry_of(number)
+    return f"row {row}, object {at}"
 
 
 def _word(file: Path, tree: Tree) -> str | None:
@@ -184,7 +182,7 @@ def _read_entry(
     kind: _Kind,
     rows: Rows,
 ) -> None:
-    size = _size([entry.values.get(side) for side in columns.sizes])
+    size = as_size(*(entry.values.get(side) for side in columns.sizes)) if columns.sizes else None
     row = rows.image(entry.name, file, look, number=entry.number, size=size, splits=splits)
     path = rows.files[file]
     try:
@@ -193,12 +191,12 @@ def _read_entry(
         rows.bad(error, path, f"row {entry.number}", image=row)
         return
     for at, one in enumerate(objects, start=1):
-        place = entry.number * _IN_A_ROW + at
+        place = place_of(entry.number, at)
         try:
             values = _four(one.get(columns.box))
             name = _class(one.get(columns.label), columns.names)
-            flag = CROWD * as_flag(one.get("iscrowd", one.get("is_crowd")))
-            flag |= DIFFICULT * as_flag(one.get("difficult"))
+            flag = CROWD * as_flag(one.get("iscrowd", one.get("is_crowd")), "iscrowd")
+            flag |= DIFFICULT * as_flag(one.get("difficult"), "difficult")
             area = one.get("area")
             area = float(area) if isinstance(area, int | float) else math.nan
         except BadEntryError as error:
@@ -213,12 +211,6 @@ def _read_entry(
             rows.left_out[key] += bool(one.get(key))
         x, y, width, height = values
         rows.object(row, (x, y, x + width, y + height), name, place, file, flag=flag, area=area)
-
-
-def _size(sides: list[Any]) -> tuple[int, int] | None:
-    if len(sides) == 2 and all(isinstance(side, int) and 0 < side <= 10**7 for side in sides):
-        return sides[0], sides[1]
-    return None
 
 
 def _objects(values: dict[str, Any], columns: Columns) -> list[dict[str, Any]]:

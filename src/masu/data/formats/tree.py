@@ -1,7 +1,7 @@
 """The files below a data set's folder, listed once: which are there, and which one an annotation means.
 
-Every reader's names of images come here. Hidden files, AppleDouble twins and ``__MACOSX`` are passed over; names
-meet whatever the Unicode form, and where nothing fits exactly also whatever the case.
+Every reader's names of images come here. Hidden files, AppleDouble twins and ``__MACOSX`` are passed over;
+names meet whatever the Unicode form, and where nothing fits exactly also whatever the case.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ class Look(NamedTuple):
     Attributes:
         folders: where the names start from, the likeliest first.
         stem: the names have no suffix.
-        foreign: the paths may be of another machine; their last parts count.
+        foreign: the paths may be of another machine. One that leads out of the data set is no error then; the
+            image of its last part is meant.
     """
 
     folders: tuple[str, ...]
@@ -98,14 +99,14 @@ class Tree:
         self.images = images
         self._top = os.path.abspath(root)
         self._tops = [self._top] + ([os.path.abspath(images)] if images is not None else [])
-        self._images = () if images is None else (base(images),)
+        self._images = () if images is None else (folder_text(images),)
         self._folders: dict[str, _Folder] = {}
         self._known: dict[Look, tuple[str, ...]] = {}
         self._files: dict[tuple[str, ...], list[Path]] = {}
 
     def folder(self, path: str | os.PathLike[str]) -> _Folder:
         """The listing of one folder; empty where there is none."""
-        key = base(path)
+        key = folder_text(path)
         found = self._folders.get(key)
         if found is None:
             found = self._folders[key] = _Folder(key)
@@ -114,7 +115,7 @@ class Tree:
     def walk(self) -> Iterator[str]:
         """Every folder from the root down, also behind links, each once; then those of the images' folder."""
         seen: set[str] = set()
-        waiting = [base(top) for top in (self.images, self.root) if top is not None]
+        waiting = [folder_text(top) for top in (self.images, self.root) if top is not None]
         while waiting:
             path = waiting.pop()
             if (real := os.path.realpath(path)) in seen:
@@ -153,7 +154,7 @@ class Tree:
         return folder_split(PurePosixPath(self.below(path)).parts[:-1])
 
     def holds(self, path: str | os.PathLike[str]) -> bool:
-        """Whether a path lies below the root or the images' folder, by its text alone: links count as they are."""
+        """Whether a path lies below the root or the images' folder, by its text: no link is followed."""
         full = os.path.abspath(path)
         return any(_within(full, top) for top in self._tops)
 
@@ -205,7 +206,7 @@ class Tree:
         if look not in self._known:
             every = dict.fromkeys((*self._images, *look.folders))
             self._known[look] = tuple(folder for folder in every if self.folder(folder).is_there) or (
-                base(self.root),
+                folder_text(self.root),
             )
         return self._known[look]
 
@@ -253,8 +254,8 @@ class Tree:
         return _one([path for path, tail in tails.items() if tail == most])
 
 
-def base(folder: str | os.PathLike[str]) -> str:
-    """A folder as the start of a path; the current one is the empty text, so that a path is written one way."""
+def folder_text(folder: str | os.PathLike[str]) -> str:
+    """A folder as the start of a path; the current one is the empty text, so that paths are alike."""
     text = os.fspath(folder)
     return "" if text == "." else text
 

@@ -1,13 +1,12 @@
 """Pascal VOC: an XML file for each image, and lists or folders for the splits.
 
-Found wherever they lie: ``Annotations/`` with ``JPEGImages/``, ``annotations/xmls/`` with ``images/``, or XML files
-beside the images, in folders for the splits or not.
+Found wherever they lie: ``Annotations/`` with ``JPEGImages/``, ``annotations/xmls/`` with ``images/``, or XML
+files beside the images, in folders for the splits or not.
 """
 
 from __future__ import annotations
 
 import os
-from collections import Counter
 from pathlib import Path, PureWindowsPath
 from typing import Any
 from xml.etree import ElementTree as Plain
@@ -17,7 +16,7 @@ from defusedxml import ElementTree
 
 from masu.data.dataset import DIFFICULT
 from masu.data.formats.copying import Copy
-from masu.data.formats.form import BY_CONTENT, Candidate, Format, Place, as_flag
+from masu.data.formats.form import BY_CONTENT, Candidate, Format, Place, as_flag, as_size
 from masu.data.formats.rows import BadEntryError, Box, Rows
 from masu.data.formats.tree import Tree
 from masu.data.splits import role
@@ -43,10 +42,10 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
     """Every annotation; a broken one is left out.
 
     Splits are the lists in ``ImageSets/Main`` or beside the annotations, else the folders that are named as
-    splits. The class names are those of all annotations, sorted. Boxes are taken as they stand: xmin ymin xmax
-    ymax are pixels, nothing is subtracted. ``difficult`` objects are left out of training and scoring. An image
-    is the file that ``<filename>`` says where that has the XML's own stem, else the file with the stem, else
-    ``<filename>``.
+    splits. The class names are those of all annotations, sorted. Boxes are taken as they stand: xmin ymin
+    xmax ymax are pixels, nothing is subtracted. ``difficult`` objects are left out of training and scoring.
+    An image is the file that ``<filename>`` says where that has the XML's own stem, else the file with the
+    stem, else ``<filename>``.
 
     Raises:
         InputError: a list of a split that cannot be read or names files elsewhere.
@@ -63,10 +62,8 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
     if not words:
         folders = {file: tree.split_of(file) for file in candidate.files}
         words = {file: [folder] for file, folder in folders.items() if folder is not None}
-    left_out: Counter[str] = Counter()
     for file in candidate.files:
-        _read_page(file, words.get(file, []), tree, rows, left_out)
-    rows.left_out.update(+left_out)
+        _read_page(file, words.get(file, []), tree, rows)
     return rows
 
 
@@ -74,7 +71,7 @@ def _describe(number: int, name: str) -> str:
     return f"object {number} ({name})" if name else f"object {number}"
 
 
-def _read_page(file: Path, words: list[str], tree: Tree, rows: Rows, left_out: Counter[str]) -> None:
+def _read_page(file: Path, words: list[str], tree: Tree, rows: Rows) -> None:
     number = rows.file(file)
     try:
         root = _root(file)
@@ -87,19 +84,33 @@ def _read_page(file: Path, words: list[str], tree: Tree, rows: Rows, left_out: C
     look = rows.look(_folders(file, tree, words), stem=True)
     if not own and filename and tree.find(name, rows.looks[look]).path is None:
         name = filename
-    row = rows.image(name, number, look, size=_size(root), splits=words)
+    row = rows.image(
+        name,
+        number,
+        look,
+        size=as_size(root.findtext("size/height"), root.findtext("size/width")),
+        splits=words,
+    )
     for at, element in enumerate(root.findall("object"), start=1):
-        left_out["truncated"] += _is_said(element, "truncated")
-        left_out["pose"] += element.findtext("pose") not in (None, "", "Unspecified")
-        left_out["parts"] += sum(1 for _ in element.iter("part"))
+        rows.left_out["truncated"] += _is_truncated(element)
+        rows.left_out["pose"] += element.findtext("pose") not in (None, "", "Unspecified")
+        rows.left_out["parts"] += sum(1 for _ in element.iter("part"))
         label = (element.findtext("name") or "").strip()
         try:
             if not label:
                 raise BadEntryError("no <name>", "the name of its class")
-            flag = DIFFICULT * _true(element, "difficult")
+            flag = DIFFICULT * as_flag(element.findtext("difficult"), "<difficult>")
             rows.object(row, _box(element), label, at, number, flag=flag)
         except BadEntryError as error:
             rows.bad(error, file, rows.describe(at, label), image=row)
+
+
+def _is_truncated(element: Element) -> bool:
+    """Whether the annotation says so, in whatever words: nothing is learnt from it, so none are wrong."""
+    try:
+        return as_flag(element.findtext("truncated"), "<truncated>")
+    except BadEntryError:
+        return True
 
 
 def _stem_of(name: str) -> str:
@@ -209,29 +220,6 @@ def _root(file: Path) -> Any:
     if root.tag != "annotation":
         raise BadEntryError(f"the root element <{root.tag}>", "<annotation>")
     return root
-
-
-def _size(root: Element) -> tuple[int, int] | None:
-    try:
-        height, width = (int(float(root.findtext(f"size/{side}") or 0)) for side in ("height", "width"))
-    except (ValueError, OverflowError):
-        return None
-    return (height, width) if 0 < height <= 1e7 and 0 < width <= 1e7 else None
-
-
-def _true(element: Element, tag: str) -> bool:
-    try:
-        return as_flag(element.findtext(tag))
-    except BadEntryError:
-        raise BadEntryError(f"<{tag}> {(element.findtext(tag) or '')[:40]!r}", "0 or 1") from None
-
-
-def _is_said(element: Element, tag: str) -> bool:
-    """Whether something is said that is not carried; then it matters not what."""
-    try:
-        return _true(element, tag)
-    except BadEntryError:
-        return True
 
 
 def _box(element: Element) -> Box:

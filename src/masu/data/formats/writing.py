@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from masu.data.dataset import Dataset, Fault
+from masu.data.dataset import Dataset
 from masu.data.formats import formats
 from masu.data.formats.copying import Copy
 from masu.data.formats.naming import listable
 from masu.data.formats.reading_back import refuse_unreadable
+from masu.data.kinds import Fault
 from masu.errors import bad_input, listed
 
 

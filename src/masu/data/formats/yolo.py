@@ -70,8 +70,8 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
     """The images of all splits and of none, with the objects of their label files.
 
     An image without a label file has no objects; one that no list names counts where it has such a file.
-    Polygons and turned boxes become the box around them, of poses the box is taken. A label file that two images
-    share belongs to neither.
+    Polygons and turned boxes become the box around them, of poses the box is taken. A label file that two
+    images share belongs to neither.
 
     Raises:
         InputError: a ``data.yaml`` or list that cannot be read, or paths that leave the data set.
@@ -153,7 +153,7 @@ def _lines(file: str, reading: Reading, rows: Rows) -> list[Line]:
             except BadEntryError as error:
                 rows.bad(error, path, f"line {number}")
                 continue
-            reading.look(line)
+            reading.add(line)
             found.append(line)
     except BadEntryError as error:
         rows.bad(error, path, "the file")
@@ -349,7 +349,7 @@ def _of_entry(place: Path, word: str, tree: Tree, rows: Rows) -> Iterator[str]:
 
 
 def _labels_of(image: str, tree: Tree) -> str | None:
-    """The label file of an image: ``labels`` in place of any ``images`` of its path, the last first; or beside.
+    """The label file of an image: with ``labels`` for any ``images`` of its path, the last first; or beside.
 
     ``a.jpg.txt`` comes before ``a.txt``; the suffix may be in capitals.
     """

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from masu.data.dataset import Dataset
-from masu.data.pixels.bands import read_pixels
+from masu.data.pixels.images import read_pixels
 from masu.data.pixels.pictures import UnreadableImageError
 
 MOST_MEASURED = 200

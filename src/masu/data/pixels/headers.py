@@ -14,15 +14,14 @@ import struct
 import time
 import warnings
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, Protocol
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from masu.data.paths import Paths
 from masu.data.pixels.pictures import (
     DECODER_ERRORS,
     NPY,
@@ -68,6 +67,14 @@ _PLAIN = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9, b"PLTE": 0, b"tIME": 
 _BANDS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 """Bits a channel that a PNG of each colour type may have."""
+
+
+class Files(Protocol):
+    """Any sequence of paths, such as a list."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Path: ...
 
 
 class Header(NamedTuple):
@@ -130,7 +137,7 @@ def read_header(path: Path, channels: int | None = None) -> Header:
 
 
 def read_headers(
-    paths: Sequence[Path] | Paths,
+    paths: Files,
     progress: Callable[[int, int], None] | None = None,
     workers: int | None = None,
     channels: int | None = None,
