@@ -230,6 +230,19 @@ class TestVoc:
             "remove the folders; annotations and images lie within the data set"
         )
 
+    def test_two_years_side_by_side_have_their_own_lists(self, tmp_path: Path) -> None:
+        for year, name in (("VOC2007", "dog"), ("VOC2012", "cat")):
+            root = tmp_path / "VOCdevkit" / year
+            for stem in ("000001", "000002"):
+                voc_file(root, stem, voc_object(name, "1 2 30 40"))
+            voc_split(root, "train", "000001\n")
+            voc_split(root, "test", "000002\n")
+        assert splits(tmp_path) == ("train", "test")
+        train = read_dataset(tmp_path, "train")
+        assert [image.parent.parent.name for image, _ in train] == ["VOC2007", "VOC2012"]
+        assert [train.names[int(target.labels)] for _, target in train] == ["dog", "cat"]
+        assert {image.stem for image, _ in train} == {"000001"}
+
     def test_empty_list(self, voc: Path) -> None:
         voc_split(voc, "val", "\n")
         assert refused(voc, "val") == (

@@ -7,8 +7,9 @@ files beside the images, in folders for the splits or not.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
-from typing import Any
+from typing import Any, NamedTuple
 from xml.etree import ElementTree as Plain
 from xml.etree.ElementTree import Element, ParseError
 
@@ -51,14 +52,10 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
         InputError: a list of a split that cannot be read or names files elsewhere.
     """
     rows = Rows(tree, _describe)
-    by_stem: dict[str, list[Path]] = {}
-    for file in candidate.files:
-        by_stem.setdefault(file.stem, []).append(file)
-    listed = _lists(tree, candidate.files)
     words: dict[Path, list[str]] = {}
-    for word, list_file in listed.items():
-        for file in _entries(list_file, word, by_stem, rows):
-            words.setdefault(file, []).append(word)
+    for listed in _lists(tree, candidate.files):
+        for file in _entries(listed, rows):
+            words.setdefault(file, []).append(listed.word)
     if not words:
         folders = {file: tree.split_of(file) for file in candidate.files}
         words = {file: [folder] for file, folder in folders.items() if folder is not None}
@@ -121,35 +118,50 @@ def _folders(file: Path, tree: Tree, words: list[str]) -> list[Path]:
     """Where the image may be: the folders of VOC, those beside the annotations, those of the splits."""
     root = Path(tree.root)
     near = [file.parent, *(p for p in file.parents if tree.holds(p))]
-    folders = [root / "JPEGImages", root / "images", file.parent, root]
-    folders += [above / name for above in near for name in ("JPEGImages", "images", "imgs")]
-    folders += [root / "images" / word for word in words]
-    return folders
+    folders = [above / name for above in near for name in ("JPEGImages", "images", "imgs")]
+    return [*folders, file.parent, root, *(root / "images" / word for word in words)]
 
 
-def _lists(tree: Tree, files: tuple[Path, ...]) -> dict[str, Path]:
-    """The list of each split: in ``ImageSets``, beside the annotations, or in the folder itself."""
-    annotated = {file.parent for file in files}
-    places = [Path(tree.root) / "ImageSets" / "Main"]
-    places += sorted(folder / "ImageSets" / "Main" for folder in {file.parent.parent for file in files})
-    places += [
-        Path(tree.root) / "ImageSets",
-        *sorted({folder.parent for folder in annotated}),
-        Path(tree.root),
-    ]
-    for place in dict.fromkeys(places):
-        names = {
-            _stem_of(name): name for name in sorted(tree.folder(place).names) if name.lower().endswith(".txt")
-        }
-        of_splits = {
-            stem: place / name
-            for stem, name in names.items()
-            if (place.name == "Main" or role(stem, strict=True) is not None)
-            and not _of_one_class(stem, names)
-        }
-        if of_splits:
-            return of_splits
-    return {}
+class _List(NamedTuple):
+    """The list of a split: what it is called, its file, and the annotations that it may name, by stem."""
+
+    word: str
+    file: Path
+    by_stem: dict[str, list[Path]]
+
+
+def _lists(tree: Tree, files: tuple[Path, ...]) -> Iterator[_List]:
+    """The lists of the splits, each for the annotations that it lies with, as ``VOC2007`` and ``VOC2012`` do.
+
+    They are in ``ImageSets/Main`` or ``ImageSets`` beside the folder of the annotations, beside that folder
+    itself, or in those places of the data set's folder.
+    """
+    root = Path(tree.root)
+    owned: dict[Path, dict[str, list[Path]]] = {}
+    place_of: dict[Path, Path | None] = {}
+    for file in files:
+        folder = file.parent
+        if folder not in place_of:
+            bases = dict.fromkeys((folder.parent, root))
+            places = [base / inside for base in bases for inside in ("ImageSets/Main", "ImageSets", "")]
+            place_of[folder] = next((place for place in places if _lists_in(place, tree)), None)
+        if (place := place_of[folder]) is not None:
+            owned.setdefault(place, {}).setdefault(file.stem, []).append(file)
+    for place, by_stem in owned.items():
+        for word, name in _lists_in(place, tree).items():
+            yield _List(word, place / name, by_stem)
+
+
+def _lists_in(place: Path, tree: Tree) -> dict[str, str]:
+    """The files of a folder that are lists of splits, by the splits' words."""
+    if not tree.holds(place):
+        return {}
+    names = {_stem_of(name): name for name in sorted(tree.folder(place).by_suffix.get(".txt", ()))}
+    return {
+        stem: name
+        for stem, name in names.items()
+        if (place.name == "Main" or role(stem, strict=True) is not None) and not _of_one_class(stem, names)
+    }
 
 
 def _of_one_class(name: str, lists: dict[str, str]) -> bool:
@@ -158,8 +170,9 @@ def _of_one_class(name: str, lists: dict[str, str]) -> bool:
     return bool(owner) and split in lists
 
 
-def _entries(file: Path, word: str, by_stem: dict[str, list[Path]], rows: Rows) -> list[Path]:
+def _entries(listed: _List, rows: Rows) -> list[Path]:
     """The annotations that a list names, each once."""
+    word, file, by_stem = listed
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
