@@ -62,7 +62,8 @@ class Finding:
     boxes: tuple[Box, ...] = ()
 
     def __str__(self) -> str:
-        return ": ".join(part for part in (str(self.file), self.where, self.found) if part)
+        text = ": ".join(part for part in (str(self.file), self.where, self.found) if part)
+        return text.replace("\n", " ")
 
 
 @dataclass(frozen=True, eq=False)

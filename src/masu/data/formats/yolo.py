@@ -29,7 +29,7 @@ from masu.data.formats.yolo_labels import (
     parse,
 )
 from masu.data.splits import role
-from masu.errors import bad_input
+from masu.errors import InputError, bad_input
 
 MOST_BYTES = 1_000_000
 """Size of a ``data.yaml``."""
@@ -176,10 +176,12 @@ def _is_data_yaml(file: Path) -> bool:
 
 def _yaml(file: Path) -> dict[str, Any]:
     """The file's content, all of it as it is written: ``no`` is a name, not a boolean."""
-    if (size := file.stat().st_size) > MOST_BYTES:
-        raise bad_input(file, f"a file of {size / 1e6:.1f} MB", "at most 1 MB", _FIX)
     try:
+        if (size := file.stat().st_size) > MOST_BYTES:
+            raise bad_input(file, f"a file of {size / 1e6:.1f} MB", "at most 1 MB", _FIX)
         content = yaml.load(file.read_text(encoding="utf-8-sig"), yaml.BaseLoader)
+    except InputError:
+        raise
     except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:
         reason = " ".join(str(error).split())
         raise bad_input(file, f"broken YAML ({reason})", "a data.yaml of YOLO", _FIX) from None
