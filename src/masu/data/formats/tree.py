@@ -1,7 +1,8 @@
 """The files below a data set's folder, listed once: which are there, and which one an annotation means.
 
-Every reader's names of images come here. Hidden files, AppleDouble twins, ``__MACOSX`` and what is no file (pipes,
-sockets) are passed over; names meet whatever the Unicode form, and where nothing fits exactly also whatever the case.
+Every reader's names of images come here. Hidden files, AppleDouble twins, ``__MACOSX`` and what is no file
+(pipes, sockets) are passed over; names meet whatever the Unicode form, and where nothing fits exactly also
+whatever the case.
 """
 
 from __future__ import annotations

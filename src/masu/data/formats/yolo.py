@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import reprlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -223,7 +223,7 @@ def _names(content: dict[str, Any], file: Path | None, tree: Tree) -> tuple[str,
         raise bad_input(f"{file}, 'names'", reprlib.repr(names), "a list, or 0: name, 1: name …", _FIX)
     texts = [class_name(name) for name in names]
     if len(set(texts)) != len(texts):
-        twice = next(name for name in texts if texts.count(name) > 1)
+        twice = next(name for name, times in Counter(texts).items() if times > 1)
         raise bad_input(f"{file}, 'names'", f"{twice!r} twice", "each class name once", _FIX)
     count = str(content.get("nc", len(texts)))
     if count.isdecimal() and int(count[:12]) != len(texts):
