@@ -36,7 +36,7 @@ class Copy:
     ) -> None:
         self.out, self.data, self.strays, self.link = out, data, tuple(strays), link
         self._said: list[str] = []
-        finite: Array = np.isfinite(data.boxes).all(axis=1)
+        finite: Array = np.asarray(np.isfinite(data.boxes).all(axis=1))
         self._finite: list[bool] = finite.tolist()
         self._names, self._stray_names = file_names(data, strays, by_stem=by_stem, said=self._said)
 
