@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -164,3 +165,28 @@ def test_ignored_regions_are_no_doubles_of_objects_but_of_each_other(tmp_path):
     )
     assert mended.flags.tolist() == [0, CROWD]
     assert [change.done for change in changes] == ["left out: the same as object 2"]
+
+
+def test_a_heap_of_classes_on_one_box_is_told_in_no_time(tmp_path):
+    path = tmp_path / "a.png"
+    Image.new("RGB", (64, 48)).save(path)
+    names = [f"c{number}" for number in range(6_000)]
+    objects = [((1, 2, 31, 22), name, False) for name in names]
+    looked = Looked.of(measured(data_of({None: [(path, objects)]}, names)))
+    started = time.perf_counter()
+    found = [f.found for f in find_faults(looked, POLICY) if f.kind == "two-classes"]
+    assert time.perf_counter() - started < 4
+    assert len(found) == 5_999
+    assert found[-1] == "c5999, but c0 in object 1 (IoU 1.00)"
+
+
+def test_infinite_and_giant_boxes_are_mended_without_a_warning(tmp_path, recwarn):
+    path = tmp_path / "a.png"
+    Image.new("RGB", (64, 48)).save(path)
+    boxes = [(math.inf, 2.0, math.inf, 20.0), (1.0, 2.0, 1e308, 1e308)]
+    data = measured(data_of({None: [(path, [(box, "dog", False) for box in boxes])]}, ["dog"]))
+    mended, _ = mend(Looked.of(data))
+    assert mended.boxes.tolist() == [[1, 2, 64, 48]]
+    write_dataset(tmp_path / "out", "csv", data)
+    assert "1e+308" in (tmp_path / "out/annotations.csv").read_text()
+    assert not list(recwarn)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from masu.data.audit.fingerprints import Fingerprints, fingerprint_images, near_duplicates, same_files
-from masu.data.audit.overlaps import close_pairs, first_twins, iou
+from masu.data.audit.overlaps import first_twins, iou
 from masu.data.dataset import Array, Dataset
 from masu.data.fitting import Box, unfit
 from masu.data.splits import NO_SPLIT, TEST, TRAIN, TRAINVAL, VAL, role
@@ -62,7 +62,8 @@ class Finding:
     boxes: tuple[Box, ...] = ()
 
     def __str__(self) -> str:
-        return ": ".join(part for part in (str(self.file), self.where, self.found) if part)
+        text = ": ".join(part for part in (str(self.file), self.where, self.found) if part)
+        return text.replace("\n", " ")
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,15 +198,13 @@ def _of_twins(data: Dataset, rows: Array, inside: Array) -> Iterator[Finding]:
             found = f"the same box as {place}" if least == DUPLICATE else f"IoU {share:.2f} with {place}"
             yield _at(data, kind, other, int(owner[other]), found, _both(inside, one, other))
         rows = rows[twins < 0]
-    told: set[int] = set()
-    for pairs in close_pairs(inside[rows], NEAR_DUPLICATE, owner[rows]):
-        for a, b, share in zip(*(column.tolist() for column in pairs), strict=True):
-            one, other = int(rows[a]), int(rows[b])
-            if other not in told:
-                told.add(other)
-                names = data.names[data.labels[one]], data.names[data.labels[other]]
-                found = f"{names[1]}, but {names[0]} in {_beside(data, one, other)} (IoU {share:.2f})"
-                yield _at(data, "two-classes", other, int(owner[other]), found, _both(inside, one, other))
+    twins = first_twins(inside[rows], owner[rows], NEAR_DUPLICATE)
+    doubles = np.flatnonzero(twins >= 0)
+    for one, other in zip(rows[twins[doubles]].tolist(), rows[doubles].tolist(), strict=True):
+        names = data.names[data.labels[one]], data.names[data.labels[other]]
+        share = float(iou(inside[one], inside[other]))
+        found = f"{names[1]}, but {names[0]} in {_beside(data, one, other)} (IoU {share:.2f})"
+        yield _at(data, "two-classes", other, int(owner[other]), found, _both(inside, one, other))
 
 
 def _beside(data: Dataset, one: int, other: int) -> str:

@@ -69,7 +69,8 @@ def _mended_boxes(data: Dataset, doubtful: Array, changes: list[Change]) -> Data
         else:
             boxes[row] = fit.box if fit.kind else boxes[row]
             cut[row] = fit.action
-    sides = boxes[:, 2:] - boxes[:, :2]
+    with np.errstate(invalid="ignore"):
+        sides = boxes[:, 2:] - boxes[:, :2]
     for row in np.flatnonzero(kept & (sides < 1).any(1) & ~doubtful[owner]).tolist():
         kept[row] = False
         small = f"left out: {sides[row, 0]:.3g}×{sides[row, 1]:.3g} pixels"

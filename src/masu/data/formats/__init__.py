@@ -181,6 +181,8 @@ def find_format(path: Path, form: str | None, images: Path | None) -> tuple[Form
     wanted = " or ".join(one.looks for one in tried[:6]) + (" …" if len(tried) > 6 else "")
     if not os.path.exists(path):
         raise bad_input(path, "no such file or folder", wanted, "check the path")
+    if not os.path.isdir(path) and not os.path.isfile(path):
+        raise bad_input(path, "neither a file nor a folder", wanted, "check the path")
     if images is not None and not images.is_dir():
         raise bad_input("--images", f"{images}, which is no folder", "a folder of images", "check the path")
     tree = Tree(_root_of(path), images)

@@ -95,7 +95,7 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
     one = len(candidate.files) == 1 and candidate.files[0] == candidate.options
     pages = [_Page(file, tree, rows, None if one else _word(file, tree)) for file in candidate.files]
     used = {key for page in pages for key in page.used}
-    rows.ids = _ids([page.categories for page in pages], used)
+    _number_classes([page.categories for page in pages], used, rows)
     for page in pages:
         if page.word is not None:
             rows.known.setdefault(page.word, set()).update(page.categories.values())
@@ -407,19 +407,19 @@ def _box(entry: dict[str, Any]) -> Box:
     return x, y, x + width, y + height
 
 
-def _ids(pages: list[dict[int, str]], used: set[int]) -> dict[str, int]:
+def _number_classes(pages: list[dict[int, str]], used: set[int], rows: Rows) -> None:
     """An id for each class name, one that objects use before one that none does."""
     known = {pair: None for page in pages for pair in page.items()}
-    ids: dict[str, int] = {}
+    given: set[int] = set()
     later: list[str] = []
     for key, name in sorted(known, key=lambda pair: (pair[0] not in used, pair[0])):
-        if name not in ids and key not in ids.values():
-            ids[name] = key
-        elif name not in ids:
+        if name not in rows.ids and key not in given:
+            rows.number_class(name, key)
+            given.add(key)
+        else:
             later.append(name)
     for name in later:
-        ids.setdefault(name, max(ids.values()) + 1)
-    return ids
+        rows.number_class(name)
 
 
 def _folders(file: Path, root: Path, word: str | None) -> list[Path]:

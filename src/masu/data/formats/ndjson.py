@@ -120,8 +120,7 @@ def _names(file: Path, line: int, text: bytes, rows: Rows) -> dict[int, str]:
     except BadEntryError as error:
         raise bad_input(f"{file}, line {line}", error.found, error.wanted, _FIX) from None
     for number, name in sorted(names.items()):
-        taken = number in rows.ids.values()
-        rows.ids.setdefault(name, max(rows.ids.values()) + 1 if taken else number)
+        rows.number_class(name, number)
     return names
 
 

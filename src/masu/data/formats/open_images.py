@@ -88,9 +88,10 @@ def _names(tree: Tree) -> dict[str, str]:
 
 
 def _lines(file: Path) -> Iterator[list[str]]:
-    if (size := file.stat().st_size) > MOST_BYTES:
-        raise bad_input(file, f"a file of {size / 1e9:.1f} GB", f"at most {MOST_BYTES / 1e9:.0f} GB", _FIX)
     try:
+        if (size := file.stat().st_size) > MOST_BYTES:
+            most = f"at most {MOST_BYTES / 1e9:.0f} GB"
+            raise bad_input(file, f"a file of {size / 1e9:.1f} GB", most, _FIX)
         with file.open(encoding="utf-8-sig", newline="") as stream:
             yield from csv.reader(stream)
     except (OSError, UnicodeDecodeError, csv.Error) as error:

@@ -79,7 +79,7 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
         rows.take_numbers_for_ids()
     else:
         for name in sorted(rows.classes.keys() - rows.ids.keys()):
-            rows.ids[name] = max(rows.ids.values()) + 1
+            rows.number_class(name)
     return rows
 
 
@@ -98,8 +98,7 @@ def _word(file: Path, tree: Tree) -> str | None:
 
 def _number_classes(names: tuple[str, ...] | None, rows: Rows) -> None:
     for number, name in enumerate(names or ()):
-        taken = number in rows.ids.values()
-        rows.ids.setdefault(name, max(rows.ids.values()) + 1 if taken else number)
+        rows.number_class(name, number)
 
 
 class _Entry(NamedTuple):

@@ -95,6 +95,8 @@ class Rows:
         self.looks: list[Look] = []
         self.classes: dict[str, int] = {}
         self.ids: dict[str, int] = {}
+        self._given: set[int] = set()
+        self._highest = -1
         self.supercategories: dict[str, str] = {}
         self.known: dict[str, set[str]] = {}
         self.left_out: Counter[str] = Counter()
@@ -178,6 +180,24 @@ class Rows:
             rows = np.arange(row, row + len(names), dtype=np.int64)
             self.words.setdefault(split, array("q")).frombytes(rows.tobytes())
         return row
+
+    def number_class(self, name: str, number: int | None = None) -> None:
+        """Give a class its number in the source.
+
+        A class that has one keeps it; where another class has the number, and where there is none, it becomes
+        the one above all that are given.
+
+        Args:
+            name: of the class.
+            number: in the source.
+        """
+        if name in self.ids:
+            return
+        if number is None or number in self._given:
+            number = self._highest + 1
+        self.ids[name] = number
+        self._given.add(number)
+        self._highest = max(self._highest, number)
 
     def code(self, name: str) -> int:
         """The code of a class."""

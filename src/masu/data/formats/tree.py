@@ -1,7 +1,8 @@
 """The files below a data set's folder, listed once: which are there, and which one an annotation means.
 
-Every reader's names of images come here. Hidden files, AppleDouble twins and ``__MACOSX`` are passed over;
-names meet whatever the Unicode form, and where nothing fits exactly also whatever the case.
+Every reader's names of images come here. Hidden files, AppleDouble twins, ``__MACOSX`` and what is no file
+(pipes, sockets) are passed over; names meet whatever the Unicode form, and where nothing fits exactly also
+whatever the case.
 """
 
 from __future__ import annotations
@@ -48,17 +49,24 @@ class _Folder:
     def __init__(self, path: str) -> None:
         files: list[str] = []
         folders: list[str] = []
+        links: list[str] = []
         self.is_there = True
         try:
             with os.scandir(path or ".") as entries:
                 for entry in entries:
                     if entry.name.startswith(".") or entry.name in _PASSED_OVER:
                         continue
-                    (folders if entry.is_dir() else files).append(entry.name)
+                    if _is_folder(entry):
+                        folders.append(entry.name)
+                        if entry.is_symlink():
+                            links.append(entry.name)
+                    elif _is_file(entry):
+                        files.append(entry.name)
         except (OSError, ValueError):  # not there, not ours to read, or no name that a file can have
             self.is_there = False
         self.names = frozenset(files)
         self.folders = tuple(sorted(folders))
+        self.links = frozenset(links)
 
     @cached_property
     def by_suffix(self) -> dict[str, list[str]]:
@@ -115,14 +123,19 @@ class Tree:
     def walk(self) -> Iterator[str]:
         """Every folder from the root down, also behind links, each once; then those of the images' folder."""
         seen: set[str] = set()
-        waiting = [folder_text(top) for top in (self.images, self.root) if top is not None]
+        tops = [folder_text(top) for top in (self.images, self.root) if top is not None]
+        waiting = [(top, os.path.realpath(top)) for top in tops]
         while waiting:
-            path = waiting.pop()
-            if (real := os.path.realpath(path)) in seen:
+            path, real = waiting.pop()
+            if real in seen:
                 continue
             seen.add(real)
             yield path
-            waiting += [os.path.join(path, name) for name in reversed(self.folder(path).folders)]
+            here = self.folder(path)
+            for name in reversed(here.folders):
+                inner = os.path.join(path, name)
+                # only a link leads elsewhere: to resolve every path anew takes the square of the depth
+                waiting.append((inner, os.path.realpath(inner) if name in here.links else f"{real}/{name}"))
 
     def files(self, *suffixes: str) -> list[Path]:
         """All files below with one of the suffixes (small letters), folder by folder, sorted."""
@@ -252,6 +265,24 @@ class Tree:
             tails[path] = _common(parts[:-1], above) + (mine is not None and folder is not None)
         most = max(tails.values(), default=0)
         return _one([path for path, tail in tails.items() if tail == most])
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link in a circle, or into a folder that is not ours to read
+        return False
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether there is something to read; a link that leads nowhere is told where it is met.
+
+    Pipes, sockets and devices are no files: to open a pipe is to wait for who writes into it.
+    """
+    try:
+        return entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path))
+    except OSError:
+        return True
 
 
 def folder_text(folder: str | os.PathLike[str]) -> str:

@@ -222,9 +222,9 @@ def _stem(entry: str, by_stem: dict[str, list[Path]]) -> str:
 
 
 def _root(file: Path) -> Any:
-    if (size := file.stat().st_size) > MOST_BYTES:
-        raise BadEntryError(f"a file of {size / 1e6:.0f} MB", f"at most {MOST_BYTES / 1e6:.0f} MB")
     try:
+        if (size := file.stat().st_size) > MOST_BYTES:
+            raise BadEntryError(f"a file of {size / 1e6:.0f} MB", f"at most {MOST_BYTES / 1e6:.0f} MB")
         root: Any = ElementTree.parse(file).getroot()
     except ParseError as error:
         raise BadEntryError(f"broken XML ({error})", "a VOC annotation") from None

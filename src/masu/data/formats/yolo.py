@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import reprlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from masu.data.formats.yolo_labels import (
     parse,
 )
 from masu.data.splits import role
-from masu.errors import bad_input
+from masu.errors import InputError, bad_input
 
 MOST_BYTES = 1_000_000
 """Size of a ``data.yaml``."""
@@ -176,10 +176,12 @@ def _is_data_yaml(file: Path) -> bool:
 
 def _yaml(file: Path) -> dict[str, Any]:
     """The file's content, all of it as it is written: ``no`` is a name, not a boolean."""
-    if (size := file.stat().st_size) > MOST_BYTES:
-        raise bad_input(file, f"a file of {size / 1e6:.1f} MB", "at most 1 MB", _FIX)
     try:
+        if (size := file.stat().st_size) > MOST_BYTES:
+            raise bad_input(file, f"a file of {size / 1e6:.1f} MB", "at most 1 MB", _FIX)
         content = yaml.load(file.read_text(encoding="utf-8-sig"), yaml.BaseLoader)
+    except InputError:
+        raise
     except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:
         reason = " ".join(str(error).split())
         raise bad_input(file, f"broken YAML ({reason})", "a data.yaml of YOLO", _FIX) from None
@@ -221,7 +223,7 @@ def _names(content: dict[str, Any], file: Path | None, tree: Tree) -> tuple[str,
         raise bad_input(f"{file}, 'names'", reprlib.repr(names), "a list, or 0: name, 1: name …", _FIX)
     texts = [class_name(name) for name in names]
     if len(set(texts)) != len(texts):
-        twice = next(name for name in texts if texts.count(name) > 1)
+        twice = next(name for name, times in Counter(texts).items() if times > 1)
         raise bad_input(f"{file}, 'names'", f"{twice!r} twice", "each class name once", _FIX)
     count = str(content.get("nc", len(texts)))
     if count.isdecimal() and int(count[:12]) != len(texts):
