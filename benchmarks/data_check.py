@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 
 import numpy as np
+from masu.data.formats.reading import Contents, Marked, Picture
 from PIL import Image
 from skimage import data
 
-from masu.data.formats.reading import Contents, Marked, Picture
 from masu.data.formats.writing import write_dataset
 from masu.ops.images import InputPolicy
 from masu.verbs.check import DataCheck

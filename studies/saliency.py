@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 import masu
-from masu.data.pixels.bands import read_pixels
+from masu.data.pixels.images import read_pixels
 from masu.detectors.evidence import Answer, evidence
 from masu.explanation import attribution
 from masu.explanation.attribution import by_gradient, by_occlusion

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from masu.data.dataset import CROWD, Dataset
-from masu.data.paths import Paths
+from masu.data.dataset import CROWD, Dataset, Paths
 from masu.data.splits import in_order
 
 Box = tuple[float, float, float, float]

@@ -46,6 +46,19 @@ ROOMS = {
 }
 """Each room and the rooms above it; within a room files may import each other."""
 
+DATA = {
+    "splits": set(),
+    "kinds": set(),
+    "pixels": set(),
+    "dataset": {"kinds", "splits"},
+    "fitting": {"dataset", "kinds", "pixels"},
+    "formats": {"dataset", "fitting", "kinds", "pixels", "splits"},
+    "splitting": {"dataset", "kinds", "splits"},
+    "audit": {"dataset", "fitting", "formats", "kinds", "pixels", "splits"},
+    "loading": {"dataset", "fitting", "kinds", "pixels"},
+}
+"""The rooms and files of ``data`` and those of it that each may import."""
+
 FILES = sorted(path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py"))
 
 
@@ -83,6 +96,14 @@ def violations(file, text):
 def test_a_file_imports_only_rooms_above_it(file):
     assert file.removesuffix(".py").split("/")[0] in ROOMS, "a new room: say in ROOMS what it may import"
     assert violations(file, (SOURCE / file).read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if f.startswith("data/") and f != "data/__init__.py"])
+def test_a_file_of_the_data_imports_only_what_comes_before_it(file):
+    own = file.split("/")[1].removesuffix(".py")
+    used = imports(ast.parse((SOURCE / file).read_text(encoding="utf-8")), "masu.data")
+    inside = {name.split(".")[2] for name in used if name.startswith("masu.data.")}
+    assert inside <= DATA[own] | {own}
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,10 @@ def test_control_characters_are_written_out_in_lines_and_tables(capsys):
     assert not any(letter in out + err for letter in "\x1b\x00\x07\x9b\r")
 
 
+def test_a_finding_is_one_line_whatever_the_class_is_called():
+    assert str(Finding("no-area", Path("a\nb"), "class c\nd", "e")) == "a b: class c d: e"
+
+
 def test_a_step_shows_every_term_of_the_loss_whatever_its_name():
     state = RunState(images=2, epoch_seconds=1.0, sums={"classes": 1.0, "curliness": 3.0})
     with TrainingDisplay() as display:

@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from masu import ops
     from masu.data.formats import read_dataset
+    from masu.data.loading.transforms import Augmentation
     from masu.detectors.build import build, from_torchvision, load, save
     from masu.errors import InputError
     from masu.evaluation.evaluate import evaluate
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from masu.training.train import train
 
 __all__ = [
+    "Augmentation",
     "Detections",
     "InputError",
     "Target",
@@ -42,6 +44,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "Augmentation": "masu.data.loading.transforms",
     "Detections": "masu.records",
     "InputError": "masu.errors",
     "Target": "masu.records",

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from masu.data.dataset import Dataset, Fault
+from masu.data.dataset import Dataset
+from masu.data.kinds import Fault
 from masu.data.splits import NO_SPLIT
 from masu.data.splitting import apart, hold_back, parse_shares, share_out
 from masu.errors import InputError
@@ -170,7 +171,9 @@ def test_what_is_held_back(made, share, seed, data):
     assert numbers(kept) | numbers(held) == numbers(whole)
     assert len(kept) + len(held) == len(whole)
     assert len(held) > 0 < len(kept)
-    assert all(len(numbers(part) & set(group)) in (0, len(group)) for part in (kept, held) for group in groups)
+    assert all(
+        len(numbers(part) & set(group)) in (0, len(group)) for part in (kept, held) for group in groups
+    )
     own = [sum(whole[i].target.ignored.logical_not().sum().item() for i in group) for group in groups]
     lone = set(range(len(whole))).difference(*groups)
     own += [whole[i].target.ignored.logical_not().sum().item() for i in lone]
@@ -241,7 +244,9 @@ def test_splits_and_what_is_in_none_are_the_whole(data, count):
     splits = ("train", "val", "fold")
     images = [(Path(f"{i}.png"), [(BOX, "dog", False)] * (i % 3)) for i in range(count)]
     whole = data_of({None: images}, ("dog",))
-    members = data.draw(st.lists(st.lists(st.booleans(), min_size=count, max_size=count), min_size=3, max_size=3))
+    members = data.draw(
+        st.lists(st.lists(st.booleans(), min_size=count, max_size=count), min_size=3, max_size=3)
+    )
     whole = replace(whole, splits=splits, members=np.array(members, np.bool_).reshape(3, count))
     parts = whole.parts()
     rest = whole.part(NO_SPLIT)

@@ -21,7 +21,7 @@ from PIL import Image
 
 import masu
 from masu.cli import cli
-from masu.data.pixels.bands import read_pixels
+from masu.data.pixels.images import read_pixels
 from masu.detectors.trace import trace
 from masu.detectors.zoo import make
 from masu.explanation import attribution, explain_maps

@@ -1,4 +1,5 @@
 import math
+from dataclasses import asdict
 
 import pytest
 
@@ -95,3 +96,17 @@ def test_settings_that_cannot_be(setting, message):
     with pytest.raises(InputError) as error:
         TrainSettings(**setting)
     assert str(error.value).startswith(message)
+
+
+def test_settings_as_json_are_their_fields():
+    settings = TrainSettings(seed=3)
+    assert settings.described() == asdict(settings)
+    assert settings.described()["augmentation"]["horizontal_flip"] == 0.5
+    assert TrainSettings(augmentation=None).described()["augmentation"] is None
+
+
+def test_an_augmentation_that_cannot_be_called_is_refused():
+    with pytest.raises(
+        InputError, match=r"^augmentation: found a value of type float, wanted masu\.Augmentation or a"
+    ):
+        TrainSettings(augmentation=0.5)

@@ -4,10 +4,12 @@ import os
 import random
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from torchvision.transforms import v2
 
 import masu
 from masu.detectors.retinanet import RetinaNet
@@ -52,6 +54,19 @@ def test_a_killed_run_goes_on_to_the_same_bits(coins, parts, whole, tmp_path):
         pass  # nobody holds it any more
     train(*parts, SETTINGS, killed, resume=True)
     assert_alike(whole, killed)
+
+
+def test_a_killed_run_with_a_callable_as_augmentation_goes_on_to_the_same_bits(coins, parts, tmp_path):
+    chain = "v2.Compose([v2.RandomPhotometricDistort(), v2.RandomIoUCrop(), v2.SanitizeBoundingBoxes()])"
+    before = f"from torchvision.transforms import v2\nsaid['settings']['augmentation'] = {chain}"
+    settings = replace(SETTINGS, augmentation=eval(chain, {"v2": v2}))
+    train(*parts, settings, tmp_path / "whole")
+    killed = tmp_path / "killed"
+    run = Run(coins, killed, SETTINGS, before, workers=2)
+    run.until("step", 3)
+    run.kill()
+    train(*parts, settings, killed, resume=True)
+    assert_alike(tmp_path / "whole", killed)
 
 
 def test_sigterm_stops_after_the_step(coins, parts, whole, tmp_path):

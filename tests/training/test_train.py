@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import masu
-from masu.data.dataset import Fault
+from masu.data.kinds import Fault
 from masu.data.loading.transforms import Augmentation
 from masu.detectors.faster_rcnn import FasterRCNN
 from masu.errors import InputError
@@ -190,6 +190,56 @@ def test_augmentation_is_part_of_the_settings(data, tmp_path):
     train(data, None, plain, tmp_path / "run")
     written = json.loads((tmp_path / "run" / "settings.json").read_text())
     assert written["augmentation"]["horizontal_flip"] == 0.0
+
+
+class Brighter:
+    """A callable with settings of its own."""
+
+    def __init__(self, by):
+        self.by = by
+
+    def __repr__(self):
+        return f"Brighter({self.by})"
+
+    def __call__(self, image, target):
+        return (image.float() / 255 + self.by).clamp(0, 1), target
+
+
+def test_a_callable_as_augmentation_is_described_and_part_of_a_run(data, tmp_path):
+    settings = replace(SMALL, epochs=1, augmentation=Brighter(0.25))
+    train(data, None, settings, tmp_path / "run")
+    said = {"callable": f"{__name__}.Brighter", "repr": "Brighter(0.25)"}
+    assert json.loads((tmp_path / "run" / "settings.json").read_text())["augmentation"] == said
+    assert "Brighter(0.25)" in (tmp_path / "run" / "report.html").read_text()
+    train(data, None, replace(settings, augmentation=Brighter(0.25)), tmp_path / "run", resume=True)
+    with pytest.raises(
+        InputError, match=r"found augmentation .*Brighter\(0\.25\).* in the run and .*Brighter\(0\.5\)"
+    ):
+        train(data, None, replace(settings, augmentation=Brighter(0.5)), tmp_path / "run", resume=True)
+
+
+def test_a_callable_that_returns_what_cannot_be_used_stops_a_run(data, tmp_path):
+    settings = replace(SMALL, augmentation=lambda image, target: (image[:1], target))
+    with pytest.raises(InputError) as caught:
+        train(data, None, settings, tmp_path / "run", workers=1)
+    file, found = str(caught.value).split(": augmentation ")
+    assert file in map(str, data.paths)
+    assert found.endswith(
+        "<lambda>: found an image of shape (1, 128, 256), wanted (3, H, W); keep the channels first"
+    )
+
+
+def test_a_callable_that_workers_cannot_be_sent_is_refused_before_anything_is_done(
+    data, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("multiprocessing.get_start_method", lambda: "spawn")
+    settings = replace(SMALL, augmentation=lambda image, target: (image, target))
+    with pytest.raises(
+        InputError, match=r"<lambda>: found a callable that cannot be sent to worker processes"
+    ):
+        train(data, None, settings, tmp_path / "run", workers=1)
+    assert not (tmp_path / "run").exists()
+    train(data, None, replace(settings, epochs=1), tmp_path / "run", workers=0)
 
 
 def clocked(monkeypatch, seconds_per_look):

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 import masu
-from masu.data.dataset import Fault
+from masu.data.kinds import Fault
 from masu.errors import InputError
 from masu.training.recipe import TrainSettings
 from masu.training.run_state import RunState

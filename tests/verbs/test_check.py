@@ -13,7 +13,7 @@ from masu.cli import cli
 from masu.data.formats import read_annotations
 from masu.data.formats.writing import write_dataset
 from masu.data.kinds import KINDS
-from masu.data.pixels.bands import image_size
+from masu.data.pixels.images import image_size
 from masu.ops.images import InputPolicy
 from masu.pages.page import breakable
 from masu.verbs.check import DataCheck, check, write_page

@@ -15,7 +15,6 @@ from masu.cli import cli
 from masu.data.audit.fingerprints import SIDE, Fingerprint, near_duplicates
 from masu.data.formats import read_dataset, splits
 from masu.data.formats.naming import file_names
-from masu.data.formats.writing import write_dataset
 from masu.data.splits import evaluation_split, training_split
 from masu.errors import InputError
 from masu.ops.images import InputPolicy
@@ -61,8 +60,7 @@ def test_a_split_named_after_a_file_elsewhere_is_refused_and_that_file_left_alon
     with pytest.raises(InputError) as caught:
         convert(tmp_path / "in", tmp_path / "out", form)
     assert str(caught.value) == (
-        f"{tmp_path / 'out'}: found the split {split!r}, wanted a name that a file can have; "
-        "rename the split"
+        f"{tmp_path / 'out'}: found the split {split!r}, wanted a name that a file can have; rename the split"
     )
     assert victim.read_text() == "precious"
     assert not (tmp_path / "out").exists()

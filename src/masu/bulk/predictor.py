@@ -122,7 +122,7 @@ class Predictor:
 
 
 def _read(path: str, channels: int | None) -> Tensor | str:
-    from masu.data.pixels.bands import read_pixels
+    from masu.data.pixels.images import read_pixels
 
     try:
         with local_file(path) as file:

@@ -14,44 +14,46 @@ if TYPE_CHECKING:
 _HELD_BACK = 0.2
 
 
-def evaluation_part(source: Dataset, split: str | None, path: Path) -> Dataset:
+def evaluation_part(source: Dataset, split: str | None, path: Path, channels: int | None = None) -> Dataset:
     """The images to measure on: the split asked for, else test, else validation, else all of the data.
 
     Args:
         source: all annotations, as of :func:`masu.data.formats.read_annotations`.
         split: in any wording.
         path: where they are from, for messages.
+        channels: of the images where they are no RGB photographs.
 
     Raises:
         InputError: as of :func:`masu.read_dataset`, and where no split is for that.
     """
     from masu.data.splits import evaluation_split
 
-    return _looked_at(source, evaluation_split(split, source.splits, path))
+    return _looked_at(source, evaluation_split(split, source.splits, path), channels)
 
 
-def training_part(source: Dataset, split: str | None, path: Path) -> Dataset:
+def training_part(source: Dataset, split: str | None, path: Path, channels: int | None = None) -> Dataset:
     """The images to learn from: the split asked for, else train or trainval, else all of the data.
 
     Args:
         source: all annotations, as of :func:`masu.data.formats.read_annotations`.
         split: in any wording.
         path: where they are from, for messages.
+        channels: of the images where they are no RGB photographs.
 
     Raises:
         InputError: as of :func:`masu.read_dataset`, and where no split is for that.
     """
     from masu.data.splits import training_split
 
-    return _looked_at(source, training_split(split, source.splits, path))
+    return _looked_at(source, training_split(split, source.splits, path), channels)
 
 
-def _looked_at(source: Dataset, split: str | None) -> Dataset:
+def _looked_at(source: Dataset, split: str | None, channels: int | None) -> Dataset:
     from masu.data.formats import usable
     from masu.terminal import counter
 
     with counter("looking at images") as progress:
-        return usable(source, split, None, progress)
+        return usable(source, split, None, progress, channels)
 
 
 def training_and_validation(
@@ -64,6 +66,7 @@ def training_and_validation(
     form: str | None,
     images: Path | None,
     max_bad: float,
+    channels: int | None = None,
 ) -> tuple[Dataset, Dataset]:
     """The images to learn from and to validate on, with nothing in common.
 
@@ -93,9 +96,10 @@ def training_and_validation(
             )
             raise InputError(f"{found}; say which with --val-split NAME")
     with counter("looking at images") as progress:
-        training = usable(apart(source, chosen, other_split if val is None else None), None, None, progress)
+        own = apart(source, chosen, other_split if val is None else None)
+        training = usable(own, None, None, progress, channels)
         if val is not None or other_split is not None:
-            return training, usable(other, other_split, training.names, progress)
+            return training, usable(other, other_split, training.names, progress, channels)
     return _held_back(training, path, seed, max_bad)
 
 

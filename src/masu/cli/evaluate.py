@@ -60,7 +60,7 @@ def evaluate(
     detector = open_detector(model)
     if page is not None or store_thresholds:
         refuse(detector, model, page, store_thresholds)
-    dataset = evaluation_part(read_annotations(data, form, images), split, data)
+    dataset = evaluation_part(read_annotations(data, form, images), split, data, detector.input.channels)
     print_faults(dataset)
     chosen, voc = dataset.split, dataset.form == "voc"
     where = f"{data.resolve().name}, split {chosen}" if chosen else data.resolve().name

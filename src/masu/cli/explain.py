@@ -47,7 +47,7 @@ def explain(
     detector = open_detector(model)
     given: Any = source
     if source.suffix.lower() not in IMAGE_SUFFIXES:
-        given = evaluation_part(read_annotations(source, form), split, source)
+        given = evaluation_part(read_annotations(source, form), split, source, detector.input.channels)
         print_faults(given)
     with counter("explaining") as progress:
         most = positive(images, "--images")

@@ -63,9 +63,9 @@ def export(
         )
     if data is not None:
         source = read_annotations(data, form)
-        dataset = evaluation_part(source, split, data)
+        dataset = evaluation_part(source, split, data, detector.input.channels)
         if int8:
-            calibration = training_part(source, None, data)
+            calibration = training_part(source, None, data, detector.input.channels)
     beside = model if model.exists() else Path(model.name)  # torchvision/NAME is no place
     file = out or beside.with_suffix(SUFFIXES.get(to, ""))
     done = run(detector, file, to=to, data=dataset, int8=calibration, max_ap_loss=max_ap_loss, report=note)

@@ -150,7 +150,7 @@ def train(
         out = next(p for i in range(1, 10_000) if not (p := Path(f"runs/train-{i}")).exists())
     most_bad = 0.0 if strict else share(max_bad, "--max-bad")
     training, validation = training_and_validation(
-        data, split, val, val_split, seed=seed, form=form, images=images, max_bad=most_bad
+        data, split, val, val_split, seed=seed, form=form, images=images, max_bad=most_bad, channels=channels
     )
     print_faults(training, validation)
     classes = ", ".join(training.names[:8]) + (" …" if len(training.names) > 8 else "")

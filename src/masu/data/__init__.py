@@ -1,6 +1,7 @@
-"""Pixels and annotations: read a data set, read an image, change both together, hand out batches.
+"""Pixels and annotations, in the order in which data flows.
 
-In the order in which data flows: ``formats`` opens a data set (``voc`` and ``coco`` parse, ``reading``
-holds what they share, ``dataset`` what they produce), ``images`` opens pictures, ``transforms`` augments
-and ``loader`` makes the batches of an epoch. Imports ``records``, ``errors`` and ``ops`` only.
+``pixels`` opens image files. ``formats`` finds and reads annotations, ``fitting`` compares them with the
+images; what comes of it is a ``dataset``. ``audit`` finds and mends faults, ``splitting`` shares images out.
+``loading`` augments images and makes the batches of an epoch. Imports ``records``, ``errors`` and ``ops``
+only.
 """

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from masu.data.kinds import KINDS
-from masu.data.paths import Paths, ragged
+from masu.data.kinds import KINDS, Fault
 from masu.data.splits import NO_SPLIT
 from masu.errors import InputError, listed
 from masu.records import Target
@@ -37,44 +37,52 @@ class Sample(NamedTuple):
     target: Target
 
 
-@dataclass(frozen=True)
-class Fault:
-    """Something in a data set that masu left out, repaired or doubts.
+@dataclass(frozen=True, eq=False)
+class Paths:
+    """Many paths in two flat arrays: a million of them take their own bytes and eight more each.
+
+    Processes share them without copying an object for each.
 
     Attributes:
-        kind: one of :data:`masu.data.kinds.KINDS`, such as ``no-area``.
-        file: the annotation or image file.
-        where: the place in it, such as ``object 13 (RBC)`` or ``annotation id 57``.
-        found: what is wrong, such as ``box 504 337 504 337 has no area``.
-        action: what was done, ``skipped`` or ``clipped to 0 0 640 480``.
-        image: the image that it is about; None for a file, or for an image that is not there.
-        splits: the splits that it is about; none: the whole data set.
+        text: uint8, the bytes of all paths one after another, as :func:`os.fsencode` gives them.
+        ends: ``(N + 1,)`` int64; path ``i`` is ``text[ends[i]:ends[i + 1]]``.
     """
 
-    kind: str
-    file: Path
-    where: str
-    found: str
-    action: str
-    image: Path | None = field(default=None, compare=False)
-    splits: tuple[str, ...] = field(default=(), compare=False)
+    text: Array
+    ends: Array
 
-    def __str__(self) -> str:
-        return " ".join(f"{self.file}: {self.where}: {self.found}, {self.action}".split())
+    @classmethod
+    def of(cls, paths: Iterable[str | os.PathLike[str]]) -> Paths:
+        """The paths, in their order."""
+        encoded = [os.fsencode(path) for path in paths]
+        ends = np.zeros(len(encoded) + 1, np.int64)
+        np.cumsum([len(one) for one in encoded], out=ends[1:])
+        return cls(np.frombuffer(b"".join(encoded), np.uint8), ends)
 
+    def __len__(self) -> int:
+        return len(self.ends) - 1
 
-_OF_AN_IMAGE = frozenset(
-    ("missing-image", "unreadable-image", "ambiguous-image", "shared-label", "wrong-size", "leak")
-)
+    def text_of(self, index: int) -> str:
+        """One path as a string."""
+        index = range(len(self))[index]
+        return os.fsdecode(self.text[self.ends[index] : self.ends[index + 1]].tobytes())
 
+    def __getitem__(self, index: int) -> Path:
+        return Path(self.text_of(index))
 
-def _costs_an_image(fault: Fault) -> bool:
-    return fault.kind in _OF_AN_IMAGE or (fault.kind, fault.where) == ("annotation", "the file")
+    def __iter__(self) -> Iterator[Path]:
+        return (self[index] for index in range(len(self)))
 
+    def texts(self) -> list[str]:
+        """All paths as strings."""
+        every, ends = self.text.tobytes(), self.ends.tolist()
+        return [os.fsdecode(every[a:b]) for a, b in pairwise(ends)]
 
-def _of(fault: Fault) -> object:
-    """What a fault of an image is about, so that several of one image count once."""
-    return fault.image or (fault.file, fault.where)
+    def take(self, indices: Sequence[int] | Array) -> Paths:
+        """The paths at the indices, in that order."""
+        chosen = np.asarray(indices, np.int64)
+        at, ends = _rows_of(self.ends, chosen)
+        return Paths(self.text[at], ends)
 
 
 def _place(number: int, name: str) -> str:
@@ -85,8 +93,8 @@ def _place(number: int, name: str) -> str:
 class Dataset:
     """A labelled set of images: ``len(data)``, ``data[i] -> Sample``, ``for image, target in data``.
 
-    Everything lies in flat arrays that worker processes share: about 50 bytes an object, and for an image
-    60 and its path. ``N`` images, ``M`` objects of all of them, ``K`` classes.
+    Everything lies in flat arrays that worker processes share: 41 bytes an object (57 as it is read, with
+    boxes of float64), and about 50 and its path an image. ``N`` images, ``M`` objects, ``K`` classes.
 
     Attributes:
         root: the folder (or the folder of the file) that was read.
@@ -102,8 +110,8 @@ class Dataset:
         areas: ``(M,)`` float64 square pixels as the annotation says, of a mask where there is one; nan where
             it does not.
         sizes: ``(N, 2)`` int32 height and width, upright; 0 where nobody knows.
-        claimed: ``(N, 2)`` int32 height and width that an annotation claims for an image of another size, 0 for
-            all others: its boxes may mean another picture.
+        claimed: ``(N, 2)`` int32 height and width that an annotation claims for an image of another size, 0
+            for all others: its boxes may mean another picture.
         relative: ``(N,)`` bool, images whose boxes are still shares of it, before it was looked at; none in
             what ``read_dataset`` gives.
         members: ``(len(splits), N)`` bool, which image is in which split.
@@ -218,13 +226,13 @@ class Dataset:
         )
         return Sample(self.paths[index], target)
 
-    def path(self, index: int) -> Path:
-        """The file of an image."""
-        return self.paths[index]
-
     def objects(self, index: int) -> slice:
         """The rows of an image's objects."""
         return slice(int(self.starts[index]), int(self.starts[index + 1]))
+
+    def splits_of(self, index: int) -> tuple[str, ...]:
+        """The splits that an image is in."""
+        return tuple(name for name, mine in zip(self.splits, self.members[:, index], strict=True) if mine)
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[index] for index in range(len(self)))
@@ -264,7 +272,7 @@ class Dataset:
         chosen = np.array([every[int(index)] for index in indices], np.int64)
         if np.array_equal(chosen, np.arange(len(self))):
             return self
-        rows, starts = ragged(self.starts, chosen)
+        rows, starts = _rows_of(self.starts, chosen)
         paths = self.paths.take(chosen)
         kept = set(paths.texts()) if any(fault.image is not None for fault in self.faults) else set()
         return replace(
@@ -362,11 +370,11 @@ class Dataset:
         if self.accepted:
             return
         errors = [fault for fault in self.faults if KINDS[fault.kind].severity == "error"]
-        whole = {_of(fault): fault for fault in errors if _costs_an_image(fault)}
-        others = [fault for fault in errors if not _costs_an_image(fault)]
+        images = {fault.thing: fault for fault in errors if fault.costs_an_image}
+        objects = [fault for fault in errors if not fault.costs_an_image]
         for what, bad, kept in (
-            ("images", list(whole.values()), len(self)),
-            ("objects", others, len(self.boxes)),
+            ("images", list(images.values()), len(self)),
+            ("objects", objects, len(self.boxes)),
         ):
             total = kept + sum(fault.action == "skipped" for fault in bad)
             if len(bad) > most * total:
@@ -379,6 +387,23 @@ class Dataset:
         part = "" if self.split is None else f", split {self.split}"
         counts = f"{len(self)} images, {len(self.boxes)} objects"
         return f"Dataset({self.root}{part}: {counts}, {listed(self.names, 8)})"
+
+
+def _rows_of(starts: Array, chosen: Array) -> tuple[Array, Array]:
+    """Where the rows of chosen groups lie.
+
+    Args:
+        starts: ``(N + 1,)``; group ``i`` has the rows ``starts[i]`` to ``starts[i + 1]``.
+        chosen: ``(n,)`` groups.
+
+    Returns:
+        Their rows one after another, and the ``(n + 1,)`` starts of the groups among these.
+    """
+    lengths = starts[chosen + 1] - starts[chosen]
+    ends = np.zeros(len(chosen) + 1, np.int64)
+    np.cumsum(lengths, out=ends[1:])
+    rows = np.arange(ends[-1]) + np.repeat(starts[chosen] - ends[:-1], lengths)
+    return rows, ends
 
 
 def part_name(split: str | None, parts: Mapping[str | None, Dataset]) -> str:

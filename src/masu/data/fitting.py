@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from masu.data.dataset import Dataset, Fault
+from masu.data.dataset import Dataset
+from masu.data.kinds import Fault
 from masu.data.pixels.headers import read_headers
 from masu.errors import bad_input, listed
 
@@ -19,9 +20,9 @@ Box = tuple[float, float, float, float]
 
 _FARTHEST = 1e7  # float32 no longer holds single pixels beyond 2**24
 _ROUNDING = 0.1  # pixels by which annotation tools overshoot when they round
+_BLOCK = 1_000_000
 KEPT = "boxes are taken to be those of the image as it is"
 """What is done where an annotation says another size than the image's: nothing."""
-
 
 
 class Fitted(NamedTuple):
@@ -33,7 +34,9 @@ class Fitted(NamedTuple):
     action: str = ""
 
 
-def measured(data: Dataset, progress: Callable[[int, int], None] | None = None) -> Dataset:
+def measured(
+    data: Dataset, progress: Callable[[int, int], None] | None = None, channels: int | None = None
+) -> Dataset:
     """The data set after a look at the head of every image file.
 
     Sizes become those of the upright images, shares pixels. Where an image is turned by its EXIF data and the
@@ -43,18 +46,20 @@ def measured(data: Dataset, progress: Callable[[int, int], None] | None = None) 
     Args:
         data: as a reader gives it.
         progress: called with (images looked at, images in total).
+        channels: of the images where they are no RGB photographs.
     """
-    found = read_headers(list(data.paths), progress)
+    found = read_headers(data.paths, progress, channels=channels)
     faults = [
-        Fault("unreadable-image", data.paths[i], "image", text, "skipped", splits=_splits_of(data, i))
+        Fault("unreadable-image", data.paths[i], "image", text, "skipped", splits=data.splits_of(i))
         for i, text in sorted(found.faults.items())
     ]
-    boxes = np.array(data.boxes, np.float64)
     said, true = data.sizes, found.sizes
     known = said.any(1) & true.any(1)
     turned = found.orientations >= 5
     stored = known & turned & (said == true[:, ::-1]).all(1) & (said != true).any(1)
-    owner = data.image_of
+    boxes = data.boxes
+    if stored.any() or data.relative.any():
+        boxes = np.array(boxes, np.float64)
     for i in np.flatnonzero(stored).tolist():
         own = data.objects(i)
         boxes[own] = upright(boxes[own], int(found.orientations[i]), (int(true[i, 1]), int(true[i, 0])))
@@ -67,7 +72,7 @@ def measured(data: Dataset, progress: Callable[[int, int], None] | None = None) 
                 f"{found.orientations[i]})",
                 "boxes turned with the picture",
                 data.paths[i],
-                _splits_of(data, i),
+                data.splits_of(i),
             )
         )
     other = known & ~stored & (said != true).any(1)
@@ -76,9 +81,11 @@ def measured(data: Dataset, progress: Callable[[int, int], None] | None = None) 
         text = f"{said[i, 1]}×{said[i, 0]} pixels in the annotation, {true[i, 1]}×{true[i, 0]} in {path.name}"
         file = data.files[data.image_files[i]]
         where = f"image {path.name}"
-        faults.append(Fault("wrong-size", file, where, text, KEPT, path, _splits_of(data, i)))
-    shares = data.relative[owner]
-    boxes[shares] *= true[owner[shares]][:, [1, 0, 1, 0]]
+        faults.append(Fault("wrong-size", file, where, text, KEPT, path, data.splits_of(i)))
+    if data.relative.any():
+        owner = data.image_of
+        shares = data.relative[owner]
+        boxes[shares] *= true[owner[shares]][:, [1, 0, 1, 0]]
     made = replace(
         data,
         boxes=boxes,
@@ -127,7 +134,7 @@ def fitted(data: Dataset) -> Dataset:
     for row, image, fit in unfit(data):
         if fit.kind:
             file, where, path = data.file_of(row), data.where(row), data.paths[image]
-            splits = _splits_of(data, image)
+            splits = data.splits_of(image)
             faults.append(Fault(fit.kind, file, where, fit.found, fit.action, path, splits))
         if fit.box is None:
             kept[row] = False
@@ -148,13 +155,21 @@ def unfit(data: Dataset) -> Iterator[tuple[int, int, Fitted]]:
 
 def _cut(data: Dataset) -> tuple[Array, Array]:
     """Which boxes fit as they stand, and all of them cut to their images, as float32."""
-    boxes = data.boxes
-    limit = np.where(data.sizes > 0, data.sizes, np.iinfo(np.int32).max)[data.image_of][:, [1, 0]]
-    with np.errstate(invalid="ignore", over="ignore"):
-        cut = np.concatenate([np.maximum(boxes[:, :2], 0), np.minimum(boxes[:, 2:], limit)], 1)
-        single = cut.astype(np.float32)
-        good = np.isfinite(boxes).all(1) & (np.abs(boxes - cut) <= _ROUNDING).all(1)
-        good &= (single[:, 2:] > single[:, :2]).all(1) & (np.abs(single) <= _FARTHEST).all(1)
+    single = np.empty((len(data.boxes), 4), np.float32)
+    good = np.empty(len(single), np.bool_)
+    limits = np.where(data.sizes > 0, data.sizes, np.iinfo(np.int32).max)[:, [1, 0]]
+    owner = data.image_of
+    for start in range(0, len(single), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        boxes = data.boxes[rows]
+        with np.errstate(invalid="ignore", over="ignore"):
+            cut = np.concatenate(
+                [np.maximum(boxes[:, :2], 0), np.minimum(boxes[:, 2:], limits[owner[rows]])], 1
+            )
+            some = single[rows]
+            some[:] = cut
+            fits = np.isfinite(boxes).all(1) & (np.abs(boxes - cut) <= _ROUNDING).all(1)
+            good[rows] = fits & (some[:, 2:] > some[:, :2]).all(1) & (np.abs(some) <= _FARTHEST).all(1)
     return good, single
 
 
@@ -226,7 +241,3 @@ def with_names(data: Dataset, names: Sequence[str]) -> Dataset:
         category_ids=tuple(ids[name] for name in names),
         supercategories=tuple(above.get(name, "") for name in names),
     )
-
-
-def _splits_of(data: Dataset, image: int) -> tuple[str, ...]:
-    return tuple(name for name, mine in zip(data.splits, data.members[:, image], strict=True) if mine)

@@ -1,7 +1,9 @@
-"""Every kind of fault: how bad it is, what it is called, and what to do about it."""
+"""Faults: what masu found wrong somewhere, and of every kind how bad it is and what to do about it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 Severity = Literal["error", "warning", "note"]
@@ -74,6 +76,9 @@ KINDS: dict[str, Kind] = {
     ),
     "unused-class": Kind("warning", "class without objects", "label some or delete the class"),
     "few-objects": Kind("warning", "class with few objects", "label more of them"),
+    "not-carried": Kind(
+        "note", "what the annotations say besides boxes and classes", "nothing; masu learns from boxes alone"
+    ),
     "imbalance": Kind("note", "classes of very different numbers", "look at AP per class"),
     "empty-images": Kind("note", "images without objects", "make sure that nothing was left unlabelled"),
     "unlabelled-image": Kind("note", "image without annotation", "label it, or move it elsewhere"),
@@ -88,3 +93,44 @@ KINDS: dict[str, Kind] = {
     ),
 }
 """By the name that ``Fault.kind`` and ``Finding.kind`` carry, the worst first."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something in a data set that masu left out, repaired or doubts.
+
+    Attributes:
+        kind: one of :data:`KINDS`, such as ``no-area``.
+        file: the annotation or image file.
+        where: the place in it, such as ``object 13 (RBC)`` or ``annotation id 57``.
+        found: what is wrong, such as ``box 504 337 504 337 has no area``.
+        action: what was done, ``skipped`` or ``clipped to 0 0 640 480``.
+        image: the image that it is about; None for a file, or for an image that is not there.
+        splits: the splits that it is about; none: the whole data set.
+    """
+
+    kind: str
+    file: Path
+    where: str
+    found: str
+    action: str
+    image: Path | None = field(default=None, compare=False)
+    splits: tuple[str, ...] = field(default=(), compare=False)
+
+    def __str__(self) -> str:
+        return " ".join(f"{self.file}: {self.where}: {self.found}, {self.action}".split())
+
+    @property
+    def costs_an_image(self) -> bool:
+        """Whether a whole image is lost or doubtful, not an object of it."""
+        return self.kind in _OF_AN_IMAGE or (self.kind, self.where) == ("annotation", "the file")
+
+    @property
+    def thing(self) -> object:
+        """What it is about, so that several faults of one image count once."""
+        return self.image or (self.file, self.where)
+
+
+_OF_AN_IMAGE = frozenset(
+    ("missing-image", "unreadable-image", "ambiguous-image", "shared-label", "wrong-size", "leak")
+)

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from masu.data.dataset import Dataset, Fault
+from masu.data.dataset import Dataset
+from masu.data.kinds import Fault
 from masu.data.splits import TEST, TRAIN, TRAINVAL, VAL, in_order, role
 from masu.errors import bad_input
 
@@ -44,8 +45,8 @@ def share_out(
 ) -> Dataset:
     """Share out the pictures of a data set anew; what splits there were counts for nothing.
 
-    The answer depends on the pictures' names, the seed and the shares, not on the order of the pictures. Every
-    part has objects where there are enough pictures with some.
+    The answer depends on the pictures' names, the seed and the shares, not on the order of the pictures.
+    Every part has objects where there are enough pictures with some.
 
     Args:
         data: all pictures.
@@ -101,8 +102,8 @@ def hold_back(
 ) -> tuple[Dataset, Dataset]:
     """A part of training images kept apart for validation, every class in both, doubles together.
 
-    Each part has the faults of its own images; those of none stay with the first. They count as accepted: what
-    is too much is for the whole to say, before.
+    Each part has the faults of its own images; those of none stay with the first. They count as accepted:
+    what is too much is for the whole to say, before.
 
     Args:
         data: the training images.

@@ -65,8 +65,8 @@ class Detector(nn.Module, ABC):
         thresholds: smallest score to show of each class, by name, as ``masu evaluate --store-thresholds`` or
             :func:`masu.detectors.build.store_thresholds` put it into the model file; empty where none did.
             ``predict(images, threshold=detector.thresholds)`` applies them.
-        trained_on: ``data``, ``split`` and ``val_split`` of the last training, for people to read; empty where
-            there was none.
+        trained_on: ``data``, ``split`` and ``val_split`` of the last training, for people to read; empty
+            where there was none.
     """
 
     names: tuple[str, ...]

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from masu.data.pixels.bands import read_pixels
+from masu.data.pixels.images import read_pixels
 from masu.errors import InputError
 from masu.nets.conv import prepare_convs
 from masu.nets.folding import copied, fold_norms

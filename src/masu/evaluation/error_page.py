@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from masu.data.pixels.bands import displayable, read_pixels
+from masu.data.pixels.images import displayable, read_pixels
 from masu.data.pixels.pictures import UnreadableImageError
 from masu.drawing import Colour, Mark, draw_marks, object_marks
 from masu.evaluation.curves import Curve, Point

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from masu.data.pixels.bands import read_pixels
+from masu.data.pixels.images import read_pixels
 from masu.detectors.detector import Detector
 from masu.errors import InputError
 from masu.ops.images import InputPolicy

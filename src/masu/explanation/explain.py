@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from masu.data.dataset import Dataset
-from masu.data.pixels.bands import read_pixels
+from masu.data.pixels.images import read_pixels
 from masu.detectors.detector import Detector
 from masu.detectors.trace import trace
 from masu.errors import bad_input

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from masu.data.pixels.bands import displayable
+from masu.data.pixels.images import displayable
 from masu.detectors.detector import Detector
 from masu.detectors.raw import Raw
 from masu.detectors.targets import Assignment

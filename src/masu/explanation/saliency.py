@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from masu.data.pixels.bands import displayable, read_pixels
+from masu.data.pixels.images import displayable, read_pixels
 from masu.detectors.detector import Detector
 from masu.detectors.prediction import ImageSource
 from masu.drawing import draw

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
-from typing import Literal, get_args
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, get_args
 
 import torch
 
+from masu.data.loading.callables import variation
 from masu.data.loading.transforms import Augmentation
 from masu.detectors.box_loss import NAMES as BOX_LOSSES
 from masu.detectors.detector import Detector
@@ -67,7 +69,9 @@ class TrainSettings:
         grow_from: images are at first this share of their full size and grow until 70 % of the training;
             1 trains at full size throughout.
         size_range: smallest and largest share of that size, drawn anew for every step.
-        augmentation: random changes of the training images.
+        augmentation: random changes of the training images: an ``Augmentation``; any callable ``(image,
+            target) -> (image, target)`` on a tensor ``(C, H, W)`` and a :class:`masu.Target`; a transform of
+            ``torchvision.transforms.v2``; or a ``Compose`` of albumentations. None: no changes.
         evaluate_every: epochs between evaluations on the validation images; the last epoch always is one.
         patience: evaluations without a better AP after which training stops; None: never.
         on_nonfinite: what a loss or gradient that is not finite does: ``"stop"`` the training, or ``"skip"``
@@ -98,7 +102,7 @@ class TrainSettings:
     clip_norm: float = 10.0
     grow_from: float | None = None
     size_range: tuple[float, float] = (1.0, 1.0)
-    augmentation: Augmentation = field(default_factory=Augmentation)
+    augmentation: Augmentation | Callable[..., Any] | None = field(default_factory=Augmentation)
     evaluate_every: int = 1
     patience: int | None = None
     on_nonfinite: OnNonfinite = "stop"
@@ -147,6 +151,14 @@ class TrainSettings:
         object.__setattr__(self, "size_range", tuple(self.size_range))
         if not 0 < self.size_range[0] <= self.size_range[1]:
             raise InputError(f"size_range: found {self.size_range}, wanted two rising numbers above 0")
+        if self.augmentation is not None:
+            variation(self.augmentation)  # refuses what is none
+
+    def described(self) -> dict[str, Any]:
+        """The settings as JSON has them; an augmentation of the user's own by its name and ``repr``."""
+        said = {one.name: getattr(self, one.name) for one in fields(self)}
+        given = self.augmentation
+        return said | {"augmentation": None if given is None else variation(given).described()}
 
     def resolved(self) -> TrainSettings:
         """The same with each None replaced by what the architecture says."""

@@ -123,8 +123,8 @@ class RunState:
         Args:
             row: what is kept of the epoch.
             score: its validation score; None where it was not evaluated.
-            validated: there are validation images; without them, or as long as none was scored, the last epoch
-                counts as the best.
+            validated: there are validation images; without them, or as long as none was scored, the last
+                epoch counts as the best.
             patience: evaluations without a better score after which the run gives up; None: never.
         """
         unscored = score is None and self.best < 0  # the last state, as long as none can be scored

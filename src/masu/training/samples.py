@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from PIL import Image
 
 from masu.data.formats import Sample
-from masu.data.pixels.bands import displayable, read_pixels
+from masu.data.pixels.images import displayable, read_pixels
 from masu.data.pixels.pictures import UnreadableImageError
 from masu.detectors.detector import Detector
 from masu.drawing import draw

@@ -10,7 +10,7 @@ import torch
 
 from masu.data.formats import Dataset
 from masu.data.loading.network_scale import scaled_objects
-from masu.data.pixels.bands import pixel_statistics
+from masu.data.loading.statistics import pixel_statistics
 from masu.detectors.build import Start, build, configuration, load, make, warm_start
 from masu.detectors.config import DetectorConfig, PyramidConfig
 from masu.detectors.detector import Detector

@@ -15,7 +15,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from masu.atomic import WriteError, write_text, write_whole
 from masu.data.dataset import Dataset
 from masu.data.fitting import measured
+from masu.data.loading.callables import refuse_unpicklable
 from masu.data.loading.loader import batch_count, epoch_batches
 from masu.data.loading.workers import LostWorkerError
 from masu.detectors.detector import Detector
@@ -109,10 +110,13 @@ def train(
             naming the images and the term; where a file cannot be written, memory does not suffice,
             worker processes are lost again and again or another process of the group is lost, naming what is
             intact; for a precision that the device only imitates; for fewer images in a batch than processes,
-            or processes with other settings or data.
+            or processes with other settings or data; for an augmentation of one's own that cannot be sent to
+            worker processes, or that returns what cannot be used.
     """
     settings = settings.resolved()
-    data = data if data.sizes.all() else measured(data)  # samples of one's own
+    if workers and settings.augmentation is not None:
+        refuse_unpicklable(settings.augmentation)
+    data = data if data.sizes.all() else measured(data, channels=settings.channels)  # samples of one's own
     for part in (data, val):
         if part is not None:
             part.refuse_bad(max_bad)
@@ -173,7 +177,7 @@ def _train(
         one.trained_on |= {} if val is None else {"val_split": val.split or "held back"}
     refuse_lone_values(detector, settings, data)
     steps = batch_count(data, settings.batch_size)
-    described = asdict(settings) | {
+    described = settings.described() | {
         "names": data.names,
         "training_images": len(data),
         "split": data.split,
@@ -192,7 +196,8 @@ def _train(
         )
         report({"event": "start", "said": said})
     if processes.first:
-        write_text(out / "settings.json", json.dumps(asdict(settings), indent=2) + "\n")
+        written = settings.described() | {"trained_on": judged.trained_on}
+        write_text(out / "settings.json", json.dumps(written, indent=2) + "\n")
     page = TrainPage(out, settings, (data, val), unreadable.told)
 
     def show(ended: str | None = None) -> None:
@@ -312,9 +317,9 @@ def refuse_lone_values(detector: Detector, settings: TrainSettings, data: Datase
         tall, wide = padded_size(height, width, policy)
         if tall <= stride and wide <= stride:
             raise InputError(
-                f"--image-size: found {policy.min_size} px and a step of one image, whose deepest map is a single "
-                "cell that normalisation cannot be trained on, wanted more; choose a larger --image-size, a "
-                "--batch-size that leaves no image alone, or --frozen-norms"
+                f"--image-size: found {policy.min_size} px and a step of one image, whose deepest map is a "
+                "single cell that normalisation cannot be trained on, wanted more; choose a larger "
+                "--image-size, a --batch-size that leaves no image alone, or --frozen-norms"
             )
 
 
@@ -325,7 +330,7 @@ def _check_alike(data: Dataset, val: Dataset | None, settings: TrainSettings, pr
             f"--batch-size: found {settings.batch_size} for {processes.world} processes, wanted at least "
             f"{processes.world}: it counts the images of a step in all processes together"
         )
-    processes.alike("settings", json.dumps(asdict(settings)))
+    processes.alike("settings", json.dumps(settings.described()))
     digest = hashlib.blake2b()
     for part in (data, val):
         if part is not None:

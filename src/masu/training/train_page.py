@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -112,7 +112,7 @@ class TrainPage:
             },
             columns=[(key, title) for key, title in _columns(history)],
             sheets=_sheets(self.out / "samples"),
-            settings=_flat(asdict(self.settings)),
+            settings=_flat(self.settings.described()),
             data=[
                 (f"{part.root}{f', split {part.split}' if part.split else ''}", len(part))
                 for part in self.data

@@ -9,7 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from masu.data.dataset import Dataset, Fault
+from masu.data.dataset import Dataset
+from masu.data.kinds import Fault
 from masu.errors import InputError
 from masu.processes import Processes
 

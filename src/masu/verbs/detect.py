@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from masu.data.pixels.bands import displayable
+from masu.data.pixels.images import displayable
 from masu.data.pixels.pictures import find_images, passed_over
 from masu.drawing import draw
 from masu.errors import InputError

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from masu.data.dataset import Dataset
-from masu.data.pixels.bands import read_pixels
+from masu.data.pixels.images import read_pixels
 from masu.data.pixels.pictures import UnreadableImageError
 from masu.detectors.detector import Detector
 from masu.errors import InputError, bad_input, counted

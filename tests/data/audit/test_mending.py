@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,10 +47,17 @@ def images(tmp_path_factory) -> list[Path]:
 
 def columns(data: Dataset) -> list[object]:
     values = {name: getattr(data, name) for name in COLUMNS} | {"paths": [path.name for path in data.paths]}
-    return [data.splits, data.names, data.category_ids, *(repr(np.asarray(v).tolist()) for v in values.values())]
+    return [
+        data.splits,
+        data.names,
+        data.category_ids,
+        *(repr(np.asarray(v).tolist()) for v in values.values()),
+    ]
 
 
-EDGE = st.sampled_from([-5.0, -0.05, 0.0, 0.1, 3.0, 3.5, 10.0, 10.05, 30.0, 47.95, 63.0, 64.0, 64.08, 70.0, 1e9, math.nan])
+EDGE = st.sampled_from(
+    [-5.0, -0.05, 0.0, 0.1, 3.0, 3.5, 10.0, 10.05, 30.0, 47.95, 63.0, 64.0, 64.08, 70.0, 1e9, math.nan]
+)
 OBJECT = st.tuples(st.tuples(EDGE, EDGE, EDGE, EDGE), st.sampled_from(NAMES), st.booleans())
 
 
@@ -77,9 +85,19 @@ def sizes_said(data: Dataset) -> np.ndarray:
 def faulty(folder: Path) -> Dataset:
     """One of everything that is mended, and what is left to a person."""
     for number, name in enumerate(("a.png", "b.png", "large.png")):
-        Image.fromarray(np.random.default_rng(number).integers(0, 255, (*SIZE, 3), np.uint8)).save(folder / name)
+        Image.fromarray(np.random.default_rng(number).integers(0, 255, (*SIZE, 3), np.uint8)).save(
+            folder / name
+        )
     (folder / "same.png").write_bytes((folder / "a.png").read_bytes())
-    boxes = [(1, 2, 30, 40), (1, 2, 30, 40), (9, 9, 2, 2), (5, 5, 5, 5), (50, 30, 70, 47), (80, 1, 90, 9), (3, 3, 3.5, 9)]
+    boxes = [
+        (1, 2, 30, 40),
+        (1, 2, 30, 40),
+        (9, 9, 2, 2),
+        (5, 5, 5, 5),
+        (50, 30, 70, 47),
+        (80, 1, 90, 9),
+        (3, 3, 3.5, 9),
+    ]
     objects = [(tuple(map(float, box)), "dog", False) for box in boxes]
     objects.append(((10.0, 10.0, 40.0, 40.0), "DOG", False))
     good = [((4.0, 5.0, 30.0, 40.0), "dog", False)]
@@ -147,3 +165,28 @@ def test_ignored_regions_are_no_doubles_of_objects_but_of_each_other(tmp_path):
     )
     assert mended.flags.tolist() == [0, CROWD]
     assert [change.done for change in changes] == ["left out: the same as object 2"]
+
+
+def test_a_heap_of_classes_on_one_box_is_told_in_no_time(tmp_path):
+    path = tmp_path / "a.png"
+    Image.new("RGB", (64, 48)).save(path)
+    names = [f"c{number}" for number in range(6_000)]
+    objects = [((1, 2, 31, 22), name, False) for name in names]
+    looked = Looked.of(measured(data_of({None: [(path, objects)]}, names)))
+    started = time.perf_counter()
+    found = [f.found for f in find_faults(looked, POLICY) if f.kind == "two-classes"]
+    assert time.perf_counter() - started < 4
+    assert len(found) == 5_999
+    assert found[-1] == "c5999, but c0 in object 1 (IoU 1.00)"
+
+
+def test_infinite_and_giant_boxes_are_mended_without_a_warning(tmp_path, recwarn):
+    path = tmp_path / "a.png"
+    Image.new("RGB", (64, 48)).save(path)
+    boxes = [(math.inf, 2.0, math.inf, 20.0), (1.0, 2.0, 1e308, 1e308)]
+    data = measured(data_of({None: [(path, [(box, "dog", False) for box in boxes])]}, ["dog"]))
+    mended, _ = mend(Looked.of(data))
+    assert mended.boxes.tolist() == [[1, 2, 64, 48]]
+    write_dataset(tmp_path / "out", "csv", data)
+    assert "1e+308" in (tmp_path / "out/annotations.csv").read_text()
+    assert not list(recwarn)

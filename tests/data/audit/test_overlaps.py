@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from masu.data.audit import overlaps
-from masu.data.audit.overlaps import close_pairs, first_twins
+from masu.data.audit.overlaps import first_twins
 
 
 def table(boxes):
@@ -31,11 +31,6 @@ def double_loop(boxes, groups, least):
     return twins
 
 
-def joined(boxes, least, groups=None):
-    parts = list(close_pairs(boxes, least, groups))
-    return [np.concatenate([part[k] for part in parts] or [[]]).tolist() for k in range(3)]
-
-
 @st.composite
 def crowds(draw):
     """Boxes of few sizes on a coarse grid, many of them moved a little."""
@@ -47,17 +42,6 @@ def crowds(draw):
     nudge = random.choice([0, 0, 0.2, 0.5, 1], (count, 4)) * random.standard_normal((count, 4))
     boxes = np.concatenate([low, low + sides], axis=1) + nudge * np.tile(sides, 2) * 0.05
     return boxes[(boxes[:, 2:] > boxes[:, :2]).all(axis=1)]
-
-
-@given(crowds(), st.sampled_from([0.3, 0.9, 0.99, 1.0]), st.integers(1, 4))
-def test_pairs_are_those_of_the_table(boxes, least, kinds):
-    groups = np.arange(len(boxes)) * 7 % kinds
-    first, second = np.nonzero(np.triu((table(boxes) >= least) & (groups[:, None] == groups), 1))
-    assert joined(boxes, least, groups) == [
-        first.tolist(),
-        second.tolist(),
-        table(boxes)[first, second].tolist(),
-    ]
 
 
 @pytest.mark.parametrize("crowd", [0, 64])
@@ -76,11 +60,9 @@ def test_twins_are_those_of_the_double_loop(crowd, boxes, least, kinds):
 
 def test_by_hand():
     boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 9.5], [0, 0, 10, 9], [0, 0, 10, 10], [50, 0, 60, 10.0]])
-    assert joined(boxes, 0.95) == [[0, 0, 1], [1, 3, 3], [0.95, 1.0, 0.95]]
     assert first_twins(boxes, np.zeros(5), 0.95).tolist() == [-1, 0, -1, 0, -1]
     assert first_twins(boxes, np.array([1, 2, 1, 2, 1]), 0.94).tolist() == [-1, -1, -1, 1, -1]
     assert first_twins(boxes[:0], np.zeros(0), 0.9).tolist() == []
-    assert joined(boxes[:0], 0.9) == [[], [], []]
 
 
 def many(kind):
@@ -100,7 +82,5 @@ def test_ten_thousand_boxes_of_one_picture(kind):
     boxes, groups = many(kind), np.zeros(10_000, np.int64)
     started = time.perf_counter()
     twins = first_twins(boxes, groups, 0.99)
-    if "equal" not in kind:
-        assert sum(len(part.first) for part in close_pairs(boxes, 0.9)) < 100_000
     assert time.perf_counter() - started < 2
     assert (twins[1:] == 0).all() == ("equal" in kind)

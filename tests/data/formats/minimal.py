@@ -50,7 +50,8 @@ def voc(root: Path) -> None:
     text(
         root / "Annotations/a.xml",
         "<annotation><filename>a.png</filename><size><width>64</width><height>48</height></size>"
-        f"<object><name>cat</name><difficult>0</difficult><bndbox>{box}</bndbox></object></annotation>",
+        f"<object><name>cat</name><pose>Left</pose><truncated>1</truncated><difficult>0</difficult>"
+        f"<bndbox>{box}</bndbox></object></annotation>",
     )
 
 
@@ -62,13 +63,22 @@ def yolo(root: Path) -> None:
 
 def csv(root: Path) -> None:
     picture(root / "images/a.png")
-    text(root / "labels.csv", "file,x1,y1,x2,y2,class,split\nimages/a.png,1,2,31,22,cat,train\n")
+    columns = "file,x1,y1,x2,y2,class,split,difficult,iscrowd,image_width,image_height"
+    text(root / "labels.csv", f"{columns}\nimages/a.png,1,2,31,22,cat,train,0,1,64,48\n")
 
 
 def labelme(root: Path) -> None:
     picture(root / "a.png")
     shape = {"label": "cat", "points": [[1, 2], [31, 22]], "shape_type": "rectangle", "flags": {}}
-    page = {"shapes": [shape], "imagePath": "a.png", "imageHeight": 48, "imageWidth": 64, "imageData": None}
+    parts = {"label": "dog", "points": [[1, 2], [9, 22], [4, 30]], "group_id": 1, "difficult": False}
+    ring = {"label": "dog", "points": [[20, 20], [25, 20]], "group_id": 1, "shape_type": "circle"}
+    page = {
+        "shapes": [shape, parts, ring],
+        "imagePath": "a.png",
+        "imageHeight": 48,
+        "imageWidth": 64,
+        "imageData": None,
+    }
     text(root / "a.json", page)
 
 
@@ -141,6 +151,61 @@ def ndjson(root: Path) -> None:
     text(root / "pets.ndjson", f"{json.dumps(head)}\n{json.dumps(line)}\n")
 
 
+def cvat(root: Path) -> None:
+    picture(root / "images/train/a.png")
+    text(
+        root / "annotations.xml",
+        '<?xml version="1.0"?><annotations><version>1.1</version><meta><task><labels><label><name>cat</name></label>'
+        '</labels></task></meta><image id="0" name="a.png" subset="train" width="64" height="48">'
+        '<box label="cat" occluded="0" xtl="20.0" ytl="15.0" xbr="40.0" ybr="30.0" rotation="10.0"/>'
+        '<polygon label="cat" points="1.0,2.0;30.0,2.0;30.0,20.0"/></image></annotations>',
+    )
+
+
+def labelstudio(root: Path) -> None:
+    picture(root / "train/a.png")
+    value = {"x": 10.0, "y": 10.0, "width": 30.0, "height": 40.0, "rotation": 0, "rectanglelabels": ["cat"]}
+    result = {"id": "r", "type": "rectanglelabels", "from_name": "label", "to_name": "image", "value": value}
+    result |= {"original_width": 64, "original_height": 48}
+    task = {"id": 1, "data": {"image": "/data/upload/1/a.png", "split": "train"}}
+    text(
+        root / "tasks.json", [task | {"annotations": [{"id": 2, "was_cancelled": False, "result": [result]}]}]
+    )
+
+
+def openimages(root: Path) -> None:
+    picture(root / "images/a.png")
+    text(
+        root / "train-annotations-bbox.csv",
+        "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,IsGroupOf\n"
+        "a,xclick,/m/01yrx,1,0.1,0.5,0.2,0.6,0,1,0\n",
+    )
+    text(root / "class-descriptions-boxable.csv", "/m/01yrx,Cat\n")
+
+
+def kitti(root: Path) -> None:
+    picture(root / "training/image_2/000000.png")
+    line = "0.00 0 1.85 {} 1.57 1.73 4.15 1.00 1.75 13.22 1.62"
+    car, rest = line.format("1.00 2.00 31.00 22.00"), line.format("40.00 5.00 60.00 20.00")
+    text(root / "training/label_2/000000.txt", f"Car {car}\nDontCare {rest}\n")
+
+
+def createml(root: Path) -> None:
+    picture(root / "train/a.png")
+    coordinates = {"x": 16.0, "y": 12.0, "width": 30.0, "height": 20.0}
+    page = [{"image": "a.png", "annotations": [{"label": "cat", "coordinates": coordinates}]}]
+    text(root / "train/_annotations.createml.json", page)
+
+
+def via(root: Path) -> None:
+    picture(root / "train/a.png")
+    rect = {"name": "rect", "x": 1, "y": 2, "width": 30, "height": 20}
+    circle = {"name": "circle", "cx": 20, "cy": 20, "r": 5}
+    regions = [{"shape_attributes": shape, "region_attributes": {"kind": "cat"}} for shape in (rect, circle)]
+    page = {"a.png123": {"filename": "a.png", "size": 123, "regions": regions, "file_attributes": {}}}
+    text(root / "train/via_region_data.json", page)
+
+
 MINIMAL = {
     "coco": coco,
     "voc": voc,
@@ -153,5 +218,11 @@ MINIMAL = {
     "dota": dota,
     "parquet": parquet,
     "ndjson": ndjson,
+    "cvat": cvat,
+    "labelstudio": labelstudio,
+    "openimages": openimages,
+    "kitti": kitti,
+    "createml": createml,
+    "via": via,
 }
 """By the name of the format."""

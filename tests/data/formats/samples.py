@@ -31,7 +31,7 @@ def objects(data: Dataset) -> dict[str, list[tuple]]:
     """By image: class, box and flag of each object."""
     found = {}
     for index in range(len(data)):
-        found[data.path(index).name] = [
+        found[data.paths[index].name] = [
             (data.names[data.labels[row]], data.boxes[row].tolist(), int(data.flags[row]))
             for row in range(data.starts[index], data.starts[index + 1])
         ]
@@ -63,7 +63,7 @@ def _by_image(data: Dataset) -> dict:
         own = data.objects(index)
         splits = {split for split, mine in zip(data.splits, data.members[:, index], strict=True) if mine}
         labels = [(data.names[k], int(f)) for k, f in zip(data.labels[own], data.flags[own], strict=True)]
-        found[data.path(index).name] = (splits, data.sizes[index].tolist(), labels, data.boxes[own])
+        found[data.paths[index].name] = (splits, data.sizes[index].tolist(), labels, data.boxes[own])
     return found
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as of_numpy
 from pycocotools import mask as oracle
 
-from masu.data.formats.masks import box_of_mask
+from masu.data.formats.masks import box_of_keypoints, box_of_mask
 from masu.data.formats.rows import BadEntryError
 
 SHAPES = of_numpy.array_shapes(min_dims=2, max_dims=2, max_side=12)
@@ -112,3 +112,13 @@ def test_any_text(text, height, width):
         return
     assert 0 <= x1 < x2 <= width
     assert 0 <= y1 < y2 <= height
+
+
+def test_keypoints_that_are_labelled_have_a_box_around_them():
+    assert box_of_keypoints([10, 20, 2, 0, 0, 0, 30, 5, 1]) == (10, 5, 30, 20)
+
+
+@pytest.mark.parametrize("keypoints", [[1, 2, 2], [1, 2, 2, 0, 0, 0], [1, 2], "x", [None, 1, 2], [[1], [2]]])
+def test_keypoints_without_a_box(keypoints):
+    with pytest.raises(BadEntryError):
+        box_of_keypoints(keypoints)

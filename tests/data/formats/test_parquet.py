@@ -10,7 +10,7 @@ from PIL import Image
 
 from masu.data.dataset import CROWD
 from masu.data.formats import read_annotations, read_dataset
-from masu.data.formats.parquet import UNPACKED
+from masu.data.formats.parquet_images import UNPACKED
 from masu.errors import InputError
 from tests.data.formats.minimal import picture
 

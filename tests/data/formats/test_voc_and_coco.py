@@ -230,6 +230,19 @@ class TestVoc:
             "remove the folders; annotations and images lie within the data set"
         )
 
+    def test_two_years_side_by_side_have_their_own_lists(self, tmp_path: Path) -> None:
+        for year, name in (("VOC2007", "dog"), ("VOC2012", "cat")):
+            root = tmp_path / "VOCdevkit" / year
+            for stem in ("000001", "000002"):
+                voc_file(root, stem, voc_object(name, "1 2 30 40"))
+            voc_split(root, "train", "000001\n")
+            voc_split(root, "test", "000002\n")
+        assert splits(tmp_path) == ("train", "test")
+        train = read_dataset(tmp_path, "train")
+        assert [image.parent.parent.name for image, _ in train] == ["VOC2007", "VOC2012"]
+        assert [train.names[int(target.labels)] for _, target in train] == ["dog", "cat"]
+        assert {image.stem for image, _ in train} == {"000001"}
+
     def test_empty_list(self, voc: Path) -> None:
         voc_split(voc, "val", "\n")
         assert refused(voc, "val") == (
@@ -605,3 +618,20 @@ def test_fit_box(box: tuple[float, ...], size: tuple[int, int] | None, fitted: o
     got, kind, found, did = fit_box(box, size)  # type: ignore[arg-type]
     assert (got, did) == (fitted, action)
     assert bool(found) == bool(kind) == bool(action)
+
+
+def test_voc_truncated_in_strange_words_costs_nothing(tmp_path: Path) -> None:
+    """It is not carried, so no wording of it is wrong."""
+    truncated = voc_object("dog", "1 2 30 40").replace("<bndbox>", "<truncated>half</truncated><bndbox>")
+    voc_file(tmp_path, "a", truncated)
+    data = read_dataset(tmp_path)
+    assert data.boxes.tolist() == [[1, 2, 30, 40]]
+    assert data.left_out == {"truncated": 1}
+    assert data.faults == ()
+
+
+def test_voc_difficult_in_strange_words_is_told_once(tmp_path: Path) -> None:
+    strange = voc_object("dog", "1 2 30 40").replace(">0</difficult>", ">maybe</difficult>")
+    voc_file(tmp_path, "a", strange, voc_object("cat", "5 5 10 10"))
+    (fault,) = read_dataset(tmp_path).faults
+    assert (fault.where, fault.found) == ("object 1 (dog)", "found <difficult> 'maybe', wanted 0 or 1")

@@ -116,7 +116,11 @@ def test_a_chain_of_formats_ends_where_it_began(tmp_path):
     write_dataset(source, "voc", made_of(tmp_path, parts, ('a "b", c', "red <cell>")))
     for form in ("coco", "csv", "labelme", "cvat", "labelstudio", "yolo", "voc"):
         done = convert(source, tmp_path / f"as_{form}", form)
-        assert (done.images, done.objects, done.faults) == ({"train": 2, "val": 1}, {"train": 2, "val": 1}, ())
+        assert (done.images, done.objects, done.faults) == (
+            {"train": 2, "val": 1},
+            {"train": 2, "val": 1},
+            (),
+        )
         source = tmp_path / f"as_{form}"
     for split in ("train", "val"):
         same(read_back(source, split), wanted(parts, split, True), 1e-4)
@@ -124,7 +128,10 @@ def test_a_chain_of_formats_ends_where_it_began(tmp_path):
 
 @pytest.mark.parametrize("form", WRITERS)
 def test_splits_with_other_classes(tmp_path, form):
-    parts = {"train": [[((1.0, 2.0, 9.0, 8.0), "cat", False)]], "val": [[((3.0, 4.0, 9.0, 8.0), "eel", False)]]}
+    parts = {
+        "train": [[((1.0, 2.0, 9.0, 8.0), "cat", False)]],
+        "val": [[((3.0, 4.0, 9.0, 8.0), "eel", False)]],
+    }
     write_dataset(tmp_path / "out", form, made_of(tmp_path, parts, ("cat", "eel")))
     found = [
         name for split in ("train", "val") for row in read_back(tmp_path / "out", split) for name in row[2]

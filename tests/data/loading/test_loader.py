@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import random
+import traceback
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision.transforms import v2
 
-from masu.data.dataset import Dataset, Fault, Sample
+from masu.data.dataset import Dataset, Sample
 from masu.data.fitting import measured
+from masu.data.kinds import Fault
 from masu.data.loading.loader import Batch, batch_count, epoch_batches
 from masu.data.loading.transforms import Augmentation
 from masu.data.pixels.pictures import UnreadableImageError
@@ -100,6 +105,95 @@ def test_workers_and_start_change_nothing(data: Dataset) -> None:
     assert batches(data, start=3) == batches(data, start=9, workers=2) == []
 
 
+def drawn(image: torch.Tensor, target: Target) -> tuple[torch.Tensor, Target]:
+    """Numbers of all three random states as pixels, and some of the objects; by a mean over all pixels."""
+    image = (image.float() - image.float().mean()).abs() / 256
+    scale = torch.rand(()).item() * np.random.rand() * random.random()
+    return image * scale, target.taken(torch.rand(len(target)) < 0.7)
+
+
+def large(image: torch.Tensor, target: Target) -> tuple[torch.Tensor, Target]:
+    """A mean whose last bits depend on the number of threads, and as an image of other strides."""
+    many = torch.rand(1200, 1600)
+    return (image.transpose(1, 2) / 256 * many.mean()).float(), Target([], [])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        drawn,
+        large,
+        v2.Compose([v2.RandomIoUCrop(), v2.RandomHorizontalFlip(), v2.ColorJitter(0.5, 0.5), v2.SanitizeBoundingBoxes()]),
+    ],
+)  # fmt: skip
+def test_a_callable_gives_the_same_with_any_workers(data: Dataset, given: Any) -> None:
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        alone = batches(data, augmentation=given)
+        np.random.rand(3), random.random(), torch.rand(3)
+        assert equal(alone, batches(data, augmentation=given, workers=2))
+        assert equal(alone[1:], batches(data, augmentation=given, start=1))
+        assert not equal(alone, batches(data, augmentation=given, epoch=1))
+    finally:
+        torch.set_num_threads(threads)
+    one = {b.paths[0]: b.images[0] for b in batches(data, size=1, augmentation=given)}
+    assert all(
+        torch.equal(one[path], image) for b in alone for path, image in zip(b.paths, b.images, strict=True)
+    )
+
+
+def test_a_callable_is_given_targets_of_its_own(data: Dataset) -> None:
+    """What it changes in place changes neither the data set nor the next epoch."""
+
+    def moved(image: torch.Tensor, target: Target) -> tuple[torch.Tensor, Target]:
+        target.boxes.add_(1), target.labels.zero_(), image.zero_()
+        return image, target
+
+    before = [data.boxes.copy(), data.labels.copy()]
+    first = batches(data, augmentation=moved)
+    assert equal(first, batches(data, augmentation=moved))
+    assert all(np.array_equal(a, b) for a, b in zip(before, (data.boxes, data.labels), strict=True))
+
+
+def test_a_callable_is_given_all_channels(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.arange(5 * 6 * 7, dtype=np.float32).reshape(6, 7, 5) - 20)
+    data = Dataset.of([Sample(tmp_path / "a.npy", Target([[1, 1, 3, 4]], [0]))], ("a",))  # type: ignore[arg-type]
+    (plain,) = batches(data, channels=5)
+    (twice,) = batches(data, channels=5, augmentation=lambda image, target: (image * 2, target))
+    assert torch.equal(twice.images[0], plain.images[0] * 2)
+    assert plain.images[0].min() < 0
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_what_a_callable_returns_and_cannot_be_used_names_it_and_the_image(
+    data: Dataset, workers: int
+) -> None:
+    def unknown(image: torch.Tensor, target: Target) -> tuple[torch.Tensor, Target]:
+        return image, Target(target.boxes, torch.full((len(target),), 2))
+
+    path = next(path for batch in batches(data) for path in batch.paths if path.stem != "0")
+    with pytest.raises(InputError) as caught:
+        batches(data, augmentation=unknown, workers=workers)
+    assert str(caught.value) == (
+        f"{path}: augmentation {__name__}.{unknown.__qualname__}: found label 2, wanted class ids 0..1; labels count "
+        "from 0, in the data set's order"
+    )
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_error_within_a_callable_is_its_own_and_names_the_image(data: Dataset, workers: int) -> None:
+    def broken(image: torch.Tensor, target: Target) -> tuple[torch.Tensor, Target]:
+        raise ZeroDivisionError("none of masu's")
+
+    path = batches(data)[0].paths[0]
+    with pytest.raises(ZeroDivisionError, match="none of masu's") as caught:
+        batches(data, augmentation=broken, workers=workers)
+    said = "".join(traceback.format_exception(caught.value))
+    assert f"in the augmentation of {path}" in said
+    assert "in broken" in said
+
+
 def test_batch_size_does_not_change_an_image(data: Dataset) -> None:
     one = {b.paths[0]: b.images[0] for b in batches(data, size=1, augmentation=EVERYTHING)}
     for batch in batches(data, size=4, augmentation=EVERYTHING):
@@ -122,11 +216,16 @@ def test_images_of_like_shape_come_together(tmp_path: Path) -> None:
     assert order(batches(data, size=4)) == order(found) != order(batches(data, size=4, epoch=1))
 
 
+def random_states() -> tuple[object, ...]:
+    return torch.get_rng_state().tolist(), str(np.random.get_state()), random.getstate()
+
+
+@pytest.mark.parametrize("given", [EVERYTHING, drawn])
 @pytest.mark.parametrize("workers", [0, 2])
-def test_global_random_state_stays(data: Dataset, workers: int) -> None:
-    state = torch.get_rng_state()
-    batches(data, augmentation=EVERYTHING, workers=workers)
-    assert torch.equal(torch.get_rng_state(), state)
+def test_global_random_state_stays(data: Dataset, workers: int, given: Any) -> None:
+    states = random_states()
+    batches(data, augmentation=given, workers=workers)
+    assert random_states() == states
 
 
 @pytest.mark.parametrize("workers", [0, 2])

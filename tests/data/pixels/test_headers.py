@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps, PngImagePlugin
 
-from masu.data.pixels.bands import image_size, read_pixels
 from masu.data.pixels.headers import Header, read_header, read_headers
+from masu.data.pixels.images import image_size, read_pixels
 from masu.data.pixels.pictures import DECODER_ERRORS, UnreadableImageError
 
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="%d"/></x:xmpmeta>'

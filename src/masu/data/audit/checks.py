@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from masu.data.audit.fingerprints import Fingerprints, fingerprint_images, near_duplicates, same_files
-from masu.data.audit.overlaps import close_pairs, first_twins, iou
+from masu.data.audit.overlaps import first_twins, iou
 from masu.data.dataset import Array, Dataset
 from masu.data.fitting import Box, unfit
 from masu.data.splits import NO_SPLIT, TEST, TRAIN, TRAINVAL, VAL, role
@@ -62,7 +62,8 @@ class Finding:
     boxes: tuple[Box, ...] = ()
 
     def __str__(self) -> str:
-        return ": ".join(part for part in (str(self.file), self.where, self.found) if part)
+        text = ": ".join(part for part in (str(self.file), self.where, self.found) if part)
+        return text.replace("\n", " ")
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +119,8 @@ def _of_reading(looked: Looked) -> Iterator[Finding]:
     for split, part in data.parts().items():
         if not len(part):
             yield Finding("no-images", data.root, f"split {split}" if split else "", "nothing in it", split)
+    for what, count in data.left_out.items():
+        yield Finding("not-carried", data.root, "", f"{what}: {counted(count, 'object')}")
     for fault in data.faults:
         split = fault.splits[0] if fault.splits else None
         yield Finding(fault.kind, fault.file, fault.where, fault.found, split, fault.image)
@@ -131,9 +134,9 @@ def _of_everything(looked: Looked, policy: InputPolicy) -> Iterator[Finding]:
     yield from _of_files(looked)
 
 
-def splits_of(data: Dataset, image: int) -> list[str | None]:
+def _splits(data: Dataset, image: int) -> list[str | None]:
     """The splits of an image, ``[None]`` where it is in none."""
-    return [s for s, mine in zip(data.splits, data.members[:, image], strict=True) if mine] or [None]
+    return [*data.splits_of(image)] or [None]
 
 
 def _of_rows(looked: Looked) -> Iterator[Finding]:
@@ -142,11 +145,11 @@ def _of_rows(looked: Looked) -> Iterator[Finding]:
     texts = data.paths.texts()
     first: dict[str, int] = {}
     for index, text in enumerate(texts):
-        split = splits_of(data, index)[0]
+        split = _splits(data, index)[0]
         before = first.setdefault(text, index)
         at = int(looked.print_of[index])
         if before != index:
-            there = splits_of(data, before)[0] or NO_SPLIT
+            there = _splits(data, before)[0] or NO_SPLIT
             found = f"other objects in {split or NO_SPLIT} than in {there}"
             yield Finding("other-labels", Path(text), "", found, split, Path(text))
             continue
@@ -195,15 +198,13 @@ def _of_twins(data: Dataset, rows: Array, inside: Array) -> Iterator[Finding]:
             found = f"the same box as {place}" if least == DUPLICATE else f"IoU {share:.2f} with {place}"
             yield _at(data, kind, other, int(owner[other]), found, _both(inside, one, other))
         rows = rows[twins < 0]
-    told: set[int] = set()
-    for pairs in close_pairs(inside[rows], NEAR_DUPLICATE, owner[rows]):
-        for a, b, share in zip(*(column.tolist() for column in pairs), strict=True):
-            one, other = int(rows[a]), int(rows[b])
-            if other not in told:
-                told.add(other)
-                names = data.names[data.labels[one]], data.names[data.labels[other]]
-                found = f"{names[1]}, but {names[0]} in {_beside(data, one, other)} (IoU {share:.2f})"
-                yield _at(data, "two-classes", other, int(owner[other]), found, _both(inside, one, other))
+    twins = first_twins(inside[rows], owner[rows], NEAR_DUPLICATE)
+    doubles = np.flatnonzero(twins >= 0)
+    for one, other in zip(rows[twins[doubles]].tolist(), rows[doubles].tolist(), strict=True):
+        names = data.names[data.labels[one]], data.names[data.labels[other]]
+        share = float(iou(inside[one], inside[other]))
+        found = f"{names[1]}, but {names[0]} in {_beside(data, one, other)} (IoU {share:.2f})"
+        yield _at(data, "two-classes", other, int(owner[other]), found, _both(inside, one, other))
 
 
 def _beside(data: Dataset, one: int, other: int) -> str:
@@ -221,7 +222,7 @@ def _at(
     data: Dataset, kind: str, row: int, image: int, found: str, boxes: tuple[tuple[float, ...], ...]
 ) -> Finding:
     places: tuple[Box, ...] = tuple((x1, y1, x2, y2) for x1, y1, x2, y2 in boxes)
-    split = splits_of(data, image)[0]
+    split = _splits(data, image)[0]
     return Finding(kind, data.file_of(row), data.where(row), found, split, data.paths[image], places)
 
 
@@ -278,8 +279,8 @@ def _of_objects(looked: Looked, policy: InputPolicy) -> Iterator[Finding]:
         row = int(tiny[np.argmin(sides[tiny])])
         image = data.paths[int(owner[row])]
         found = (
-            f"{len(tiny)} of {int(counts.sum())} objects have a side under {TINY:g} pixels as the network sees "
-            f"them ({policy.min_size} px); the smallest, {sides[row]:.1f} pixels: {image.name}, "
+            f"{len(tiny)} of {int(counts.sum())} objects have a side under {TINY:g} pixels as the network "
+            f"sees them ({policy.min_size} px); the smallest, {sides[row]:.1f} pixels: {image.name}, "
             f"{data.where(row)}"
         )
         x1, y1, x2, y2 = boxes[row].tolist()
@@ -291,7 +292,7 @@ def _of_files(looked: Looked) -> Iterator[Finding]:
     data = looked.data
     splits: Mapping[int, list[str | None]] = defaultdict(list)
     for index, at in enumerate(looked.print_of.tolist()):
-        splits[at] += [one for one in splits_of(data, index) if one not in splits[at]]
+        splits[at] += [one for one in _splits(data, index) if one not in splits[at]]
     for at, own in splits.items():
         if pair := leak(own, own):
             path = looked.paths[at]

@@ -46,7 +46,7 @@ def mend(looked: Looked) -> tuple[Dataset, list[Change]]:
         if fault.action not in _NOTHING_DONE
     ]
     data = _renamed(looked.data, changes)
-    data = _mended_boxes(data, data.claimed.any(axis=1), changes)
+    data = _mended_boxes(data, np.asarray(data.claimed.any(axis=1)), changes)
     data = _without_repeated(replace(looked, data=data), changes)
     return replace(data, faults=()), list(dict.fromkeys(changes))
 
@@ -69,7 +69,8 @@ def _mended_boxes(data: Dataset, doubtful: Array, changes: list[Change]) -> Data
         else:
             boxes[row] = fit.box if fit.kind else boxes[row]
             cut[row] = fit.action
-    sides = boxes[:, 2:] - boxes[:, :2]
+    with np.errstate(invalid="ignore"):
+        sides = boxes[:, 2:] - boxes[:, :2]
     for row in np.flatnonzero(kept & (sides < 1).any(1) & ~doubtful[owner]).tolist():
         kept[row] = False
         small = f"left out: {sides[row, 0]:.3g}×{sides[row, 1]:.3g} pixels"
@@ -157,7 +158,7 @@ def _without_repeated(looked: Looked, changes: list[Change]) -> Dataset:
 
 
 def _labels(data: Dataset, index: int, at: int, first_of: dict[int, int]) -> tuple[int, bytes]:
-    """A file and what it is labelled with: other labels are not the same, which is right a person has to say."""
+    """A file and what it is labelled with. Of different labels a person has to say which are right."""
     own = data.objects(index)
     table = np.column_stack([data.labels[own], data.flags[own], data.boxes[own]]) + 0.0
     return first_of.get(at, at), table[np.lexsort(table.T)].tobytes()

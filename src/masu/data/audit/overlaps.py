@@ -19,40 +19,6 @@ _CROWD = 64  # boxes within reach, on average, from which a group is gone throug
 _ROUNDING = 1e-9
 
 
-class ClosePairs(NamedTuple):
-    """Some pairs of boxes.
-
-    Attributes:
-        first: positions ``(P,)``.
-        second: positions ``(P,)``, each above its first.
-        iou: ``(P,)`` float64.
-    """
-
-    first: Array
-    second: Array
-    iou: Array
-
-
-def close_pairs(boxes: Array, least: float, groups: Array | None = None) -> Iterator[ClosePairs]:
-    """All pairs of boxes of IoU ``least`` or more, by their first and then their second, in parts.
-
-    A part takes little room, but there may be as many pairs as every box with every other: stop in time, or
-    take :func:`first_twins`.
-
-    Args:
-        boxes: ``(M, 4)`` xyxy, float64, all with area.
-        least: above 0, at most 1.
-        groups: ``(M,)`` integers; only boxes of the same group are compared, say of the same picture.
-            Default: all.
-    """
-    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
-    reach = _Reach.of(boxes, least, _of_all(boxes, groups))
-    for first, second in reach.later(np.arange(len(boxes))):
-        shares = iou(boxes[first], boxes[second])
-        close = shares >= least
-        yield ClosePairs(first[close], second[close], shares[close])
-
-
 def first_twins(boxes: Array, groups: Array, least: float) -> Array:
     """For each box the first kept one before it that it repeats, −1 where it is kept itself.
 
@@ -93,12 +59,6 @@ def iou(a: Array, b: Array) -> Array:
 def _area(boxes: Array) -> Array:
     found: Array = (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
     return found
-
-
-def _of_all(boxes: Array, groups: Array | None) -> Array:
-    if groups is None:
-        return np.zeros(len(boxes), np.int64)
-    return np.unique(groups, return_inverse=True)[1].ravel()
 
 
 def _first_equal(boxes: Array, groups: Array) -> Array:

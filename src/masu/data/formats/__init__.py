@@ -1,7 +1,7 @@
 """The front door of the data sets: the format and the splits are detected, never asked for.
 
-To add a format, write a file with a ``FORMAT`` and name it in ``_OWN``; another package names its own in the entry
-point group ``masu.formats``.
+To add a format, write a file with a ``FORMAT`` and name it in ``_OWN``; another package names its own in the
+entry point group ``masu.formats``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from masu.data.dataset import Dataset, Fault, Sample
+from masu.data.dataset import Dataset, Sample
 from masu.data.fitting import fitted, measured, with_names
 from masu.data.formats import (
     coco,
@@ -36,6 +36,7 @@ from masu.data.formats import (
 from masu.data.formats.form import Candidate, Format, Place
 from masu.data.formats.resolving import resolved
 from masu.data.formats.tree import Tree
+from masu.data.kinds import Fault
 from masu.data.splits import choose
 from masu.errors import bad_input, listed
 
@@ -76,14 +77,15 @@ def read_dataset(
     names: Sequence[str] | None = None,
     form: str | None = None,
     images: str | os.PathLike[str] | None = None,
+    channels: int | None = None,
 ) -> Dataset:
     """Read a data set of any known format; of the images only the heads are read.
 
-    Boxes come out as xyxy pixels of the upright image: VOC's four numbers as they stand (nothing is subtracted),
-    COCO's ``x y width height`` as ``x y x+width y+height``. A box without area or outside its image is left
-    out, one that reaches outside is clipped; each is a ``Fault`` in ``Dataset.faults``, as are an image that
-    is missing, one of another size than its annotation says, an annotation that cannot be understood and one
-    of an unknown image or category.
+    Boxes come out as xyxy pixels of the upright image: VOC's four numbers as they stand (nothing is
+    subtracted), COCO's ``x y width height`` as ``x y x+width y+height``. A box without area or outside its
+    image is left out, one that reaches outside is clipped; each is a ``Fault`` in ``Dataset.faults``, as are
+    an image that is missing, one of another size than its annotation says, an annotation that cannot be
+    understood and one of an unknown image or category.
 
     Args:
         path: the folder or, for formats of one file, the file.
@@ -93,12 +95,13 @@ def read_dataset(
             (by category id where the format has ids, else sorted).
         form: one of ``formats()``; default: found by looking.
         images: another folder that holds the images.
+        channels: of the images where they are no RGB photographs.
 
     Raises:
         InputError: nothing at ``path``, no data set of a known format or of several, an absent split, a file
             that cannot be parsed, no image at all, or an object whose class is not in ``names``.
     """
-    return usable(read_annotations(path, form, images), split, names)
+    return usable(read_annotations(path, form, images), split, names, channels=channels)
 
 
 def usable(
@@ -106,6 +109,7 @@ def usable(
     split: str | None = None,
     names: Sequence[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    channels: int | None = None,
 ) -> Dataset:
     """A part of what :func:`read_annotations` gave, looked at and fit for a detector.
 
@@ -114,21 +118,22 @@ def usable(
         split: a split in any wording; None takes everything, each image once.
         names: as of :func:`read_dataset`.
         progress: called with (images looked at, images in total).
+        channels: as of :func:`read_dataset`.
 
     Raises:
         InputError: as of :func:`read_dataset`.
     """
     chosen = None if split is None else choose(split, data.splits, data.root)
     part = data.part(chosen) if chosen is not None else data.united()
-    part = fitted(measured(part, progress))
+    part = fitted(measured(part, progress, channels))
     if not len(part):
         thing = data.root if part.split is None else f"{data.root}, split {part.split!r}"
         raise bad_input(
             thing,
             f"no image with an annotation{f'; the first fault: {part.faults[0]}' if part.faults else ''}",
             "at least one",
-            "check that the images lie where the annotations say (--images names another folder) and that the "
-            "list of the split is not empty",
+            "check that the images lie where the annotations say (--images names another folder) and that "
+            "the list of the split is not empty",
         )
     return part if names is None else with_names(part, names)
 
@@ -147,8 +152,8 @@ def read_annotations(
 ) -> Dataset:
     """All annotations of a data set as they stand; no image is opened.
 
-    Sizes are those that the annotations say, boxes may be faulty, and are shares of the image where the format
-    has shares (``Dataset.relative``); :func:`usable` makes them fit for a detector.
+    Sizes are those that the annotations say, boxes may be faulty, and are shares of the image where the
+    format has shares (``Dataset.relative``); :func:`usable` makes them fit for a detector.
 
     Args:
         path: folder or file.
@@ -176,6 +181,8 @@ def find_format(path: Path, form: str | None, images: Path | None) -> tuple[Form
     wanted = " or ".join(one.looks for one in tried[:6]) + (" …" if len(tried) > 6 else "")
     if not os.path.exists(path):
         raise bad_input(path, "no such file or folder", wanted, "check the path")
+    if not os.path.isdir(path) and not os.path.isfile(path):
+        raise bad_input(path, "neither a file nor a folder", wanted, "check the path")
     if images is not None and not images.is_dir():
         raise bad_input("--images", f"{images}, which is no folder", "a folder of images", "check the path")
     tree = Tree(_root_of(path), images)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from array import array
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,14 @@ from masu.data.formats.form import (
     Place,
     as_flag,
     as_pixels,
+    as_size,
 )
 from masu.data.formats.json_stream import Piece, pieces
-from masu.data.formats.masks import box_of_mask
-from masu.data.formats.rows import BadEntryError, Box, Objects, Rows, as_text, class_name
+from masu.data.formats.masks import box_of_keypoints, box_of_mask
+from masu.data.formats.rows import BadEntryError, Box, Objects, Rows, class_name
 from masu.data.formats.tree import Tree
 from masu.data.splits import role
-from masu.errors import InputError, bad_input, listed
+from masu.errors import bad_input, listed
 
 Array = np.ndarray[Any, Any]
 
@@ -36,7 +38,7 @@ _NOT_CARRIED = ("segmentation", "keypoints", "attributes", "score", "caption")
 _WHOLE = re.compile("0|[1-9][0-9]{0,17}")
 _FIX = "correct the file or export it again"
 _KINDS = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
-_EMPTY = (b"", b"[]", b"{}", b"null", b"0", b'""', b"false")
+_EMPTY = (b"", b"[]", b"{}", b"null", b"0", b"0.0", b"-0", b"-0.0", b'""', b"false")
 _LARGEST_ID = 2**61
 _OWN_NAME = "_annotations.coco.json"
 
@@ -44,9 +46,9 @@ _OWN_NAME = "_annotations.coco.json"
 def find(place: Place) -> Candidate | None:
     """The JSON files with COCO's keys below a folder; ``instances_*`` alone where there are such."""
     files = place.some(place.files(".json"), _is_coco)
-    files += [
-        f for f in place.files(".json") if f not in set(files) and _by_name(f) and _may_be(place.head(f))
-    ]
+    known = set(files)
+    others = [file for file in place.files(".json") if _by_name(file) and file not in known]
+    files += [file for file in others if _may_be(place.head(file))]
     if place.path.is_file() and place.path.suffix.lower() == ".json" and not files:
         possible = _may_be(place.head(place.path))
         return Candidate((place.path,), POSSIBLE, place.path) if possible else None
@@ -80,10 +82,11 @@ def _by_name(file: Path) -> bool:
 def read(candidate: Candidate, tree: Tree) -> Rows:
     """The images, objects and categories of all files.
 
-    ``iscrowd`` objects are regions to leave out. An object without ``bbox`` has the box around its mask. Classes
-    are in the order of their category ids; two categories of the same name are one class, and where two files
-    use one id for two names, the later one gets a new id. An image is looked for in the split's folder, in
-    ``images/<split>/``, in ``images/`` and beside the JSON file.
+    ``iscrowd`` objects are regions to leave out. An object without ``bbox`` has the box around its mask,
+    or its keypoints.
+    Classes are in the order of their category ids; two categories of the same name are one class, and where
+    two files use one id for two names, the later one gets a new id. An image is looked for in the split's
+    folder, in ``images/<split>/``, in ``images/`` and beside the JSON file.
 
     Raises:
         InputError: a file that cannot be parsed or lacks a required key.
@@ -92,7 +95,7 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
     one = len(candidate.files) == 1 and candidate.files[0] == candidate.options
     pages = [_Page(file, tree, rows, None if one else _word(file, tree)) for file in candidate.files]
     used = {key for page in pages for key in page.used}
-    rows.ids = _ids([page.categories for page in pages], used)
+    _number_classes([page.categories for page in pages], used, rows)
     for page in pages:
         if page.word is not None:
             rows.known.setdefault(page.word, set()).update(page.categories.values())
@@ -153,7 +156,7 @@ class _Page:
         self._texts: dict[object, int] = {}
         self._ids: list[Array] = []
         self._first = len(rows.names)
-        self._columns: list[tuple[Array, ...]] = []
+        self._columns: tuple[array[Any], ...] = tuple(array(kind) for kind in "qqdqBd")
         if word is not None:
             rows.split(word)
         seen: list[str] = []
@@ -164,7 +167,7 @@ class _Page:
                 if piece.key in _KEYS:
                     self._read(piece)
         except BadEntryError as error:
-            raise InputError(f"{file}: found {error}; {_FIX}") from None
+            raise bad_input(file, error.found, error.wanted, _FIX) from None
         for key in ("images", "annotations", "categories"):
             if key not in seen:
                 raise bad_input(
@@ -210,12 +213,14 @@ class _Page:
         try:
             images = _IMAGES.decode(piece.text)
             ids = np.array([image.id for image in images], np.int64)
-            if not all(image.file_name for image in images) or (np.abs(ids) >= _LARGEST_ID).any():
+            if not all(image.file_name for image in images) or _are_large(ids):
                 raise msgspec.ValidationError
-        except (msgspec.DecodeError, OverflowError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, OverflowError, RecursionError):
             self._images_one_by_one(piece)
             return
-        sizes = np.array([_size(image.height, image.width) for image in images], np.int32).reshape(-1, 2)
+        sizes = np.array(
+            [as_size(image.height, image.width) or (0, 0) for image in images], np.int32
+        ).reshape(-1, 2)
         names = [image.file_name for image in images]
         self.rows.images(names, self.number, self.look, ids, sizes, self.word)
         self._ids.append(ids)
@@ -232,7 +237,7 @@ class _Page:
             except BadEntryError as error:
                 self.rows.bad(error, self.file, where, splits=splits)
                 continue
-            size = _size(entry.get("height"), entry.get("width"))
+            size = as_size(entry.get("height"), entry.get("width"))
             number_of = self._whole(key)
             self.rows.image(name, self.number, self.look, number=number_of, size=size, splits=splits)
             ids.append(number_of)
@@ -244,16 +249,19 @@ class _Page:
             images = np.array([one.image_id for one in found], np.int64)
             categories = np.array([one.category_id for one in found], np.int64)
             places = np.array([one.id for one in found], np.int64)
-            if (np.abs(images) >= _LARGEST_ID).any() or (places < 0).any():
+            crowds = np.array([one.iscrowd for one in found], np.int64)
+            ids = np.concatenate([images, categories, places])
+            if _are_large(ids) or (places < 0).any() or ((crowds | 1) != 1).any():
                 raise msgspec.ValidationError
-        except (msgspec.DecodeError, OverflowError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, OverflowError, RecursionError):
             self._annotations_one_by_one(piece)
             return
         boxes = np.array([one.bbox for one in found], np.float64).reshape(-1, 4)
-        boxes[:, 2:] += boxes[:, :2]
-        flags = np.array([one.iscrowd != 0 for one in found], np.uint8) * CROWD
+        with np.errstate(over="ignore", invalid="ignore"):
+            boxes[:, 2:] += boxes[:, :2]
+        flags = crowds.astype(np.uint8) * CROWD
         areas = np.array([np.nan if one.area is None else one.area for one in found], np.float64)
-        self._columns.append((images, categories, boxes, places, flags, areas))
+        self._add(images, categories, boxes, places, flags, areas)
         for key in _NOT_CARRIED:
             if b'"%s"' % key.encode() in piece.text:
                 self.rows.left_out[key] += sum(bytes(getattr(one, key)) not in _EMPTY for one in found)
@@ -269,7 +277,7 @@ class _Page:
                 image = self._whole(_id(entry, "image_id", (int, str)))
                 category = self._whole(_id(entry, "category_id", (int,)))
                 box = _box(entry)
-                flag = CROWD * as_flag(entry.get("iscrowd", 0))
+                flag = CROWD * as_flag(entry.get("iscrowd"), "iscrowd")
                 area = entry.get("area")
                 area = np.nan if area is None else as_pixels(area, "area")
             except BadEntryError as error:
@@ -280,7 +288,12 @@ class _Page:
         kinds = (np.int64, np.int64, np.float64, np.int64, np.uint8, np.float64)
         made = [np.array(column, kind) for column, kind in zip(columns, kinds, strict=True)]
         made[2] = made[2].reshape(-1, 4)
-        self._columns.append(tuple(made))
+        self._add(*made)
+
+    def _add(self, *parts: Array) -> None:
+        """Add to the columns, which grow where they lie: joining chunks at the end needs twice the room."""
+        for column, part in zip(self._columns, parts, strict=True):
+            column.frombytes(np.ascontiguousarray(part).tobytes())
 
     def _categories(self, entries: list[dict[str, Any]]) -> None:
         for number, entry in enumerate(entries, start=1):
@@ -292,7 +305,7 @@ class _Page:
                 if not name:
                     raise BadEntryError("'name' of blanks", "the name of a class")
             except BadEntryError as error:
-                raise InputError(f"{self.file}, {where}: found {error}; {_FIX}") from None
+                raise bad_input(f"{self.file}, {where}", error.found, error.wanted, _FIX) from None
             if key in self.categories:
                 raise bad_input(f"{self.file}, category id {key}", "it twice", "one entry for each id", _FIX)
             self.categories[key] = name
@@ -317,38 +330,39 @@ class _Page:
                 "annotation", self.file, name, "found it twice, wanted one entry for each id", splits=splits
             )
             self.rows.drop(self._first + row)
-        if not self._columns:
+        if not len(self._columns[0]):
             return
-        images, categories, boxes, places, flags, areas = (
-            np.concatenate([columns[at] for columns in self._columns]) for at in range(6)
+        kinds = (np.int64, np.int64, np.float64, np.int64, np.uint8, np.float64)
+        images, categories, flat, places, flags, areas = (
+            np.frombuffer(column, kind) for column, kind in zip(self._columns, kinds, strict=True)
         )
-        self._columns = []
+        self._columns, boxes = (), flat.reshape(-1, 4)
         at = np.searchsorted(unique, images)
         known_image = np.zeros(len(images), np.bool_)
         inside = at < len(unique)
         known_image[inside] = unique[at[inside]] == images[inside]
         present = np.unique(categories)
         codes = np.array(
-            [self.rows.code(self.categories[c]) if c in self.categories else -1 for c in present.tolist()]
+            [self.rows.code(self.categories[c]) if c in self.categories else -1 for c in present.tolist()],
+            np.int32,
         )
-        classes = codes[np.searchsorted(present, categories)] if len(present) else np.zeros(0, np.int64)
+        classes = codes[np.searchsorted(present, categories)] if len(present) else np.zeros(0, np.int32)
         for row in np.flatnonzero(~known_image).tolist():
             shown = texts.get(int(images[row]) + _LARGEST_ID * 2, int(images[row]))
             where = _describe(int(places[row]), "")
             self.rows.fault("unknown-image", self.file, where, f"unknown image id {shown}", splits=splits)
         for row in np.flatnonzero(known_image & (classes < 0)).tolist():
-            where, found = _describe(int(places[row]), ""), f"unknown category id {int(categories[row])}"
+            shown = texts.get(int(categories[row]) + _LARGEST_ID * 2, int(categories[row]))
+            where, found = _describe(int(places[row]), ""), f"unknown category id {shown}"
             image = self._first + int(first[at[row]])
             self.rows.fault("unknown-class", self.file, where, found, image=image, splits=splits)
         good = known_image & (classes >= 0)
-        self.used = set(np.unique(categories[good]).tolist())
-        if not good.all():
-            at, boxes, classes, places, flags, areas = (
-                column[good] for column in (at, boxes, classes, places, flags, areas)
-            )
+        self.used = set(present.tolist()) if good.all() else set(np.unique(categories[good]).tolist())
+        del images, categories, known_image, inside
+        owners = self._first + first[np.minimum(at, len(unique) - 1)] if len(unique) else at
         files = np.full(len(places), self.number, np.int32)
-        owners = self._first + first[at]
-        self.rows.objects(Objects(owners, boxes, classes.astype(np.int32), places, flags, areas, files))
+        objects = Objects(owners, boxes, classes, places, flags, areas, files)
+        self.rows.objects(objects if good.all() else Objects(*(column[good] for column in objects)))
 
 
 def _place_of(key: object, number: int) -> int:
@@ -356,6 +370,10 @@ def _place_of(key: object, number: int) -> int:
     if isinstance(key, int) and not isinstance(key, bool) and 0 <= key < _LARGEST_ID:
         return key
     return -number
+
+
+def _are_large(ids: Array) -> bool:
+    return bool(((ids >= _LARGEST_ID) | (ids <= -_LARGEST_ID)).any())
 
 
 def _required(entry: dict[str, Any], key: str, kinds: tuple[type, ...]) -> Any:
@@ -380,6 +398,8 @@ def _id(entry: dict[str, Any], key: str, kinds: tuple[type, ...]) -> Any:
 def _box(entry: dict[str, Any]) -> Box:
     if not entry.get("bbox") and entry.get("segmentation"):
         return box_of_mask(entry["segmentation"])
+    if not entry.get("bbox") and entry.get("keypoints"):
+        return box_of_keypoints(entry["keypoints"])
     values = _required(entry, "bbox", (list,))
     if len(values) != 4:
         raise BadEntryError(f"a bbox of {len(values)} values", "4: x y width height")
@@ -387,25 +407,19 @@ def _box(entry: dict[str, Any]) -> Box:
     return x, y, x + width, y + height
 
 
-def _size(height: object, width: object) -> tuple[int, int]:
-    if not isinstance(height, int | float) or not isinstance(width, int | float):
-        return (0, 0)
-    return (int(height), int(width)) if 1 <= height <= 1e7 and 1 <= width <= 1e7 else (0, 0)
-
-
-def _ids(pages: list[dict[int, str]], used: set[int]) -> dict[str, int]:
+def _number_classes(pages: list[dict[int, str]], used: set[int], rows: Rows) -> None:
     """An id for each class name, one that objects use before one that none does."""
     known = {pair: None for page in pages for pair in page.items()}
-    ids: dict[str, int] = {}
+    given: set[int] = set()
     later: list[str] = []
     for key, name in sorted(known, key=lambda pair: (pair[0] not in used, pair[0])):
-        if name not in ids and key not in ids.values():
-            ids[name] = key
-        elif name not in ids:
+        if name not in rows.ids and key not in given:
+            rows.number_class(name, key)
+            given.add(key)
+        else:
             later.append(name)
     for name in later:
-        ids.setdefault(name, max(ids.values()) + 1)
-    return ids
+        rows.number_class(name)
 
 
 def _folders(file: Path, root: Path, word: str | None) -> list[Path]:
@@ -427,8 +441,8 @@ def _kind(value: object) -> str:
 def write(copy: Copy) -> None:
     """``annotations/instances_<split>.json`` (without splits ``instances.json``) and ``images/``.
 
-    All splits have the same list of classes, with the source's ids. Ids of images and objects of a COCO source
-    are kept where each is there once.
+    All splits have the same list of classes, with the source's ids. Ids of images and objects of a COCO
+    source are kept where each is there once.
     """
     data = copy.data
     categories = [
@@ -475,5 +489,10 @@ def _distinct(numbers: Array) -> bool:
 
 
 FORMAT = Format(
-    "coco", "COCO (a JSON file, or a folder with annotations/instances_<split>.json)", find, read, write
+    "coco",
+    "COCO (a JSON file, or a folder with annotations/instances_<split>.json)",
+    find,
+    read,
+    write,
+    all_in_splits=True,
 )

@@ -36,7 +36,8 @@ class Copy:
     ) -> None:
         self.out, self.data, self.strays, self.link = out, data, tuple(strays), link
         self._said: list[str] = []
-        self._finite: list[bool] = np.isfinite(data.boxes.sum(axis=1)).tolist()
+        finite: Array = np.asarray(np.isfinite(data.boxes).all(axis=1))
+        self._finite: list[bool] = finite.tolist()
         self._names, self._stray_names = file_names(data, strays, by_stem=by_stem, said=self._said)
 
     def parts(self) -> list[tuple[str | None, list[int]]]:
@@ -77,7 +78,7 @@ class Copy:
         return height, width
 
     def said_size(self, index: int) -> tuple[int, int]:
-        """Height and width for the annotation: those of the image, or what was claimed of it, faulty or not."""
+        """Height and width for the annotation: those of the image, or what was claimed of it."""
         height, width = self.data.claimed[index].tolist()
         return (height, width) if height else self.size(index)
 
@@ -139,8 +140,9 @@ class Copy:
         data = self.data
         if any(data.supercategories):
             self.say("supercategories are not kept")
-        sides = data.boxes[:, 2:] - data.boxes[:, :2]
-        own = np.isfinite(data.areas) & ~np.isclose(data.areas, sides.prod(1), rtol=1e-3, equal_nan=True)
+        with np.errstate(invalid="ignore", over="ignore"):
+            areas = (data.boxes[:, 2:] - data.boxes[:, :2]).prod(1)
+            own = np.isfinite(data.areas) & ~np.isclose(data.areas, areas, rtol=1e-3, equal_nan=True)
         if own.any():
             self.say(f"areas of masks are not kept: {int(own.sum())} objects")
         if data.form == "coco" and len(data):

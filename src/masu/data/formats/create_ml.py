@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from masu.data.formats.form import BY_CONTENT, SAYS_SO, Candidate, Format, Place, as_pixels, load_json
-from masu.data.formats.rows import BadEntryError, Box, Rows
+from masu.data.formats.rows import BadEntryError, Box, Rows, entry_of, place_of
 from masu.data.formats.tree import Tree
 from masu.data.splits import role
-from masu.errors import InputError
+from masu.errors import bad_input
 
 MOST_BYTES = 1_000_000_000
 """Size of a file."""
@@ -26,7 +26,6 @@ _IMAGE = re.compile(rb'"(image|imagefilename)"\s*:\s*"')
 _OBJECTS = re.compile(rb'"annotations?"\s*:\s*\[')
 _NO_OBJECTS = re.compile(rb'"annotations?"\s*:\s*\[\s*\]')
 _OF_LABEL_STUDIO = re.compile(rb'"data"\s*:\s*\{')
-_IN_AN_IMAGE = 1_000_000  # annotations of an image have the numbers image × this + position
 
 
 def find(place: Place) -> Candidate | None:
@@ -68,7 +67,7 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
             if not isinstance(content, list):
                 raise BadEntryError("no list", "a list of images")
         except BadEntryError as error:
-            raise InputError(f"{file}: found {error}; {_FIX}") from None
+            raise bad_input(file, error.found, error.wanted, _FIX) from None
         for one in splits:
             rows.split(one)
         for at, entry in enumerate(content, start=1):
@@ -83,7 +82,8 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
 
 
 def _describe(number: int, name: str) -> str:
-    return f"image {number // _IN_AN_IMAGE} of the list, annotation {number % _IN_AN_IMAGE} ({name})"
+    image, at = entry_of(number)
+    return f"image {image} of the list, annotation {at} ({name})"
 
 
 def _folders(file: Path, root: Path, word: str | None) -> list[Path]:
@@ -110,7 +110,7 @@ def _read_annotations(annotations: list[Any], row: int, at: int, number: int, ro
     for position, annotation in enumerate(annotations, start=1):
         label = annotation.get("label") if isinstance(annotation, dict) else None
         name = label.strip() if isinstance(label, str) else ""
-        place = at * _IN_AN_IMAGE + min(position, _IN_AN_IMAGE - 1)
+        place = place_of(at, position)
         try:
             if not name:
                 raise BadEntryError("no label", "the name of a class")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from masu.data.dataset import CROWD, DIFFICULT
 from masu.data.formats.copying import Copy
-from masu.data.formats.form import POSSIBLE, Candidate, Format, Place, as_flag
+from masu.data.formats.form import POSSIBLE, Candidate, Format, Place, as_flag, as_size
 from masu.data.formats.rows import BadEntryError, Box, Rows
 from masu.data.formats.tree import Tree
 from masu.data.splits import ROLES, role
@@ -69,7 +69,7 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
     Raises:
         InputError: a table that cannot be read, or shares whose meaning cannot be told.
     """
-    rows = Rows(tree, _describe, _describe_image)
+    rows = Rows(tree, _describe, _describe)
     tables = [_Table(file) for file in candidate.files]
     shares = _are_shares(tables)
     for table in tables:
@@ -105,10 +105,6 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
 
 
 def _describe(number: int, name: str) -> str:
-    return f"line {number}"
-
-
-def _describe_image(number: int, name: str) -> str:
     return f"line {number}"
 
 
@@ -187,8 +183,9 @@ def _row(line: int, cells: dict[str, str]) -> _Row:
         raise BadEntryError("no file name", "the name of an image")
     keys = _CORNERS if "x1" in cells else _SIDES
     texts = [cells[key].strip() for key in keys]
-    flag = CROWD * _flag(cells, "ignored") | DIFFICULT * _flag(cells, "difficult")
-    split, size = cells.get("split", "").strip(), _size(cells)
+    ignored, difficult = (as_flag(cells.get(key), key) for key in ("ignored", "difficult"))
+    flag = CROWD * ignored | DIFFICULT * difficult
+    split, size = cells.get("split", "").strip(), as_size(cells.get("height"), cells.get("width"))
     if not any(texts):
         return _Row(line, file, None, "", 0, split, size)
     values = []
@@ -202,21 +199,6 @@ def _row(line: int, cells: dict[str, str]) -> _Row:
     a, b, c, d = values
     box = (a, b, c, d) if keys is _CORNERS else (a, b, a + c, b + d)
     return _Row(line, file, box, name, flag, split, size)
-
-
-def _flag(cells: dict[str, str], key: str) -> bool:
-    try:
-        return as_flag(cells.get(key))
-    except BadEntryError as error:
-        raise BadEntryError(f"{key} {error}", "0 or 1") from None
-
-
-def _size(cells: dict[str, str]) -> tuple[int, int] | None:
-    try:
-        height, width = (int(float(cells.get(side, ""))) for side in ("height", "width"))
-    except (ValueError, OverflowError):
-        return None
-    return (height, width) if 0 < height <= 1e7 and 0 < width <= 1e7 else None
 
 
 def _is_size_of_box(size: tuple[int, int], box: Box) -> bool:

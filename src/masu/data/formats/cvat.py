@@ -16,9 +16,9 @@ from defusedxml import ElementTree
 
 from masu.data.dataset import CROWD, DIFFICULT
 from masu.data.formats.copying import Copy
-from masu.data.formats.form import BY_CONTENT, Candidate, Format, Place, as_flag
+from masu.data.formats.form import BY_CONTENT, Candidate, Format, Place, as_flag, as_size
 from masu.data.formats.masks import box_of_points
-from masu.data.formats.rows import BadEntryError, Box, Rows
+from masu.data.formats.rows import BadEntryError, Box, Rows, entry_of, place_of
 from masu.data.formats.tree import Tree
 from masu.data.formats.turned import box_of_ellipse, box_of_turned
 from masu.errors import InputError, bad_input
@@ -27,7 +27,6 @@ MOST_BYTES = 2_000_000_000
 """Size of a file; one image of it at a time lies in memory."""
 
 _FIX = "export it again as 'CVAT for images 1.1'"
-_IN_AN_IMAGE = 1_000_000  # shapes of an image have the numbers image × this + position
 _WITHOUT_BOX = {"points": "keypoints", "skeleton": "keypoints", "tag": "tags"}
 _LABELS_WITHOUT_BOX = frozenset(("points", "skeleton", "tag"))
 _CUBOID = [f"{corner}{side}" for side in "12" for corner in ("tl", "bl", "tr", "br")]
@@ -67,7 +66,8 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
 
 
 def _describe(number: int, name: str) -> str:
-    return f"image {number // _IN_AN_IMAGE} of the file, shape {number % _IN_AN_IMAGE} ({name})"
+    image, at = entry_of(number)
+    return f"image {image} of the file, shape {at} ({name})"
 
 
 class _Page:
@@ -92,7 +92,7 @@ class _Page:
                     count += 1
                     self._image(element, count)
         except BadEntryError as error:
-            raise InputError(f"{self.file}: found {error}; {_FIX}") from None
+            raise bad_input(self.file, error.found, error.wanted, _FIX) from None
 
     def _meta(self, meta: Element) -> None:
         for label in meta.iter("label"):
@@ -115,10 +115,15 @@ class _Page:
             self.rows.bad(error, self.file, f"image {count} of the file", splits=splits)
             return
         row = self.rows.image(
-            name, self.number, self._look(word), number=count, size=_size(element), splits=splits
+            name,
+            self.number,
+            self._look(word),
+            number=count,
+            size=as_size(element.get("height"), element.get("width")),
+            splits=splits,
         )
         for at, shape in enumerate(element, start=1):
-            self._shape(shape, row, count * _IN_AN_IMAGE + min(at, _IN_AN_IMAGE - 1))
+            self._shape(shape, row, place_of(count, at))
 
     def _look(self, word: str | None) -> int:
         if word not in self._looks:
@@ -156,7 +161,7 @@ class _Page:
         for attribute in shape.iterfind("attribute"):
             known = _FLAGS.get(attribute.get("name", "").strip().lower(), 0)
             try:
-                flag |= known * as_flag(attribute.text)
+                flag |= known * as_flag(attribute.text, "it")
             except BadEntryError:
                 known = 0
             self.rows.left_out["attributes"] += not known
@@ -190,14 +195,6 @@ def _children(file: Path) -> Iterator[Any]:
         raise BadEntryError(
             f"unusable XML ({type(error).__name__}: {error})", "annotations of CVAT"
         ) from None
-
-
-def _size(element: Element) -> tuple[int, int] | None:
-    try:
-        height, width = (int(float(element.get(side, ""))) for side in ("height", "width"))
-    except (ValueError, OverflowError):
-        return None
-    return (height, width) if 0 < height <= 1e7 and 0 < width <= 1e7 else None
 
 
 def _number(shape: Element, key: str, default: str | None = None) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from masu.data.dataset import DIFFICULT
-from masu.data.formats.form import BY_CONTENT, Candidate, Format, Place
+from masu.data.formats.form import BY_CONTENT, Candidate, Format, Place, load_text
 from masu.data.formats.masks import box_of_points
 from masu.data.formats.rows import BadEntryError, Rows
 from masu.data.formats.tree import Tree
@@ -62,7 +62,7 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
             rows.split(one)
         number = rows.file(file)
         try:
-            lines = _lines(file)
+            lines = load_text(file, MOST_BYTES).split("\n")
         except BadEntryError as error:
             rows.bad(error, file, "the file", splits=splits)
             continue
@@ -82,15 +82,6 @@ def _folders(file: Path, tree: Tree, word: str | None) -> list[Path]:
     beside = [base / name for base in bases for name in _IMAGES]
     own = [base / word for base in beside if word is not None]
     return [*own, *beside, *bases, file.parent]
-
-
-def _lines(file: Path) -> list[str]:
-    try:
-        if (size := file.stat().st_size) > MOST_BYTES:
-            raise BadEntryError(f"a file of {size / 1e6:.0f} MB", f"at most {MOST_BYTES / 1e6:.0f} MB")
-        return file.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadEntryError(f"a file that cannot be read ({error})", "UTF-8 text") from None
 
 
 def _read_line(line: str, at: int, row: int, file: int, rows: Rows) -> None:

@@ -28,6 +28,7 @@ POSSIBLE = 0.4
 """Confidence where it may be, and any other format that fits is likelier."""
 
 _HEAD, _TAIL = 65_536, 4_096
+_LONGEST_SIDE = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,8 @@ class Format(NamedTuple):
         find: what of it is at a place, if anything.
         read: all of it.
         write: a data set in it; None where masu only reads it. See :class:`masu.data.formats.copying.Copy`.
+        by_stem: it has a file of labels for each image, named as the image but for the suffix.
+        all_in_splits: it has no place for images that no split names, where there are splits.
     """
 
     name: str
@@ -107,6 +110,8 @@ class Format(NamedTuple):
     find: Callable[[Place], Candidate | None]
     read: Callable[[Candidate, Tree], Rows]
     write: Callable[[Copy], None] | None = None
+    by_stem: bool = False
+    all_in_splits: bool = False
 
 
 def load_json(file: Path, most_bytes: int) -> Any:
@@ -126,8 +131,35 @@ def load_json(file: Path, most_bytes: int) -> Any:
         raise BadEntryError(f"unusable JSON ({type(error).__name__}: {error})", "annotations") from None
 
 
+def load_text(file: Path, most_bytes: int) -> str:
+    """The content of a text file in UTF-8.
+
+    Raises:
+        BadEntryError: for a file that is too large, cannot be read or is no such text.
+    """
+    try:
+        if (size := file.stat().st_size) > most_bytes:
+            raise BadEntryError(f"a file of {size / 1e6:.0f} MB", f"at most {most_bytes / 1e6:.0f} MB")
+        return file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadEntryError(f"a file that cannot be read ({error})", "UTF-8 text") from None
+
+
+def as_size(height: Any, width: Any) -> tuple[int, int] | None:
+    """Height and width of an image in pixels, from numbers or texts; None for what no picture has."""
+    try:
+        tall, wide = int(float(height)), int(float(width))
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return (tall, wide) if 0 < tall <= _LONGEST_SIDE and 0 < wide <= _LONGEST_SIDE else None
+
+
 def as_pixels(value: object, what: str) -> float:
-    """A number of a JSON file.
+    """A number of a JSON file; one beyond any float is infinite.
+
+    Args:
+        value: what there is.
+        what: its name, for the message.
 
     Raises:
         BadEntryError: for anything else.
@@ -140,8 +172,12 @@ def as_pixels(value: object, what: str) -> float:
         return float("inf")
 
 
-def as_flag(value: object) -> bool:
-    """A yes or no, also as the texts and numbers that tables and languages write.
+def as_flag(value: object, what: str) -> bool:
+    """A yes or no, also as the texts and numbers that tables and languages write; nothing is no.
+
+    Args:
+        value: what there is.
+        what: its name, for the message.
 
     Raises:
         BadEntryError: for anything else.
@@ -153,4 +189,4 @@ def as_flag(value: object) -> bool:
         return True
     if text in ("", "0", "0.0", "false", "no", "n", "f", "none", "null"):
         return False
-    raise BadEntryError(f"{text[:40]!r}", "0 or 1")
+    raise BadEntryError(f"{what} {text[:40]!r}", "0 or 1")

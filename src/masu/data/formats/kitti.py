@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from masu.data.dataset import CROWD
-from masu.data.formats.form import BY_CONTENT, Candidate, Format, Place
+from masu.data.formats.form import BY_CONTENT, Candidate, Format, Place, load_text
 from masu.data.formats.rows import BadEntryError, Box, Rows
 from masu.data.formats.tree import Tree
 from masu.data.splits import TEST, role
@@ -68,7 +68,7 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
             words = [folder]
         number = rows.file(file)
         try:
-            lines = _text(file).splitlines()
+            lines = load_text(file, MOST_BYTES).splitlines()
         except BadEntryError as error:
             rows.bad(error, file, "the file", splits=words)
             continue
@@ -97,7 +97,7 @@ def _lists(tree: Tree) -> dict[str, set[str]]:
         word = name[:-4]
         if name.lower().endswith(".txt") and role(word, strict=True) is not None:
             try:
-                found[word] = set(_text(folder / name).split())
+                found[word] = set(load_text(folder / name, MOST_BYTES).split())
             except BadEntryError:
                 continue
     return found
@@ -106,15 +106,6 @@ def _lists(tree: Tree) -> dict[str, set[str]]:
 def _agree(word: str, folder: str | None) -> bool:
     """Whether a list may name what is in a folder: ``training/`` and ``testing/`` number alike."""
     return folder is None or (role(word) == TEST) == (role(folder) == TEST)
-
-
-def _text(file: Path) -> str:
-    try:
-        if (size := file.stat().st_size) > MOST_BYTES:
-            raise BadEntryError(f"a file of {size / 1e6:.0f} MB", f"at most {MOST_BYTES / 1e6:.0f} MB")
-        return file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadEntryError(f"a file that cannot be read ({error})", "UTF-8 text") from None
 
 
 def _folders(file: Path, tree: Tree) -> list[Path]:

@@ -19,19 +19,27 @@ from defusedxml import ElementTree
 from masu.data.dataset import CROWD, DIFFICULT
 from masu.data.formats.addresses import decoded, path_of
 from masu.data.formats.copying import Copy
-from masu.data.formats.form import BY_CONTENT, Candidate, Format, Place, as_flag, as_pixels, load_json
+from masu.data.formats.form import (
+    BY_CONTENT,
+    Candidate,
+    Format,
+    Place,
+    as_flag,
+    as_pixels,
+    as_size,
+    load_json,
+)
 from masu.data.formats.masks import box_of_points
-from masu.data.formats.rows import BadEntryError, Box, Rows
+from masu.data.formats.rows import BadEntryError, Box, Rows, entry_of, place_of
 from masu.data.formats.tree import Tree, is_image
 from masu.data.formats.turned import box_of_ellipse, box_of_turned
 from masu.data.splits import role
-from masu.errors import InputError, bad_input
+from masu.errors import bad_input
 
 MOST_BYTES = 1_000_000_000
 """Size of a file."""
 
 _FIX = "export it again as JSON"
-_IN_A_TASK = 1_000_000  # regions of a task have the numbers task × this + position
 _DATA = re.compile(rb'"data"\s*:\s*\{')
 _LABELS = ("rectanglelabels", "polygonlabels", "ellipselabels", "labels")
 _WITHOUT_BOX = {"brushlabels": "brush masks", "bitmasklabels": "brush masks", "keypointlabels": "keypoints"}
@@ -86,7 +94,8 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
 
 
 def _describe(number: int, name: str) -> str:
-    return f"task {number // _IN_A_TASK} of the file, region {number % _IN_A_TASK} ({name})"
+    task, at = entry_of(number)
+    return f"task {task} of the file, region {at} ({name})"
 
 
 class _Page:
@@ -110,7 +119,7 @@ class _Page:
             if not isinstance(content, list):
                 raise BadEntryError("no list of tasks", "tasks of Label Studio")
         except BadEntryError as error:
-            raise InputError(f"{self.file}: found {error}; {_FIX}") from None
+            raise bad_input(self.file, error.found, error.wanted, _FIX) from None
         for at, task in enumerate(_joined(content), start=1):
             try:
                 self._task(task, at)
@@ -145,14 +154,16 @@ class _Page:
         for position, result in enumerate(results, start=1):
             if _kind(result) in _SHAPES and str(result.get("id")) in labelled:
                 continue  # its labels stand in a result of their own, with the same shape
-            self._region(result, row, at * _IN_A_TASK + min(position, _IN_A_TASK - 1))
+            self._region(result, row, place_of(at, position))
 
     def _chosen(self, annotations: list[dict[str, Any]]) -> dict[str, Any] | None:
         """The annotation that counts; the regions of the others are counted."""
-        valid = [one for one in annotations if not _is(one, "was_cancelled")]
+        valid = [one for one in annotations if not as_flag(one.get("was_cancelled"), "was_cancelled")]
         if not valid:
             return None
-        ranks = [(_is(one, "ground_truth"), _time(one), at) for at, one in enumerate(valid)]
+        ranks = [
+            (as_flag(one.get("ground_truth"), "ground_truth"), _time(one), at) for at, one in enumerate(valid)
+        ]
         best = max(ranks)[2]
         for at, one in enumerate(valid):
             if at != best:
@@ -266,13 +277,6 @@ def _results(annotation: dict[str, Any]) -> list[dict[str, Any]]:
     return _entries(annotation, "result")
 
 
-def _is(annotation: dict[str, Any], key: str) -> bool:
-    try:
-        return as_flag(annotation.get(key))
-    except BadEntryError:
-        raise BadEntryError(f"{key} {json.dumps(annotation[key])[:40]}", "true or false") from None
-
-
 def _time(annotation: dict[str, Any]) -> str:
     times = (annotation.get(key) for key in ("updated_at", "created_at"))
     return next((time for time in times if isinstance(time, str)), "")
@@ -301,10 +305,7 @@ def _flag(result: dict[str, Any]) -> int:
 
 
 def _size(result: dict[str, Any]) -> tuple[int, int] | None:
-    height, width = result.get("original_height"), result.get("original_width")
-    if isinstance(height, int) and isinstance(width, int) and 0 < height <= 10**7 and 0 < width <= 10**7:
-        return height, width
-    return None
+    return as_size(result.get("original_height"), result.get("original_width"))
 
 
 def _share(value: dict[str, Any], key: str) -> float:
@@ -426,8 +427,8 @@ def write(copy: Copy) -> None:
         before = "[\n"
         for index in range(len(data)):
             image = f"images/{copy.image(index, 'images')}"
-            splits = [name for name, mine in zip(data.splits, data.members[:, index], strict=True) if mine]
-            stream.write(before + json.dumps(task(image, _results_of(copy, index), splits=splits)))
+            made = task(image, _results_of(copy, index), splits=data.splits_of(index))
+            stream.write(before + json.dumps(made))
             before = ",\n"
         stream.write("\n]\n")
     copy.put_strays("images")
@@ -438,7 +439,7 @@ def _results_of(copy: Copy, index: int) -> list[dict[str, Any]]:
     for row in copy.objects(index):
         if not all(size):
             raise bad_input(
-                data.path(index), "an image of unknown size", "its size", "see that it can be read"
+                data.paths[index], "an image of unknown size", "its size", "see that it can be read"
             )
         copy.count_crowd(row, "Label Studio has no crowd regions: {} have the note crowd")
         copy.count_difficult(row, "Label Studio has no difficult objects: {} have the note difficult")

@@ -19,6 +19,7 @@ from masu.data.formats.form import (
     Place,
     as_flag,
     as_pixels,
+    as_size,
     load_json,
 )
 from masu.data.formats.masks import box_of_points
@@ -54,8 +55,8 @@ def _is_labelme(head: bytes) -> bool:
 def read(candidate: Candidate, tree: Tree) -> Rows:
     """The pictures with the box around each shape; a broken file is left out.
 
-    Shapes with one ``group_id`` and label are parts of one object: the box around them all. ``difficult`` shapes
-    are left out of training and scoring. Folders that are named as splits are splits. A picture is
+    Shapes with one ``group_id`` and label are parts of one object: the box around them all. ``difficult``
+    shapes are left out of training and scoring. Folders that are named as splits are splits. A picture is
     ``imagePath``, its last part beside the file, else the one with the file's stem.
     """
     rows = Rows(tree, _describe, lambda number, name: "imagePath")
@@ -72,7 +73,8 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
             continue
         look = rows.look([file.parent], stem=True, foreign=True)
         name = _image_name(content, file, tree)
-        row = rows.image(name, number, look, size=_size(content), splits=splits)
+        size = as_size(content.get("imageHeight"), content.get("imageWidth"))
+        row = rows.image(name, number, look, size=size, splits=splits)
         _read_shapes(content["shapes"], row, file, number, rows)
     return rows
 
@@ -92,13 +94,6 @@ def _image_name(content: dict[str, Any], file: Path, tree: Tree) -> str:
     return file.stem
 
 
-def _size(content: dict[str, Any]) -> tuple[int, int] | None:
-    height, width = content.get("imageHeight"), content.get("imageWidth")
-    if isinstance(height, int) and isinstance(width, int) and 0 < height <= 10**7 and 0 < width <= 10**7:
-        return height, width
-    return None
-
-
 def _read_shapes(shapes: list[Any], row: int, file: Path, number: int, rows: Rows) -> None:
     objects: dict[tuple[Any, ...], tuple[int, Box, int]] = {}
     for at, shape in enumerate(shapes, start=1):
@@ -112,8 +107,8 @@ def _read_shapes(shapes: list[Any], row: int, file: Path, number: int, rows: Row
             kind = shape.get("shape_type", "polygon")
             box = _box(shape, kind)
             flags = shape.get("flags") if isinstance(shape.get("flags"), dict) else {}
-            difficult = as_flag(shape.get("difficult")) or as_flag(flags.get("difficult"))
-            crowd = as_flag(flags.get("iscrowd"))
+            difficult = any(as_flag(of.get("difficult"), "difficult") for of in (shape, flags))
+            crowd = as_flag(flags.get("iscrowd"), "iscrowd")
         except BadEntryError as error:
             rows.bad(error, file, where, image=row)
             continue
@@ -192,13 +187,14 @@ def write(copy: Copy) -> None:
 
 def _refuse_several_splits(data: Dataset) -> None:
     for index in np.flatnonzero(data.members.sum(0) > 1).tolist():
-        own = [name for name, mine in zip(data.splits, data.members[:, index], strict=True) if mine]
         raise bad_input(
             data.paths[index],
-            f"it in {' and '.join(own)}",
+            f"it in {' and '.join(data.splits_of(index))}",
             "one split, since those of LabelMe are folders",
             "choose another format, or share out anew with --split-by",
         )
 
 
-FORMAT = Format("labelme", "LabelMe (a folder with a JSON file for each picture)", find, read, write)
+FORMAT = Format(
+    "labelme", "LabelMe (a folder with a JSON file for each picture)", find, read, write, by_stem=True
+)

@@ -22,8 +22,8 @@ def box_of_mask(mask: Any) -> Box:
     """The box around a COCO segmentation.
 
     Args:
-        mask: polygons, lists of ``x1 y1 x2 y2 …``; or ``{"size": [height, width], "counts": …}`` with counts as
-            a list or as a compressed text.
+        mask: polygons, lists of ``x1 y1 x2 y2 …``; or ``{"size": [height, width], "counts": …}`` with counts
+            as a list or as a compressed text.
 
     Raises:
         BadEntryError: for anything else, and an empty mask.
@@ -39,6 +39,23 @@ def box_of_mask(mask: Any) -> Box:
         return x1, y1, x2, y2
     except (TypeError, ValueError, LookupError, OverflowError):
         raise BadEntryError("a mask that cannot be understood", "polygons or run lengths") from None
+
+
+def box_of_keypoints(keypoints: Any) -> Box:
+    """The box around COCO keypoints ``x1 y1 v1 x2 y2 v2 …`` that are labelled (v above 0).
+
+    Raises:
+        BadEntryError: for anything else, and fewer than two labelled points.
+    """
+    try:
+        points = np.asarray(keypoints, np.float64).reshape(-1, 3)
+    except (TypeError, ValueError, OverflowError):
+        raise BadEntryError("keypoints that cannot be understood", "x y v for each") from None
+    points = points[points[:, 2] > 0, :2]
+    if len(points) < 2:
+        raise BadEntryError(f"no bbox, and {len(points)} labelled keypoints", "a bbox, or at least 2")
+    (x1, y1), (x2, y2) = points.min(0).tolist(), points.max(0).tolist()
+    return x1, y1, x2, y2
 
 
 def _of_runs(mask: dict[str, Any]) -> Box:
@@ -61,7 +78,7 @@ def _of_runs(mask: dict[str, Any]) -> Box:
 
 
 def _uncompressed(text: str) -> list[int]:
-    """Run lengths of COCO's text: 5 bits a letter, from the third on the difference to the one before last."""
+    """Run lengths of COCO's text: 5 bits a letter; from the fourth on a difference to the last but one."""
     runs: list[int] = []
     at = 0
     while at < len(text):

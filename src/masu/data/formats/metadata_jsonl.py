@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from masu.data.formats.form import SAYS_SO, Candidate, Format, Place, as_pixels
-from masu.data.formats.rows import BadEntryError, Box, Rows
+from masu.data.formats.form import SAYS_SO, Candidate, Format, Place, as_pixels, load_text
+from masu.data.formats.rows import BadEntryError, Box, Rows, entry_of, place_of
 from masu.data.formats.tree import Tree
 from masu.errors import bad_input
 
@@ -16,7 +16,6 @@ MOST_BYTES = 2_000_000_000
 
 _FILE = "metadata.jsonl"
 _CLASSES = ("categories", "category", "labels", "label", "classes", "category_id")
-_IN_A_LINE = 1_000_000  # objects of a line have the numbers line × this + position
 
 
 def find(place: Place) -> Candidate | None:
@@ -49,26 +48,20 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
         for line, text in enumerate(_lines(file), start=1):
             if text.strip():
                 _read_line(line, text, file, number, look, splits, rows)
-    if all(name.isdecimal() and len(name) < 10 for name in rows.classes):
-        numbers = {name: int(name) for name in rows.classes}
-        if len(set(numbers.values())) == len(numbers):  # "1" and "01" are two classes
-            rows.ids = numbers
+    rows.take_numbers_for_ids()
     return rows
 
 
 def _describe(number: int, name: str) -> str:
-    return f"line {number // _IN_A_LINE}, object {number % _IN_A_LINE}"
+    line, at = entry_of(number)
+    return f"line {line}, object {at}"
 
 
 def _lines(file: Path) -> list[str]:
-    if (size := file.stat().st_size) > MOST_BYTES:
-        raise bad_input(file, f"a file of {size / 1e9:.1f} GB", "at most 2 GB", "cut it into several folders")
     try:
-        return file.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise bad_input(
-            file, f"a file that cannot be read ({error})", "UTF-8 text", "save it as UTF-8"
-        ) from None
+        return load_text(file, MOST_BYTES).split("\n")
+    except BadEntryError as error:
+        raise bad_input(file, error.found, error.wanted, "save it as UTF-8, or cut it into several") from None
 
 
 def _read_line(
@@ -89,7 +82,7 @@ def _read_line(
         return
     row = rows.image(name, number, look, number=line, splits=splits)
     for at, (box, label) in enumerate(zip(boxes, classes, strict=True), start=1):
-        place = line * _IN_A_LINE + at
+        place = place_of(line, at)
         try:
             rows.object(row, _box(box), _class(label), place, number)
         except BadEntryError as error:

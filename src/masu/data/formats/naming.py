@@ -16,8 +16,8 @@ def file_names(
 ) -> tuple[list[str], dict[Path, str]]:
     """A name for the copy of each picture.
 
-    A picture that splits label in different ways is several images of the data set. It has one name, or, where
-    the format has one file of labels for each picture, one name for each way.
+    A picture that splits label in different ways is several images of the data set. It has one name, or,
+    where the format has one file of labels for each picture, one name for each way.
 
     Args:
         data: the data set.
@@ -58,8 +58,7 @@ def file_names(
     for index, path in enumerate(data.paths.texts()):
         way = ways[path] if by_stem else 0
         ways[path] += 1
-        split = next((s for s, mine in zip(data.splits, data.members[:, index], strict=True) if mine), None)
-        names.append(name_of(path, split, way))
+        names.append(name_of(path, next(iter(data.splits_of(index)), None), way))
     return names, {stray: name_of(os.fspath(stray), None, 0) for stray in strays}
 
 

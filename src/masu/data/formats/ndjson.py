@@ -16,11 +16,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from masu.data.formats.form import SAYS_SO, Candidate, Format, Place
+from masu.data.formats.form import SAYS_SO, Candidate, Format, Place, as_size
 from masu.data.formats.masks import box_of_points
-from masu.data.formats.rows import BadEntryError, Box, Rows, as_text
+from masu.data.formats.rows import BadEntryError, Box, Rows, as_text, entry_of, place_of
 from masu.data.formats.tree import Tree
-from masu.errors import InputError, bad_input
+from masu.errors import bad_input
 
 MOST_BYTES = 4_000_000_000
 """Size of a file."""
@@ -30,7 +30,6 @@ _LARGEST_SHARE = 2.0
 _HEADER = re.compile(rb'\s*\{[^\r\n]*"type"\s*:\s*"dataset"')
 _KINDS = ("boxes", "segments", "obb", "pose")
 _LEFT_OUT = {"segments": "polygons", "obb": "rotated boxes", "pose": "keypoints"}
-_IN_A_LINE = 1_000_000  # objects of a line have the numbers line × this + position
 _FIX = "correct the file or export it again"
 
 
@@ -67,7 +66,8 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
 
 
 def _describe(number: int, name: str) -> str:
-    return f"line {number // _IN_A_LINE}, object {number % _IN_A_LINE}"
+    line, at = entry_of(number)
+    return f"line {line}, object {at}"
 
 
 def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
@@ -118,10 +118,9 @@ def _names(file: Path, line: int, text: bytes, rows: Rows) -> dict[int, str]:
                 raise BadEntryError(f"class {key[:20]!r}: {json.dumps(name)[:40]}", "a number and its name")
             names[int(key)] = as_text(name.strip())
     except BadEntryError as error:
-        raise InputError(f"{file}, line {line}: found {error}; {_FIX}") from None
+        raise bad_input(f"{file}, line {line}", error.found, error.wanted, _FIX) from None
     for number, name in sorted(names.items()):
-        taken = number in rows.ids.values()
-        rows.ids.setdefault(name, max(rows.ids.values()) + 1 if taken else number)
+        rows.number_class(name, number)
     return names
 
 
@@ -141,10 +140,10 @@ def _read_line(line: int, text: bytes, number: int, names: dict[int, str], rows:
         rows.bad(error, file, f"line {line}", splits=splits)
         return
     look = rows.look(_folders(file, rows.tree, splits), foreign=True)
-    size = _size(entry.get("height"), entry.get("width"))
+    size = as_size(entry.get("height"), entry.get("width"))
     row = rows.image(name, number, look, number=line, size=size, splits=splits, relative=True)
     for at, values in enumerate(objects, start=1):
-        place = line * _IN_A_LINE + at
+        place = place_of(line, at)
         try:
             label, box = _object(values, kind)
         except BadEntryError as error:
@@ -163,12 +162,6 @@ def _folders(file: Path, tree: Tree, splits: list[str]) -> list[Path]:
     within = [base / "images" for base in bases]
     own = [folder / word for folder in (*within, *bases) for word in splits if word not in (".", "..")]
     return [*own, *within, *bases]
-
-
-def _size(height: object, width: object) -> tuple[int, int] | None:
-    if isinstance(height, int) and isinstance(width, int) and 0 < height <= 10**7 and 0 < width <= 10**7:
-        return height, width
-    return None
 
 
 def _objects(annotations: Any, rows: Rows) -> tuple[str, list[Any]]:

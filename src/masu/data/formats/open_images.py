@@ -64,7 +64,7 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
     Raises:
         InputError: a table that cannot be read.
     """
-    rows = Rows(tree, _describe, _describe_image)
+    rows = Rows(tree, _describe, _describe)
     names = _names(tree)
     for file in candidate.files:
         word = file.stem if role(file.stem) is not None else tree.split_of(file)
@@ -73,10 +73,6 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
 
 
 def _describe(number: int, name: str) -> str:
-    return f"line {number}"
-
-
-def _describe_image(number: int, name: str) -> str:
     return f"line {number}"
 
 
@@ -92,9 +88,10 @@ def _names(tree: Tree) -> dict[str, str]:
 
 
 def _lines(file: Path) -> Iterator[list[str]]:
-    if (size := file.stat().st_size) > MOST_BYTES:
-        raise bad_input(file, f"a file of {size / 1e9:.1f} GB", f"at most {MOST_BYTES / 1e9:.0f} GB", _FIX)
     try:
+        if (size := file.stat().st_size) > MOST_BYTES:
+            most = f"at most {MOST_BYTES / 1e9:.0f} GB"
+            raise bad_input(file, f"a file of {size / 1e9:.1f} GB", most, _FIX)
         with file.open(encoding="utf-8-sig", newline="") as stream:
             yield from csv.reader(stream)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -206,12 +203,7 @@ def _numbers(key: str, cells: tuple[str, ...]) -> Array:
 
 def _flags(key: str, cells: tuple[str, ...]) -> Array:
     """Yes or no; -1 stands for unknown."""
-    meaning: dict[str, bool] = {}
-    for text in set(cells):
-        try:
-            meaning[text] = text.strip() != "-1" and as_flag(text)
-        except BadEntryError:
-            raise BadEntryError(f"{key} {text[:40]!r}", "0 or 1") from None
+    meaning = {text: text.strip() != "-1" and as_flag(text, key) for text in set(cells)}
     return np.array([meaning[text] for text in cells], np.bool_)
 
 

@@ -15,10 +15,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from masu.data.formats.tree import Look, Tree, base
+from masu.data.formats.tree import Look, Tree, folder_text
 
 Array = np.ndarray[Any, Any]
 Box = tuple[float, float, float, float]
+
+
+_NOTHING = np.zeros(0)
 
 
 class BadEntryError(Exception):
@@ -31,6 +34,7 @@ class BadEntryError(Exception):
 
     def __init__(self, found: str, wanted: str) -> None:
         super().__init__(f"{found}, wanted {wanted}")
+        self.found, self.wanted = found, wanted
 
 
 class RowFault(NamedTuple):
@@ -65,12 +69,15 @@ class Rows:
         root: that folder.
         files: annotation files, by number.
         names: the images' names, by row.
+        looks: ways to look for images, by number.
         classes: class names, each with its code.
         ids: ids of classes in the source; empty where it has none, and names are put in order.
         supercategories: COCO's, by class name.
         known: by word of a split, the classes that it has a list of.
         left_out: what is read over, with how often.
-        words: of splits: the rows of their images.
+        words: rows of images by the word for their split; a word is what a file, folder or cell calls it.
+        faults: what could not be used.
+        dropped: rows of images that are left out again.
         describe: words for an object's place, from its number and class.
         describe_image: words for an image's place, from its number and name.
     """
@@ -88,6 +95,8 @@ class Rows:
         self.looks: list[Look] = []
         self.classes: dict[str, int] = {}
         self.ids: dict[str, int] = {}
+        self._given: set[int] = set()
+        self._highest = -1
         self.supercategories: dict[str, str] = {}
         self.known: dict[str, set[str]] = {}
         self.left_out: Counter[str] = Counter()
@@ -106,7 +115,7 @@ class Rows:
 
     def look(self, folders: Iterable[str | Path], *, stem: bool = False, foreign: bool = False) -> int:
         """The number of a way to look for images, for :meth:`image`; see :class:`Look`."""
-        look = Look(tuple(dict.fromkeys(map(base, folders))), stem, foreign)
+        look = Look(tuple(dict.fromkeys(map(folder_text, folders))), stem, foreign)
         if not self.looks or self.looks[-1] != look:
             self.looks.append(look)
         return len(self.looks) - 1
@@ -171,6 +180,24 @@ class Rows:
             rows = np.arange(row, row + len(names), dtype=np.int64)
             self.words.setdefault(split, array("q")).frombytes(rows.tobytes())
         return row
+
+    def number_class(self, name: str, number: int | None = None) -> None:
+        """Give a class its number in the source.
+
+        A class that has one keeps it; where another class has the number, and where there is none, it becomes
+        the one above all that are given.
+
+        Args:
+            name: of the class.
+            number: in the source.
+        """
+        if name in self.ids:
+            return
+        if number is None or number in self._given:
+            number = self._highest + 1
+        self.ids[name] = number
+        self._given.add(number)
+        self._highest = max(self._highest, number)
 
     def code(self, name: str) -> int:
         """The code of a class."""
@@ -249,14 +276,14 @@ class Rows:
             np.array(areas, np.float64),
             np.array(files, np.int32),
         )
-        chunks, self._chunks = [single, *self._chunks], []
+        chunks = [list(single), *(list(chunk) for chunk in self._chunks)]
+        self._chunks = []
         self._object = (array("q"), array("d"), array("i"), array("q"), array("B"), array("d"), array("i"))
-        owners = np.concatenate([chunk.images for chunk in chunks])
-        order = None if (np.diff(owners) >= 0).all() else np.argsort(owners, kind="stable")
-        columns = []
-        for at in range(len(Objects._fields)):  # one by one: the whole twice at once is too much
-            column = np.concatenate([chunk[at] for chunk in chunks])
-            columns.append(column if order is None else column[order])
+        columns = joined(chunks)
+        if not (np.diff(columns[0]) >= 0).all():
+            order = np.argsort(columns[0], kind="stable")
+            for column in columns:
+                sort(column, order)
         return Objects(*columns)
 
     def image_columns(self) -> tuple[Array, Array, Array, Array, Array]:
@@ -277,6 +304,13 @@ class Rows:
         """Say the height and width of an image that was met before."""
         self._sizes[2 * row], self._sizes[2 * row + 1] = size
 
+    def take_numbers_for_ids(self) -> None:
+        """Take class names for ids where all are whole numbers, and no two the same, as 1 and 01 are."""
+        if all(name.isdecimal() and len(name) < 10 for name in self.classes):
+            numbers = {name: int(name) for name in self.classes}
+            if len(set(numbers.values())) == len(numbers):
+                self.ids = numbers
+
     def class_order(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
         """Class names and their ids: by id where the source has ids, else by name from 1."""
         if self.ids:
@@ -284,6 +318,45 @@ class Rows:
             return tuple(names), tuple(self.ids[name] for name in names)
         names = sorted(self.classes)
         return tuple(names), tuple(range(1, len(names) + 1))
+
+
+def sort(column: Array, order: Array) -> None:
+    """Bring a column into an order where it lies, one number of a row at a time."""
+    if column.ndim == 1:
+        column[:] = column[order]
+        return
+    for at in range(column.shape[1]):
+        column[:, at] = column[order, at]
+
+
+def joined(chunks: list[list[Array]]) -> list[Array]:
+    """Columns in chunks as whole ones. Each chunk is let go of early: all of it twice would be too much."""
+    columns: list[Array] = []
+    for at in range(len(chunks[0])):
+        parts = [chunk[at] for chunk in chunks]
+        for chunk in chunks:
+            chunk[at] = _NOTHING  # not a part of itself, which would keep the whole
+        filled = [part for part in parts if len(part)]
+        columns.append(filled[0] if len(filled) == 1 else np.concatenate(parts))
+        del parts, filled
+    chunks.clear()
+    return columns
+
+
+_POSITIONS = 1_000_000
+
+
+def place_of(entry: int, position: int) -> int:
+    """One number for an object: of an entry of a file, and its position there; :func:`entry_of` undoes it.
+
+    Beyond a million objects of one entry, which no file means, the rest have the last number.
+    """
+    return entry * _POSITIONS + min(position, _POSITIONS - 1)
+
+
+def entry_of(place: int) -> tuple[int, int]:
+    """The entry and the position that :func:`place_of` made a number of."""
+    return divmod(place, _POSITIONS)
 
 
 def class_name(name: str) -> str:

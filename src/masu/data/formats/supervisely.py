@@ -16,7 +16,7 @@ from typing import Any
 
 from PIL import Image
 
-from masu.data.formats.form import BY_CONTENT, Candidate, Format, Place, as_pixels, load_json
+from masu.data.formats.form import BY_CONTENT, Candidate, Format, Place, as_pixels, as_size, load_json
 from masu.data.formats.masks import box_of_points
 from masu.data.formats.rows import BadEntryError, Box, Rows, as_text
 from masu.data.formats.tree import Tree
@@ -68,7 +68,9 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
             continue
         above = file.parent.parent
         look = rows.look([above / "img", above / "images", file.parent], stem=True)
-        row = rows.image(file.stem, number, look, size=_size(content.get("size")), splits=splits)
+        said = content.get("size")
+        size = as_size(said.get("height"), said.get("width")) if isinstance(said, dict) else None
+        row = rows.image(file.stem, number, look, size=size, splits=splits)
         rows.left_out["tags of images"] += bool(content.get("tags"))
         for at, figure in enumerate(content["objects"], start=1):
             _read_figure(figure, at, row, file, number, rows)
@@ -103,15 +105,6 @@ def _read_figure(figure: Any, at: int, row: int, file: Path, number: int, rows: 
         rows.left_out[_LEFT_OUT[kind]] += 1
     rows.left_out["tags"] += bool(figure.get("tags"))
     rows.object(row, box, name.strip(), at, number)
-
-
-def _size(size: object) -> tuple[int, int] | None:
-    if not isinstance(size, dict):
-        return None
-    height, width = size.get("height"), size.get("width")
-    if isinstance(height, int) and isinstance(width, int) and 0 < height <= 10**7 and 0 < width <= 10**7:
-        return height, width
-    return None
 
 
 def _box(figure: dict[str, Any], kind: str) -> Box:

@@ -1,7 +1,8 @@
 """The files below a data set's folder, listed once: which are there, and which one an annotation means.
 
-Every reader's names of images come here. Hidden files, AppleDouble twins and ``__MACOSX`` are passed over; names
-meet whatever the Unicode form, and where nothing fits exactly also whatever the case.
+Every reader's names of images come here. Hidden files, AppleDouble twins, ``__MACOSX`` and what is no file
+(pipes, sockets) are passed over; names meet whatever the Unicode form, and where nothing fits exactly also
+whatever the case.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ class Look(NamedTuple):
     Attributes:
         folders: where the names start from, the likeliest first.
         stem: the names have no suffix.
-        foreign: the paths may be of another machine; their last parts count.
+        foreign: the paths may be of another machine. One that leads out of the data set is no error then; the
+            image of its last part is meant.
     """
 
     folders: tuple[str, ...]
@@ -47,17 +49,32 @@ class _Folder:
     def __init__(self, path: str) -> None:
         files: list[str] = []
         folders: list[str] = []
+        links: list[str] = []
         self.is_there = True
         try:
             with os.scandir(path or ".") as entries:
                 for entry in entries:
                     if entry.name.startswith(".") or entry.name in _PASSED_OVER:
                         continue
-                    (folders if entry.is_dir() else files).append(entry.name)
+                    if _is_folder(entry):
+                        folders.append(entry.name)
+                        if entry.is_symlink():
+                            links.append(entry.name)
+                    elif _is_file(entry):
+                        files.append(entry.name)
         except (OSError, ValueError):  # not there, not ours to read, or no name that a file can have
             self.is_there = False
         self.names = frozenset(files)
         self.folders = tuple(sorted(folders))
+        self.links = frozenset(links)
+
+    @cached_property
+    def by_suffix(self) -> dict[str, list[str]]:
+        """Names by their suffix in small letters."""
+        found: dict[str, list[str]] = {}
+        for name in self.names:
+            found.setdefault(name[name.rfind(".") :].lower() if "." in name else "", []).append(name)
+        return found
 
     @cached_property
     def alike(self) -> dict[str, list[str]]:
@@ -90,13 +107,14 @@ class Tree:
         self.images = images
         self._top = os.path.abspath(root)
         self._tops = [self._top] + ([os.path.abspath(images)] if images is not None else [])
-        self._images = () if images is None else (base(images),)
+        self._images = () if images is None else (folder_text(images),)
         self._folders: dict[str, _Folder] = {}
         self._known: dict[Look, tuple[str, ...]] = {}
+        self._files: dict[tuple[str, ...], list[Path]] = {}
 
     def folder(self, path: str | os.PathLike[str]) -> _Folder:
         """The listing of one folder; empty where there is none."""
-        key = base(path)
+        key = folder_text(path)
         found = self._folders.get(key)
         if found is None:
             found = self._folders[key] = _Folder(key)
@@ -105,31 +123,43 @@ class Tree:
     def walk(self) -> Iterator[str]:
         """Every folder from the root down, also behind links, each once; then those of the images' folder."""
         seen: set[str] = set()
-        waiting = [base(top) for top in (self.images, self.root) if top is not None]
+        tops = [folder_text(top) for top in (self.images, self.root) if top is not None]
+        waiting = [(top, os.path.realpath(top)) for top in tops]
         while waiting:
-            path = waiting.pop()
-            if (real := os.path.realpath(path)) in seen:
+            path, real = waiting.pop()
+            if real in seen:
                 continue
             seen.add(real)
             yield path
-            waiting += [os.path.join(path, name) for name in reversed(self.folder(path).folders)]
+            here = self.folder(path)
+            for name in reversed(here.folders):
+                inner = os.path.join(path, name)
+                # only a link leads elsewhere: to resolve every path anew takes the square of the depth
+                waiting.append((inner, os.path.realpath(inner) if name in here.links else f"{real}/{name}"))
 
     def files(self, *suffixes: str) -> list[Path]:
         """All files below with one of the suffixes (small letters), folder by folder, sorted."""
-        return [
-            Path(path, name)
-            for path in self.walk()
-            for name in sorted(self.folder(path).names)
-            if name.lower().endswith(suffixes)
-        ]
+        if suffixes not in self._files:
+            self._files[suffixes] = [
+                Path(path, name)
+                for path in self.walk()
+                for name in sorted(
+                    name for suffix in suffixes for name in self.folder(path).by_suffix.get(suffix, ())
+                )
+            ]
+        return self._files[suffixes]
 
     def image_files(self) -> list[str]:
         """All image files below, folder by folder, sorted."""
         return [
             os.path.join(path, name)
             for path in self.walk()
-            for name in sorted(self.folder(path).names)
-            if is_image(name)
+            for name in sorted(
+                name
+                for suffix, names in self.folder(path).by_suffix.items()
+                if suffix in IMAGE_SUFFIXES
+                for name in names
+            )
         ]
 
     def split_of(self, path: str | os.PathLike[str]) -> str | None:
@@ -137,7 +167,7 @@ class Tree:
         return folder_split(PurePosixPath(self.below(path)).parts[:-1])
 
     def holds(self, path: str | os.PathLike[str]) -> bool:
-        """Whether a path lies below the root or the images' folder, by its text alone: links count as they are."""
+        """Whether a path lies below the root or the images' folder, by its text: no link is followed."""
         full = os.path.abspath(path)
         return any(_within(full, top) for top in self._tops)
 
@@ -189,7 +219,7 @@ class Tree:
         if look not in self._known:
             every = dict.fromkeys((*self._images, *look.folders))
             self._known[look] = tuple(folder for folder in every if self.folder(folder).is_there) or (
-                base(self.root),
+                folder_text(self.root),
             )
         return self._known[look]
 
@@ -237,8 +267,26 @@ class Tree:
         return _one([path for path, tail in tails.items() if tail == most])
 
 
-def base(folder: str | os.PathLike[str]) -> str:
-    """A folder as the start of a path; the current one is the empty text, so that a path is written one way."""
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link in a circle, or into a folder that is not ours to read
+        return False
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether there is something to read; a link that leads nowhere is told where it is met.
+
+    Pipes, sockets and devices are no files: to open a pipe is to wait for who writes into it.
+    """
+    try:
+        return entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path))
+    except OSError:
+        return True
+
+
+def folder_text(folder: str | os.PathLike[str]) -> str:
+    """A folder as the start of a path; the current one is the empty text, so that paths are alike."""
     text = os.fspath(folder)
     return "" if text == "." else text
 

@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 from masu.data.formats.addresses import path_of
 from masu.data.formats.form import BY_CONTENT, Candidate, Format, Place, as_pixels, load_json
 from masu.data.formats.masks import box_of_points
-from masu.data.formats.rows import BadEntryError, Box, Rows
+from masu.data.formats.rows import BadEntryError, Box, Rows, entry_of, place_of
 from masu.data.formats.tree import Tree
 from masu.data.formats.turned import box_of_ellipse
 from masu.data.splits import role
-from masu.errors import InputError, bad_input, listed
+from masu.errors import bad_input, listed
 
 MOST_BYTES = 1_000_000_000
 """Size of a file."""
@@ -28,7 +28,6 @@ MOST_BYTES = 1_000_000_000
 _FIX = "export it again"
 _CLASS_KEYS = ("class", "label", "name", "type", "category")
 _COLUMNS = ("filename", "region_shape_attributes", "region_attributes")
-_IN_AN_IMAGE = 1_000_000  # regions of an image have the numbers image × this + position
 
 
 def find(place: Place) -> Candidate | None:
@@ -82,7 +81,7 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
         try:
             entries = _of_table(file) if file.suffix.lower() == ".csv" else _of_json(file)
         except BadEntryError as error:
-            raise InputError(f"{file}: found {error}; {_FIX}") from None
+            raise bad_input(file, error.found, error.wanted, _FIX) from None
         if word is not None:
             rows.split(word)
         images += [_Image(file, word, at, entry) for at, entry in enumerate(entries, start=1)]
@@ -94,7 +93,8 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
 
 
 def _describe(number: int, name: str) -> str:
-    return f"image {number // _IN_AN_IMAGE} of the file, region {number % _IN_AN_IMAGE} ({name})"
+    image, at = entry_of(number)
+    return f"image {image} of the file, region {at} ({name})"
 
 
 def _of_json(file: Path) -> list[Any]:
@@ -202,7 +202,7 @@ def _read_image(image: _Image, key: str | None, number: int, rows: Rows) -> None
     folders = [base / folder for base in bases for folder in (*splits, "", "images")]
     row = rows.image(path_of(name), number, rows.look(folders, foreign=True), number=at, splits=splits)
     for position, region in enumerate(_regions(entry), start=1):
-        place = at * _IN_AN_IMAGE + min(position, _IN_AN_IMAGE - 1)
+        place = place_of(at, position)
         names = _values(_attributes(region).get(key)) if key is not None else []
         try:
             box = _box(region, rows)

@@ -1,15 +1,15 @@
 """Pascal VOC: an XML file for each image, and lists or folders for the splits.
 
-Found wherever they lie: ``Annotations/`` with ``JPEGImages/``, ``annotations/xmls/`` with ``images/``, or XML files
-beside the images, in folders for the splits or not.
+Found wherever they lie: ``Annotations/`` with ``JPEGImages/``, ``annotations/xmls/`` with ``images/``, or XML
+files beside the images, in folders for the splits or not.
 """
 
 from __future__ import annotations
 
 import os
-from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
-from typing import Any
+from typing import Any, NamedTuple
 from xml.etree import ElementTree as Plain
 from xml.etree.ElementTree import Element, ParseError
 
@@ -17,7 +17,7 @@ from defusedxml import ElementTree
 
 from masu.data.dataset import DIFFICULT
 from masu.data.formats.copying import Copy
-from masu.data.formats.form import BY_CONTENT, Candidate, Format, Place, as_flag
+from masu.data.formats.form import BY_CONTENT, Candidate, Format, Place, as_flag, as_size
 from masu.data.formats.rows import BadEntryError, Box, Rows
 from masu.data.formats.tree import Tree
 from masu.data.splits import role
@@ -43,30 +43,24 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
     """Every annotation; a broken one is left out.
 
     Splits are the lists in ``ImageSets/Main`` or beside the annotations, else the folders that are named as
-    splits. The class names are those of all annotations, sorted. Boxes are taken as they stand: xmin ymin xmax
-    ymax are pixels, nothing is subtracted. ``difficult`` objects are left out of training and scoring. An image
-    is the file that ``<filename>`` says where that has the XML's own stem, else the file with the stem, else
-    ``<filename>``.
+    splits. The class names are those of all annotations, sorted. Boxes are taken as they stand: xmin ymin
+    xmax ymax are pixels, nothing is subtracted. ``difficult`` objects are left out of training and scoring.
+    An image is the file that ``<filename>`` says where that has the XML's own stem, else the file with the
+    stem, else ``<filename>``.
 
     Raises:
         InputError: a list of a split that cannot be read or names files elsewhere.
     """
     rows = Rows(tree, _describe)
-    by_stem: dict[str, list[Path]] = {}
-    for file in candidate.files:
-        by_stem.setdefault(file.stem, []).append(file)
-    listed = _lists(tree, candidate.files)
     words: dict[Path, list[str]] = {}
-    for word, list_file in listed.items():
-        for file in _entries(list_file, word, by_stem, rows):
-            words.setdefault(file, []).append(word)
+    for listed in _lists(tree, candidate.files):
+        for file in _entries(listed, rows):
+            words.setdefault(file, []).append(listed.word)
     if not words:
         folders = {file: tree.split_of(file) for file in candidate.files}
         words = {file: [folder] for file, folder in folders.items() if folder is not None}
-    left_out: Counter[str] = Counter()
     for file in candidate.files:
-        _read_page(file, words.get(file, []), tree, rows, left_out)
-    rows.left_out.update(+left_out)
+        _read_page(file, words.get(file, []), tree, rows)
     return rows
 
 
@@ -74,7 +68,7 @@ def _describe(number: int, name: str) -> str:
     return f"object {number} ({name})" if name else f"object {number}"
 
 
-def _read_page(file: Path, words: list[str], tree: Tree, rows: Rows, left_out: Counter[str]) -> None:
+def _read_page(file: Path, words: list[str], tree: Tree, rows: Rows) -> None:
     number = rows.file(file)
     try:
         root = _root(file)
@@ -87,19 +81,33 @@ def _read_page(file: Path, words: list[str], tree: Tree, rows: Rows, left_out: C
     look = rows.look(_folders(file, tree, words), stem=True)
     if not own and filename and tree.find(name, rows.looks[look]).path is None:
         name = filename
-    row = rows.image(name, number, look, size=_size(root), splits=words)
+    row = rows.image(
+        name,
+        number,
+        look,
+        size=as_size(root.findtext("size/height"), root.findtext("size/width")),
+        splits=words,
+    )
     for at, element in enumerate(root.findall("object"), start=1):
-        left_out["truncated"] += _true(element, "truncated")
-        left_out["pose"] += element.findtext("pose") not in (None, "", "Unspecified")
-        left_out["parts"] += sum(1 for _ in element.iter("part"))
+        rows.left_out["truncated"] += _is_truncated(element)
+        rows.left_out["pose"] += element.findtext("pose") not in (None, "", "Unspecified")
+        rows.left_out["parts"] += sum(1 for _ in element.iter("part"))
         label = (element.findtext("name") or "").strip()
         try:
             if not label:
                 raise BadEntryError("no <name>", "the name of its class")
-            flag = DIFFICULT * _true(element, "difficult")
+            flag = DIFFICULT * as_flag(element.findtext("difficult"), "<difficult>")
             rows.object(row, _box(element), label, at, number, flag=flag)
         except BadEntryError as error:
             rows.bad(error, file, rows.describe(at, label), image=row)
+
+
+def _is_truncated(element: Element) -> bool:
+    """Whether the annotation says so, in whatever words: nothing is learnt from it, so none are wrong."""
+    try:
+        return as_flag(element.findtext("truncated"), "<truncated>")
+    except BadEntryError:
+        return True
 
 
 def _stem_of(name: str) -> str:
@@ -110,35 +118,50 @@ def _folders(file: Path, tree: Tree, words: list[str]) -> list[Path]:
     """Where the image may be: the folders of VOC, those beside the annotations, those of the splits."""
     root = Path(tree.root)
     near = [file.parent, *(p for p in file.parents if tree.holds(p))]
-    folders = [root / "JPEGImages", root / "images", file.parent, root]
-    folders += [above / name for above in near for name in ("JPEGImages", "images", "imgs")]
-    folders += [root / "images" / word for word in words]
-    return folders
+    folders = [above / name for above in near for name in ("JPEGImages", "images", "imgs")]
+    return [*folders, file.parent, root, *(root / "images" / word for word in words)]
 
 
-def _lists(tree: Tree, files: tuple[Path, ...]) -> dict[str, Path]:
-    """The list of each split: in ``ImageSets``, beside the annotations, or in the folder itself."""
-    annotated = {file.parent for file in files}
-    places = [Path(tree.root) / "ImageSets" / "Main"]
-    places += sorted(folder / "ImageSets" / "Main" for folder in {file.parent.parent for file in files})
-    places += [
-        Path(tree.root) / "ImageSets",
-        *sorted({folder.parent for folder in annotated}),
-        Path(tree.root),
-    ]
-    for place in dict.fromkeys(places):
-        names = {
-            _stem_of(name): name for name in sorted(tree.folder(place).names) if name.lower().endswith(".txt")
-        }
-        of_splits = {
-            stem: place / name
-            for stem, name in names.items()
-            if (place.name == "Main" or role(stem, strict=True) is not None)
-            and not _of_one_class(stem, names)
-        }
-        if of_splits:
-            return of_splits
-    return {}
+class _List(NamedTuple):
+    """The list of a split: what it is called, its file, and the annotations that it may name, by stem."""
+
+    word: str
+    file: Path
+    by_stem: dict[str, list[Path]]
+
+
+def _lists(tree: Tree, files: tuple[Path, ...]) -> Iterator[_List]:
+    """The lists of the splits, each for the annotations that it lies with, as ``VOC2007`` and ``VOC2012`` do.
+
+    They are in ``ImageSets/Main`` or ``ImageSets`` beside the folder of the annotations, beside that folder
+    itself, or in those places of the data set's folder.
+    """
+    root = Path(tree.root)
+    owned: dict[Path, dict[str, list[Path]]] = {}
+    place_of: dict[Path, Path | None] = {}
+    for file in files:
+        folder = file.parent
+        if folder not in place_of:
+            bases = dict.fromkeys((folder.parent, root))
+            places = [base / inside for base in bases for inside in ("ImageSets/Main", "ImageSets", "")]
+            place_of[folder] = next((place for place in places if _lists_in(place, tree)), None)
+        if (place := place_of[folder]) is not None:
+            owned.setdefault(place, {}).setdefault(file.stem, []).append(file)
+    for place, by_stem in owned.items():
+        for word, name in _lists_in(place, tree).items():
+            yield _List(word, place / name, by_stem)
+
+
+def _lists_in(place: Path, tree: Tree) -> dict[str, str]:
+    """The files of a folder that are lists of splits, by the splits' words."""
+    if not tree.holds(place):
+        return {}
+    names = {_stem_of(name): name for name in sorted(tree.folder(place).by_suffix.get(".txt", ()))}
+    return {
+        stem: name
+        for stem, name in names.items()
+        if (place.name == "Main" or role(stem, strict=True) is not None) and not _of_one_class(stem, names)
+    }
 
 
 def _of_one_class(name: str, lists: dict[str, str]) -> bool:
@@ -147,8 +170,9 @@ def _of_one_class(name: str, lists: dict[str, str]) -> bool:
     return bool(owner) and split in lists
 
 
-def _entries(file: Path, word: str, by_stem: dict[str, list[Path]], rows: Rows) -> list[Path]:
+def _entries(listed: _List, rows: Rows) -> list[Path]:
     """The annotations that a list names, each once."""
+    word, file, by_stem = listed
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -198,9 +222,9 @@ def _stem(entry: str, by_stem: dict[str, list[Path]]) -> str:
 
 
 def _root(file: Path) -> Any:
-    if (size := file.stat().st_size) > MOST_BYTES:
-        raise BadEntryError(f"a file of {size / 1e6:.0f} MB", f"at most {MOST_BYTES / 1e6:.0f} MB")
     try:
+        if (size := file.stat().st_size) > MOST_BYTES:
+            raise BadEntryError(f"a file of {size / 1e6:.0f} MB", f"at most {MOST_BYTES / 1e6:.0f} MB")
         root: Any = ElementTree.parse(file).getroot()
     except ParseError as error:
         raise BadEntryError(f"broken XML ({error})", "a VOC annotation") from None
@@ -209,21 +233,6 @@ def _root(file: Path) -> Any:
     if root.tag != "annotation":
         raise BadEntryError(f"the root element <{root.tag}>", "<annotation>")
     return root
-
-
-def _size(root: Element) -> tuple[int, int] | None:
-    try:
-        height, width = (int(float(root.findtext(f"size/{side}") or 0)) for side in ("height", "width"))
-    except (ValueError, OverflowError):
-        return None
-    return (height, width) if 0 < height <= 1e7 and 0 < width <= 1e7 else None
-
-
-def _true(element: Element, tag: str) -> bool:
-    try:
-        return as_flag(element.findtext(tag))
-    except BadEntryError as error:
-        raise BadEntryError(f"<{tag}> {error}", "0 or 1") from None
 
 
 def _box(element: Element) -> Box:
@@ -300,4 +309,6 @@ def _of_xml(name: str) -> str:
     return name
 
 
-FORMAT = Format("voc", "Pascal VOC (a folder with Annotations/*.xml and JPEGImages/)", find, read, write)
+FORMAT = Format(
+    "voc", "Pascal VOC (a folder with Annotations/*.xml and JPEGImages/)", find, read, write, by_stem=True
+)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from masu.data.dataset import DIFFICULT
-from masu.data.formats.form import BY_CONTENT, Candidate, Format, Place
+from masu.data.formats.form import BY_CONTENT, Candidate, Format, Place, load_text
 from masu.data.formats.rows import BadEntryError, Box, Rows
 from masu.data.formats.tree import Tree, is_image
 from masu.errors import bad_input
@@ -82,12 +82,9 @@ def _folders(file: Path, tree: Tree, word: str | None) -> list[Path]:
 
 def _lines(file: Path) -> list[str]:
     try:
-        if (size := file.stat().st_size) > MOST_BYTES:
-            raise bad_input(file, f"a file of {size / 1e9:.1f} GB", "at most 1 GB", "cut it into several")
-        return file.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        found = f"a file that cannot be read ({error})"
-        raise bad_input(file, found, "UTF-8 text", "save it as UTF-8") from None
+        return load_text(file, MOST_BYTES).split("\n")
+    except BadEntryError as error:
+        raise bad_input(file, error.found, error.wanted, "save it as UTF-8, or cut it into several") from None
 
 
 class _Block(NamedTuple):

@@ -10,15 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from masu.data.dataset import Dataset, Fault
+from masu.data.dataset import Dataset
 from masu.data.formats import formats
 from masu.data.formats.copying import Copy
 from masu.data.formats.naming import listable
 from masu.data.formats.reading_back import refuse_unreadable
+from masu.data.kinds import Fault
 from masu.errors import bad_input, listed
-
-_ONE_FILE_PER_IMAGE = frozenset(("voc", "yolo", "labelme"))
-_EVERY_IMAGE_IN_A_SPLIT = frozenset(("coco", "yolo"))
 
 
 def write_dataset(
@@ -42,9 +40,10 @@ def write_dataset(
         InputError: for an unknown format, an ``out`` that holds something or cannot be written, nothing to
             write, or names that the format cannot hold such that they are read back.
     """
-    writers = {name: one.write for name, one in formats().items() if one.write is not None}
-    if form not in writers:
-        raise bad_input("--to", repr(form), f"one of {listed(writers)}", "choose one of these")
+    format_ = formats().get(form)
+    if format_ is None or format_.write is None:
+        known = listed(name for name, one in formats().items() if one.write is not None)
+        raise bad_input("--to", repr(form), f"one of {known}", "choose one of these")
     _refuse_place(out)
     if not len(data):
         first = f"; the first fault: {data.faults[0]}" if data.faults else ""
@@ -57,11 +56,12 @@ def write_dataset(
             said = [
                 f"{what} is not carried: {count} objects" for what, count in sorted(data.left_out.items())
             ]
-            data = _with_named_rest(data, form, said)
+            if format_.all_in_splits:
+                data = _with_named_rest(data, said)
             _refuse_splits(out, data.splits)
             try:
-                copy = Copy(made, data, strays, link=link, by_stem=form in _ONE_FILE_PER_IMAGE)
-                writers[form](copy)
+                copy = Copy(made, data, strays, link=link, by_stem=format_.by_stem)
+                format_.write(copy)
             except UnicodeEncodeError as error:
                 found = f"{error.object[error.start : error.end]!r}, which is not Unicode"
                 raise bad_input(
@@ -92,10 +92,10 @@ def writable(data: Dataset) -> Dataset:
     return data.take(kept).with_faults(faults)
 
 
-def _with_named_rest(data: Dataset, form: str, said: list[str]) -> Dataset:
-    """The images of no split as a split of their own, where a format has no other place for them."""
+def _with_named_rest(data: Dataset, said: list[str]) -> Dataset:
+    """The images of no split as a split of their own."""
     rest = ~data.members.any(axis=0, keepdims=True)
-    if not data.splits or not rest.any() or form not in _EVERY_IMAGE_IN_A_SPLIT:
+    if not data.splits or not rest.any():
         return data
     name = "unlisted"
     while name in data.splits:

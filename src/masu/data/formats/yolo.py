@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import reprlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from masu.data.formats.yolo_labels import (
     parse,
 )
 from masu.data.splits import role
-from masu.errors import bad_input
+from masu.errors import InputError, bad_input
 
 MOST_BYTES = 1_000_000
 """Size of a ``data.yaml``."""
@@ -50,7 +50,9 @@ def find(place: Place) -> Candidate | None:
     beside = False
     for path in tree.walk():
         parts = tree.below(os.path.join(path, "x")).lower().split("/")[:-1]
-        texts = {os.path.splitext(n)[0] for n in tree.folder(path).names if n.lower().endswith(".txt")}
+        texts = {os.path.splitext(name)[0] for name in tree.folder(path).by_suffix.get(".txt", ())}
+        if not texts:
+            continue
         if "labels" in parts and texts - {"classes"}:
             return Candidate((), BY_CONTENT)
         pairs = texts & tree.folder(path).stems.keys()
@@ -68,8 +70,8 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
     """The images of all splits and of none, with the objects of their label files.
 
     An image without a label file has no objects; one that no list names counts where it has such a file.
-    Polygons and turned boxes become the box around them, of poses the box is taken. A label file that two images
-    share belongs to neither.
+    Polygons and turned boxes become the box around them, of poses the box is taken. A label file that two
+    images share belongs to neither.
 
     Raises:
         InputError: a ``data.yaml`` or list that cannot be read, or paths that leave the data set.
@@ -151,7 +153,7 @@ def _lines(file: str, reading: Reading, rows: Rows) -> list[Line]:
             except BadEntryError as error:
                 rows.bad(error, path, f"line {number}")
                 continue
-            reading.look(line)
+            reading.add(line)
             found.append(line)
     except BadEntryError as error:
         rows.bad(error, path, "the file")
@@ -174,10 +176,12 @@ def _is_data_yaml(file: Path) -> bool:
 
 def _yaml(file: Path) -> dict[str, Any]:
     """The file's content, all of it as it is written: ``no`` is a name, not a boolean."""
-    if (size := file.stat().st_size) > MOST_BYTES:
-        raise bad_input(file, f"a file of {size / 1e6:.1f} MB", "at most 1 MB", _FIX)
     try:
+        if (size := file.stat().st_size) > MOST_BYTES:
+            raise bad_input(file, f"a file of {size / 1e6:.1f} MB", "at most 1 MB", _FIX)
         content = yaml.load(file.read_text(encoding="utf-8-sig"), yaml.BaseLoader)
+    except InputError:
+        raise
     except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:
         reason = " ".join(str(error).split())
         raise bad_input(file, f"broken YAML ({reason})", "a data.yaml of YOLO", _FIX) from None
@@ -194,7 +198,7 @@ def _tree_of(content: dict[str, Any], file: Path, tree: Tree) -> Tree:
     root = file.parent if file.parent != tree.root and os.path.isdir(tree.root) else tree.root
     if isinstance(path, str) and path not in (*_NOTHING, ".") and ".." not in path.split("/"):
         inside = root / path
-        if not os.path.isabs(path) and inside.is_dir():
+        if not os.path.isabs(path) and os.path.isdir(inside):
             return Tree(inside, tree.images)
     return tree if root == tree.root else Tree(root, tree.images)
 
@@ -219,7 +223,7 @@ def _names(content: dict[str, Any], file: Path | None, tree: Tree) -> tuple[str,
         raise bad_input(f"{file}, 'names'", reprlib.repr(names), "a list, or 0: name, 1: name …", _FIX)
     texts = [class_name(name) for name in names]
     if len(set(texts)) != len(texts):
-        twice = next(name for name in texts if texts.count(name) > 1)
+        twice = next(name for name, times in Counter(texts).items() if times > 1)
         raise bad_input(f"{file}, 'names'", f"{twice!r} twice", "each class name once", _FIX)
     count = str(content.get("nc", len(texts)))
     if count.isdecimal() and int(count[:12]) != len(texts):
@@ -297,7 +301,7 @@ def _is_split(key: object, value: object, root: Path) -> bool:
     if not isinstance(key, str) or not value or value in _NOTHING:
         return False
     return role(key, strict=True) is not None or (
-        isinstance(value, str) and value.endswith(".txt") and (root / value).is_file()
+        isinstance(value, str) and value.endswith(".txt") and os.path.isfile(root / value)
     )
 
 
@@ -310,8 +314,8 @@ def _place(entry: str, file: Path, word: str, tree: Tree) -> Path | None:
     entry = entry.replace("\\", "/")
     bases = dict.fromkeys((Path(tree.root), file.parent))
     inside = [p for base in bases for p in (base / entry, base / entry.removeprefix("../")) if tree.holds(p)]
-    found = next((path for path in inside if path.exists()), None)
-    if found is None and (not inside or any((base / entry).exists() for base in bases)):
+    found = next((path for path in inside if os.path.exists(path)), None)
+    if found is None and (not inside or any(os.path.exists(base / entry) for base in bases)):
         raise bad_input(
             f"{file}, {word!r}",
             f"the file name {entry!r}, which leaves {tree.root}",
@@ -339,7 +343,7 @@ def _of_entry(place: Path, word: str, tree: Tree, rows: Rows) -> Iterator[str]:
                 "a path inside the data set",
                 "write file names relative to the folder of the images",
             )
-        image = next((path for path in found if path.is_file()), None)
+        image = next((path for path in found if os.path.isfile(path)), None)
         if image is None:
             rows.fault("missing-image", place, f"line {number}", f"no such file {name}", splits=[word])
         else:
@@ -347,7 +351,7 @@ def _of_entry(place: Path, word: str, tree: Tree, rows: Rows) -> Iterator[str]:
 
 
 def _labels_of(image: str, tree: Tree) -> str | None:
-    """The label file of an image: ``labels`` in place of any ``images`` of its path, the last first; or beside.
+    """The label file of an image: with ``labels`` for any ``images`` of its path, the last first; or beside.
 
     ``a.jpg.txt`` comes before ``a.txt``; the suffix may be in capitals.
     """
@@ -454,4 +458,12 @@ def _yolo_lines(copy: Copy, index: int) -> list[str]:
     return lines
 
 
-FORMAT = Format("yolo", "YOLO (data.yaml, or folders images/ and labels/)", find, read, write)
+FORMAT = Format(
+    "yolo",
+    "YOLO (data.yaml, or folders images/ and labels/)",
+    find,
+    read,
+    write,
+    by_stem=True,
+    all_in_splits=True,
+)

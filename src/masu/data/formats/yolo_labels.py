@@ -1,7 +1,8 @@
 """The label files of YOLO: a line for each object, a class and then shares of the image.
 
-Five values are a box. More are a polygon, the four corners of a turned box, a box with keypoints, or a box with
-its confidence and track; what fits two of these is settled by all lines of the data set together or refused.
+Five values are a box. More are a polygon, the four corners of a turned box, a box with keypoints, or a box
+with its confidence and track; what fits two of these is settled by all lines of the data set together or
+refused.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from masu.data.formats.form import load_text
 from masu.data.formats.masks import box_of_points
 from masu.data.formats.rows import BadEntryError, Box
 
@@ -48,13 +50,7 @@ def label_lines(labels: Path) -> Iterator[tuple[int, str]]:
     Raises:
         BadEntryError: for a file that is too large or cannot be read.
     """
-    try:
-        if (size := labels.stat().st_size) > MOST_BYTES:
-            raise BadEntryError(f"a file of {size / 1e6:.1f} MB", f"at most {MOST_BYTES / 1e6:.0f} MB")
-        text = labels.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadEntryError(f"a file that cannot be read ({error})", "text") from None
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(load_text(labels, MOST_BYTES).splitlines(), start=1):
         if line.strip():
             yield number, line
 
@@ -73,7 +69,8 @@ class Reading:
     """What the lines of a data set mean, where their number of values does not say.
 
     Args:
-        keypoints: number of keypoints and values of each, as ``kpt_shape`` of ``data.yaml`` says; None for none.
+        keypoints: number of keypoints and values of each, as ``kpt_shape`` of ``data.yaml`` says; None for
+            none.
     """
 
     def __init__(self, keypoints: tuple[int, int] | None) -> None:
@@ -84,7 +81,7 @@ class Reading:
         self._posed = True
         self._turned = True
 
-    def look(self, line: Line) -> None:
+    def add(self, line: Line) -> None:
         """Take a line into account."""
         words = line.words
         if len(words) == _WITH_TRACK - 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,13 +14,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset as Indexed
 
-from masu.data.dataset import Dataset, Fault
+from masu.data.dataset import Dataset
 from masu.data.fitting import fit_box
-from masu.data.loading.transforms import Augmentation, augment
+from masu.data.kinds import Fault
+from masu.data.loading.callables import Variation, variation
 from masu.data.loading.workers import read_ahead
-from masu.data.pixels.bands import read_pixels
+from masu.data.pixels.images import read_pixels
 from masu.data.pixels.pictures import UnreadableImageError
-from masu.errors import bad_input
+from masu.errors import InputError, bad_input
 from masu.records import Target
 
 
@@ -71,7 +72,7 @@ def epoch_batches(
     *,
     seed: int,
     epoch: int,
-    augmentation: Augmentation | None = None,
+    augmentation: Variation | Callable[..., Any] | None = None,
     channels: int | None = None,
     start: int = 0,
     workers: int = 0,
@@ -94,8 +95,9 @@ def epoch_batches(
         batch_size: images in a batch, at least 1; the last batch has the rest.
         seed: any integer.
         epoch: number of the epoch, from 0.
-        augmentation: how to vary the images; None leaves them as they are.
-        channels: of the images, None for RGB; see :func:`masu.data.pixels.bands.read_pixels`.
+        augmentation: how to vary the images, see :func:`masu.data.loading.callables.variation`; None leaves
+            them as they are.
+        channels: of the images, None for RGB; see :func:`masu.data.pixels.images.read_pixels`.
         start: number of the first batch to give, to go on in the middle of an epoch.
         workers: processes that read ahead, no more than there are processors; 0 reads in this one.
         parts: into so many every batch is cut.
@@ -109,13 +111,18 @@ def epoch_batches(
 
     Raises:
         InputError: an image that cannot be read, if there is no ``on_fault``; a number out of range; lost
-            workers, if there is no ``on_lost`` or they are too many.
+            workers, if there is no ``on_lost`` or they are too many; what an augmentation of the user's own
+            returns and cannot be used.
     """
     count = batch_count(dataset, batch_size)
     _at_least("start", start, 0)
     _at_least("workers", workers, 0)
-    plan = _Plan(dataset, batch_size, seed, epoch, augmentation, channels, parts, own)
-    for part in _in_order(plan, range(start, count), min(workers, os.cpu_count() or 1), on_lost):
+    vary = None if augmentation is None else variation(augmentation)
+    plan = _Plan(dataset, batch_size, seed, epoch, vary, channels, parts, own)
+    numbers, workers = range(start, count), min(workers, os.cpu_count() or 1)
+    for part in read_ahead(plan, numbers, workers, on_lost) if workers else map(plan.__getitem__, numbers):
+        if part.refused:  # carried here: what a worker raises comes with the lines of its traceback
+            raise InputError(part.refused[0])
         for fault in part.faults:
             if on_fault is not None:
                 on_fault(fault)
@@ -144,6 +151,13 @@ class _Packed(NamedTuple):
     labels: _Array
     ignored: _Array
 
+    @classmethod
+    def of(cls, target: Target) -> _Packed:
+        return cls(target.boxes.numpy(), target.labels.numpy(), target.ignored.numpy())
+
+    def unpacked(self) -> Target:
+        return Target._trusted(*map(torch.from_numpy, self))
+
 
 class _Loaded(NamedTuple):
     place: int
@@ -157,6 +171,7 @@ class _Part(NamedTuple):
     planned: int
     loaded: list[_Loaded]
     faults: list[Fault]
+    refused: list[str]
 
 
 class _Plan(Indexed[_Part]):
@@ -168,16 +183,16 @@ class _Plan(Indexed[_Part]):
         batch_size: int,
         seed: int,
         epoch: int,
-        augmentation: Augmentation | None,
+        variation: Variation | None,
         channels: int | None,
         parts: int,
         own: range,
     ) -> None:
         generator = torch.Generator().manual_seed(_mixed(seed, epoch))
         order = torch.randperm(len(dataset), generator=generator).tolist()
-        self.batches = _of_like_shape(order, shapes(dataset), batch_size, generator)
+        self.batches = _of_like_shape(order, _ratios(dataset), batch_size, generator)
         self.dataset = dataset
-        self.seed, self.epoch, self.augmentation, self.channels = seed, epoch, augmentation, channels
+        self.seed, self.epoch, self.variation, self.channels = seed, epoch, variation, channels
         self.parts, self.own = parts, own
 
     def __len__(self) -> int:
@@ -185,7 +200,7 @@ class _Plan(Indexed[_Part]):
 
     def __getitem__(self, number: int) -> _Part:
         indices = self.batches[number]
-        part = _Part(number, len(indices), [], [])
+        part = _Part(number, len(indices), [], [], [])
         cuts = cut(len(indices), self.parts)
         for place in (place for i in self.own for place in cuts[i]):
             self._load(indices[place], place, part)
@@ -199,13 +214,21 @@ class _Plan(Indexed[_Part]):
             part.faults.append(Fault("unreadable-image", path, _WHOLE_IMAGE, error.found, "skipped"))
             return
         target = _inside(target, image, path, part.faults)
-        if self.augmentation is not None:
-            draw = _mixed(self.seed, self.epoch, index)
-            image, target = augment(image, target, self.augmentation, draw, bands=self.channels is not None)
-        part.loaded.append(_Loaded(place, path, image.numpy(), _packed(target)))
+        if self.variation is not None:
+            draw, classes = _mixed(self.seed, self.epoch, index), len(self.dataset.names)
+            bands = self.channels is not None
+            try:
+                image, target = self.variation.varied(image, target, seed=draw, bands=bands, classes=classes)
+            except InputError as error:
+                part.refused.append(f"{path}: {error}")
+                return
+            except Exception as error:
+                error.add_note(f"in the augmentation of {path}")
+                raise
+        part.loaded.append(_Loaded(place, path, image.numpy(), _Packed.of(target)))
 
 
-def shapes(dataset: Dataset) -> list[float]:
+def _ratios(dataset: Dataset) -> list[float]:
     """Height over width of every image; 1 where nobody knows."""
     sizes = np.where(dataset.sizes > 0, dataset.sizes, 1)
     ratios: list[float] = (sizes[:, 0] / sizes[:, 1]).tolist()
@@ -219,33 +242,17 @@ def _of_like_shape(
     batches: list[list[int]] = []
     for start in range(0, len(order), STRETCH * batch_size):
         stretch = sorted(order[start : start + STRETCH * batch_size], key=ratios.__getitem__)
-        cut = [stretch[at : at + batch_size] for at in range(0, len(stretch), batch_size)]
-        rest = [cut.pop()] if len(cut[-1]) < batch_size else []
-        shuffled = torch.randperm(len(cut), generator=generator).tolist()
-        batches += [cut[number] for number in shuffled] + rest
+        own = [stretch[at : at + batch_size] for at in range(0, len(stretch), batch_size)]
+        rest = [own.pop()] if len(own[-1]) < batch_size else []
+        shuffled = torch.randperm(len(own), generator=generator).tolist()
+        batches += [own[number] for number in shuffled] + rest
     return batches
-
-
-def _in_order(
-    plan: _Plan, numbers: range, workers: int, on_lost: Callable[[str], None] | None
-) -> Iterable[_Part]:
-    if workers == 0:
-        return (plan[number] for number in numbers)
-    return read_ahead(plan, numbers, workers, on_lost)
-
-
-def _packed(target: Target) -> _Packed:
-    return _Packed(target.boxes.numpy(), target.labels.numpy(), target.ignored.numpy())
-
-
-def _unpacked(packed: _Packed) -> Target:
-    return Target._trusted(*(torch.from_numpy(values) for values in packed))
 
 
 def _batch(part: _Part) -> Batch:
     return Batch(
         images=tuple(torch.from_numpy(one.image) for one in part.loaded),
-        targets=tuple(_unpacked(one.target) for one in part.loaded),
+        targets=tuple(one.target.unpacked() for one in part.loaded),
         paths=tuple(one.path for one in part.loaded),
         number=part.number,
         places=tuple(one.place for one in part.loaded),

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from masu.data.dataset import Dataset
-from masu.data.pixels.bands import image_size
+from masu.data.pixels.images import image_size
 from masu.data.pixels.pictures import UnreadableImageError
 from masu.ops.geometry import resize
 from masu.ops.images import InputPolicy, padded_size, resized_size

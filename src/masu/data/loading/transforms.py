@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -66,6 +67,16 @@ class Augmentation:
                 "choose (1, 1) for no zoom or, say, (0.75, 1.33)",
             )
         object.__setattr__(self, "scale", scale)
+
+    def varied(
+        self, image: Tensor, target: Target, *, seed: int, bands: bool, classes: int
+    ) -> tuple[Tensor, Target]:
+        """A varied copy, see :func:`augment`; ``classes`` is for those who might change labels."""
+        return augment(image, target, self, seed, bands)
+
+    def described(self) -> dict[str, Any]:
+        """It as JSON has it."""
+        return asdict(self)
 
 
 def augment(

@@ -11,11 +11,13 @@ from __future__ import annotations
 import io
 import os
 import struct
+import time
+import warnings
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, Protocol
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -44,6 +46,7 @@ FIRST_ON_ITS_SIDE = 5
 
 _IMAGE_WIDTH, _IMAGE_LENGTH = 0x0100, 0x0101
 _BLOCK = 256
+_SLOW = 0.0005  # seconds a file
 _HEAD = 4096
 
 _SOF = frozenset((*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), 0xCD, 0xCE, 0xCF))
@@ -64,6 +67,14 @@ _PLAIN = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9, b"PLTE": 0, b"tIME": 
 _BANDS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 """Bits a channel that a PNG of each colour type may have."""
+
+
+class Files(Protocol):
+    """Any sequence of paths, such as a list."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Path: ...
 
 
 class Header(NamedTuple):
@@ -126,7 +137,7 @@ def read_header(path: Path, channels: int | None = None) -> Header:
 
 
 def read_headers(
-    paths: Sequence[Path],
+    paths: Files,
     progress: Callable[[int, int], None] | None = None,
     workers: int | None = None,
     channels: int | None = None,
@@ -136,7 +147,7 @@ def read_headers(
     Args:
         paths: image files.
         progress: called with (files done, files in total).
-        workers: threads; default: one per processor.
+        workers: threads; default: one, and one per processor where the files are slow to open.
         channels: as of :func:`read_header`.
     """
     sizes = np.zeros((len(paths), 2), np.int32)
@@ -151,8 +162,21 @@ def read_headers(
             except UnreadableImageError as error:
                 faults[index] = error.found
 
+    if workers is None:
+        workers = _workers(look, len(paths))
     in_threads(look, len(paths), _BLOCK, workers, progress)
     return Headers(sizes, orientations, dict(sorted(faults.items())))
+
+
+def _workers(look: Callable[[range], None], total: int) -> int:
+    """Threads that pay: on a quick disk a second one only waits for the interpreter."""
+    first = min(total, _BLOCK)
+    started = time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        look(range(first))
+    slow = time.perf_counter() - started > _SLOW * first
+    return (os.cpu_count() or 1) if slow else 1
 
 
 def _of_plain(file: io.FileIO) -> Header | None:

@@ -8,8 +8,8 @@ from PIL import Image
 
 from masu.data.audit.fingerprints import fingerprint
 from masu.data.dataset import Dataset, Sample
-from masu.data.pixels.bands import displayable, image_size, pixel_statistics, read_pixels
-from masu.data.pixels.images import read_image
+from masu.data.loading.statistics import pixel_statistics
+from masu.data.pixels.images import displayable, image_size, read_image, read_pixels
 from masu.errors import InputError
 from masu.records import Target
 

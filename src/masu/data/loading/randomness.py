@@ -1,0 +1,36 @@
+"""The global random states, seeded for one call and given back as they were."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Within this block ``torch``, ``numpy.random`` and ``random`` draw the numbers of a seed.
+
+    PyTorch computes in one thread meanwhile: the last bits of a mean depend on how many there are, and a
+    worker process has one.
+
+    Args:
+        seed: any integer from 0 below 2**64.
+    """
+    # Not torch.manual_seed, which seeds the accelerators too.
+    torchs, threads = torch.default_generator.get_state(), torch.get_num_threads()
+    numpys, pythons = np.random.get_state(), random.getstate()
+    try:
+        torch.default_generator.manual_seed(seed)
+        np.random.seed([seed >> 32, seed & 0xFFFFFFFF])
+        random.seed(seed)
+        torch.set_num_threads(1)
+        yield
+    finally:
+        torch.default_generator.set_state(torchs)
+        np.random.set_state(numpys)
+        random.setstate(pythons)
+        torch.set_num_threads(threads)
