@@ -11,12 +11,15 @@ import time
 from pathlib import Path
 
 import numpy as np
-from masu.data.formats.reading import Contents, Marked, Picture
+import torch
 from PIL import Image
 from skimage import data
 
+from masu.data.dataset import Dataset, Sample
+from masu.data.fitting import measured
 from masu.data.formats.writing import write_dataset
 from masu.ops.images import InputPolicy
+from masu.records import Target
 from masu.verbs.check import DataCheck
 
 
@@ -26,8 +29,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=10_000)
     count = parser.parse_args().images
     with tempfile.TemporaryDirectory() as folder:
-        contents = photographs(Path(folder), count)
-        write_dataset(Path(folder) / "data", "coco", {None: contents})
+        write_dataset(Path(folder) / "data", "coco", measured(photographs(Path(folder), count)))
         started = time.perf_counter()
         report = DataCheck(Path(folder) / "data", None, InputPolicy(320, 640)).report
         seconds = time.perf_counter() - started
@@ -35,13 +37,13 @@ def main() -> None:
     print(f"{count} images, {objects} objects: {seconds:.1f} s, {len(report.findings)} findings")
 
 
-def photographs(folder: Path, count: int) -> Contents:
+def photographs(folder: Path, count: int) -> Dataset:
     """Parts of scikit-image's photographs, each with ten boxes."""
     draw = np.random.default_rng(0)
     sources = [
         Image.fromarray(getattr(data, name)()) for name in ("chelsea", "coffee", "astronaut", "rocket")
     ]
-    pictures = []
+    samples = []
     for number in range(count):
         source = sources[number % len(sources)]
         width = int(draw.integers(source.width // 3, source.width))
@@ -52,10 +54,9 @@ def photographs(folder: Path, count: int) -> Contents:
         path = folder / f"{number}.jpg"
         source.resize((640, 480), box=(left, top, left + width, top + height)).save(path, quality=85)
         corners = draw.uniform(0, 1, (10, 2)) * (560, 400)
-        boxes = [(float(x), float(y), float(x) + 60, float(y) + 60) for x, y in corners]
-        marked = [Marked("", box, f"class {i}", False) for i, box in enumerate(boxes)]
-        pictures.append(Picture(path, folder, (480, 640), marked))
-    return Contents(pictures, tuple(f"class {i}" for i in range(10)), tuple(range(1, 11)), [])
+        boxes = torch.from_numpy(np.concatenate([corners, corners + 60], axis=1)).float()
+        samples.append(Sample(path, Target(boxes, torch.arange(10))))
+    return Dataset.of(samples, [f"class {i}" for i in range(10)])
 
 
 if __name__ == "__main__":

@@ -21,6 +21,9 @@ ROLES = (TRAIN, VAL, TRAINVAL, TEST)
 NO_SPLIT = "no split"
 """Stands for the images that no split names, where there are splits."""
 
+UNLISTED = "unlisted"
+"""The split or folder that they get where a written format has no other place for them."""
+
 _WORDS = {
     TRAIN: ("train", "training", "trn", "minitrain"),
     VAL: (

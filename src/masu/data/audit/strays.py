@@ -9,14 +9,16 @@ from pathlib import Path
 from masu.data.dataset import Dataset
 from masu.data.formats import find_format
 from masu.data.formats.tree import Tree, is_image
+from masu.data.splits import UNLISTED
 from masu.errors import InputError
 
 
 def find_strays(path: Path, data: Dataset) -> tuple[Path, ...]:
     """The images without annotation, sorted.
 
-    Looked for in every folder that holds an image of the data set, and anywhere in ``images`` and
-    ``JPEGImages``. Where ``path`` is one annotation file of several there are none: the others may name them.
+    Looked for in every folder that holds an image of the data set, and anywhere in ``images``, ``JPEGImages``
+    and the folder that masu makes for images of no split. Where ``path`` is one annotation file of several
+    there are none: the others may name them.
 
     Args:
         path: the folder or file that was asked for.
@@ -41,7 +43,7 @@ def find_strays(path: Path, data: Dataset) -> tuple[Path, ...]:
 def _images(root: Path, known: Iterable[str]) -> Iterator[str]:
     tree = Tree(root)
     folders = dict.fromkeys(os.path.dirname(image) for image in known if is_image(os.path.basename(image)))
-    for top in (root / "images", root / "JPEGImages"):
+    for top in (root / "images", root / "JPEGImages", root / UNLISTED):
         folders |= dict.fromkeys(Tree(top).walk()) if top.is_dir() else {}
     for folder in {_plain(folder): folder for folder in folders}.values():
         yield from (os.path.join(folder, name) for name in tree.folder(folder).names if is_image(name))

@@ -25,6 +25,7 @@ from masu.data.formats.form import (
 from masu.data.formats.masks import box_of_points
 from masu.data.formats.rows import BadEntryError, Box, Rows
 from masu.data.formats.tree import Tree
+from masu.data.splits import UNLISTED
 from masu.errors import bad_input
 
 MOST_BYTES = 64_000_000
@@ -153,7 +154,7 @@ def write(copy: Copy) -> None:
     copy.say_unordered()
     copy.say_not_coco()
     for split, indices in copy.parts():
-        folder = split or ("unlisted" if copy.data.splits else "")
+        folder = split or (UNLISTED if copy.data.splits else "")
         for index in indices:
             name = copy.image(index, folder)
             height, width = copy.said_size(index)
@@ -182,7 +183,7 @@ def write(copy: Copy) -> None:
             }
             file = copy.out / folder / f"{os.path.splitext(name)[0]}.json"
             file.write_text(json.dumps(page, ensure_ascii=True), encoding="utf-8")
-    copy.put_strays("unlisted" if copy.data.splits else "")
+    copy.put_strays(UNLISTED if copy.data.splits else "")
 
 
 def _refuse_several_splits(data: Dataset) -> None:

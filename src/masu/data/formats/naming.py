@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path, PureWindowsPath
 
 from masu.data.dataset import Dataset
+from masu.data.splits import UNLISTED
 
 
 def file_names(
@@ -37,7 +38,7 @@ def file_names(
         if (path, way) in given:
             return given[path, way]
         image = Path(path)
-        before = (split or "unlisted") if way else image.parent.name
+        before = (split or UNLISTED) if way else image.parent.name
         plain = name = listable(f"{before}_{image.name}" if way else image.name)
         number = last.get((before, image.name), 1)
         while _key(name, by_stem) in taken:

@@ -16,6 +16,7 @@ from masu.data.formats.copying import Copy
 from masu.data.formats.naming import listable
 from masu.data.formats.reading_back import refuse_unreadable
 from masu.data.kinds import Fault
+from masu.data.splits import UNLISTED
 from masu.errors import bad_input, listed
 
 
@@ -97,7 +98,7 @@ def _with_named_rest(data: Dataset, said: list[str]) -> Dataset:
     rest = ~data.members.any(axis=0, keepdims=True)
     if not data.splits or not rest.any():
         return data
-    name = "unlisted"
+    name = UNLISTED
     while name in data.splits:
         name += "_"
     said.append(f"{int(rest.sum())} images of no split are in the split {name}")
