@@ -7,6 +7,7 @@ left is shared out first, each of its groups to the part that lacks most of it.
 from __future__ import annotations
 
 import hashlib
+import heapq
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -66,7 +67,9 @@ def share_out(
     units.sort(key=lambda unit: min(_shuffled(texts[index], seed) for index in unit))
     objects = [_classes(data, unit) for unit in units]
 
-    total = sum(objects, Counter[int]())
+    total = Counter[int]()
+    for own in objects:
+        total.update(own)
     wanted = {part: {name: share * count for name, count in total.items()} for part, share in shares.items()}
     room = {part: share * len(data) for part, share in shares.items()}
     chosen: dict[str, list[int]] = {part: [] for part in shares}
@@ -76,8 +79,12 @@ def share_out(
             holders.setdefault(name, []).append(unit)
     left = np.ones(len(units), np.bool_)
     remaining = Counter(total)
+    queue = [(count, data.names[name], name) for name, count in total.items()]
+    heapq.heapify(queue)
     while left.any():
-        rarest = min(remaining, key=lambda name: (remaining[name], data.names[name]), default=None)
+        while queue and queue[0][0] != remaining[queue[0][2]]:
+            heapq.heappop(queue)  # fewer are left since
+        rarest = queue[0][2] if queue else None
         for unit in holders.get(rarest, range(len(units)) if rarest is None else ()):
             if not left[unit]:
                 continue
@@ -88,7 +95,8 @@ def share_out(
             for name, count in objects[unit].items():
                 wanted[part][name] -= count
                 remaining[name] -= count
-        remaining = +remaining
+                if remaining[name]:
+                    heapq.heappush(queue, (remaining[name], data.names[name], name))
     _fill_empty(chosen, units, objects)
     splits = tuple(in_order(chosen))
     members = np.zeros((len(splits), len(data)), np.bool_)

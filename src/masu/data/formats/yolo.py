@@ -12,7 +12,7 @@ import reprlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeGuard
 
 import yaml
 
@@ -39,11 +39,18 @@ _NAMES = ("classes.txt", "obj.names", "names.txt")
 _NOTHING = ("", "null", "~", "none")
 
 
+class _Page(NamedTuple):
+    """A ``data.yaml``, and whether it was asked for itself: only then it may name a folder anywhere."""
+
+    file: Path
+    asked_for: bool
+
+
 def find(place: Place) -> Candidate | None:
     """The data set of a ``data.yaml``, a folder with one, or a folder with images and their labels."""
     for file in place.files(".yaml", ".yml"):
         if len(place.tree.below(file).split("/")) <= 2 and _is_data_yaml(file):
-            return Candidate((file,), SAYS_SO, file)
+            return Candidate((file,), SAYS_SO, _Page(file, place.path.is_file()))
     if place.path.is_file():
         return None
     tree = place.tree
@@ -77,16 +84,18 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
         InputError: a ``data.yaml`` or list that cannot be read, or paths that leave the data set.
     """
     content: dict[str, Any] = {}
+    page: Path | None = None
     if candidate.options is not None:
-        content = _yaml(candidate.options)
+        page = candidate.options.file
+        content = _yaml(candidate.options.file)
         tree = _tree_of(content, candidate.options, tree)
     rows = Rows(tree, _describe)
-    names = _names(content, candidate.options, tree)
+    names = _names(content, page, tree)
     splits: dict[str, list[str]] = defaultdict(list)
-    for image, split in _images(content, candidate.options, tree, rows):
+    for image, split in _images(content, page, tree, rows):
         splits[image] += [] if split is None else [split]
     labels = {image: _labels_of(image, tree) for image in splits}
-    reading = Reading(_keypoints(content, candidate.options))
+    reading = Reading(_keypoints(content, page))
     lines = {file: _lines(file, reading, rows) for file in dict.fromkeys(labels.values()) if file is not None}
     owners: dict[str, list[str]] = defaultdict(list)
     for image, file in labels.items():
@@ -190,10 +199,14 @@ def _yaml(file: Path) -> dict[str, Any]:
     return content
 
 
-def _tree_of(content: dict[str, Any], file: Path, tree: Tree) -> Tree:
-    """The folder that ``path`` names; one of another machine, which is not here, is passed over."""
-    path = content.get("path")
-    if isinstance(path, str) and os.path.isabs(path) and os.path.isdir(path):
+def _tree_of(content: dict[str, Any], page: _Page, tree: Tree) -> Tree:
+    """The folder that ``path`` names; an absolute one of elsewhere is passed over.
+
+    It is of another machine, or of a stranger who wants other files of this one read; whoever asks for the
+    ``data.yaml`` itself wants what it says.
+    """
+    path, file = content.get("path"), page.file
+    if _is_here(path) and (page.asked_for or tree.holds(path)):
         return Tree(Path(path), tree.images)
     root = file.parent if file.parent != tree.root and os.path.isdir(tree.root) else tree.root
     if isinstance(path, str) and path not in (*_NOTHING, ".") and ".." not in path.split("/"):
@@ -201,6 +214,10 @@ def _tree_of(content: dict[str, Any], file: Path, tree: Tree) -> Tree:
         if not os.path.isabs(path) and os.path.isdir(inside):
             return Tree(inside, tree.images)
     return tree if root == tree.root else Tree(root, tree.images)
+
+
+def _is_here(path: object) -> TypeGuard[str]:
+    return isinstance(path, str) and os.path.isabs(path) and os.path.isdir(path)
 
 
 def _names(content: dict[str, Any], file: Path | None, tree: Tree) -> tuple[str, ...] | None:
@@ -284,9 +301,10 @@ def _images(
                     found = f"{entry!r}, which does not exist"
                     rows.fault("missing-split", file, "'test'", found, "left out")
                     continue
-                raise bad_input(
-                    f"{file}, {word!r}", f"{entry!r}, which does not exist", "a folder or list", _FIX
-                )
+                elsewhere = _is_here(content.get("path")) and not tree.holds(content["path"])
+                fix = f"name {file} itself to follow its 'path' out of this folder" if elsewhere else _FIX
+                found = f"{entry!r}, which does not exist"
+                raise bad_input(f"{file}, {word!r}", found, "a folder or list", fix)
             rows.split(word)
             for image in _of_entry(place, word, tree, rows):
                 named.add(image)
@@ -314,7 +332,7 @@ def _place(entry: str, file: Path, word: str, tree: Tree) -> Path | None:
     entry = entry.replace("\\", "/")
     bases = dict.fromkeys((Path(tree.root), file.parent))
     inside = [p for base in bases for p in (base / entry, base / entry.removeprefix("../")) if tree.holds(p)]
-    found = next((path for path in inside if os.path.exists(path)), None)
+    found = next((path for path in inside if os.path.isdir(path) or os.path.isfile(path)), None)
     if found is None and (not inside or any(os.path.exists(base / entry) for base in bases)):
         raise bad_input(
             f"{file}, {word!r}",
