@@ -92,8 +92,11 @@ def test_labels_in_a_folder_of_no_split_come_along(tmp_path):
         image(tmp_path / "in" / "images" / folder / f"{folder}.png", number)
         (tmp_path / "in" / "labels" / folder).mkdir(parents=True)
         (tmp_path / "in" / "labels" / folder / f"{folder}.txt").write_text("0 .5 .5 .2 .2\n")
-    found = DataCheck(tmp_path / "in", None, POLICY).report.findings
-    assert [f.kind for f in found if f.file.stem == "extra"] == ["unlisted-image"]
+    checked = DataCheck(tmp_path / "in", None, POLICY)
+    assert [f.kind for f in checked.report.findings if f.file.stem == "extra"] == ["unlisted-image"]
+    assert "1 images of no split are in the split unlisted" in checked.write_mended(tmp_path / "mended")
+    again = DataCheck(tmp_path / "mended", None, POLICY).report
+    assert again.images == {"train": 1, "val": 1, "unlisted": 1}
     assert convert(tmp_path / "in", tmp_path / "out", "coco").objects == {"train": 1, "val": 1, "no split": 1}
 
 
