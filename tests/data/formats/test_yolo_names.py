@@ -55,7 +55,7 @@ def test_what_only_the_other_folder_has_says_how_to_read_it(tmp_path):
     folder = elsewhere(tmp_path, "images")
     (tmp_path / "other/photos").mkdir()
     text(folder / "data.yaml", f"path: {tmp_path / 'other'}\ntrain: photos\nnames: [cat]\n")
-    with pytest.raises(InputError, match="'photos', which does not exist.*name .*data.yaml itself"):
+    with pytest.raises(InputError, match=r"'photos', which does not exist.*name .*data.yaml itself"):
         read_annotations(folder)
 
 
@@ -63,5 +63,5 @@ def test_a_pipe_is_no_list_of_images(tmp_path):
     MINIMAL["yolo"](tmp_path)
     os.mkfifo(tmp_path / "train.txt")
     text(tmp_path / "data.yaml", "train: train.txt\nnames: [cat]\n")
-    with pytest.raises(InputError, match="'train.txt', which"):
+    with pytest.raises(InputError, match=r"'train.txt', which"):
         read_annotations(tmp_path)
