@@ -52,14 +52,14 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
         InputError: a list of a split that cannot be read or names files elsewhere.
     """
     rows = Rows(tree, _describe)
-    by_stem: dict[str, list[Path]] = {}
-    for file in candidate.files:
-        by_stem.setdefault(file.stem, []).append(file)
-    listed = _lists(tree, candidate.files)
     words: dict[Path, list[str]] = {}
-    for word, list_file in listed.items():
-        for file in _entries(list_file, word, by_stem, rows):
-            words.setdefault(file, []).append(word)
+    for place, files in _places(tree, candidate.files).items():
+        by_stem: dict[str, list[Path]] = {}
+        for file in files:
+            by_stem.setdefault(file.stem, []).append(file)
+        for word, list_file in _lists(tree, place).items():
+            for file in _entries(list_file, word, by_stem, rows):
+                words.setdefault(file, []).append(word)
     if not words:
         folders = {file: tree.split_of(file) for file in candidate.files}
         words = {file: [folder] for file, folder in folders.items() if folder is not None}
@@ -108,37 +108,47 @@ def _stem_of(name: str) -> str:
 
 def _folders(file: Path, tree: Tree, words: list[str]) -> list[Path]:
     """Where the image may be: the folders of VOC, those beside the annotations, those of the splits."""
-    root = Path(tree.root)
-    near = [file.parent, *(p for p in file.parents if tree.holds(p))]
-    folders = [root / "JPEGImages", root / "images", file.parent, root]
+    near = [file.parent, *(above for above in file.parents if tree.holds(above))]
+    folders = [file.parent] if tree.folder(file.parent).stems else []
     folders += [above / name for above in near for name in ("JPEGImages", "images", "imgs")]
-    folders += [root / "images" / word for word in words]
+    folders += [tree.root, *(tree.root / "images" / word for word in words)]
     return folders
 
 
-def _lists(tree: Tree, files: tuple[Path, ...]) -> dict[str, Path]:
-    """The list of each split: in ``ImageSets``, beside the annotations, or in the folder itself."""
-    annotated = {file.parent for file in files}
-    places = [Path(tree.root) / "ImageSets" / "Main"]
-    places += sorted(folder / "ImageSets" / "Main" for folder in {file.parent.parent for file in files})
-    places += [
-        Path(tree.root) / "ImageSets",
-        *sorted({folder.parent for folder in annotated}),
-        Path(tree.root),
-    ]
-    for place in dict.fromkeys(places):
-        names = {
-            _stem_of(name): name for name in sorted(tree.folder(place).names) if name.lower().endswith(".txt")
-        }
-        of_splits = {
-            stem: place / name
-            for stem, name in names.items()
-            if (place.name == "Main" or role(stem, strict=True) is not None)
-            and not _of_one_class(stem, names)
-        }
-        if of_splits:
-            return of_splits
-    return {}
+def _places(tree: Tree, files: tuple[Path, ...]) -> dict[Path, list[Path]]:
+    """The folders with lists of splits, each with the annotations that its lists are about.
+
+    Lists of the folder itself are about all. Else those nearest above an annotation count: VOC2007 and VOC2012
+    side by side have each their own.
+    """
+    common = Path(tree.root) / "ImageSets" / "Main"
+    if _lists(tree, common):
+        return {common: list(files)}
+    places: dict[Path, list[Path]] = {}
+    nearest: dict[Path, Path | None] = {}
+    for file in files:
+        folder = file.parent
+        if folder not in nearest:
+            above = [folder, *(parent for parent in folder.parents if tree.holds(parent))]
+            tried = (
+                place for home in above for place in (home / "ImageSets" / "Main", home / "ImageSets", home)
+            )
+            nearest[folder] = next((place for place in tried if _lists(tree, place)), None)
+        if (place := nearest[folder]) is not None:
+            places.setdefault(place, []).append(file)
+    return places
+
+
+def _lists(tree: Tree, place: Path) -> dict[str, Path]:
+    """The list of each split in a folder; in ``Main`` any list, elsewhere those that are named as splits."""
+    names = {
+        _stem_of(name): name for name in sorted(tree.folder(place).names) if name.lower().endswith(".txt")
+    }
+    return {
+        stem: place / name
+        for stem, name in names.items()
+        if (place.name == "Main" or role(stem, strict=True) is not None) and not _of_one_class(stem, names)
+    }
 
 
 def _of_one_class(name: str, lists: dict[str, str]) -> bool:
