@@ -90,7 +90,7 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
             split = row.split if table.has_splits else word
             key = (row.file, split or "")
             if key not in images:
-                look = rows.look(_folders(table.file, Path(tree.root), split))
+                look = rows.look(_folders(table.file, Path(tree.root), split), stem=True)
                 words = [split] if split else []
                 images[key] = rows.image(
                     row.file, number, look, number=row.line, size=row.size, splits=words, relative=shares

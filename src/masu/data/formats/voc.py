@@ -118,7 +118,8 @@ def _folders(file: Path, tree: Tree, words: list[str]) -> list[Path]:
     """Where the image may be: the folders of VOC, those beside the annotations, those of the splits."""
     root = Path(tree.root)
     near = [file.parent, *(p for p in file.parents if tree.holds(p))]
-    folders = [above / name for above in near for name in ("JPEGImages", "images", "imgs")]
+    folders = [file.parent] if tree.folder(file.parent).stems else []
+    folders += [above / name for above in near for name in ("JPEGImages", "images", "imgs")]
     return [*folders, file.parent, root, *(root / "images" / word for word in words)]
 
 

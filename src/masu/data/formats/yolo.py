@@ -28,14 +28,14 @@ from masu.data.formats.yolo_labels import (
     label_lines,
     parse,
 )
+from masu.data.formats.yolo_lists import NAMES, class_names, images, lists, text_of
 from masu.data.splits import role
-from masu.errors import InputError, bad_input
+from masu.errors import InputError, bad_input, listed
 
 MOST_BYTES = 1_000_000
 """Size of a ``data.yaml``."""
 
 _FIX = "correct the file or leave it out"
-_NAMES = ("classes.txt", "obj.names", "names.txt")
 _NOTHING = ("", "null", "~", "none")
 
 
@@ -48,9 +48,8 @@ class _Page(NamedTuple):
 
 def find(place: Place) -> Candidate | None:
     """The data set of a ``data.yaml``, a folder with one, or a folder with images and their labels."""
-    for file in place.files(".yaml", ".yml"):
-        if len(place.tree.below(file).split("/")) <= 2 and _is_data_yaml(file):
-            return Candidate((file,), SAYS_SO, _Page(file, place.path.is_file()))
+    if files := _data_yamls(place):
+        return Candidate(files, SAYS_SO, _Page(files[0], place.path.is_file()))
     if place.path.is_file():
         return None
     tree = place.tree
@@ -64,7 +63,7 @@ def find(place: Place) -> Candidate | None:
             return Candidate((), BY_CONTENT)
         pairs = texts & tree.folder(path).stems.keys()
         beside = beside or any(holds_an_object(Path(path, f"{stem}.txt")) for stem in sorted(pairs)[:3])
-    named = any(name in tree.folder(place.root).names for name in _NAMES)
+    named = any(name in tree.folder(place.root).names for name in NAMES)
     if beside and named:
         return Candidate((), BY_CONTENT)
     folders = {name.lower() for name in tree.folder(place.root).folders}
@@ -86,6 +85,9 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
     content: dict[str, Any] = {}
     page: Path | None = None
     if candidate.options is not None:
+        if len(candidate.files) > 1:
+            found = f"{listed([tree.below(file) for file in candidate.files], 6)}, each a data set"
+            raise bad_input(tree.root, found, "one", "point at one of these files")
         page = candidate.options.file
         content = _yaml(candidate.options.file)
         tree = _tree_of(content, candidate.options, tree)
@@ -169,6 +171,17 @@ def _lines(file: str, reading: Reading, rows: Rows) -> list[Line]:
     return found
 
 
+def _data_yamls(place: Place) -> tuple[Path, ...]:
+    """The ``data.yaml`` nearest to the root, this name before others; several where they are alike."""
+    depths: dict[int, list[Path]] = defaultdict(list)
+    for file in place.files(".yaml", ".yml"):
+        depths[place.tree.below(file).count("/")].append(file)
+    for depth in sorted(depths):
+        if files := [file for file in depths[depth] if _is_data_yaml(file)]:
+            return tuple([file for file in files if file.stem == "data"] or files)
+    return ()
+
+
 def _is_data_yaml(file: Path) -> bool:
     try:
         content = yaml.load(file.read_bytes()[:MOST_BYTES], yaml.BaseLoader)
@@ -213,6 +226,9 @@ def _tree_of(content: dict[str, Any], page: _Page, tree: Tree) -> Tree:
         inside = root / path
         if not os.path.isabs(path) and os.path.isdir(inside):
             return Tree(inside, tree.images)
+    last = os.path.basename(path.rstrip("/")) if isinstance(path, str) else ""
+    if last not in ("", ".", "..") and os.path.isdir(root / last):
+        return Tree(root / last, tree.images)
     return tree if root == tree.root else Tree(root, tree.images)
 
 
@@ -223,12 +239,7 @@ def _is_here(path: object) -> TypeGuard[str]:
 def _names(content: dict[str, Any], file: Path | None, tree: Tree) -> tuple[str, ...] | None:
     """Class names, or None where nothing says them."""
     if file is None:
-        root = Path(tree.root)
-        folders = [root, *(root / name for name in tree.folder(root).folders if name.lower() == "labels")]
-        for path in (folder / name for folder in folders for name in _NAMES):
-            if path.name in tree.folder(path.parent).names:
-                return tuple(class_name(line) for text in _text(path).splitlines() if (line := text.strip()))
-        return None
+        return class_names(tree)
     names = content.get("names")
     if names == []:
         return ()  # pictures without any object
@@ -263,26 +274,12 @@ def _keypoints(content: dict[str, Any], file: Path | None) -> tuple[int, int] | 
     raise bad_input(f"{file}, 'kpt_shape'", reprlib.repr(shape), "[number of keypoints, 2 or 3]", _FIX)
 
 
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise bad_input(
-            file, f"a file that cannot be read ({error})", "UTF-8 text", "save it as UTF-8"
-        ) from None
-
-
 def _images(
     content: dict[str, Any], file: Path | None, tree: Tree, rows: Rows
 ) -> Iterator[tuple[str, str | None]]:
     """Images with a split, or None; one of several splits once for each."""
     if file is None:
-        every = tree.image_files()
-        labelled = {os.path.dirname(image) for image in every if _labels_of(image, tree) is not None}
-        for image in every:
-            split = tree.split_of(image)
-            if split is not None or _is_among_images(image, tree) or os.path.dirname(image) in labelled:
-                yield image, split
+        yield from _unsaid(tree, rows)
         return
     named: set[str] = set()
     words = [k for k, v in content.items() if _is_split(k, v, tree.root)]
@@ -314,6 +311,27 @@ def _images(
             yield image, None
 
 
+def _unsaid(tree: Tree, rows: Rows) -> Iterator[tuple[str, str | None]]:
+    """Images where no ``data.yaml`` says the splits: those of DarkNet's lists, then those of folders."""
+    named: set[str] = set()
+    for word, file in lists(tree).items():
+        rows.split(word)
+        for number, name, image in images(file, word, tree):
+            if image is None:
+                rows.fault("missing-image", file, f"line {number}", f"no such file {name}", splits=[word])
+            else:
+                named.add(image)
+                yield image, word
+    every = tree.image_files()
+    labelled = {os.path.dirname(image) for image in every if _labels_of(image, tree) is not None}
+    for image in every:
+        split = None if named else tree.split_of(image)
+        if image not in named and (
+            split is not None or _is_among_images(image, tree) or os.path.dirname(image) in labelled
+        ):
+            yield image, split
+
+
 def _is_split(key: object, value: object, root: Path) -> bool:
     """Whether a key stands for a split: by its name, or because it names a list of files."""
     if not isinstance(key, str) or not value or value in _NOTHING:
@@ -333,6 +351,8 @@ def _place(entry: str, file: Path, word: str, tree: Tree) -> Path | None:
     bases = dict.fromkeys((Path(tree.root), file.parent))
     inside = [p for base in bases for p in (base / entry, base / entry.removeprefix("../")) if tree.holds(p)]
     found = next((path for path in inside if os.path.isdir(path) or os.path.isfile(path)), None)
+    if found is None and not any(os.path.exists(base / entry) for base in bases):
+        found = _of_another_machine(entry, word, tree)
     if found is None and (not inside or any(os.path.exists(base / entry) for base in bases)):
         raise bad_input(
             f"{file}, {word!r}",
@@ -343,12 +363,20 @@ def _place(entry: str, file: Path, word: str, tree: Tree) -> Path | None:
     return None if found is None else Path(os.path.normpath(found))
 
 
+def _of_another_machine(entry: str, word: str, tree: Tree) -> Path | None:
+    """The longest end of a path that is here and named as the split: of ``/content/cells/images/train``."""
+    parts = [part for part in entry.split("/") if part not in ("", ".")]
+    ends = [parts[at:] for at in range(1, len(parts)) if ".." not in parts[at:]]
+    named = [end for end in ends if any(role(Path(part).stem, strict=True) == role(word) for part in end)]
+    return next((path for end in named if os.path.exists(path := Path(tree.root, *end))), None)
+
+
 def _of_entry(place: Path, word: str, tree: Tree, rows: Rows) -> Iterator[str]:
     if place.is_dir():
         inside = Tree(place)
         yield from inside.image_files()
         return
-    for number, line in enumerate(_text(place).splitlines(), start=1):
+    for number, line in enumerate(text_of(place).splitlines(), start=1):
         name = line.strip().replace("\\", "/")
         if not name:
             continue
@@ -383,7 +411,16 @@ def _labels_of(image: str, tree: Tree) -> str | None:
                     found = _text_for(os.path.join(top, folder, *parts[at + 1 :]), name, tree)
                     if found is not None:
                         return found
-    return _text_for(above, name, tree)
+    found = _text_for(above, name, tree)
+    if found is None and tree.images is not None and _below(image, tree.images):
+        inner = os.path.relpath(above, tree.images)
+        for folder in (os.path.join(tree.root, "labels"), os.fspath(tree.root)):
+            found = found or _text_for(os.path.normpath(os.path.join(folder, inner)), name, tree)
+    return found
+
+
+def _below(path: str, folder: Path) -> bool:
+    return Path(os.path.abspath(folder)) in Path(os.path.abspath(path)).parents
 
 
 def _text_for(folder: str, name: str, tree: Tree) -> str | None:
@@ -402,7 +439,7 @@ def _tell_orphans(tree: Tree, claimed: Iterable[str], rows: Rows) -> None:
     known = {os.path.normpath(file) for file in claimed}
     for file in tree.files(".txt"):
         path = os.path.normpath(file)
-        if path in known or file.name in _NAMES:
+        if path in known or file.name in NAMES:
             continue
         in_labels = "labels" in tree.below(file).lower().split("/")[:-1]
         if in_labels or (tree.folder(file.parent).stems and holds_an_object(file)):
