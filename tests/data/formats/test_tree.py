@@ -11,3 +11,23 @@ def test_a_name_that_no_file_can_have_is_not_there(tmp_path, name):
     picture(tmp_path / "a.png")
     found = Tree(tmp_path).find(name, Look((str(tmp_path),)))
     assert (found.path, found.several, found.outside) == (None, (), False)
+
+
+@pytest.mark.parametrize("name", ["../../media/upload/1/a.png", "/data/upload/a.png", "C:\\pictures\\a.png"])
+def test_a_path_of_elsewhere_means_its_last_part_where_the_folder_is_said(tmp_path, name):
+    (tmp_path / "export").mkdir()
+    image = picture(tmp_path / "photos/a.png")
+    look = Look((str(tmp_path / "export"),))
+    assert Tree(tmp_path / "export", image.parent).find(name, look).path == str(image)
+    assert Tree(tmp_path / "export").find(name, look).outside
+
+
+@pytest.mark.parametrize(
+    ("split", "folder"),
+    [("fold_1", "fold_1"), ("fold_2", None), ("val", None), ("a", None), (None, "fold_1")],
+)
+def test_an_image_of_another_split_is_not_taken(tmp_path, split, folder):
+    picture(tmp_path / "images/fold_1/a.png")
+    (tmp_path / "images/fold_2").mkdir()
+    found = Tree(tmp_path).find("a.png", Look((str(tmp_path),)), split)
+    assert found.path == (folder and str(tmp_path / f"images/{folder}/a.png"))
