@@ -12,6 +12,7 @@ import numpy as np
 
 from masu.data.dataset import Dataset, Fault
 from masu.data.formats.rows import Objects, Rows
+from masu.data.formats.tree import Tree
 from masu.data.paths import Paths
 from masu.data.splits import in_order, role, split_names
 from masu.errors import bad_input, listed
@@ -28,7 +29,7 @@ def resolved(rows: Rows, form: str) -> Dataset:
     once, where they are of the same splits; with the splits of them all where they have the same objects; and
     once for each labelling where different splits label it in different ways. Files named after no known kind
     of split are splits of their own, unless they label the same images in different ways: then each has its
-    own classes.
+    own classes. Where nothing says splits, those that the folders of the images are named as count.
 
     Raises:
         InputError: a name that leads out of the data set.
@@ -49,6 +50,9 @@ def resolved(rows: Rows, form: str) -> Dataset:
             del members[word], names[word]
     if len(names) == 1 and role(next(iter(names))) is None:
         members, names = {}, {}
+    if not names:
+        members = _by_folder(paths, rows.tree, word_of)
+        names = split_names(members)
     splits = tuple(in_order(names.values()))
     table = np.zeros((len(splits), len(paths)), np.bool_)
     for word, owned in members.items():
@@ -113,6 +117,29 @@ def resolved(rows: Rows, form: str) -> Dataset:
         left_out=dict(+rows.left_out),
         faults=tuple(dict.fromkeys((*told, *faults, *_lacking(rows, names, class_names)))),
     )
+
+
+def _by_folder(paths: Iterable[str | None], tree: Tree, word_of: dict[int, list[str]]) -> dict[str, Array]:
+    """The rows of each split by the folders of their images, where these are of several splits.
+
+    One table over ``train/`` and ``test/`` says no splits, and yet there are two.
+    """
+    known: dict[str, str | None] = {}
+    owned: dict[str, list[int]] = defaultdict(list)
+    for row, path in enumerate(paths):
+        if path is None:
+            continue
+        folder = os.path.dirname(path)
+        if folder not in known:
+            known[folder] = tree.split_of(path)
+        if (word := known[folder]) is not None:
+            owned[word].append(row)
+    if len(set(split_names(owned).values())) < 2:
+        return {}
+    for word, rows in owned.items():
+        for row in rows:
+            word_of[row].append(word)
+    return {word: np.array(rows, np.int64) for word, rows in owned.items()}
 
 
 def _lacking(rows: Rows, names: dict[str, str], classes: Iterable[str]) -> Iterator[Fault]:

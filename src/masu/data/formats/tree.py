@@ -182,7 +182,7 @@ class Tree:
         In the folders of ``look`` the exact name counts first, then one of another case or Unicode form, then
         (for names without suffix, or of another machine) what has its stem. Where none of them has it, an
         image of that name anywhere below the root, unless it lies in a folder of another split. Where the
-        folder of the images was said, a path that leads out of the data set means its last part.
+        folder of the images was said, of a path that leads out of the data set the last parts count.
 
         Args:
             name: as the annotation has it.
@@ -208,9 +208,7 @@ class Tree:
                 above, last = os.path.split(path)
             if found := self._in(self.folder(above), last, look.stem):
                 return _one([os.path.join(above, one) for one in found])
-        if outside and self.images is not None:  # a path of elsewhere, but the folder is said
-            return self.find(name.rpartition("/")[2], Look(self._images, look.stem), split)
-        if outside:
+        if outside and self.images is None:
             return Found(None, outside=True)
         return self._anywhere(name, look.stem, split)
 
