@@ -3,7 +3,7 @@
 import pytest
 
 from masu.data.formats import read_annotations
-from masu.data.splits import paired, split_names
+from masu.data.splits import choose, paired, split_names
 from tests.data.formats.minimal import picture, text
 
 
@@ -46,3 +46,16 @@ def test_pictures_of_folders_of_one_set_beside_each_other(tmp_path):
     data = read_annotations(tmp_path)
     assert data.splits == ("train", "val")
     assert data.members.tolist() == [[True, False], [False, True]]
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("train_fold2", "train-fold2"),
+        ("Fold 1 validation", "val-fold1"),
+        ("instances_train2017", "train2017"),
+    ],
+)
+def test_a_split_of_a_fold_or_year_in_another_wording(asked, found):
+    splits = ["train-fold1", "train-fold2", "train2014", "train2017", "val-fold1", "val-fold2"]
+    assert choose(asked, splits, "data") == found

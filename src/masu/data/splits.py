@@ -150,6 +150,8 @@ def choose(asked: str, splits: Sequence[str], thing: object) -> str:
         raise bad_input(thing, found, "no split", "leave the split out to read everything")
     wanted = role(asked)
     alike = [name for name in splits if wanted is not None and role(name) == wanted]
+    if len(alike) > 1:
+        alike = [name for name in alike if _turn(name) == _turn(asked)]
     if len(alike) == 1:
         return alike[0]
     raise bad_input(thing, f"no split {asked!r}", f"one of {listed(splits)}", "choose one of these")
