@@ -228,6 +228,15 @@ def test_nothing_is_trained_on_that_is_tested_on(training, validation, left, lea
     }
 
 
+def test_a_training_split_that_is_the_validation_split_is_refused():
+    images = [(Path(f"{i}.png"), [(BOX, "dog", False)]) for i in range(2)]
+    data = data_of({"train": images, "val": images}, ("dog",))
+    with pytest.raises(
+        InputError, match=r"found all 2 images of train in val, too, wanted images to learn from"
+    ):
+        apart(data, "train", None)
+
+
 def test_held_back_images_are_in_no_test_split():
     images = [(Path(f"{i}.png"), [(BOX, "dog", False)]) for i in range(12)]
     data = data_of({"train": images[:10], "test": images[6:]}, ("dog",))

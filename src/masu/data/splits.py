@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from masu.errors import InputError, bad_input, listed
 
@@ -58,6 +59,7 @@ _BESIDE = frozenset(
     )
 )
 _YEAR = re.compile(r"(?:19|20)\d\d")
+_FOLD = ("fold", "kfold", "cv")
 _PARTS = re.compile(r"[^\W\d_]+|\d+")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
@@ -87,27 +89,48 @@ def folder_split(parts: Iterable[str]) -> str | None:
     return next((part for part in parts if role(part, strict=True)), None)
 
 
+def paired(folders: Iterable[str]) -> frozenset[str]:
+    """Of folders side by side, those that are splits by each other: ``train_A`` and ``val_A``, ``fold_1`` and
+    ``fold_2``. Alone, ``train_A`` may be about anything.
+    """
+    alike: dict[tuple[str, ...], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for folder in folders:
+        words = _words(folder)
+        if (of := role(folder)) is not None:
+            alike[tuple(word for word in words if word not in _ROLE_OF)][of].append(folder)
+        elif is_fold(folder):
+            alike[(words[0],)][words[1]].append(folder)
+    kinds = (kind for kind in alike.values() if len(kind) > 1)
+    return frozenset(folder for kind in kinds for names in kind.values() for folder in names)
+
+
+def is_fold(name: str) -> bool:
+    """Whether a name is that of a fold of cross-validation, such as ``fold_1``."""
+    words = _words(name)
+    return len(words) == 2 and words[0] in _FOLD and words[1].isdecimal()
+
+
 def split_names(words: Iterable[str]) -> dict[str, str]:
     """What the splits of a data set are called, by the words that stand for them.
 
-    Words of one role are one split under the role's name. Where they are of several years, each year is a
+    Words of one role are one split under the role's name. Where they are of several years or folds, each is a
     split of its own: the same images may be shared out in another way. ``train_again`` beside ``train`` is
     another split; ``train_cats`` and ``train_dogs`` alone are one.
     """
     words = list(dict.fromkeys(words))
     plain = {word for word in words if role(word, strict=True) is not None}
     roles = {role(word) for word in plain}
-    years: dict[str | None, set[str]] = defaultdict(set)
+    turns: dict[str | None, set[str]] = defaultdict(set)
     for word in words:
         if word in plain or role(word) not in roles:
-            years[role(word)].add(_year(word))
+            turns[role(word)].add(_turn(word))
     names = {}
     for word in words:
         of = role(word)
         if of is None or (of in roles and word not in plain):
             names[word] = _bare(word)
         else:
-            names[word] = of + (_year(word) if len(years[of]) > 1 else "")
+            names[word] = of + (_turn(word) if len(turns[of]) > 1 else "")
     return names
 
 
@@ -130,6 +153,8 @@ def choose(asked: str, splits: Sequence[str], thing: object) -> str:
         raise bad_input(thing, found, "no split", "leave the split out to read everything")
     wanted = role(asked)
     alike = [name for name in splits if wanted is not None and role(name) == wanted]
+    if len(alike) > 1:
+        alike = [name for name in alike if _turn(name) == _turn(asked)]
     if len(alike) == 1:
         return alike[0]
     raise bad_input(thing, f"no split {asked!r}", f"one of {listed(splits)}", "choose one of these")
@@ -148,7 +173,12 @@ def training_split(asked: str | None, splits: Sequence[str], thing: object) -> s
             return alike[0]
         if alike:
             raise _ask(thing, f"several splits to train on ({listed(alike)})", "one", "--split")
-    raise _ask(thing, f"the splits {listed(splits)}", "one that is named for training", "--split")
+    raise bad_input(
+        thing,
+        f"the splits {listed(splits)}",
+        "one that is named for training",
+        f"say which with --split NAME ({NO_SPLIT!r} means the images that are in none)",
+    )
 
 
 def validation_split(asked: str | None, splits: Sequence[str], thing: object) -> str | None:
@@ -190,8 +220,13 @@ def _words(name: str) -> list[str]:
     return _PARTS.findall(plain)
 
 
-def _year(word: str) -> str:
-    return next((part for part in _words(word) if _YEAR.fullmatch(part)), "")
+def _turn(word: str) -> str:
+    """The year or the fold that a word says."""
+    words = _words(word)
+    fold = next(
+        (f"-{one}{number}" for one, number in pairwise(words) if one in _FOLD and number.isdecimal()), ""
+    )
+    return next((part for part in words if _YEAR.fullmatch(part)), "") + fold
 
 
 def _bare(word: str) -> str:

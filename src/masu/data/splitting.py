@@ -140,6 +140,9 @@ def apart(data: Dataset, training: str | None, validation: str | None) -> Datase
         data: all annotations.
         training: the split to train on; None for data without splits.
         validation: the split that is validated on, if it is one of this data.
+
+    Raises:
+        InputError: where no image is left.
     """
     part = data.part(training)
     others = [s for s in data.splits if s != training and (s == validation or role(s) in (VAL, TEST))]
@@ -156,6 +159,13 @@ def apart(data: Dataset, training: str | None, validation: str | None) -> Datase
     if not shared:
         return part
     kept = np.setdiff1d(np.arange(len(part)), [i for i, _ in shared])
+    if not len(kept):
+        raise bad_input(
+            data.root,
+            f"all {len(part)} images of {training} in {' and '.join(sorted(set(tested.values())))}, too",
+            "images to learn from that no such split has",
+            "share them out anew (masu convert --split-by 80/20) or mend the splits",
+        )
     return part.take(kept).with_faults(faults)
 
 

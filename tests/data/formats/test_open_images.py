@@ -113,3 +113,8 @@ def test_a_table_that_is_no_text_is_refused(tables):
 @given(broken_text("\n".join([HEADER, *ROWS])))
 def test_a_broken_table_is_read_or_refused(tables, content):
     readable_or_refused(text(tables / "train-annotations-bbox.csv", content), "openimages")
+
+
+def test_names_of_the_classes_as_fiftyone_stores_them(tables):
+    text(tables / "train/metadata/classes.csv", "/m/0cmcup,Cup\n/m/0cmlid,Lid\n")
+    assert read_annotations(tables).names == ("Cup", "Lid")

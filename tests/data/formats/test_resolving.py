@@ -1,5 +1,7 @@
 """Several entries of one image: when they are one image, and when that is a fault."""
 
+import pytest
+
 from masu.data.formats import read_annotations
 from tests.data.formats.samples import faults, picture, text
 
@@ -23,3 +25,24 @@ def test_an_image_that_a_file_lists_twice_is_a_fault(tmp_path):
     text(tmp_path / "x.json", {"images": images, "annotations": [], "categories": []})
     data = read_annotations(tmp_path)
     assert (len(data), faults(data)) == (1, ["image id 2: a.png for a second time, joined with the first"])
+
+
+@pytest.mark.parametrize(
+    ("folders", "splits"),
+    [
+        (("train", "test"), {"train": ["a"], "test": ["b"]}),
+        (("images/Training", "images/val2017"), {"train": ["a"], "val": ["b"]}),
+        (("train", "train"), {None: ["a", "b"]}),
+        (("test", "other"), {None: ["a", "b"]}),
+    ],
+)
+def test_one_table_over_images_in_folders_of_splits(tmp_path, folders, splits):
+    for name, folder in zip("ab", folders, strict=True):
+        picture(tmp_path / folder / f"{name}.png")
+    rows = [f"{name}.png,1,2,9,12,cat\n" for name in "ab"]
+    (tmp_path / "cells.csv").write_text("file,x1,y1,x2,y2,class\n" + "".join(rows))
+    for where in (tmp_path, tmp_path / "cells.csv"):
+        parts = read_annotations(where).parts()
+        assert {
+            split: [part.paths[i].stem for i in range(len(part))] for split, part in parts.items()
+        } == splits

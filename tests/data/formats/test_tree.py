@@ -53,3 +53,30 @@ def test_a_pipe_is_no_data_set(tmp_path):
     os.mkfifo(tmp_path / "a.json")
     with pytest.raises(InputError, match="found neither a file nor a folder"):
         read_annotations(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize("name", ["../../media/upload/1/a.png", "/data/upload/a.png", "C:\\pictures\\a.png"])
+def test_a_path_of_elsewhere_means_its_last_part_where_the_folder_is_said(tmp_path, name):
+    (tmp_path / "export").mkdir()
+    image = picture(tmp_path / "photos/a.png")
+    look = Look((str(tmp_path / "export"),))
+    assert Tree(tmp_path / "export", image.parent).find(name, look).path == str(image)
+    assert Tree(tmp_path / "export").find(name, look).outside
+
+
+@pytest.mark.parametrize(
+    ("split", "folder"),
+    [("fold_1", "fold_1"), ("fold_2", None), ("val", None), ("cats", "fold_1"), (None, "fold_1")],
+)
+def test_an_image_of_another_split_is_not_taken(tmp_path, split, folder):
+    picture(tmp_path / "images/fold_1/a.png")
+    (tmp_path / "images/fold_2").mkdir()
+    found = Tree(tmp_path).find("a.png", Look((str(tmp_path),)), split)
+    assert found.path == (folder and str(tmp_path / f"images/{folder}/a.png"))
+
+
+def test_the_last_parts_of_a_path_of_elsewhere_tell_images_of_one_name_apart(tmp_path):
+    for folder in "12":
+        picture(tmp_path / f"photos/{folder}/a.png")
+    found = Tree(tmp_path, tmp_path / "photos").find("/home/x/2/a.png", Look((str(tmp_path),)))
+    assert found.path == str(tmp_path / "photos/2/a.png")

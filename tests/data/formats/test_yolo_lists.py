@@ -110,3 +110,10 @@ def test_labels_without_their_images(tmp_path):
     text(tmp_path / "export/classes.txt", "cat\ndog\n")
     assert stems(tmp_path / "export", tmp_path / "photos") == {None: ["a"]}
     assert len(read_dataset(tmp_path / "export", images=tmp_path / "photos").boxes) == 1
+
+
+@pytest.mark.parametrize("images", ["images", "img", "JPEGImages"])
+def test_other_names_of_the_folder_of_images(tmp_path, images):
+    picture(tmp_path / f"train/{images}/a.png")
+    text(tmp_path / "train/labels/a.txt", LINE)
+    assert len(read_dataset(tmp_path, "train").boxes) == 1

@@ -57,9 +57,9 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
     """The images that have rows, with their boxes, shares of the image.
 
     ``IsGroupOf`` boxes are crowds. Classes are the codes, ``/m/…``, or the names that a table
-    ``class-descriptions….csv`` has for them. Splits are in the files' names, else their folders. Images are
-    looked for by their names without suffix, in a folder of the split's name, in ``images/`` and beside the
-    table.
+    ``class-descriptions….csv`` (FiftyOne's ``classes.csv``) has for them. Splits are in the files' names, or
+    those of their folders. Images are looked for by their names without suffix, in a folder of the split's
+    name, in ``images/`` and beside the table.
 
     Raises:
         InputError: a table that cannot be read.
@@ -80,7 +80,7 @@ def _names(tree: Tree) -> dict[str, str]:
     """What classes are called, by code; with or without a header."""
     names: dict[str, str] = {}
     for file in tree.files(".csv"):
-        if "class-descriptions" in file.name.lower():
+        if "class-descriptions" in file.name.lower() or file.name == "classes.csv":
             for cells in _lines(file):
                 if len(cells) == 2 and cells[0].strip().startswith("/") and cells[1].strip():
                     names.setdefault(cells[0].strip(), cells[1].strip())

@@ -30,7 +30,7 @@ def resolved(rows: Rows, form: str) -> Dataset:
     once, where they are of the same splits; with the splits of them all where they have the same objects; and
     once for each labelling where different splits label it in different ways. Files named after no known kind
     of split are splits of their own, unless they label the same images in different ways: then each has its
-    own classes.
+    own classes. Where nothing says splits, those that the folders of the images are named as count.
 
     Args:
         rows: what the reader found; its objects are taken out of it.
@@ -110,10 +110,14 @@ class _Entries:
             self.names = {word: name for word, name in self.names.items() if role(word) is not None}
         if len(self.names) == 1 and role(next(iter(self.names))) is None:
             self.names = {}
+        of_word: dict[str, Array] = {word: np.array(rows.words[word], np.int64) for word in self.names}
+        if not self.names:
+            of_word = self._by_folder()
+            self.names = split_names(of_word)
         self.splits = tuple(in_order(self.names.values()))
         self.members = np.zeros((len(self.splits), len(self.paths)), np.bool_)
         for word, name in self.names.items():
-            self.members[self.splits.index(name), np.array(rows.words[word], np.int64)] = True
+            self.members[self.splits.index(name), of_word[word]] = True
         self.image = np.arange(len(self.paths))
         self.image[[path is None for path in self.paths]] = _GONE
         for group in repeated:
@@ -153,6 +157,28 @@ class _Entries:
             if found.path is None:
                 self._tell_missing(entry, found)
         return paths
+
+    def _by_folder(self) -> dict[str, Array]:
+        """The entries of each split by the folders of their images, where these are of several splits.
+
+        One table over ``train/`` and ``test/`` says no splits, and yet there are two.
+        """
+        known: dict[str, str | None] = {}
+        owned: dict[str, list[int]] = defaultdict(list)
+        for entry, path in enumerate(self.paths):
+            if path is None:
+                continue
+            folder = os.path.dirname(path)
+            if folder not in known:
+                known[folder] = self.rows.tree.split_of(path)
+            if (word := known[folder]) is not None:
+                owned[word].append(entry)
+        if len(set(split_names(owned).values())) < 2:
+            return {}
+        for word, entries in owned.items():
+            for entry in entries:
+                self.words[entry] = (*self.words[entry], word)
+        return {word: np.array(entries, np.int64) for word, entries in owned.items()}
 
     def _tell_missing(self, entry: int, found: Found) -> None:
         rows, name, (file, where) = self.rows, self.rows.names[entry], self._place(entry)

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from masu.data.pixels.pictures import IMAGE_SUFFIXES
-from masu.data.splits import folder_split, role
+from masu.data.splits import folder_split, is_fold, paired, role
 
 _PASSED_OVER = ("__MACOSX",)
 
@@ -109,6 +109,7 @@ class Tree:
         self._tops = [self._top] + ([os.path.abspath(images)] if images is not None else [])
         self._images = () if images is None else (folder_text(images),)
         self._folders: dict[str, _Folder] = {}
+        self._paired: dict[str, frozenset[str]] = {}
         self._known: dict[Look, tuple[str, ...]] = {}
         self._files: dict[tuple[str, ...], list[Path]] = {}
 
@@ -163,8 +164,18 @@ class Tree:
         ]
 
     def split_of(self, path: str | os.PathLike[str]) -> str | None:
-        """The folder between root and file that is named as a split."""
-        return folder_split(PurePosixPath(self.below(path)).parts[:-1])
+        """The folder between root and file that is a split, by its name or by the folders beside it."""
+        parts = PurePosixPath(self.below(path)).parts[:-1]
+        if (word := folder_split(parts)) is not None or not parts:
+            return word
+        above = os.fspath(Path(os.path.abspath(path)).parents[len(parts)])
+        for part in parts:
+            if above not in self._paired:
+                self._paired[above] = paired(self.folder(above).folders)
+            if part in self._paired[above]:
+                return part
+            above = os.path.join(above, part)
+        return None
 
     def holds(self, path: str | os.PathLike[str]) -> bool:
         """Whether a path lies below the root or the images' folder, by its text: no link is followed."""
@@ -184,7 +195,8 @@ class Tree:
 
         In the folders of ``look`` the exact name counts first, then one of another case or Unicode form, then
         (for names without suffix, or of another machine) what has its stem. Where none of them has it, an
-        image of that name anywhere below the root, unless it lies in a folder of another split.
+        image of that name anywhere below the root, unless it lies in a folder of another split. Where the
+        folder of the images was said, of a path that leads out of the data set the last parts count.
 
         Args:
             name: as the annotation has it.
@@ -210,7 +222,7 @@ class Tree:
                 above, last = os.path.split(path)
             if found := self._in(self.folder(above), last, look.stem):
                 return _one([os.path.join(above, one) for one in found])
-        if outside:
+        if outside and self.images is None:
             return Found(None, outside=True)
         return self._anywhere(name, look.stem, split)
 
@@ -255,16 +267,22 @@ class Tree:
         found = self._by_name.get(parts[-1], [])
         if not found and stem:
             found = self._by_stem.get(parts[-1], [])
-        mine = role(split) if split is not None else None
         tails: dict[str, int] = {}
         for path in found:
             folder = self.split_of(path)
-            if folder is not None and mine is not None and role(folder) != mine:
+            if folder is not None and split is not None and not _alike(folder, split):
                 continue
             above = [plain(part) for part in self.below(path).split("/")[:-1]]
-            tails[path] = _common(parts[:-1], above) + (mine is not None and folder is not None)
+            tails[path] = _common(parts[:-1], above) + (split is not None and folder is not None)
         most = max(tails.values(), default=0)
         return _one([path for path, tail in tails.items() if tail == most])
+
+
+def _alike(folder: str, split: str) -> bool:
+    """Whether a folder may be that of a split: by its role, or its name where both are folds."""
+    if role(split) is not None:
+        return role(folder) == role(split)
+    return not (is_fold(folder) and is_fold(split)) or plain(folder) == plain(split)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -36,6 +36,7 @@ MOST_BYTES = 1_000_000
 """Size of a ``data.yaml``."""
 
 _FIX = "correct the file or leave it out"
+_IMAGES = ("images", "image", "imgs", "img", "jpegimages")
 _NOTHING = ("", "null", "~", "none")
 
 
@@ -342,7 +343,7 @@ def _is_split(key: object, value: object, root: Path) -> bool:
 
 
 def _is_among_images(image: str, tree: Tree) -> bool:
-    return "images" in tree.below(image).lower().split("/")[:-1]
+    return any(part in _IMAGES for part in tree.below(image).lower().split("/")[:-1])
 
 
 def _place(entry: str, file: Path, word: str, tree: Tree) -> Path | None:
@@ -397,14 +398,14 @@ def _of_entry(place: Path, word: str, tree: Tree, rows: Rows) -> Iterator[str]:
 
 
 def _labels_of(image: str, tree: Tree) -> str | None:
-    """The label file of an image: with ``labels`` for any ``images`` of its path, the last first; or beside.
+    """The label file of an image: with ``labels`` for an ``images`` or ``img`` of its path, the last first.
 
-    ``a.jpg.txt`` comes before ``a.txt``; the suffix may be in capitals.
+    Else the one beside it. ``a.jpg.txt`` comes before ``a.txt``; the suffix may be in capitals.
     """
     above, name = os.path.split(image)
     parts = above.split(os.sep)
     for at in range(len(parts) - 1, -1, -1):
-        if parts[at].lower() == "images":
+        if parts[at].lower() in _IMAGES:
             top = os.sep.join(parts[:at]) or (os.sep if above.startswith(os.sep) else ".")
             for folder in tree.folder(top).folders:
                 if folder.lower() == "labels":
