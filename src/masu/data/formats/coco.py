@@ -116,7 +116,7 @@ def _word(file: Path, tree: Tree) -> str:
     return stem if role(stem) is not None else tree.split_of(file) or stem
 
 
-class _Annotation(msgspec.Struct):
+class _Annotation(msgspec.Struct, gc=False):
     image_id: int
     category_id: int
     bbox: tuple[float, float, float, float]
@@ -130,7 +130,7 @@ class _Annotation(msgspec.Struct):
     caption: msgspec.Raw = msgspec.Raw(b"")
 
 
-class _Image(msgspec.Struct):
+class _Image(msgspec.Struct, gc=False):
     id: int
     file_name: str
     height: int | float | None = None

@@ -26,6 +26,8 @@ _QUOTE, _BACKSLASH, _COMMA = 34, 92, 44
 _DEPTH = np.zeros(256, np.int8)
 _DEPTH[[ord("["), ord("{")]] = 1
 _DEPTH[[ord("]"), ord("}")]] = -1
+_MARKS = _DEPTH != 0
+_MARKS[_COMMA] = True
 _SPACE = b" \t\r\n"
 
 
@@ -211,18 +213,17 @@ def _structure(block: Array, depth: int, inside: bool, escaped: bool) -> tuple[A
         inside: whether it begins in a string.
         escaped: whether its first byte stands after a lone backslash.
     """
-    quotes = np.flatnonzero(block == _QUOTE)
+    quotes = block == _QUOTE
     ends_escaped = False
     backslashes = np.flatnonzero(block == _BACKSLASH)
     if len(backslashes) or escaped:
         hidden = _escaped(backslashes, len(block), escaped)
         ends_escaped = len(block) in hidden
-        quotes = quotes[~np.isin(quotes, list(hidden))] if hidden else quotes
-    marks = np.flatnonzero((_DEPTH[block] != 0) | (block == _COMMA))
-    within = np.searchsorted(quotes, marks) % 2 == (0 if inside else 1)
-    outer = marks[~within]
+        quotes[list(hidden - {len(block)})] = False
+    within = np.logical_xor.accumulate(quotes) ^ inside
+    outer = np.flatnonzero(_MARKS[block] & ~within)
     levels = depth + np.cumsum(_DEPTH[block[outer]], dtype=np.int64)
-    return outer, levels, bool((inside + len(quotes)) % 2), ends_escaped
+    return outer, levels, bool(within[-1]), ends_escaped
 
 
 def _escaped(backslashes: Array, length: int, first: bool) -> set[int]:
