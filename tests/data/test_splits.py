@@ -1,5 +1,7 @@
 """What the words for splits mean."""
 
+import unicodedata
+
 import pytest
 
 from masu.data.formats import read_annotations
@@ -21,6 +23,27 @@ from tests.data.formats.minimal import picture, text
 )
 def test_folders_that_are_splits_by_those_beside_them(folders, splits):
     assert paired(folders) == splits
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["entrenamiento", "Validación", "prueba"],
+        ["entraînement", "validation", "test"],
+        ["treino", "validação", "teste"],
+        ["训练集", "验证集", "测试集"],
+        ["学習", "検証", "テスト"],
+        ["학습", "검증", "테스트"],
+        ["обучение", "валидация", "тест"],
+    ],
+)
+def test_words_of_other_languages(words):
+    assert list(split_names(words).values()) == ["train", "val", "test"]
+    assert list(split_names(unicodedata.normalize("NFD", word) for word in words).values()) == [
+        "train",
+        "val",
+        "test",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -26,13 +26,23 @@ UNLISTED = "unlisted"
 """The split or folder that they get where a written format has no other place for them."""
 
 _WORDS = {
-    TRAIN: ("train", "training", "trn", "minitrain"),
+    TRAIN: (
+        *("train", "training", "trn", "minitrain"),
+        *("entrenamiento", "entraînement", "entrainement", "apprentissage", "treino", "treinamento"),
+        *("addestramento", "обучение", "训练", "訓練", "训练集", "訓練集", "학습", "훈련", "学習"),
+    ),
     VAL: (
         *("val", "valid", "validation", "validate", "validating", "minival"),
         *("dev", "devel", "development", "eval", "evaluation"),
+        *("validación", "validacion", "validação", "validacao", "validierung", "validazione", "валидация"),
+        *("验证", "驗證", "验证集", "驗證集", "검증", "検証"),
     ),
     TRAINVAL: ("trainval", "trainvalid", "trainvalidation", "traindev"),
-    TEST: ("test", "testing", "tst", "testdev", "holdout"),
+    TEST: (
+        *("test", "testing", "tst", "testdev", "holdout"),
+        *("prueba", "pruebas", "teste", "testes", "тест"),
+        *("测试", "測試", "测试集", "測試集", "테스트", "テスト"),
+    ),
 }
 _ENDINGS = ("", "s", "set", "data", "split", "images", "imgs", "labels", "annotations", "annos")
 _ROLE_OF = {word + end: role for role, words in _WORDS.items() for word in words for end in _ENDINGS}

@@ -117,3 +117,14 @@ def test_other_names_of_the_folder_of_images(tmp_path, images):
     picture(tmp_path / f"train/{images}/a.png")
     text(tmp_path / "train/labels/a.txt", LINE)
     assert len(read_dataset(tmp_path, "train").boxes) == 1
+
+
+@pytest.mark.parametrize(
+    ("images", "labels"), [("{}_images", "{}_labels"), ("images-{}", "Labels-{}"), ("{} img", "{} labels")]
+)
+def test_folders_of_images_and_labels_that_say_the_split(tmp_path, images, labels):
+    for split, name in (("train", "a"), ("val", "b")):
+        picture(tmp_path / images.format(split) / f"{name}.png")
+        text(tmp_path / labels.format(split) / f"{name}.txt", LINE)
+    assert stems(tmp_path) == {"train": ["a"], "val": ["b"]}
+    assert len(read_dataset(tmp_path, "val").boxes) == 1

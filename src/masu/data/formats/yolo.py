@@ -8,6 +8,7 @@ label files beside the images, and ``classes.txt``.
 from __future__ import annotations
 
 import os
+import re
 import reprlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
@@ -60,7 +61,7 @@ def find(place: Place) -> Candidate | None:
         texts = {os.path.splitext(name)[0] for name in tree.folder(path).by_suffix.get(".txt", ())}
         if not texts:
             continue
-        if "labels" in parts and texts - {"classes"}:
+        if any("labels" in _words(part) for part in parts) and texts - {"classes"}:
             return Candidate((), BY_CONTENT)
         pairs = texts & tree.folder(path).stems.keys()
         beside = beside or any(holds_an_object(Path(path, f"{stem}.txt")) for stem in sorted(pairs)[:3])
@@ -343,7 +344,19 @@ def _is_split(key: object, value: object, root: Path) -> bool:
 
 
 def _is_among_images(image: str, tree: Tree) -> bool:
-    return any(part in _IMAGES for part in tree.below(image).lower().split("/")[:-1])
+    return any(_labels_beside(part) is not None for part in tree.below(image).split("/")[:-1])
+
+
+def _words(folder: str) -> list[str]:
+    """The words of a folder's name, and what separates them."""
+    return re.split(r"([-_. ]+)", folder.lower())
+
+
+def _labels_beside(folder: str) -> str | None:
+    """The folder of the labels: ``labels`` of ``images``, ``train_labels`` of ``train_images``, or None."""
+    words = _words(folder)
+    labels = ["labels" if word in _IMAGES else word for word in words]
+    return "".join(labels) if labels != words else None
 
 
 def _place(entry: str, file: Path, word: str, tree: Tree) -> Path | None:
@@ -398,17 +411,17 @@ def _of_entry(place: Path, word: str, tree: Tree, rows: Rows) -> Iterator[str]:
 
 
 def _labels_of(image: str, tree: Tree) -> str | None:
-    """The label file of an image: with ``labels`` for an ``images`` or ``img`` of its path, the last first.
+    """The label file of an image: with ``labels`` for the ``images`` or ``img`` of its path, the last first.
 
     Else the one beside it. ``a.jpg.txt`` comes before ``a.txt``; the suffix may be in capitals.
     """
     above, name = os.path.split(image)
     parts = above.split(os.sep)
     for at in range(len(parts) - 1, -1, -1):
-        if parts[at].lower() in _IMAGES:
+        if (labels := _labels_beside(parts[at])) is not None:
             top = os.sep.join(parts[:at]) or (os.sep if above.startswith(os.sep) else ".")
             for folder in tree.folder(top).folders:
-                if folder.lower() == "labels":
+                if folder.lower() == labels:
                     found = _text_for(os.path.join(top, folder, *parts[at + 1 :]), name, tree)
                     if found is not None:
                         return found
