@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from masu import ops
     from masu.data.formats import read_dataset
     from masu.data.loading.transforms import Augmentation
+    from masu.detectors.as_torchvision import to_torchvision, to_torchvision_state_dict
     from masu.detectors.build import build, from_torchvision, load, save
     from masu.errors import InputError
     from masu.evaluation.evaluate import evaluate
@@ -40,6 +41,8 @@ __all__ = [
     "read_dataset",
     "saliency",
     "save",
+    "to_torchvision",
+    "to_torchvision_state_dict",
     "train",
 ]
 
@@ -58,6 +61,8 @@ _HOME = {
     "read_dataset": "masu.data.formats",
     "saliency": "masu.explanation.saliency",
     "save": "masu.detectors.build",
+    "to_torchvision": "masu.detectors.as_torchvision",
+    "to_torchvision_state_dict": "masu.detectors.as_torchvision",
     "train": "masu.training.train",
 }
 

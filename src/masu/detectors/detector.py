@@ -123,7 +123,16 @@ class Detector(nn.Module, ABC):
         Args:
             images: each ``(3, H, W)``, uint8 or float 0..1, of any size; with ``input.channels`` as many.
             policy: how the images are brought to it; default: ``input``. Training may see other sizes.
+
+        Raises:
+            TypeError: for targets in the place of ``policy``, as torchvision's models take them.
         """
+        if policy is not None and not isinstance(policy, InputPolicy):
+            raise TypeError(
+                f"detector(images, …): found a second argument of type {type(policy).__name__}, wanted none; "
+                "masu.to_torchvision(detector) takes targets as torchvision's models do, and "
+                "detector.losses(detector(images), targets) is masu's own way"
+            )
         return self.network(batch_images(images, policy or self.input, self.pyramid.dtype))
 
     def network(self, batch: ImageBatch) -> Raw:

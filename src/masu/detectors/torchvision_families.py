@@ -36,6 +36,9 @@ from masu.ops.coder import MAX_LOG_SCALE
 
 Renames = Sequence[tuple[str, str]]
 
+NEVER = -1e4
+"""Logit of the column that torchvision's one-stage heads have for id 0, which no object has."""
+
 
 def refused(found: str, wanted: str) -> InputError:
     """The error for a model that would answer differently here."""
@@ -107,6 +110,29 @@ class Family(ABC):
     def reorder(self, key: str, tensor: Tensor, config: Any) -> Tensor:
         """A tensor with its rows and columns in masu's order."""
         return tensor
+
+    def back(
+        self, own: Mapping[str, Tensor], like: Mapping[str, Tensor], config: Any, columns: int
+    ) -> dict[str, Tensor]:
+        """Masu's tensors under torchvision's names and in its order.
+
+        Args:
+            own: state dict of a detector.
+            like: that of a torchvision model; only its shapes count.
+            config: of the detector.
+            columns: classes of the model, id 0 among them.
+        """
+        places = {key: torch.arange(x.numel()).reshape(x.shape) for key, x in like.items()}
+        taken = self.without_first_class(places, columns) if self.first == 0 else places
+        found = {}
+        for key, x in like.items():
+            if (given := own.get(self.rename(key))) is None:
+                continue  # frozen normalisation counts no batches
+            empty = NEVER if key.endswith("cls_logits.bias") else 0
+            flat = torch.full((x.numel(),), empty, dtype=given.dtype, device=given.device)
+            flat[self.reorder(key, taken[key], config).flatten()] = given.flatten()
+            found[key] = flat.reshape(x.shape)
+        return found
 
 
 class TwoStages(Family):

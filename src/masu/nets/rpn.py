@@ -37,11 +37,11 @@ class RPNHead(nn.Module):
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """``L`` maps ``(N, C, H, W)`` → objectness logits ``(N, ΣH·W·A)`` and deltas ``(N, ΣH·W·A, 4)``."""
-        per_level = [self._level(x) for x in features]
+        per_level = [self.level(x) for x in features]
         objectness, deltas = zip(*per_level, strict=True)
         return flatten_levels(objectness, 1).squeeze(-1), flatten_levels(deltas, 4)
 
-    def _level(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def level(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """One map ``(N, C, H, W)`` → logits ``(N, A, H, W)`` and deltas ``(N, 4A, H, W)``."""
         if torch.is_grad_enabled() and len(self.convs) == 1:
             modules = (self.convs[0], self.objectness, self.deltas)
