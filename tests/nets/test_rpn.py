@@ -103,7 +103,7 @@ def test_the_gradient_of_few_anchors_is_the_dense_one(touched, most, monkeypatch
     objectness, deltas = head(leaves)
     assert objectness.requires_grad
     assert deltas.requires_grad
-    ours = torch.autograd.grad(loss([head._level(x) for x in leaves]), wanted)
+    ours = torch.autograd.grad(loss([head.level(x) for x in leaves]), wanted)
     theirs = torch.autograd.grad(loss([dense(x) for x in leaves]), wanted)
     for a, b in zip(ours, theirs, strict=True):
         assert_close(a, b, rtol=1e-9, atol=1e-9)
@@ -143,7 +143,7 @@ def test_under_autocast_the_gradient_is_in_single_precision(most, dtype, monkeyp
     half = torch.randn(2, 6, 9, 12).to(dtype).requires_grad_()
     single = half.detach().float().requires_grad_()
     with torch.autocast("cpu", dtype):
-        found = head._level(half)
+        found = head.level(half)
     hidden = head.convs[0](single).relu()
     wanted = head.objectness(hidden), head.deltas(hidden)
     upstream = [(torch.randn(f.shape) * (torch.rand(f.shape) < 0.1)).to(dtype) for f in found]
@@ -175,7 +175,7 @@ def test_second_derivatives_of_the_head(needed, in_place):
         leaf.requires_grad_(i in needed)
 
     def curved(*_):
-        objectness, deltas = head._level(x)
+        objectness, deltas = head.level(x)
         return objectness.square() if in_place else objectness.sin(), deltas.relu_().square()
 
     assert torch.autograd.gradgradcheck(curved, leaves)
@@ -205,7 +205,7 @@ def test_a_penalty_on_the_gradient_of_a_single_precision_head_under_autocast():
     for p in head.parameters():
         nn.init.normal_(p)
     with torch.autocast("cpu", torch.bfloat16):
-        found = head._level(x)
+        found = head.level(x)
     (grad,) = torch.autograd.grad(sum(y.float().square().sum() for y in found), x, create_graph=True)
     assert grad.dtype == torch.bfloat16
     grad.float().square().sum().backward()
@@ -270,7 +270,7 @@ def test_another_convolution_may_score(layer):
     torch.manual_seed(0)
     head, x = RPNHead(6, 3), torch.randn(1, 6, 5, 4, requires_grad=True)
     head.objectness = layer
-    found, _ = head._level(x)
+    found, _ = head.level(x)
     wanted = layer(head.convs[0](x).relu())
     assert_close(found, wanted)
     assert_close(*(torch.autograd.grad(y.sin().sum(), x)[0] for y in (found, wanted)))
