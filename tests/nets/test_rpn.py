@@ -115,7 +115,7 @@ def test_gradcheck_of_the_head():
     for p in head.parameters():
         nn.init.normal_(p)
     x = torch.randn(1, 2, 3, 4, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(head._level, (x,))
+    assert torch.autograd.gradcheck(head.level, (x,))
 
 
 def test_the_gradient_is_equal_to_the_bit_every_time():
