@@ -1,7 +1,9 @@
 """masu.runtime: the same answers without PyTorch; its errors."""
 
+import concurrent.futures
 import ctypes
 import json
+import os
 import subprocess
 import sys
 import sysconfig
@@ -19,7 +21,8 @@ from masu import InputError
 from masu.export.agreement import agreement_of
 from masu.export.write import describe
 from masu.records import Detections
-from masu.runtime import Model, _main
+from masu.runtime import Description, Model, _main, check_answer
+from masu.seal import BLANK, CHECKSUM, seal
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +83,17 @@ def test_the_description(onnx_file):
     assert d.version == masu.__version__
 
 
+def save_sealed(model, file):
+    """An altered file with the checksum that it then has."""
+    import onnx
+
+    for entry in model.metadata_props:
+        if entry.key == CHECKSUM:
+            entry.value = BLANK
+    onnx.save(model, file)
+    seal(file)
+
+
 @pytest.fixture
 def with_thresholds(onnx_file, tmp_path):
     """The exported file as that of a model with thresholds of two of its three classes."""
@@ -88,7 +102,7 @@ def with_thresholds(onnx_file, tmp_path):
     model = onnx.load(onnx_file)
     (entry,) = [p for p in model.metadata_props if p.key == "masu"]
     entry.value = json.dumps(json.loads(entry.value) | {"thresholds": {"cat": 0.25, "hen": 1.0}})
-    onnx.save(model, tmp_path / "stored.onnx")
+    save_sealed(model, tmp_path / "stored.onnx")
     return tmp_path / "stored.onnx"
 
 
@@ -198,12 +212,118 @@ def test_a_description_of_another_version(onnx_file, tmp_path, text):
     import onnx
 
     model = onnx.load(onnx_file)
-    onnx.helper.set_model_props(model, {"masu": text})
-    onnx.save(model, tmp_path / "a.onnx")
+    onnx.helper.set_model_props(model, {"masu": text, CHECKSUM: BLANK})
+    save_sealed(model, tmp_path / "a.onnx")
     with pytest.raises(InputError) as error:
         Model(tmp_path / "a.onnx")
     assert "a.onnx: found a description that this masu does not know (" in str(error.value)
     assert str(error.value).endswith("), wanted one of this version or older; update masu or export again")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"names": []},
+        {"names": ["a", "a"]},
+        {"names": ["a", 3, "c"]},
+        {"names": "abc"},
+        {"kind": "segmenter"},
+        {"min_size": 0},
+        {"min_size": 2.5},
+        {"max_size": 10**12},
+        {"channels": True},
+        {"min_score": float("nan")},
+        {"max_detections": -1},
+        {"threshold": 1.5},
+        {"thresholds": {"cat": float("inf")}},
+        {"thresholds": {"cow": 0.5}},
+        {"thresholds": [0.5]},
+        {"trained_on": {"data": 3}},
+        {"version": None},
+        {"later": 1},
+    ],
+)
+def test_entries_of_a_description(small, change):
+    whole = asdict(describe(small))
+    assert Description.from_json(json.dumps(whole)) == describe(small)
+    with pytest.raises(ValueError, match=next(iter(change)) if "cow" not in str(change) else "cow"):
+        Description.from_json(json.dumps(whole | change))
+    del whole["names"]
+    with pytest.raises(ValueError, match="no entry 'names'"):
+        Description.from_json(json.dumps(whole))
+
+
+ANSWER = (
+    np.zeros((1, 2, 4), np.float32),
+    np.full((1, 2), 0.5, np.float32),
+    np.ones((1, 2), np.int64),
+    np.array([1]),
+)
+"""One image, one detection in two rows."""
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "said"),
+    [
+        (0, np.zeros((1, 3, 4), np.float32), "answers of the shapes (1, 3, 4), (1, 2), (1, 2), (1,)"),
+        (0, np.zeros((1, 2, 4)), "answers of the types float64"),
+        (0, np.full((1, 2, 4), np.nan, np.float32), "boxes that are not finite"),
+        (1, np.full((1, 2), 1.5, np.float32), "scores outside 0 to 1"),
+        (2, np.full((1, 2), 3), "labels from 3 to 3 of 3 classes"),
+        (2, np.full((1, 2), -1), "labels from -1 to -1 of 3 classes"),
+        (3, np.array([3]), "a count of 3 to 3 among 2 rows"),
+        (3, np.array([-1]), "a count of -1 to -1 among 2 rows"),
+        (3, np.array([1, 1]), "answers of the shapes"),
+    ],
+)
+def test_answers_that_no_graph_of_ours_gives(tmp_path, at, value, said):
+    check_answer(tmp_path / "a.onnx", ANSWER, 1, 3)
+    check_answer(tmp_path / "a.onnx", [*ANSWER[:2], np.array([[0, 77]]), ANSWER[3]], 1, 3)  # beyond the count
+    with pytest.raises(InputError) as error:
+        check_answer(tmp_path / "a.onnx", [*ANSWER[:at], value, *ANSWER[at + 1 :]], 1, 3)
+    assert f"a.onnx: found {said}" in str(error.value)
+
+
+def test_a_damaged_file_is_not_opened(onnx_file, tmp_path):
+    content = bytearray(onnx_file.read_bytes())
+    content[len(content) // 2] ^= 1  # a bit of a weight
+    (tmp_path / "a.onnx").write_bytes(content)
+    with pytest.raises(
+        InputError, match=r"a\.onnx: found another checksum than its own: it is damaged, wanted"
+    ):
+        Model(tmp_path / "a.onnx")
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_eight_threads_find_what_one_finds(onnx_file, photographs, engine):
+    model = Model(onnx_file, engine, threads=1)
+    images = [p[top:, left:] for p in photographs for top in (0, 40, 60) for left in (0, 30)]
+    wanted = model.predict(images)
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda image: model.predict([image])[0], images * 3))
+    for one, other in zip(found, wanted * 3, strict=True):
+        np.testing.assert_array_equal(one.boxes, other.boxes)
+        np.testing.assert_array_equal(one.scores, other.scores)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_a_forked_process_is_refused_instead_of_hanging(onnx_file, photographs, engine):
+    """In a process of its own: this one has threads of which a fork would know nothing."""
+    code = (
+        "import multiprocessing as m, numpy as np, sys\n"
+        "from masu.runtime import Model\n"
+        f"model = Model({str(onnx_file)!r}, {engine!r}, threads=2)\n"
+        "image = np.zeros((40, 50, 3), np.uint8)\n"
+        "def child():\n"
+        "    try:\n        model.predict([image])\n"
+        "    except ValueError as error:\n        print(error, flush=True)\n"
+        "model.predict([image])\n"
+        "p = m.get_context('fork').Process(target=child); p.start(); p.join(60); sys.exit(p.exitcode)"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "found a model that was opened before this process was forked" in done.stdout
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])

@@ -17,18 +17,21 @@ import argparse
 import ctypes
 import json
 import os
+import reprlib
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from masu.data.pixels.pictures import find_images, planes, read_bands, read_picture, read_rgb, to_bytes
 from masu.errors import InputError, bad_input
+from masu.seal import broken
 from masu.thresholds import DEFAULT_THRESHOLD, Threshold, check_threshold
 
 Array = np.ndarray[Any, Any]
@@ -37,7 +40,13 @@ Engine = Literal["onnxruntime", "openvino"]
 ENTRY = "masu"
 """Name of the entry in the file's metadata that holds the :class:`Description`."""
 
-_RUN = Callable[[Array], Sequence[Array]]
+MOST_CLASSES = 100_000
+"""Class names of a file."""
+
+LONGEST_SIDE = 100_000
+"""Pixels."""
+
+_OUTPUTS = ("boxes", "scores", "labels", "count")
 
 
 @dataclass(frozen=True)
@@ -74,9 +83,73 @@ class Description:
 
     @classmethod
     def from_json(cls, text: str) -> Description:
-        """The description that a file holds."""
+        """The description that a file holds.
+
+        Raises:
+            ValueError: where a value is missing, unknown, of another type or out of its range.
+        """
         values = json.loads(text)
-        return cls(**values | {"names": tuple(values["names"])})
+        if not isinstance(values, dict):
+            raise ValueError(f"{type(values).__name__} in the place of its entries")
+        known = {entry.name: entry for entry in fields(cls)}
+        for name, value in values.items():
+            if name not in known:
+                raise ValueError(f"the entry {name!r}")
+            if not _FITS[name](value):
+                raise ValueError(f"{name} {reprlib.repr(value)}")
+        lacking = [name for name, entry in known.items() if name not in values and _is_required(entry)]
+        if lacking:
+            raise ValueError(f"no entry {lacking[0]!r}")
+        made = cls(**values | {"names": tuple(values["names"])})
+        if unknown := made.thresholds.keys() - set(made.names):
+            raise ValueError(f"a threshold of {sorted(unknown)[0]!r}, which is no class")
+        return made
+
+
+def _is_whole(low: int, high: int) -> Callable[[object], bool]:
+    return lambda value: type(value) is int and low <= value <= high
+
+
+def _is_score(value: object) -> bool:
+    return type(value) in (int, float) and 0 <= float(str(value)) <= 1
+
+
+def _are_names(value: object) -> bool:
+    return (
+        isinstance(value, list)
+        and 0 < len(value) <= MOST_CLASSES
+        and all(isinstance(name, str) and name for name in value)
+        and len(set(value)) == len(value)
+    )
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_table(fits: Callable[[object], bool]) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, dict) and all(map(fits, value.values()))
+
+
+_FITS: dict[str, Callable[[object], bool]] = {
+    "names": _are_names,
+    "kind": lambda value: value in ("detector", "proposals"),
+    "architecture": _is_text,
+    "version": _is_text,
+    "min_size": _is_whole(1, LONGEST_SIDE),
+    "max_size": _is_whole(1, LONGEST_SIDE),
+    "channels": lambda value: value is None or _is_whole(1, 10_000)(value),
+    "min_score": _is_score,
+    "max_detections": _is_whole(1, 1_000_000),
+    "threshold": _is_score,
+    "thresholds": _is_table(_is_score),
+    "trained_on": _is_table(lambda value: value is None or isinstance(value, str)),
+}
+"""What each entry of a description must be."""
+
+
+def _is_required(entry: Field[Any]) -> bool:
+    return entry.default is MISSING and entry.default_factory is MISSING
 
 
 def described(path: Path, text: str | None) -> Description:
@@ -91,7 +164,7 @@ def described(path: Path, text: str | None) -> Description:
         )
     try:
         return Description.from_json(text)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, RecursionError) as error:
         raise bad_input(
             path,
             f"a description that this masu does not know ({error})",
@@ -120,8 +193,59 @@ class Found:
         return len(self.boxes)
 
 
+def check_answer(file: Path, answer: Sequence[Array], images: int, classes: int) -> None:
+    """Refuse what a graph answers that no graph of ``masu export`` does.
+
+    Args:
+        file: the graph's, for the message.
+        answer: as of :meth:`Model.run`.
+        images: ``N``.
+        classes: ``K``.
+
+    Raises:
+        InputError: for other shapes or types, boxes that are not finite, a label without a name, or a count
+            of more rows than there are.
+    """
+    shapes, kinds = [x.shape for x in answer], [str(x.dtype) for x in answer]
+    rows = shapes[0][1] if len(shapes[0]) == 3 else 0
+    wrong = None
+    if kinds != ["float32", "float32", "int64", "int64"]:
+        wrong = f"answers of the types {', '.join(kinds)}"
+    elif shapes != [(images, rows, 4), (images, rows), (images, rows), (images,)]:
+        wrong = f"answers of the shapes {', '.join(map(str, shapes))}"
+    else:
+        boxes, scores, labels, count = answer
+        there = np.arange(scores.shape[1]) < count[:, None]
+        if (count < 0).any() or (count > scores.shape[1]).any():
+            wrong = f"a count of {count.min()} to {count.max()} among {scores.shape[1]} rows"
+        elif ((labels < 0) | (labels >= classes))[there].any():
+            wrong = f"labels from {labels[there].min()} to {labels[there].max()} of {classes} classes"
+        elif not np.isfinite(boxes[there]).all() or not ((scores >= 0) & (scores <= 1))[there].all():
+            wrong = "boxes that are not finite, or scores outside 0 to 1"
+    if wrong is not None:
+        wanted = f"{', '.join(_OUTPUTS)} as masu export writes them"
+        raise bad_input(file, wrong, wanted, "export the model again")
+
+
+def refuse_broken(path: Path) -> None:
+    """Refuse a file whose checksum is not its own; of OpenVINO's ``.xml`` its ``.bin`` counts too.
+
+    Raises:
+        InputError: for that, and for a file that cannot be read.
+    """
+    beside = [path.with_suffix(".bin")] if path.suffix == ".xml" else []
+    try:
+        wrong = broken(path, beside)
+    except OSError as error:
+        wrong = f"a file that cannot be read ({error.filename}: {error.strerror})"
+    if wrong is not None:
+        raise bad_input(path, wrong, "a file as masu export wrote it", "copy it again, or export it again")
+
+
 class Model:
-    """An exported detector.
+    """An exported detector; any number of threads may call it at once.
+
+    A process that was forked after it was opened cannot use it: open it there, or start processes by spawn.
 
     Args:
         path: an ``.onnx`` file, or the ``.xml`` of OpenVINO beside its ``.bin``.
@@ -144,11 +268,17 @@ class Model:
         chosen = engine or ("onnxruntime" if path.suffix == ".onnx" else "openvino")
         if chosen == "onnxruntime" and path.suffix == ".xml":
             raise bad_input(path, "OpenVINO's format", "engine openvino", "or export to onnx")
+        refuse_broken(path)
         opened = (
             _open_onnxruntime(path, threads) if chosen == "onnxruntime" else _open_openvino(path, threads)
         )
-        self._run, text = opened
-        self.description = described(path, text)
+        self.description = described(path, opened.description)
+        if (opened.inputs, opened.outputs) != (["images"], list(_OUTPUTS)):
+            found = f"a graph from {', '.join(opened.inputs)} to {', '.join(opened.outputs)}"
+            wanted = f"one from images to {', '.join(_OUTPUTS)}"
+            raise bad_input(path, found, wanted, "make one with masu export")
+        self._run = opened.run
+        self._file, self._process = path, os.getpid()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -217,7 +347,16 @@ class Model:
         if len(shape) != 4 or shape[axis] != many or 0 in shape[1:] or images.dtype != kind:
             wanted = "(N, H, W, 3) uint8" if channels is None else f"(N, {channels}, H, W) float32"
             raise bad_input("images", f"shape {shape} of {images.dtype}", wanted, "or use predict")
-        boxes, scores, labels, count = self._run(images)
+        if os.getpid() != self._process:
+            raise bad_input(
+                self._file,
+                "a model that was opened before this process was forked, without the threads that it runs on",
+                "one opened in the process that uses it",
+                "open it there",
+            )
+        answer = self._run(images)
+        check_answer(self._file, answer, shape[0], len(self.names))
+        boxes, scores, labels, count = answer
         return boxes, scores, labels, count
 
     def _pixels(self, image: str | os.PathLike[str] | Image.Image | Array) -> Array:
@@ -266,7 +405,16 @@ class Model:
         return Found(boxes[keep], scores[keep], labels, tuple(self.names[label] for label in labels))
 
 
-def _open_onnxruntime(path: Path, threads: int | None) -> tuple[_RUN, str | None]:
+class _Opened(NamedTuple):
+    """A graph in its runtime."""
+
+    run: Callable[[Array], Sequence[Array]]
+    description: str | None
+    inputs: list[str]
+    outputs: list[str]
+
+
+def _open_onnxruntime(path: Path, threads: int | None) -> _Opened:
     try:
         import onnxruntime
     except ImportError:
@@ -282,7 +430,21 @@ def _open_onnxruntime(path: Path, threads: int | None) -> tuple[_RUN, str | None
             path, f"a file that ONNX Runtime cannot open ({error})", "an ONNX model", "export it again"
         ) from None
     text = session.get_modelmeta().custom_metadata_map.get(ENTRY)
-    return lambda images: session.run(None, {"images": images}), text
+
+    def run(images: Array) -> Sequence[Array]:
+        try:
+            answer: Sequence[Array] = session.run(list(_OUTPUTS), {"images": images})
+        except Exception as error:  # noqa: BLE001 as above
+            raise _failed(path, images, error) from None
+        return answer
+
+    inputs, outputs = [x.name for x in session.get_inputs()], [x.name for x in session.get_outputs()]
+    return _Opened(run, text, inputs, outputs)
+
+
+def _failed(path: Path, images: Array, error: Exception) -> InputError:
+    found = f"a graph that does not run on {images.shape} of {images.dtype} ({error})"
+    return bad_input(path, found, "one that masu export wrote", "export it again")
 
 
 @contextmanager
@@ -299,7 +461,7 @@ def _signal_stack_kept() -> Iterator[None]:
             libc.sigaltstack(kept, None)
 
 
-def _open_openvino(path: Path, threads: int | None) -> tuple[_RUN, str | None]:
+def _open_openvino(path: Path, threads: int | None) -> _Opened:
     try:
         import openvino
     except ImportError:
@@ -318,7 +480,19 @@ def _open_openvino(path: Path, threads: int | None) -> tuple[_RUN, str | None]:
         ) from None
     entry = [ENTRY] if model.has_rt_info([ENTRY]) else ["framework", ENTRY]  # the latter from an ONNX file
     text = model.get_rt_info(entry).astype(str) if model.has_rt_info(entry) else None
-    return lambda images: [np.array(output) for output in compiled([images]).values()], text
+    own = threading.local()  # a request holds the answer of one call
+
+    def run(images: Array) -> Sequence[Array]:
+        if not hasattr(own, "request"):
+            own.request = compiled.create_infer_request()
+        try:
+            answers = own.request.infer([images])
+        except RuntimeError as error:
+            raise _failed(path, images, error) from None
+        return [np.array(answers[port]) for port in compiled.outputs]
+
+    inputs, outputs = ([min(port.names, default="?") for port in p] for p in (model.inputs, model.outputs))
+    return _Opened(run, text, inputs, outputs)
 
 
 def _missing(engine: str) -> InputError:

@@ -1,10 +1,12 @@
 """masu export: one file, compared with the detector before it is kept; detect and evaluate with it."""
 
 import contextlib
+import io
 import json
 import logging
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ from masu.export import write as writing
 from masu.export.exported import ExportedDetector, open_detector
 from masu.export.quantize import quantize
 from masu.runtime import ENTRY
+from masu.seal import BLANK, CHECKSUM
 from masu.terminal import print_export
 from masu.verbs import export as exporting
 from masu.verbs.export import export
@@ -32,7 +35,7 @@ def quick(monkeypatch, traced, onnx_file):
 
     def write_onnx(program, text, file):
         model = onnx.load(onnx_file)
-        onnx.helper.set_model_props(model, {ENTRY: text})
+        onnx.helper.set_model_props(model, {ENTRY: text, CHECKSUM: BLANK})
         onnx.save(model, file)
 
     monkeypatch.setattr(exporting, "trace", lambda _: traced)
@@ -60,7 +63,7 @@ def test_every_format_is_compared_and_kept(small, quick, tmp_path, to):
     assert report.agreement.detections > 200
     assert report.agreement.unmatched == 0
     assert report.agreement.pixels < 0.5
-    opened = open_detector(file)
+    opened = open_detector(file, trust_code=True)
     assert (opened.names, opened.kind) == (("cat", "dog", "hen"), "detector")
 
 
@@ -338,12 +341,55 @@ def test_float_pictures_and_thresholds(small, onnx_file):
 def test_a_program_that_is_none(tmp_path):
     (tmp_path / "a.pt2").write_bytes(b"nonsense")
     with pytest.raises(InputError, match="found a file that is no program"):
-        open_detector(tmp_path / "a.pt2")
+        open_detector(tmp_path / "a.pt2", trust_code=True)
     with pytest.raises(InputError, match="found no such file"):
-        open_detector(tmp_path / "b.pt2")
+        open_detector(tmp_path / "b.pt2", trust_code=True)
     torch.export.save(torch.export.export(torch.nn.Linear(2, 2), (torch.zeros(1, 2),)), tmp_path / "c.pt2")
     with pytest.raises(InputError, match=r"c\.pt2: found a model without masu's description"):
-        open_detector(tmp_path / "c.pt2")
+        open_detector(tmp_path / "c.pt2", trust_code=True)
+
+
+class Witness:
+    """Unpickled, it writes a file."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __reduce__(self):
+        return exec, (f"open({str(self.file)!r}, 'w').close()",)
+
+
+@pytest.mark.parametrize("entry", ["weights", "sample inputs", "constants"])
+def test_a_program_runs_no_code_unless_it_is_trusted(coins, tmp_path, entry):
+    """A pickle in the place of every entry that holds one: none is opened."""
+    plain, crafted, proof = (tmp_path / name for name in ("plain.pt2", "a.pt2", "proof"))
+    torch.export.save(torch.export.export(torch.nn.Linear(2, 2), (torch.zeros(1, 2),)), plain)
+    pickled = io.BytesIO()
+    torch.save(Witness(proof), pickled)
+    folders = {"weights": "weights/", "sample inputs": "sample_inputs/", "constants": "constants/"}
+    with zipfile.ZipFile(plain) as given, zipfile.ZipFile(crafted, "w") as made:
+        for name in given.namelist():
+            of_entry = folders[entry] in name and not name.endswith(".json")
+            made.writestr(name, pickled.getvalue() if of_entry else given.read(name))
+        made.writestr(f"plain/data/{folders[entry]}more.pt", pickled.getvalue())
+    with pytest.raises(
+        InputError, match=r"which can run any code .* wanted a file that cannot: \.safetensors"
+    ):
+        open_detector(crafted)
+    for verb in ("detect", "evaluate", "explain"):
+        done = CliRunner().invoke(cli, [verb, str(crafted), str(coins)])
+        assert isinstance(done.exception, InputError), (verb, done.output)
+    assert not proof.exists()
+
+
+def test_an_unreadable_program_is_one_line(tmp_path, capfd):
+    torch.export.save(torch.export.export(torch.nn.Linear(2, 2), (torch.zeros(1, 2),)), tmp_path / "a.pt2")
+    with zipfile.ZipFile(tmp_path / "a.pt2") as given, zipfile.ZipFile(tmp_path / "b.pt2", "w") as made:
+        for name in given.namelist():
+            made.writestr(name, b"{}" if name.endswith("model.json") else given.read(name))
+    with pytest.raises(InputError, match=r"b\.pt2: found a program that cannot be read"):
+        open_detector(tmp_path / "b.pt2", trust_code=True)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_what_is_printed(capsys):

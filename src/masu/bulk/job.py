@@ -53,6 +53,7 @@ def detect_bulk(
     workers: int | None = None,
     batch_size: int = 1,
     shard_images: int | None = None,
+    trust_code: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> BulkReport:
     """Find objects in very many images; the rows go to Parquet files in a folder.
@@ -70,6 +71,7 @@ def detect_bulk(
         workers: processes of ``"ray"``; default: one per core. The cores are shared out among them.
         batch_size: images that run through the network together.
         shard_images: images of a part; default: see :func:`masu.bulk.plan.make_plan`.
+        trust_code: see :class:`masu.export.exported.ExportedDetector`.
         progress: called with (images done, images in the job) after every part.
 
     Raises:
@@ -94,7 +96,7 @@ def detect_bulk(
     if shards:
 
         def predictor(threads: int | None = None) -> Predictor:
-            return Predictor(model, threshold, threads, batch_size)
+            return Predictor(model, threshold, threads, batch_size, trust_code=trust_code)
 
         _ = predictor().detector.names  # a file that is no model stops here, before anything is written
         if len(shards) == plan.shards:

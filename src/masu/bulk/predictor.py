@@ -38,6 +38,7 @@ class Predictor:
         threads: that the network uses in this process; default: its own choice, all cores.
         batch_size: images that run through the network together, where they are padded alike.
         readers: threads that decode.
+        trust_code: see :class:`masu.export.exported.ExportedDetector`.
     """
 
     def __init__(
@@ -47,12 +48,14 @@ class Predictor:
         threads: int | None = None,
         batch_size: int = 1,
         readers: int = 2,
+        trust_code: bool = False,
     ) -> None:
         self.model = os.path.abspath(model)
         self.threshold = threshold
         self.threads = threads
         self.batch_size = batch_size
         self.readers = readers
+        self.trust_code = trust_code
 
     @property
     def detector(self) -> Detector | ExportedDetector:
@@ -62,7 +65,7 @@ class Predictor:
             InputError: for a file that is no model.
         """
         changed = os.stat(self.model).st_mtime_ns if os.path.exists(self.model) else 0
-        return _load(self.model, changed, self.threads)
+        return _load(self.model, changed, self.threads, self.trust_code)
 
     def __call__(self, batch: Mapping[str, Sequence[str]]) -> pyarrow.Table:
         """Predict the images under ``batch["path"]``.
@@ -136,8 +139,8 @@ def _read(path: str, channels: int | None) -> Tensor | str:
 
 
 @functools.lru_cache(maxsize=1)
-def _load(model: str, changed: int, threads: int | None) -> Detector | ExportedDetector:
+def _load(model: str, changed: int, threads: int | None, trust_code: bool) -> Detector | ExportedDetector:
     """Engines unpickle the predictor for every task: the model outlives it. ``changed`` tells a new file."""
     from masu.export.exported import open_detector
 
-    return open_detector(Path(model), threads)
+    return open_detector(Path(model), threads, trust_code=trust_code)

@@ -23,6 +23,7 @@ from masu.errors import InputError, counted, listed, visible
     "--engine", default="local", show_default=True, help="local: one process. ray: many, over Ray Data."
 )
 @click.option("--workers", type=int, help="Processes of --engine ray. Default: one per core.")
+@click.option("--trust-code", is_flag=True, help="Open a .pt2 too, which can run any code on this computer.")
 def detect(
     model: Path,
     sources: tuple[str, ...],
@@ -32,6 +33,7 @@ def detect(
     batch_size: int,
     engine: Any,
     workers: int | None,
+    trust_code: bool,
 ) -> int:
     """Find objects in SOURCES: image files, folders, globs. Without --out the result goes to stdout.
 
@@ -43,14 +45,14 @@ def detect(
         raise InputError(f"--threshold: found {threshold}, wanted a number from 0 to 1")
     positive(batch_size, "--batch-size")
     if form == "parquet" or engine != "local":
-        return _detect_bulk(model, sources, threshold, form, out, batch_size, engine, workers)
+        return _detect_bulk(model, sources, threshold, form, out, batch_size, engine, workers, trust_code)
     if workers is not None:
         raise InputError("--workers: found with --engine local, wanted --engine ray; leave it out")
     from masu.export.exported import open_detector
     from masu.terminal import counter
     from masu.verbs.detect import detect as run
 
-    detector = open_detector(model)
+    detector = open_detector(model, trust_code=trust_code)
     if threshold is None and detector.thresholds:
         note(f"the model's thresholds: {scores(detector.thresholds)}")
     with counter("detecting") as progress:
@@ -89,6 +91,7 @@ def _detect_bulk(
     batch_size: int,
     engine: Any,
     workers: int | None,
+    trust_code: bool,
 ) -> int:
     from masu.bulk.job import detect_bulk
     from masu.terminal import counter
@@ -106,6 +109,7 @@ def _detect_bulk(
             out,
             threshold=threshold,
             engine=engine,
+            trust_code=trust_code,
             workers=workers,
             batch_size=batch_size,
             progress=progress,

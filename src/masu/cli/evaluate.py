@@ -29,6 +29,7 @@ from masu.errors import InputError
 @click.option("--report", "page", type=click.Path(path_type=Path), help="Write a page about the errors.")
 @click.option("--store-thresholds", is_flag=True, help="Write each class's best threshold into MODEL.")
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as one JSON object.")
+@click.option("--trust-code", is_flag=True, help="Open a .pt2 too, which can run any code on this computer.")
 def evaluate(
     model: Path,
     data: Path,
@@ -40,6 +41,7 @@ def evaluate(
     page: Path | None,
     store_thresholds: bool,
     as_json: bool,
+    trust_code: bool,
 ) -> int:
     """COCO AP of MODEL on DATA, over all and per class; average recall for a proposal generator.
 
@@ -57,7 +59,7 @@ def evaluate(
     from masu.processes import joined
     from masu.terminal import counter, print_errors, print_funnel, print_metrics
 
-    detector = open_detector(model)
+    detector = open_detector(model, trust_code=trust_code)
     if page is not None or store_thresholds:
         refuse(detector, model, page, store_thresholds)
     dataset = evaluation_part(read_annotations(data, form, images), split, data, detector.input.channels)

@@ -40,11 +40,11 @@ def explain(
     """
     from masu.data.formats import read_annotations
     from masu.data.pixels.pictures import IMAGE_SUFFIXES
+    from masu.detectors.build import load
     from masu.explanation.explain import explain as run
-    from masu.export.exported import open_detector
     from masu.terminal import counter
 
-    detector = open_detector(model)
+    detector = load(model)
     given: Any = source
     if source.suffix.lower() not in IMAGE_SUFFIXES:
         given = evaluation_part(read_annotations(source, form), split, source, detector.input.channels)

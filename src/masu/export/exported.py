@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from masu.errors import InputError, bad_input
 from masu.export.write import SUFFIXES
 from masu.ops.images import InputPolicy
 from masu.records import Detections
-from masu.runtime import ENTRY, Description, Engine, Model, described
+from masu.runtime import ENTRY, Description, Engine, Model, check_answer, described, refuse_broken
 from masu.thresholds import Threshold, check_threshold
 
 
@@ -29,13 +31,30 @@ class ExportedDetector:
         path: ``.onnx``, ``.xml`` or ``.pt2``.
         engine: see :class:`masu.runtime.Model`.
         threads: of ONNX Runtime or OpenVINO; default: their own choice.
+        trust_code: open a ``.pt2``, too. PyTorch runs what such a file says while it opens it, so that a
+            stranger's can do anything on this computer.
+
+    Raises:
+        InputError: a file that cannot be opened, or a ``.pt2`` without ``trust_code``.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], engine: Engine | None = None, threads: int | None = None
+        self,
+        path: str | os.PathLike[str],
+        engine: Engine | None = None,
+        threads: int | None = None,
+        *,
+        trust_code: bool = False,
     ) -> None:
         path = Path(path)
         if path.suffix == SUFFIXES["torch"]:
+            if not trust_code:
+                raise bad_input(
+                    path,
+                    "a program of torch.export, which can run any code on this computer when it is opened",
+                    "a file that cannot: .safetensors, .onnx or .xml",
+                    "or add --trust-code (in Python trust_code=True) where you know who made it",
+                )
             self._run, self.description = _program(path)
         else:
             model = Model(path, engine, threads)
@@ -86,15 +105,18 @@ def as_floats(images: Tensor) -> Tensor:
     return images.float() / 255 if images.dtype == torch.uint8 else images.float()
 
 
-def open_detector(path: str | os.PathLike[str], threads: int | None = None) -> Detector | ExportedDetector:
+def open_detector(
+    path: str | os.PathLike[str], threads: int | None = None, *, trust_code: bool = False
+) -> Detector | ExportedDetector:
     """A detector from a model of masu or from an exported file, by its suffix.
 
     Args:
         path: the file.
         threads: of ONNX Runtime or OpenVINO; PyTorch's are set for the whole process.
+        trust_code: see :class:`ExportedDetector`.
     """
     if Path(path).suffix in SUFFIXES.values():
-        return ExportedDetector(path, threads=threads)
+        return ExportedDetector(path, threads=threads, trust_code=trust_code)
     return load(path)
 
 
@@ -110,13 +132,17 @@ def _program(path: Path) -> tuple[Any, Description]:
             "a file that masu export wrote",
             "make one with it",
         )
+    refuse_broken(path)
     extra = {f"{ENTRY}.json": ""}
     try:
-        program = torch.export.load(path, extra_files=extra)
-    except (RuntimeError, ValueError, KeyError, TypeError, OSError) as error:
+        with _silent():
+            program = torch.export.load(path, extra_files=extra)
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 whatever the file's pickles raise
         raise bad_input(
             path,
-            f"a program that cannot be read ({error})",
+            f"a program that cannot be read ({type(error).__name__}: {error})",
             "a file that masu export wrote",
             "make one with it",
         ) from None
@@ -125,6 +151,20 @@ def _program(path: Path) -> tuple[Any, Description]:
 
     def run(images: np.ndarray[Any, Any]) -> tuple[Any, ...]:
         with torch.inference_mode():
-            return tuple(output.numpy() for output in module(torch.from_numpy(images)))
+            answer = tuple(output.numpy() for output in module(torch.from_numpy(images)))
+        check_answer(path, answer, len(images), len(description.names))
+        return answer
 
     return run, description
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """PyTorch logs a traceback before it raises."""
+    logger = logging.getLogger("torch.export")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

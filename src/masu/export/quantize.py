@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from masu.errors import bad_input
+from masu.seal import BLANK, CHECKSUM, seal
 
 OPERATORS = ("Conv", "Gemm", "MatMul")
 
@@ -75,6 +76,12 @@ def quantize(file: Path, images: Sequence[Array], out: Path, spared: int) -> Non
             weight_type=quantization.QuantType.QInt8,
             calibrate_method=quantization.CalibrationMethod.MinMax,
         )
+        model = onnx.load(out)
+        for entry in model.metadata_props:
+            if entry.key == CHECKSUM:
+                entry.value = BLANK
+        onnx.save(model, out)
+    seal(out)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import zipfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +19,7 @@ from masu.detectors.detector import Detector
 from masu.errors import bad_input
 from masu.export.graph import OUTPUTS, Graph
 from masu.runtime import ENTRY, Description
+from masu.seal import BLANK, CHECKSUM, seal
 
 Target = Literal["onnx", "openvino", "torch"]
 
@@ -97,12 +99,18 @@ def write(program: ExportedProgram, description: Description, to: Target, file: 
                 own = nn.Parameter(own, tensor.requires_grad)
             program.state_dict[name] = own
         torch.export.save(program, file, extra_files={f"{ENTRY}.json": text})
+        with zipfile.ZipFile(file, "a") as archive:
+            archive.comment = BLANK.encode()
+        seal(file)
         return
     onnx_file = file.with_suffix(".onnx")
     _write_onnx(program, text, onnx_file)
-    if to == "openvino":
-        _convert_to_openvino(onnx_file, text, file)
-        onnx_file.unlink()
+    if to == "onnx":
+        seal(file)
+        return
+    _convert_to_openvino(onnx_file, text, file)
+    onnx_file.unlink()
+    seal(file, [file.with_suffix(".bin")])
 
 
 def _write_onnx(program: ExportedProgram, text: str, file: Path) -> None:
@@ -123,6 +131,7 @@ def _write_onnx(program: ExportedProgram, text: str, file: Path) -> None:
         verbose=False,
     )
     translated.model.metadata_props[ENTRY] = text
+    translated.model.metadata_props[CHECKSUM] = BLANK
     translated.model.producer_name, translated.model.producer_version = "masu", masu.__version__
     translated.save(file)
 
@@ -134,4 +143,5 @@ def _convert_to_openvino(onnx_file: Path, text: str, file: Path) -> None:
         raise bad_input("export", "no package openvino", "openvino", 'pip install "masu[openvino]"') from None
     model = openvino.convert_model(onnx_file)
     model.set_rt_info(text, [ENTRY])
+    model.set_rt_info(BLANK, [CHECKSUM])
     openvino.save_model(model, file, compress_to_fp16=False)

@@ -133,7 +133,7 @@ def export(
         spared, ap = 0, None
         if int8 is not None and data is not None:
             spared, ap = _to_eight_bits(written, detector, int8, data, max_ap_loss, report)
-        exported = ExportedDetector(written)
+        exported = ExportedDetector(written, trust_code=True)
         report("comparing with the detector")
         checks = tuple(_check(detector, exported, pictures, shape, explain=int8 is None) for shape in SHAPES)
         if int8 is None:
