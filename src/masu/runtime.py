@@ -220,8 +220,10 @@ def check_answer(file: Path, answer: Sequence[Array], images: int, classes: int)
             wrong = f"a count of {count.min()} to {count.max()} among {scores.shape[1]} rows"
         elif ((labels < 0) | (labels >= classes))[there].any():
             wrong = f"labels from {labels[there].min()} to {labels[there].max()} of {classes} classes"
-        elif not np.isfinite(boxes[there]).all() or not ((scores >= 0) & (scores <= 1))[there].all():
-            wrong = "boxes that are not finite, or scores outside 0 to 1"
+        elif not np.isfinite(boxes[there]).all():
+            wrong = "boxes that are not finite"
+        elif not ((scores >= 0) & (scores <= 1))[there].all():
+            wrong = "scores outside 0 to 1"
     if wrong is not None:
         wanted = f"{', '.join(_OUTPUTS)} as masu export writes them"
         raise bad_input(file, wrong, wanted, "export the model again")
