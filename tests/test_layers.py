@@ -10,22 +10,26 @@ import pytest
 import masu
 
 SOURCE = Path(masu.__file__).parent
-MODEL = {"errors", "atomic", "thresholds", "records", "ops", "data", "nets", "detectors"}
+SMALL = {"errors", "json_text", "atomic", "thresholds", "settings", "tensor_file"}
+MODEL = {*SMALL, "records", "ops", "data", "nets", "detectors"}
 ROOMS = {
     "errors": set(),
     "atomic": {"errors"},
     "thresholds": {"errors"},
     "seal": set(),
+    "json_text": {"errors"},
+    "settings": {"errors"},
+    "tensor_file": set(),
     "records": {"errors", "thresholds"},
-    "ops": {"errors", "records"},
-    "data": {"errors", "records", "ops"},
+    "ops": {"errors", "settings", "records"},
+    "data": {"errors", "json_text", "records", "ops"},
     "nets": {"errors", "records", "ops"},
-    "detectors": {"errors", "atomic", "thresholds", "records", "ops", "data", "nets"},
-    "runtime": {"errors", "thresholds", "seal", "data"},
+    "detectors": {*SMALL, "records", "ops", "data", "nets"},
+    "runtime": {"errors", "json_text", "thresholds", "seal", "data"},
     "export": {"errors", "thresholds", "seal", "records", "ops", "data", "nets", "detectors", "runtime"},
     "drawing": {"errors", "records", "ops", "data"},
     "processes": {"errors"},
-    "pages": {"errors"},
+    "pages": {"errors", "json_text"},
     "evaluation": {*MODEL, "export", "drawing", "processes", "pages"},
     "training": {*MODEL, "drawing", "processes", "pages", "evaluation"},
     "explanation": {*MODEL, "drawing", "pages", "evaluation"},

@@ -31,6 +31,7 @@ from PIL import Image, ImageOps
 
 from masu.data.pixels.pictures import find_images, planes, read_bands, read_picture, read_rgb, to_bytes
 from masu.errors import InputError, bad_input
+from masu.json_text import to_json
 from masu.seal import broken
 from masu.thresholds import DEFAULT_THRESHOLD, Threshold, check_threshold
 
@@ -523,7 +524,7 @@ def _main(arguments: Sequence[str] | None = None) -> int:
                 continue
             rows = zip(found.boxes.tolist(), found.scores.tolist(), found.names, strict=True)
             objects = [{"box": box, "score": score, "name": name} for box, score, name in rows]
-            print(json.dumps({"file": str(path), "detections": objects}, ensure_ascii=False))  # noqa: T201
+            print(to_json({"file": str(path), "detections": objects}, ensure_ascii=False))  # noqa: T201
     except InputError as error:
         print(f"masu: error: {error}", file=sys.stderr)  # noqa: T201
         return 2

@@ -22,13 +22,14 @@ def check_threshold(threshold: Threshold, names: Sequence[str]) -> None:
         InputError: for either.
     """
     scores = threshold if isinstance(threshold, Mapping) else {None: threshold}
+    known = frozenset(names)
     for name, score in scores.items():
         thing = "threshold" if name is None else f"threshold of class {name!r}"
-        if name is not None and name not in names:
+        if name is not None and name not in known:
             raise InputError(f"{thing}: found no such class, wanted one of {listed(names)}")
         if not _is_number(score) or not 0 <= score <= 1:
             raise InputError(f"{thing}: found {score!r}, wanted a score from 0 to 1")
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, Real)  # also NumPy's
+    return isinstance(value, Real) and not isinstance(value, bool)  # also NumPy's

@@ -15,11 +15,12 @@ from masu.detectors.cascade_rcnn import CascadeRCNN
 from masu.detectors.faster_rcnn import FasterRCNN, FasterRCNNConfig
 from masu.detectors.rois import RoISettings
 from masu.detectors.rpn import RPN, RPNConfig
-from masu.detectors.zoo import ARCHITECTURES, with_backbone
+from masu.detectors.zoo import ARCHITECTURES, DETECTORS, with_backbone
 from masu.errors import InputError
 from masu.export.write import SUFFIXES
 from masu.nets.norm import FrozenNorm
 from masu.ops.images import InputPolicy
+from masu.settings import read
 
 NAMES = ["red cell", "white cell", "plättchen"]
 WANTED = "wanted a model file that masu wrote (RUN/best.safetensors)"
@@ -116,7 +117,7 @@ def test_a_proposal_generator_round_trips(tmp_path):
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_every_configuration_survives_json(name):
     config = ARCHITECTURES[name]()
-    assert build_module._from_dict(type(config), json.loads(json.dumps(asdict(config)))) == config
+    assert read(type(config), json.loads(json.dumps(asdict(config))), "") == config
 
 
 def test_save_replaces_a_file_and_leaves_nothing_beside_it(detector, tmp_path):
@@ -205,18 +206,20 @@ def test_an_unknown_setting_is_named(saved, tmp_path):
     config = config_of(saved)
     config["rois"]["colour"] = 1
     path = rewritten(saved, tmp_path, config=json.dumps(config), version="9.9")
-    assert message_of(load, path) == unknown(path, "unknown setting 'colour'", "9.9")
+    assert message_of(load, path) == unknown(path, "unknown setting 'rois.colour'", "9.9")
 
 
 def test_an_unknown_kind_of_detector_is_named(saved, tmp_path):
     path = rewritten(saved, tmp_path, type="Oracle", version=None)
-    assert message_of(load, path) == unknown(path, "'Oracle'", "unknown")
+    assert message_of(load, path) == unknown(
+        path, f"type: found 'Oracle', wanted one of {', '.join(DETECTORS)}", "unknown"
+    )
 
 
 @pytest.mark.parametrize("entry", ["type", "names", "config"])
 def test_a_missing_description_is_named(saved, tmp_path, entry):
     path = rewritten(saved, tmp_path, **{entry: None})
-    assert message_of(load, path) == unknown(path, f"'{entry}'")
+    assert message_of(load, path) == unknown(path, f"{entry}: found none, wanted it beside the weights")
 
 
 def test_a_missing_setting_that_has_no_default_is_an_error(saved, tmp_path):
@@ -225,7 +228,7 @@ def test_a_missing_setting_that_has_no_default_is_an_error(saved, tmp_path):
     path = rewritten(saved, tmp_path, config=json.dumps(config))
     message = message_of(load, path)
     assert message.startswith(f"{path}: found settings that masu {masu.__version__} does not know (")
-    assert "'backbone'" in message
+    assert "(rpn.backbone: found none, wanted this setting)" in message
 
 
 def test_an_unknown_backbone_is_named(saved, tmp_path):

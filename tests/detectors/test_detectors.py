@@ -370,7 +370,7 @@ def test_what_is_found_does_not_depend_on_the_size_of_others(named):
 def test_no_proposals_no_detections(detectors):
     detector = detectors["faster_rcnn"]
     config = detector.config
-    strict = replace(config.rpn, proposals=replace(config.rpn.proposals, score_thresh=2.0))
+    strict = replace(config.rpn, proposals=replace(config.rpn.proposals, score_thresh=1.0))
     detector.config = replace(config, rpn=strict)
     try:
         found = detector.predict(photographs(2), batch_size=2)

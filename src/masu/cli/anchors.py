@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -10,6 +9,7 @@ import click
 from masu.cli.data import training_part
 from masu.cli.notes import note, print_faults
 from masu.cli.values import positive
+from masu.json_text import to_json
 
 
 @click.command(short_help="How well anchors cover the objects, and better ones.")
@@ -45,7 +45,7 @@ def anchors(
     size = None if image_size is None else positive(image_size, "--image-size")
     report = anchor_report(dataset, architecture or DEFAULT, size)
     if as_json:
-        click.echo(json.dumps(report.as_dict()))
+        click.echo(to_json(report.as_dict()))
     else:
         print_anchors(report)
     if page is not None:

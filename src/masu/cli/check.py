@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -10,6 +9,7 @@ import click
 from masu.cli.notes import note
 from masu.cli.values import positive
 from masu.errors import counted
+from masu.json_text import to_json
 
 
 @click.command(short_help="Find the faults of labelled images before training.")
@@ -45,7 +45,7 @@ def check(
     with counter("looking at images") as progress:
         found = DataCheck(data, form, policy, progress, images)
     if as_json:
-        click.echo(json.dumps(found.report.as_dict()))
+        click.echo(to_json(found.report.as_dict()))
     else:
         print_findings(found.report)
     if page is not None:

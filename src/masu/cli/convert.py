@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from masu.cli.notes import note
 from masu.errors import counted
+from masu.json_text import to_json
 
 
 @click.command(short_help="Write labelled images in another format.")
@@ -53,7 +53,7 @@ def convert(
     if len(done.faults) > 20:
         note(f"{len(done.faults)} faults in the source, 20 shown; see all with 'masu check {source}'")
     if as_json:
-        click.echo(json.dumps(done.as_dict()))
+        click.echo(to_json(done.as_dict()))
     parts = ", ".join(
         f"{split} {counted(images, 'image')} with {counted(done.objects[split], 'object')}"
         for split, images in done.images.items()

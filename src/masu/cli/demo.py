@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from masu.cli.notes import note
+from masu.json_text import to_json
 
 
 @click.command(short_help="The whole job in minutes, on made-up scenes.")
@@ -26,5 +26,5 @@ def demo(out: Path, as_json: bool) -> int:
     note(f"AP50 {result.ap50:.3f}, AP {result.ap:.3f} on held-back scenes after {result.seconds:.0f} s")
     note(f"open {result.page}")
     if as_json:
-        click.echo(json.dumps(result.as_dict()))
+        click.echo(to_json(result.as_dict()))
     return 0

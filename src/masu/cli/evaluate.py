@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -11,6 +10,7 @@ from masu.cli.data import evaluation_part
 from masu.cli.notes import note, print_faults, rank
 from masu.cli.values import positive, scores
 from masu.errors import InputError
+from masu.json_text import to_json
 
 
 @click.command(short_help="Measure a model: AP, its errors, its losses by stage.")
@@ -88,7 +88,7 @@ def evaluate(
     if as_json:
         figures = {"data": str(data), "split": chosen} | scored.metrics.as_dict()
         figures |= {} if report is None else report.as_dict()
-        click.echo(json.dumps(figures if lost is None else figures | {"funnel": lost.as_dict()}))
+        click.echo(to_json(figures if lost is None else figures | {"funnel": lost.as_dict()}))
     else:
         print_metrics(scored.metrics.as_dict(), where)
         if lost is not None:

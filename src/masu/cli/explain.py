@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import click
 from masu.cli.data import evaluation_part
 from masu.cli.notes import note, print_faults
 from masu.cli.values import positive
+from masu.json_text import to_json
 
 
 @click.command(short_help="A page that follows boxes through every stage.")
@@ -55,7 +55,7 @@ def explain(
     for fault in done.faults:
         note(fault)
     if as_json:
-        click.echo(json.dumps(done.as_dict()))
+        click.echo(to_json(done.as_dict()))
     lost = "" if done.lost is None else f", {done.lost} of {done.objects} objects lost"
     note(f"{len(done.images)} images, {done.detections} boxes{lost}; open {done.page}")
     return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import click
 from masu.cli.data import evaluation_part, training_part
 from masu.cli.notes import note
 from masu.errors import InputError
+from masu.json_text import to_json
 
 
 @click.command(short_help="Write a model for ONNX Runtime, OpenVINO, torch.export.")
@@ -70,7 +70,7 @@ def export(
     file = out or beside.with_suffix(SUFFIXES.get(to, ""))
     done = run(detector, file, to=to, data=dataset, int8=calibration, max_ap_loss=max_ap_loss, report=note)
     if as_json:
-        click.echo(json.dumps(done.as_dict()))
+        click.echo(to_json(done.as_dict()))
     else:
         print_export(done)
     return 0

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import click
+
+from masu.json_text import to_json
 
 
 @click.command()
@@ -16,7 +16,7 @@ def models(as_json: bool) -> int:
 
     rows = describe()
     if as_json:
-        click.echo(json.dumps({"models": rows}))
+        click.echo(to_json({"models": rows}))
     else:
         print_models(rows)
     return 0

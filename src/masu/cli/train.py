@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from masu.cli.data import training_and_validation
 from masu.cli.notes import note, print_faults, rank
 from masu.cli.values import seconds, share
 from masu.errors import InputError
+from masu.json_text import to_json
 
 
 @click.command(short_help="Train a detector on labelled images.")
@@ -179,7 +179,7 @@ def train(
     best = max(result.history, key=lambda row: row.get("ap") or row.get("ar100") or -1.0)
     if as_json and not rank():
         click.echo(
-            json.dumps(
+            to_json(
                 {
                     "best": str(result.best),
                     "seconds": result.seconds,

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from masu.detectors.config import DetectorConfig, PyramidConfig
 from masu.detectors.detector import ClassRows, Detector
 from masu.detectors.raw import Raw
 from masu.detectors.rois import (
+    BoxWeights,
     RoISettings,
     assign_rois,
     detection_stage,
@@ -32,10 +33,11 @@ from masu.detectors.rpn import RPN, RPNConfig, proposal_losses, proposal_stage
 from masu.detectors.stages import Kept, Reason, Rows, Stage, run
 from masu.detectors.targets import Assignment, targets_at_network_size
 from masu.nets.heads import BoxHead, BoxPredictor
-from masu.ops.coder import Weights, decode
+from masu.ops.coder import decode
 from masu.ops.geometry import clip
 from masu.ops.nms import ABSENT
 from masu.records import Target
+from masu.settings import Length, Share, Within, check_fields
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,12 @@ class LaterHead:
         loss_weight: of its two loss terms; the first head's is 1.
     """
 
-    fg_iou_thresh: float
-    box_weights: Weights
-    loss_weight: float
+    fg_iou_thresh: Share
+    box_weights: BoxWeights
+    loss_weight: Annotated[float, Within(0.0, 1e6)]
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @dataclass(frozen=True)
@@ -65,12 +70,13 @@ class CascadeRCNNConfig(DetectorConfig):
 
     rpn: RPNConfig
     rois: RoISettings = field(default_factory=RoISettings)
-    later: tuple[LaterHead, ...] = (
+    later: Annotated[tuple[LaterHead, ...], Length(0, 16)] = (
         LaterHead(0.6, (20.0, 20.0, 10.0, 10.0), 0.5),
         LaterHead(0.7, (30.0, 30.0, 15.0, 15.0), 0.25),
     )
 
     def __post_init__(self) -> None:
+        check_fields(self)
         ious = [head.fg_iou_thresh for head in self.heads]
         if any(a >= b for a, b in pairwise(ious)):
             raise ValueError(f"fg_iou_thresh: found {ious} from head to head, wanted rising ones")

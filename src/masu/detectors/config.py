@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, fields, replace
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self, TypeAlias
 
 from masu.nets.fpn import Extra
 from masu.ops.images import InputPolicy
+from masu.settings import Length, Within, check_fields
+
+AnchorSizes: TypeAlias = Annotated[
+    tuple[Annotated[tuple[Annotated[float, Within(1e-3, 65_536.0)], ...], Length(1, 16)], ...], Length(1, 16)
+]
+AnchorRatios: TypeAlias = Annotated[tuple[Annotated[float, Within(1e-3, 1e3)], ...], Length(1, 16)]
+Depth: TypeAlias = Annotated[int, Within(0, 64)]
+Stride: TypeAlias = Annotated[int, Within(0, 65_536)]
 
 
 @dataclass(frozen=True)
@@ -64,20 +72,21 @@ class PyramidConfig(DetectorConfig):
         input: how images are resized and normalised.
     """
 
-    backbone: str
+    backbone: Annotated[str, Length(1, 100)]
     frozen_norms: bool = False
-    norm_eps: float | None = None
-    frozen_stride: int = 0
+    norm_eps: Annotated[float, Within(0.0, 1.0)] | None = None
+    frozen_stride: Stride = 0
     frozen_depthwise: bool = False
-    from_stride: int = 1
-    fpn_channels: int = 256
+    from_stride: Stride = 1
+    fpn_channels: Annotated[int, Within(1, 4096)] = 256
     fpn_norm: bool = False
     extra: Extra = "subsampled"
-    anchor_sizes: tuple[tuple[float, ...], ...] = ((32.0,), (64.0,), (128.0,), (256.0,), (512.0,))
-    anchor_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
+    anchor_sizes: AnchorSizes = ((32.0,), (64.0,), (128.0,), (256.0,), (512.0,))
+    anchor_ratios: AnchorRatios = (0.5, 1.0, 2.0)
     input: InputPolicy = field(default_factory=InputPolicy)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if len({len(sizes) for sizes in self.anchor_sizes}) != 1:
             raise ValueError(
                 f"anchor_sizes: found {[len(s) for s in self.anchor_sizes]} sizes per level, "

@@ -29,6 +29,7 @@ from masu.detectors.stages import Kept, Rows, Stage, run
 from masu.detectors.targets import Assignment, targets_at_network_size
 from masu.nets.heads import BoxHead, BoxPredictor
 from masu.records import Target
+from masu.settings import check_fields
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,9 @@ class FasterRCNNConfig(DetectorConfig):
 
     rpn: RPNConfig
     rois: RoISettings = field(default_factory=RoISettings)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     @property
     def pyramid(self) -> PyramidConfig:

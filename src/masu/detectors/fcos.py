@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from masu.detectors.config import PyramidConfig
+from masu.detectors.config import AnchorRatios, AnchorSizes, Depth, PyramidConfig
 from masu.detectors.detector import ClassRows
 from masu.detectors.pyramid import PyramidDetector
 from masu.detectors.raw import Level, Raw
@@ -23,9 +23,11 @@ from masu.detectors.stages import ONE_STAGE_REASONS, Kept, Rows, Stage
 from masu.detectors.targets import Assignment, hide_ignored, targets_at_network_size
 from masu.errors import InputError
 from masu.nets.fcos import FCOSHead
+from masu.nets.retina import check_groups
 from masu.ops.losses import bce, focal, giou
 from masu.ops.points import centreness, decode, encode, match_points
 from masu.records import IGNORE, OBJECT, Target
+from masu.settings import Count, Positive, Share, SmallestSide, Within
 
 
 @dataclass(frozen=True)
@@ -50,21 +52,22 @@ class FCOSConfig(PyramidConfig):
     """
 
     fits_anchors: ClassVar[bool] = False
-    anchor_sizes: tuple[tuple[float, ...], ...] = ((8.0,), (16.0,), (32.0,), (64.0,), (128.0,))
-    anchor_ratios: tuple[float, ...] = (1.0,)
-    head_depth: int = 4
+    anchor_sizes: AnchorSizes = ((8.0,), (16.0,), (32.0,), (64.0,), (128.0,))
+    anchor_ratios: AnchorRatios = (1.0,)
+    head_depth: Depth = 4
     head_norm: bool = True
-    centre_radius: float = 1.5
-    alpha: float = 0.25
-    gamma: float = 2.0
-    score_thresh: float = 0.2
-    pre_nms_top_n: int = 1000
-    min_size: float = 1e-2
-    nms_thresh: float = 0.6
-    detections_per_img: int = 100
+    centre_radius: Positive = 1.5
+    alpha: Share = 0.25
+    gamma: Annotated[float, Within(0.0, 100.0)] = 2.0
+    score_thresh: Share = 0.2
+    pre_nms_top_n: Count = 1000
+    min_size: SmallestSide = 1e-2
+    nms_thresh: Share = 0.6
+    detections_per_img: Count = 100
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_groups(self.fpn_channels, self.head_norm)
         rising = all(a < b for a, b in zip(self.anchor_sizes, self.anchor_sizes[1:], strict=False))
         if len(self.anchor_sizes[0]) != 1 or self.anchor_ratios != (1.0,) or not rising:
             raise ValueError(

@@ -23,19 +23,27 @@ _SECOND_STAGE = {**_FIRST_STAGE, "match": "fg_iou_thresh"}
 """Of the RoIs of a two-stage detector, until 0.1.0."""
 
 
-def in_todays_words(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
+def in_todays_words(kind: str, config: Any) -> Any:
     """A configuration from a model file with settings that have been renamed under their new names.
 
     Args:
         kind: of detector, as the file says.
-        config: as the file has it, of this version or an older one.
+        config: as the file has it, of this version or an older one; what is no configuration stays as it is.
     """
+    if not isinstance(config, Mapping):
+        return config
+    given = dict(config)
     if kind == "RPN":
-        return {**config, "proposals": _renamed(config["proposals"], _FIRST_STAGE)}
+        return _renamed_in(given, "proposals", _FIRST_STAGE)
     if kind == "FasterRCNN":
-        rois = _renamed(config["rois"], _SECOND_STAGE)
-        return {**config, "rpn": in_todays_words("RPN", config["rpn"]), "rois": rois}
-    return _renamed(config, _FIRST_STAGE) if kind == "RetinaNet" else dict(config)
+        given |= {"rpn": in_todays_words("RPN", given["rpn"])} if "rpn" in given else {}
+        return _renamed_in(given, "rois", _SECOND_STAGE)
+    return _renamed(given, _FIRST_STAGE) if kind == "RetinaNet" else given
+
+
+def _renamed_in(config: dict[str, Any], part: str, names: Mapping[str, str]) -> dict[str, Any]:
+    inner = config.get(part)
+    return config | {part: _renamed(inner, names)} if isinstance(inner, Mapping) else config
 
 
 def _renamed(settings: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

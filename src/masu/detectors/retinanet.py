@@ -8,21 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from masu.detectors.box_loss import box_loss, check_box_loss
-from masu.detectors.config import PyramidConfig
+from masu.detectors.config import Depth, PyramidConfig
 from masu.detectors.detector import ClassRows
 from masu.detectors.pyramid import PyramidDetector
 from masu.detectors.raw import Level, Raw
 from masu.detectors.stages import ONE_STAGE_REASONS, Kept, Rows, Stage
 from masu.detectors.targets import Assignment, assign_targets, assignment_by_iou, targets_at_network_size
-from masu.nets.retina import RetinaHead
+from masu.nets.retina import RetinaHead, check_groups
 from masu.ops.coder import decode
 from masu.ops.losses import focal
 from masu.records import IGNORE, OBJECT, Target
+from masu.settings import Count, Share, SmallestSide, Within
 
 
 @dataclass(frozen=True)
@@ -44,22 +46,23 @@ class RetinaNetConfig(PyramidConfig):
         detections_per_img: detections per image, at most.
     """
 
-    head_depth: int = 4
+    head_depth: Depth = 4
     head_norm: bool = False
-    fg_iou_thresh: float = 0.5
-    bg_iou_thresh: float = 0.4
-    alpha: float = 0.25
-    gamma: float = 2.0
+    fg_iou_thresh: Share = 0.5
+    bg_iou_thresh: Share = 0.4
+    alpha: Share = 0.25
+    gamma: Annotated[float, Within(0.0, 100.0)] = 2.0
     box_loss: str = "l1"
-    score_thresh: float = 0.05
-    pre_nms_top_n: int = 1000
-    min_size: float = 1e-2
-    nms_thresh: float = 0.5
-    detections_per_img: int = 300
+    score_thresh: Share = 0.05
+    pre_nms_top_n: Count = 1000
+    min_size: SmallestSide = 1e-2
+    nms_thresh: Share = 0.5
+    detections_per_img: Count = 300
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_box_loss(self.box_loss)
+        check_groups(self.fpn_channels, self.head_norm)
 
     def with_box_loss(self, name: str) -> RetinaNetConfig:
         """See :meth:`masu.detectors.config.DetectorConfig.with_box_loss`."""

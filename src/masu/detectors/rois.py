@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Annotated, TypeAlias
 
 import torch
 from torch import Tensor
 
 from masu.detectors.box_loss import box_loss, check_box_loss
+from masu.detectors.config import Depth
 from masu.detectors.raw import Raw
 from masu.detectors.stages import ROI_REASONS, Kept, Look, Rows, Stage
 from masu.detectors.targets import assign_targets
@@ -22,6 +24,10 @@ from masu.ops.nms import ABSENT
 from masu.ops.roi_align import assign_levels, roi_align
 from masu.ops.sampling import sample
 from masu.records import BACKGROUND, OBJECT, Target
+from masu.settings import Count, Length, Pixels, Positive, Share, SmallestSide, Within, check_fields
+
+BoxWeights: TypeAlias = tuple[Positive, Positive, Positive, Positive]
+"""Factors of dx, dy, dw, dh."""
 
 
 @dataclass(frozen=True)
@@ -46,23 +52,24 @@ class RoISettings:
         detections_per_img: detections per image, at most.
     """
 
-    strides: tuple[int, ...] = (4, 8, 16, 32)
-    canonical_size: int = 224
-    canonical_level: int = 4
-    cells: int = 7
-    convs: int = 0
-    hidden: tuple[int, ...] = (1024, 1024)
-    batch_size_per_image: int = 512
-    positive_fraction: float = 0.25
-    fg_iou_thresh: float = 0.5
-    box_weights: Weights = (10.0, 10.0, 5.0, 5.0)
+    strides: Annotated[tuple[Pixels, ...], Length(1, 16)] = (4, 8, 16, 32)
+    canonical_size: Pixels = 224
+    canonical_level: Annotated[int, Within(0, 16)] = 4
+    cells: Annotated[int, Within(1, 64)] = 7
+    convs: Depth = 0
+    hidden: Annotated[tuple[Pixels, ...], Length(1, 16)] = (1024, 1024)
+    batch_size_per_image: Count = 512
+    positive_fraction: Share = 0.25
+    fg_iou_thresh: Share = 0.5
+    box_weights: BoxWeights = (10.0, 10.0, 5.0, 5.0)
     box_loss: str = "smooth_l1"
-    score_thresh: float = 0.05
-    min_size: float = 1e-2
-    nms_thresh: float = 0.5
-    detections_per_img: int = 100
+    score_thresh: Share = 0.05
+    min_size: SmallestSide = 1e-2
+    nms_thresh: Share = 0.5
+    detections_per_img: Count = 100
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_box_loss(self.box_loss)
 
     def check_strides(self, pyramid: Sequence[int]) -> None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from masu.detectors.box_loss import box_loss, check_box_loss
-from masu.detectors.config import PyramidConfig
+from masu.detectors.config import Depth, PyramidConfig
 from masu.detectors.pyramid import PyramidDetector
 from masu.detectors.raw import Level, Raw
 from masu.detectors.stages import PROPOSAL_REASONS, Kept, Rows, Stage
@@ -23,6 +23,7 @@ from masu.ops.coder import decode
 from masu.ops.losses import bce
 from masu.ops.sampling import sample
 from masu.records import Target
+from masu.settings import Count, Share, SmallestSide, check_fields
 
 
 @dataclass(frozen=True)
@@ -44,20 +45,21 @@ class ProposalSettings:
         score_thresh: smallest objectness of a proposal, 0..1.
     """
 
-    fg_iou_thresh: float = 0.7
-    bg_iou_thresh: float = 0.3
-    batch_size_per_image: int = 256
-    positive_fraction: float = 0.5
+    fg_iou_thresh: Share = 0.7
+    bg_iou_thresh: Share = 0.3
+    batch_size_per_image: Count = 256
+    positive_fraction: Share = 0.5
     box_loss: str = "smooth_l1"
-    pre_nms_top_n_training: int = 2000
-    pre_nms_top_n: int = 1000
-    post_nms_top_n_training: int = 2000
-    post_nms_top_n: int = 1000
-    nms_thresh: float = 0.7
-    min_size: float = 1e-3
-    score_thresh: float = 0.0
+    pre_nms_top_n_training: Count = 2000
+    pre_nms_top_n: Count = 1000
+    post_nms_top_n_training: Count = 2000
+    post_nms_top_n: Count = 1000
+    nms_thresh: Share = 0.7
+    min_size: SmallestSide = 1e-3
+    score_thresh: Share = 0.0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_box_loss(self.box_loss)
 
     @property
@@ -77,7 +79,7 @@ class RPNConfig(PyramidConfig):
         proposals: matching, sampling and filtering.
     """
 
-    head_depth: int = 1
+    head_depth: Depth = 1
     proposals: ProposalSettings = field(default_factory=ProposalSettings)
 
     @property

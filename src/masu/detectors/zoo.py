@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 
@@ -54,7 +55,7 @@ def checked_names(names: Sequence[str]) -> tuple[str, ...]:
         raise InputError(f"names: found {names!r}, wanted a list of class names")
     if not names:
         raise InputError("names: found none, wanted at least one class name")
-    repeated = sorted({name for name in names if list(names).count(name) > 1})
+    repeated = sorted(name for name, times in Counter(names).items() if times > 1)
     if repeated:
         raise InputError(f"names: found {repeated[0]!r} more than once, wanted each class name once")
     return tuple(names)

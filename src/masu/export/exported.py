@@ -61,10 +61,9 @@ class ExportedDetector:
             self._run, self.description = model.run, model.description
         described = self.description
         self.names, self.kind, self.thresholds = described.names, described.kind, described.thresholds
-        flat = (0.0,) * (described.channels or 3)
-        self.input = InputPolicy(
-            described.min_size, described.max_size, flat, flat, channels=described.channels
-        )
+        count = described.channels or 3
+        plain = (0.0,) * count, (1.0,) * count
+        self.input = InputPolicy(described.min_size, described.max_size, *plain, channels=described.channels)
 
     def predict(
         self, images: Sequence[Tensor], threshold: Threshold | None = None, batch_size: int = 1

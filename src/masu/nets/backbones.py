@@ -7,6 +7,7 @@ Tensor names are those of the library the network comes from.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -161,19 +162,42 @@ def timm_stages(name: str) -> Stages:
     Raises:
         InputError: where timm has no such feature extractor, or one for a single image size only.
     """
-    import timm  # takes a second to import, which the other networks need not pay
-
+    name = registered(name)
     try:
-        net: Any = timm.create_model(name, pretrained=False, features_only=True)
-        with torch.no_grad():
-            maps = net.eval()(torch.zeros((1, 3, PROBE, 2 * PROBE)))
-        found = [tuple(m.shape[1:]) for m in maps]
-        info = zip(net.feature_info.channels(), net.feature_info.reduction(), strict=True)
-        if found != (wanted := [(c, PROBE // s, 2 * PROBE // s) for c, s in info]):
-            raise ValueError(f"its maps are {found}, not {wanted}")
-    except (RuntimeError, AttributeError, AssertionError, ValueError) as error:
+        try:
+            net = _tried_out(name)
+        except RuntimeError as error:
+            if "meta tensors" not in str(error):
+                raise
+            with torch.device("cpu"):  # it looks at values, which a network without memory has not
+                net = _tried_out(name).to("meta")
+    except (RuntimeError, AttributeError, AssertionError, ValueError, TypeError, LookupError) as error:
         raise unknown_backbone(TIMM + name, f" ({' '.join(str(error).split())})") from None
     return as_stages(net)
+
+
+def _tried_out(name: str) -> Any:
+    import timm  # takes a second to import, which the other networks need not pay
+
+    net: Any = timm.create_model(name, pretrained=False, features_only=True)
+    with torch.no_grad():
+        maps = net.eval()(torch.zeros((1, 3, PROBE, 2 * PROBE)))
+    found = [tuple(m.shape[1:]) for m in maps]
+    info = zip(net.feature_info.channels(), net.feature_info.reduction(), strict=True)
+    if found != (wanted := [(c, PROBE // s, 2 * PROBE // s) for c, s in info]):
+        raise ValueError(f"its maps are {found}, not {wanted}")
+    return net
+
+
+def registered(name: str) -> str:
+    """A name of timm's own list, back again; timm would look for others on a hub or in a folder.
+
+    Raises:
+        InputError: for ``hf-hub:…``, ``local-dir:…`` and whatever else is no plain name.
+    """
+    if re.fullmatch(r"\w+(\.\w+)?", name, re.ASCII) is None:
+        raise unknown_backbone(TIMM + name, " (no plain name; hubs and folders are never asked)")
+    return name
 
 
 def as_stages(net: Any) -> Stages:

@@ -12,7 +12,7 @@ import torchvision
 from torch import Tensor
 
 from masu.errors import InputError
-from masu.nets.backbones import TIMM, Stages, adapt_channels, as_stages, unknown_backbone
+from masu.nets.backbones import TIMM, Stages, adapt_channels, as_stages, registered, unknown_backbone
 
 _LITE = {
     "efficientnet_lite0": (1, 2, 2, 3, 3, 4, 1),
@@ -40,7 +40,7 @@ def pretraining_pixels(backbone: str) -> tuple[tuple[float, ...], tuple[float, .
         return (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     import timm
 
-    known = timm.get_pretrained_cfg(backbone.removeprefix(TIMM), allow_unregistered=True)
+    known = timm.get_pretrained_cfg(registered(backbone.removeprefix(TIMM)), allow_unregistered=True)
     if known is None:
         raise unknown_backbone(backbone)
     return tuple(known.mean), tuple(known.std)
@@ -98,7 +98,7 @@ def _from_timm(name: str) -> dict[str, Tensor]:
     import timm
 
     try:
-        net: Any = timm.create_model(name, pretrained=True, features_only=True)
+        net: Any = timm.create_model(registered(name), pretrained=True, features_only=True)
     except (OSError, RuntimeError) as error:
         raise _no_download(TIMM + name, f"download through timm failed ({error})") from None
     stages = as_stages(net)

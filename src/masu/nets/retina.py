@@ -13,8 +13,20 @@ from torch import Tensor, nn
 from masu.nets.conv import Conv3x3
 from masu.nets.rpn import flatten_levels
 
+GROUPS = 32
+"""Of a group normalisation."""
+
 PRIOR = 0.01
 """Score of every class before training, so that the many background anchors do not drown the first steps."""
+
+
+def check_groups(channels: int, norm: bool) -> None:
+    """Raise ``ValueError`` where channels cannot be normalised in groups."""
+    if norm and (channels % GROUPS or channels == GROUPS):  # one channel in one cell cannot be normalised
+        raise ValueError(
+            f"fpn_channels: found {channels} with head_norm, wanted a multiple of {GROUPS} "
+            f"from {2 * GROUPS} on: the head's normalisation has {GROUPS} groups"
+        )
 
 
 class Tower(nn.Module):
@@ -32,7 +44,9 @@ class Tower(nn.Module):
         super().__init__()
         bias = not norm if bias is None else bias
         self.convs = nn.ModuleList(Conv3x3(channels, channels, bias=bias) for _ in range(depth))
-        self.norms = nn.ModuleList(nn.GroupNorm(32, channels) if norm else nn.Identity() for _ in self.convs)
+        self.norms = nn.ModuleList(
+            nn.GroupNorm(GROUPS, channels) if norm else nn.Identity() for _ in self.convs
+        )
         self.output = Conv3x3(channels, outputs)
         for conv in (*self.convs, self.output):
             nn.init.normal_(conv.weight, std=0.01)

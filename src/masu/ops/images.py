@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from masu.records import ImageBatch
+from masu.settings import Length, Pixels, Within, check_fields
+
+MOST_CHANNELS = 4096
+"""Of the images that a network may be made for."""
 
 
 @dataclass(frozen=True)
@@ -25,14 +30,23 @@ class InputPolicy:
         channels: None for RGB photographs; else images of so many channels, their values as they are.
     """
 
-    min_size: int = 800
-    max_size: int = 1333
-    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
-    std: tuple[float, ...] = (0.229, 0.224, 0.225)
-    divisor: int = 32
-    channels: int | None = None
+    min_size: Annotated[int, Within(1, 16_384)] = 800
+    max_size: Pixels = 1333
+    mean: Annotated[tuple[Annotated[float, Within(-1e12, 1e12)], ...], Length(1, MOST_CHANNELS)] = (
+        0.485,
+        0.456,
+        0.406,
+    )
+    std: Annotated[tuple[Annotated[float, Within(1e-12, 1e12)], ...], Length(1, MOST_CHANNELS)] = (
+        0.229,
+        0.224,
+        0.225,
+    )
+    divisor: Annotated[int, Within(1, 1024)] = 32
+    channels: Annotated[int, Within(1, MOST_CHANNELS)] | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         wanted = 3 if self.channels is None else self.channels
         if not len(self.mean) == len(self.std) == wanted:
             raise ValueError(

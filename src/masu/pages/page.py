@@ -11,6 +11,7 @@ import markupsafe
 
 import masu
 from masu.errors import counted
+from masu.json_text import to_json
 
 
 def render(template: str, filters: dict[str, Callable[..., str]] | None = None, **values: Any) -> str:
@@ -22,6 +23,7 @@ def render(template: str, filters: dict[str, Callable[..., str]] | None = None, 
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.policies["json.dumps_function"] = to_json
     environment.filters |= {"breakable": breakable, "counted": counted} | (filters or {})
     return environment.get_template(template).render(version=masu.__version__, **values)
 

@@ -15,12 +15,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import safetensors
 import torch
 from torch import Tensor
 
 from masu.atomic import WriteError, put_in_place, write_part
 from masu.errors import InputError, bad_input
+from masu.tensor_file import DTYPES, TensorFile, TensorFileError
 
 MOST_TIME = 0.02
 """Largest share of a run that is spent on checkpoints within its epochs."""
@@ -28,16 +28,7 @@ MOST_TIME = 0.02
 CHECKSUM = "sha256"
 """The entry of a file's metadata that holds the sum over everything else."""
 
-_DTYPES = {
-    torch.float32: "F32",
-    torch.float64: "F64",
-    torch.float16: "F16",
-    torch.bfloat16: "BF16",
-    torch.int64: "I64",
-    torch.int32: "I32",
-    torch.uint8: "U8",
-    torch.bool: "BOOL",
-}
+_WORDS = {dtype: word for word, dtype in DTYPES.items()}
 
 
 class Content(NamedTuple):
@@ -54,11 +45,16 @@ class Checkpoint:
         path: the file.
         every: seconds between two writings that :meth:`due` asks for, more where writing takes long; 0 always
             asks.
+
+    Attributes:
+        before: the file before.
+        read_from: which of the two was read last.
     """
 
     def __init__(self, path: Path, every: float) -> None:
         self.path, self.every = path, every
         self.before = path.with_stem(f"{path.stem}-before")
+        self.read_from = path
         self._present_is_good = True
         self._written, self._took = time.monotonic(), 0.0
 
@@ -101,10 +97,12 @@ class Checkpoint:
         for path in (self.path, self.before):
             fault = damage(path)
             if fault is None:
+                content = read_file(path)
+                self.read_from = path
                 self._present_is_good = path == self.path
                 if faults:
                     say(f"{faults[0]}; going on from {path}, the checkpoint before it")
-                return _read(path)
+                return content
             faults.append(f"{path}: found {fault}")
         raise InputError(
             f"{'; '.join(faults)}; wanted the state of a training in one of them; start anew in another "
@@ -130,9 +128,15 @@ def damage(path: Path) -> str | None:
                 found.update(data)
     except OSError as error:
         return f"a file that cannot be read ({error.strerror})"
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return "a damaged file (its header cannot be read)"
-    return None if found.hexdigest() == wanted else "a damaged file (its checksum differs)"
+    if found.hexdigest() != wanted:
+        return "a damaged file (its checksum differs)"
+    try:
+        with TensorFile(path):
+            return None
+    except TensorFileError as error:
+        return f"a file that is no safetensors ({error})"
 
 
 def metadata_of(path: Path) -> dict[str, str]:
@@ -143,11 +147,11 @@ def metadata_of(path: Path) -> dict[str, str]:
     return found
 
 
-def _read(path: Path) -> Content:
-    with safetensors.safe_open(path, framework="pt") as file:
-        # copies: the file's own memory would keep its place on the disk after it has been replaced
-        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-        return Content(tensors, file.metadata())
+def read_file(path: Path) -> Content:
+    """What a file holds that is whole."""
+    with TensorFile(path) as file:
+        texts = {name: text for name, text in file.metadata.items() if name != CHECKSUM}
+        return Content(file.tensors(), texts)
 
 
 def _chunks(content: Content) -> Iterator[bytes | memoryview]:
@@ -162,7 +166,7 @@ def _chunks(content: Content) -> Iterator[bytes | memoryview]:
         tensor = tensors[name]
         start, end = end, end + tensor.numel() * tensor.element_size()
         shape = list(tensor.shape)
-        header[name] = {"dtype": _DTYPES[tensor.dtype], "shape": shape, "data_offsets": [start, end]}
+        header[name] = {"dtype": _WORDS[tensor.dtype], "shape": shape, "data_offsets": [start, end]}
     data = [_bytes(tensors[name]) for name in names]
     checksum = hashlib.sha256(_canonical(header))
     for part in data:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from itertools import dropwhile, takewhile
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
+import masu
 from masu.atomic import write_text
 from masu.detectors.build import save
 from masu.detectors.detector import Detector
-from masu.errors import InputError
+from masu.detectors.model_file import check_values
+from masu.errors import InputError, listed, visible
+from masu.json_text import parsed, to_json
 from masu.processes import ALONE, Processes
-from masu.training.checkpoint import Checkpoint, Content, damage, metadata_of
+from masu.settings import Within, read, shown
+from masu.training.checkpoint import Checkpoint, Content, damage, metadata_of, read_file
 
 MAY_CHANGE = ("on_nonfinite", "accumulate")
 """Settings that a resumed run may have otherwise: they decide nothing that has already happened.
@@ -30,6 +35,20 @@ def terms_of(row: Mapping[str, Any]) -> list[str]:
     """Names of the loss terms in a row of the history: they follow their sum, ``loss``."""
     after = dropwhile(lambda name: name != "loss", row)
     return list(takewhile(lambda name: name not in ("skipped", "seconds"), after))[1:]
+
+
+FORMAT = "masu-run-1"
+"""Marks a run's checkpoint; a later number means a layout that older versions cannot read. Earlier files have
+none, and this layout."""
+
+Number = Annotated[int, Within(0, 10**12)]
+Time = Annotated[float, Within(0.0, 1e12)]
+
+ROW = ("epoch", "loss", "skipped", "seconds", "images_per_second", "learning_rate")
+"""Figures that every epoch of the history has."""
+
+KEPT = {torch.optim.AdamW: ("step", "exp_avg", "exp_avg_sq"), torch.optim.SGD: ("momentum_buffer",)}
+"""What an optimizer keeps of each parameter that had a gradient."""
 
 
 @dataclass
@@ -53,19 +72,19 @@ class RunState:
         gave_up: too many of them.
     """
 
-    epoch: int = 0
-    step: int = 0
-    seconds: float = 0.0
+    epoch: Number = 0
+    step: Number = 0
+    seconds: Time = 0.0
     learning_rate: float = 0.0
-    images: int = 0
+    images: Number = 0
     sums: dict[str, float] = field(default_factory=dict)
-    epoch_seconds: float = 0.0
-    skipped: int = 0
-    skipped_in_a_row: int = 0
+    epoch_seconds: Time = 0.0
+    skipped: Number = 0
+    skipped_in_a_row: Number = 0
     history: list[dict[str, Any]] = field(default_factory=list)
     best: float = -1.0
-    best_epoch: int = 0
-    without_better: int = 0
+    best_epoch: Number = 0
+    without_better: Number = 0
     gave_up: bool = False
 
     def add(self, losses: dict[str, Tensor], images: int) -> None:
@@ -174,7 +193,7 @@ class RunFile:
         self.out, self.processes = out, processes
         self.checkpoint = Checkpoint(out / "resume.safetensors", every)
         self.detector, self.judged, self.optimizer, self.scaler = detector, judged, optimizer, scaler
-        self.settings = json.loads(json.dumps(settings))
+        self.settings = json.loads(to_json(settings))
 
     def due(self) -> bool:
         """Whether it is time for a checkpoint within an epoch."""
@@ -193,9 +212,14 @@ class RunFile:
             tensors |= {f"average.{name}": tensor for name, tensor in self.judged.state_dict().items()}
         for i, values in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{i}.{name}": v for name, v in values.items() if v is not None}
-        described = {"state": asdict(state), "settings": self.settings, "scaler": self.scaler.state_dict()}
-        metadata = {name: json.dumps(values) for name, values in described.items()}
-        self.checkpoint.write(Content(tensors, metadata))
+        described = {
+            "state": asdict(state),
+            "settings": self.settings,
+            "scaler": self.scaler.state_dict(),
+            "optimizer": sorted(self.optimizer.state_dict()["state"]),
+        }
+        metadata = {name: to_json(values) for name, values in described.items()}
+        self.checkpoint.write(Content(tensors, {"format": FORMAT, "version": masu.__version__, **metadata}))
 
     def write_results(self, state: RunState) -> None:
         """The files that show a state: the last model, the best one if that is it, all epochs' figures."""
@@ -204,21 +228,61 @@ class RunFile:
         save(self.judged, self.out / "last.safetensors")
         if state.at_best:
             save(self.judged, self.out / "best.safetensors")
-        write_text(self.out / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in state.history))
+        write_text(self.out / "metrics.jsonl", "".join(to_json(row) + "\n" for row in state.history))
+
+    def restore_best(self, state: RunState) -> bool:
+        """Whether the best model is in its place; one that was deleted is made anew where that is possible.
+
+        The checkpoint before the last may be that of the best epoch; the last one's is written by
+        :meth:`write_results`.
+        """
+        path, before = self.out / "best.safetensors", self.checkpoint.before
+        if path.is_file() or not state.best_epoch:
+            return True
+        if damage(before) is not None:
+            return False
+        tensors, metadata = read_file(before)
+        try:
+            earlier = state_of(metadata, before)
+        except InputError:
+            return False
+        own = self.judged.state_dict()
+        part = "model." if self.judged is self.detector else "average."
+        found = {name.removeprefix(part): t for name, t in tensors.items() if name.startswith(part)}
+        fits = found.keys() == own.keys() and all(found[name].shape == own[name].shape for name in own)
+        if not (fits and earlier.at_best and earlier.best_epoch == state.best_epoch):
+            return False
+        best = copy.deepcopy(self.judged)
+        best.load_state_dict(found)
+        save(best, path)
+        return True
 
     @torch.no_grad()
-    def read(self, say: Callable[[str], None]) -> RunState:
+    def read(self, say: Callable[[str], None], steps: int) -> RunState:
         """Put the last state that is whole back into detector, averaged detector, optimizer and scaler.
 
         Args:
             say: told where that is not the newest.
+            steps: of an epoch.
 
         Raises:
-            InputError: where none is whole, or for settings other than those the run was started with.
+            InputError: where none is whole, for one of another layout, naming what is not understood, or for
+                settings other than those the run was started with; nothing is changed then.
         """
         content = self.checkpoint.read(say) if self.processes.first else Content({}, {})
         tensors, metadata = _shared(content, self.processes)
-        self._same_settings(json.loads(metadata["settings"]))
+        path = self.checkpoint.read_from
+        state = state_of(metadata, path)
+        try:
+            self._same_settings(read(dict[str, Any], parsed(metadata, "settings"), "settings"))
+            if state.step > steps:
+                raise InputError(f"state.step: found {state.step}, wanted at most {steps}")
+            scaler = read(dict[str, float], parsed(metadata, "scaler"), "scaler")
+            if scaler.keys() != self.scaler.state_dict().keys():
+                raise InputError(f"scaler: found {listed(scaler)}, wanted {listed(self.scaler.state_dict())}")
+            self._check_tensors(tensors, metadata)
+        except InputError as error:
+            raise _not_understood(error, metadata, path) from None
         for part, filled in (("model.", self.detector), ("average.", self.judged)):
             found = {name.removeprefix(part): t for name, t in tensors.items() if name.startswith(part)}
             if found:
@@ -237,17 +301,96 @@ class RunFile:
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": values, "param_groups": groups})
         self.scaler.load_state_dict(json.loads(metadata["scaler"]))
-        return RunState(**json.loads(metadata["state"]))
+        return state
+
+    def _check_tensors(self, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+        """Refuse a name, shape, type or value that this run would not have written."""
+        wanted = {f"model.{name}": tensor for name, tensor in self.detector.state_dict().items()}
+        if self.judged is not self.detector:
+            wanted |= {f"average.{name}": tensor for name, tensor in self.judged.state_dict().items()}
+        trained = [p for group in self.optimizer.param_groups for p in group["params"]]
+        last = Within(0, len(trained) - 1)
+        if "optimizer" in metadata:
+            optimized = read(list[Annotated[int, last]], parsed(metadata, "optimizer"), "optimizer")
+        else:
+            numbers = {name.split(".")[1] for name in tensors if name.startswith("optimizer.")}
+            optimized = [i for i in range(len(trained)) if str(i) in numbers]
+        for i in optimized:
+            for key in KEPT[type(self.optimizer)]:
+                like = trained[i].new_zeros((), dtype=torch.float32) if key == "step" else trained[i]
+                wanted[f"optimizer.{i}.{key}"] = like
+        for name in [*wanted, *tensors]:
+            found = "nothing" if name not in tensors else _described(tensors[name])
+            should = "nothing" if name not in wanted else _described(wanted[name])
+            if found != should:
+                raise InputError(f"{name[:120]}: found {found}, wanted {should}")
+        for name, tensor in tensors.items():
+            check_values(name, tensor, self.checkpoint.read_from)
 
     def _same_settings(self, earlier: dict[str, Any]) -> None:
         now = self.settings
+        unknown = sorted(earlier.keys() - now.keys())
+        if unknown:
+            raise InputError(f"settings.{unknown[0][:60]}: found an unknown setting")
         changed = [n for n in now if now[n] != earlier.get(n, now[n]) and n not in MAY_CHANGE]
         if changed:
-            raise InputError(
+            raise OtherSettingsError(
                 f"{self.checkpoint.path}: found {changed[0]} {earlier.get(changed[0])!r} in the run and "
                 f"{now[changed[0]]!r} now, wanted the same settings; resume with the options that the run "
                 "was started with"
             )
+
+
+class OtherSettingsError(InputError):
+    """Settings of a run that are not those it was started with."""
+
+
+def state_of(metadata: Mapping[str, str], path: Path) -> RunState:
+    """The counters of a checkpoint's metadata.
+
+    Raises:
+        InputError: for another layout, naming what is not understood.
+    """
+    try:
+        layout = metadata.get("format", FORMAT)
+        if layout != FORMAT:
+            raise InputError(f"format: found {layout[:40]!r}, wanted {FORMAT!r}")
+        given = parsed(metadata, "state")
+        missing = [one.name for one in fields(RunState) if isinstance(given, dict) and one.name not in given]
+        if missing:
+            raise InputError(f"state.{missing[0]}: found none, wanted this counter")
+        state: RunState = read(RunState, given, "state")
+        for number, row in enumerate(state.history, start=1):
+            for name in (*ROW, *row):
+                figure = read(float | None, row.get(name), f"state.history.{number}.{str(name)[:40]}")
+                if (name in ROW and figure is None) or (name == "epoch" and figure != number):
+                    raise InputError(f"state.history.{number}.{name}: found {shown(row.get(name))}")
+        if not state.best_epoch <= state.epoch == len(state.history):
+            raise InputError(
+                f"state.epoch: found {state.epoch} with {len(state.history)} epochs in the history, the best "
+                f"of them {state.best_epoch}"
+            )
+        if state.images and not state.epoch_seconds:
+            raise InputError(f"state.epoch_seconds: found 0 after {state.images} images")
+    except InputError as error:
+        raise _not_understood(error, metadata, path) from None
+    return state
+
+
+def _not_understood(error: InputError, metadata: Mapping[str, str], path: Path) -> InputError:
+    if isinstance(error, OtherSettingsError):
+        return error
+    version = visible(" ".join(metadata.get("version", "of an unknown version").split()))[:40]
+    why = visible(" ".join(str(error).split()))[:600]
+    return InputError(
+        f"{path}: found a state that masu {masu.__version__} does not understand ({why}), written by masu "
+        f"{version}; wanted one of this version; go on with the masu that wrote it, or start anew in another "
+        "folder (--out)"
+    )
+
+
+def _described(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
 
 
 def _shared(content: Content, processes: Processes) -> Content:
@@ -270,7 +413,10 @@ def intact(out: Path) -> str:
     file = Checkpoint(out / "resume.safetensors", 0.0)
     for path in (file.path, file.before):
         if damage(path) is None:
-            state = RunState(**json.loads(metadata_of(path)["state"]))
+            try:
+                state = state_of(metadata_of(path), path)
+            except InputError:
+                continue
             return (
                 f"{path} holds the state of epoch {state.epoch + 1} after {state.step} of its steps: "
                 "go on from there with --resume"

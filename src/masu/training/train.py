@@ -30,8 +30,9 @@ from masu.data.loading.callables import refuse_unpicklable
 from masu.data.loading.loader import batch_count, epoch_batches
 from masu.data.loading.workers import LostWorkerError
 from masu.detectors.detector import Detector
-from masu.errors import InputError
+from masu.errors import InputError, bad_input
 from masu.evaluation.evaluate import evaluate
+from masu.json_text import to_json
 from masu.ops.images import padded_size
 from masu.processes import LostProcessError, Processes, joined, launched
 from masu.training.average import Average
@@ -184,10 +185,13 @@ def _train(
         "val_split": None if val is None else val.split,
     }
     saved = RunFile(out, checkpoint_seconds, detector, judged, optimizer, scaler, described, processes)
-    state = RunState()
+    state, lost = RunState(), None
     if resume:
-        state = saved.read(lambda said: report({"event": "start", "said": said}))
+        state = saved.read(lambda said: report({"event": "start", "said": said}), steps)
         saved.write_results(state)  # a kill may have come between the state and these
+        if not processes.of_first(processes.first and saved.restore_best(state)):
+            lost = _lost_best(out, state)
+            report({"event": "fault", "fault": lost})
     else:
         saved.write(state)  # shows at once that the folder can be written to
     if val is not None and not (~val.ignored).any():
@@ -197,7 +201,7 @@ def _train(
         report({"event": "start", "said": said})
     if processes.first:
         written = settings.described() | {"trained_on": judged.trained_on}
-        write_text(out / "settings.json", json.dumps(written, indent=2) + "\n")
+        write_text(out / "settings.json", to_json(written, indent=2) + "\n")
     page = TrainPage(out, settings, (data, val), unreadable.told)
 
     def show(ended: str | None = None) -> None:
@@ -298,6 +302,8 @@ def _train(
         raise
     finally:
         stop.leave()
+    if lost is not None and not processes.of_first((out / "best.safetensors").is_file()):
+        raise InputError(lost)
     return _result(out, state, interrupted=False)
 
 
@@ -389,6 +395,18 @@ def _write_samples(detector: Detector, val: Dataset, path: Path) -> None:
         sheet.save(file, "JPEG", quality=88)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, [file.getvalue()])
+
+
+def _lost_best(out: Path, state: RunState) -> str:
+    """What to say of a best model that was deleted; of the epochs to come, one is the best."""
+    line = bad_input(
+        out / "best.safetensors",
+        f"no such file, and no checkpoint of epoch {state.best_epoch} whose model it was",
+        "the best model of the run",
+        f"take {out / 'last.safetensors'}, of epoch {state.epoch}, or train anew in another folder (--out)",
+    )
+    state.best, state.best_epoch = -1.0, 0
+    return str(line)
 
 
 def _result(out: Path, state: RunState, interrupted: bool) -> TrainResult:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from masu.data.formats import formats, read_annotations
 from masu.data.formats.writing import write_dataset
 from masu.data.kinds import KINDS, Kind
 from masu.data.pixels.pictures import DECODER_ERRORS
+from masu.json_text import to_json
 from masu.ops.images import InputPolicy
 from masu.pages.page import render
 
@@ -146,7 +146,7 @@ class DataCheck:
         form = mended.form if formats()[mended.form].write is not None else "coco"
         lost = write_dataset(out, form, mended, self.strays)
         rows = [{"file": str(c.file), "where": c.where, "done": c.done} for c in changes]
-        text = json.dumps(rows, indent=1, ensure_ascii=False)
+        text = to_json(rows, indent=1, ensure_ascii=False)
         (out / "changes.json").write_text(text, encoding="utf-8", errors="backslashreplace")
         said = [
             ": ".join(part for part in (str(c.file) if c.file.name else "", c.where, c.done) if part)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ from masu.data.pixels.pictures import find_images, passed_over
 from masu.drawing import draw
 from masu.errors import InputError
 from masu.evaluation.predictions import AnyDetector, Prediction, predictions
+from masu.json_text import to_json
 from masu.thresholds import DEFAULT_THRESHOLD, Threshold, check_threshold
 
 FORMATS = ("json", "csv", "coco")
@@ -160,7 +160,7 @@ def _render(records: list[dict[str, Any]], names: Sequence[str], format: str, fo
     if format == "csv":
         text = _csv(records)
     else:
-        text = json.dumps(
+        text = to_json(
             _coco(records, names, folder) if format == "coco" else records, ensure_ascii=False, indent=1
         )
         text += "\n"

@@ -30,6 +30,7 @@ from masu.data.formats.rows import BadEntryError, Box, Objects, Rows, class_name
 from masu.data.formats.tree import Tree
 from masu.data.splits import role
 from masu.errors import bad_input, listed
+from masu.json_text import to_json
 
 Array = np.ndarray[Any, Any]
 
@@ -480,7 +481,7 @@ def write(copy: Copy) -> None:
                 copy.count_difficult(row, "COCO has no difficult objects: {} are crowd regions")
         page = {"images": images, "annotations": annotations, "categories": categories}
         name = f"instances_{split}.json" if split else "instances.json"
-        (copy.out / "annotations" / name).write_text(json.dumps(page), encoding="utf-8")
+        (copy.out / "annotations" / name).write_text(to_json(page), encoding="utf-8")
     copy.put_strays("images")
 
 

@@ -35,6 +35,7 @@ from masu.data.formats.tree import Tree, is_image
 from masu.data.formats.turned import box_of_ellipse, box_of_turned
 from masu.data.splits import role
 from masu.errors import bad_input
+from masu.json_text import to_json
 
 MOST_BYTES = 1_000_000_000
 """Size of a file."""
@@ -428,7 +429,7 @@ def write(copy: Copy) -> None:
         for index in range(len(data)):
             image = f"images/{copy.image(index, 'images')}"
             made = task(image, _results_of(copy, index), splits=data.splits_of(index))
-            stream.write(before + json.dumps(made))
+            stream.write(before + to_json(made))
             before = ",\n"
         stream.write("\n]\n")
     copy.put_strays("images")

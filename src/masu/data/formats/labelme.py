@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from pathlib import Path
@@ -27,6 +26,7 @@ from masu.data.formats.rows import BadEntryError, Box, Rows
 from masu.data.formats.tree import Tree
 from masu.data.splits import UNLISTED
 from masu.errors import bad_input
+from masu.json_text import to_json
 
 MOST_BYTES = 64_000_000
 """Size of a file; LabelMe may write the picture into it."""
@@ -182,7 +182,7 @@ def write(copy: Copy) -> None:
                 "imageWidth": width,
             }
             file = copy.out / folder / f"{os.path.splitext(name)[0]}.json"
-            file.write_text(json.dumps(page, ensure_ascii=True), encoding="utf-8")
+            file.write_text(to_json(page, ensure_ascii=True), encoding="utf-8")
     copy.put_strays(UNLISTED if copy.data.splits else "")
 
 

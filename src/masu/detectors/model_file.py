@@ -1,0 +1,273 @@
+"""A detector as one file: weights and description, of strangers too.
+
+Nothing in a file is run. Its description is read by the schema of the settings before anything is built; its
+tensors' names, shapes and types, which stand in its header, are compared with those of a network without
+memory (on torch's meta device) before anything is allocated. So what a file can make masu take is in
+proportion to its size.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+import masu
+from masu.atomic import write_whole
+from masu.detectors.config import DetectorConfig
+from masu.detectors.detector import Detector
+from masu.detectors.older_files import in_todays_words
+from masu.detectors.torchvision_models import load_torchvision
+from masu.detectors.zoo import DETECTORS, checked_names, make
+from masu.errors import InputError, bad_input, listed, visible
+from masu.json_text import parsed
+from masu.settings import Length, read, unknown
+from masu.tensor_file import Entry, TensorFile, TensorFileError
+from masu.thresholds import check_threshold
+
+FORMAT = "masu-1"
+"""Marks a model file; a later number means a layout that older versions cannot read."""
+
+EXPORTED = (".onnx", ".xml", ".pt2")
+"""Suffixes of what ``masu export`` writes, which cannot be turned back into a detector."""
+
+WANTED = "wanted a model file that masu wrote (RUN/best.safetensors)"
+
+FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+"""Types that weights may have in a file; a detector has them as float32."""
+
+COUNTER = "num_batches_tracked"
+"""Of normalisation in training; a file may lack it or have it without need."""
+
+Names = Annotated[list[str], Length(1, 1_000_000)]
+TrainedOn = dict[str, Annotated[str, Length(0, 10_000)] | None]
+
+
+def save(detector: Detector, path: str | os.PathLike[str]) -> None:
+    """Write a detector with its class names and settings to one safetensors file.
+
+    The file appears whole or not at all: it is written beside its place and then renamed.
+
+    Raises:
+        InputError: where it cannot be written, or :func:`load` would refuse it: for weights that are not
+            finite, thresholds of other classes; an earlier file is left as it was.
+    """
+    if type(detector).__name__ not in DETECTORS:
+        raise TypeError(f"detector: found {type(detector).__name__}, wanted a detector of masu")
+    path = Path(path)
+    if detector.kind == "detector":
+        checked_names(detector.names)
+    check_threshold(dict(detector.thresholds), detector.names)
+    trained_on = read(TrainedOn, dict(detector.trained_on), "trained_on")
+    metadata = {
+        "format": FORMAT,
+        "version": masu.__version__,
+        "type": type(detector).__name__,
+        "names": json.dumps(detector.names),
+        "config": json.dumps(asdict(detector.config), allow_nan=False),
+    }
+    if detector.thresholds:
+        metadata["thresholds"] = json.dumps(dict(detector.thresholds), allow_nan=False)
+    if trained_on:
+        metadata["trained_on"] = json.dumps(trained_on)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in detector.state_dict().items()}
+    for name, tensor in tensors.items():
+        check_values(name, tensor, path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, [safetensors.torch.save(tensors, metadata)])
+
+
+def load(path: str | os.PathLike[str]) -> Detector:
+    """A detector from a file that :func:`save` wrote, or ``"torchvision/NAME"`` with its COCO weights.
+
+    Weights of float16, bfloat16 and float64 are taken as float32.
+
+    Raises:
+        InputError: for a file that is missing or no model of masu, a setting that is unknown or out of its
+            range, weights of other names, shapes or types or that are not finite, or a download that fails.
+    """
+    if str(path).startswith("torchvision/"):
+        return load_torchvision(str(path).removeprefix("torchvision/"))
+    path = Path(path)
+    with _opened(path) as file:
+        described = _described(file.metadata, path)
+        try:
+            with torch.device("meta"):
+                wanted = make(described.config, described.names).state_dict()
+        except ValueError as error:
+            raise _unusable(error, file.metadata, path) from None
+        check_layout(file.entries, wanted, path)
+        tensors = _tensors(file, path)
+        for name, tensor in tensors.items():
+            check_values(name, tensor, path)
+    detector = make(described.config, described.names)
+    detector.thresholds, detector.trained_on = described.thresholds, described.trained_on
+    own = detector.state_dict()
+    for name, tensor in tensors.items():  # tables of places, which are computed and never learnt
+        given = not tensor.is_floating_point() and not name.endswith(COUNTER)
+        if given and not torch.equal(tensor, own[name]):
+            raise bad_input(path, f"other numbers in {name}", "those of the network", "train it anew")
+    detector.load_state_dict(tensors, strict=False)
+    return detector.eval()
+
+
+def store_thresholds(path: str | os.PathLike[str], thresholds: Mapping[str, float]) -> None:
+    """Write the smallest score to show of each class into a model file, in place of those it had.
+
+    The weights stay as they are, to the byte; the file appears whole or not at all.
+
+    Args:
+        path: a file that :func:`save` wrote.
+        thresholds: class name → score in 0..1; a class without one is shown from 0.5. Empty: none.
+
+    Raises:
+        InputError: for a file that is missing or no model of masu, an unknown class or a score outside 0..1.
+    """
+    path = Path(os.path.realpath(path))  # a link stays a link
+    with _opened(path) as file:
+        check_threshold(thresholds, _described(file.metadata, path).names)
+        metadata, tensors = dict(file.metadata), _tensors(file, path)
+    metadata.pop("thresholds", None)
+    if thresholds:
+        metadata["thresholds"] = json.dumps(dict(thresholds))
+    write_whole(path, [safetensors.torch.save(tensors, metadata)])
+
+
+def check_layout(found: Mapping[str, Entry], wanted: Mapping[str, Tensor], path: Path) -> None:
+    """Compare the tensors that a file says it has with those of a network, before any is read.
+
+    Raises:
+        InputError: for another name, shape or type, naming the tensor.
+    """
+    for name in [*wanted, *found]:
+        counts = name.endswith(COUNTER)
+        if counts and (name not in found or name.replace(COUNTER, "running_mean") in wanted):
+            shape: Any = ()
+        else:
+            shape = tuple(wanted[name].shape) if name in wanted else "nothing"
+        has = found[name].shape if name in found else () if counts else "nothing"
+        if has != shape:
+            raise InputError(
+                f"{path}: found {has} for {_short(name)}, wanted {shape}; these are weights of another "
+                "architecture or other classes; choose the --model they were trained with"
+            )
+        dtype = found[name].dtype if name in found else None
+        own = torch.int64 if counts else wanted[name].dtype
+        if dtype is not None and dtype != own and not (own.is_floating_point and dtype in FLOATS):
+            words = FLOATS if own.is_floating_point else (own,)
+            raise bad_input(
+                path,
+                f"{_word(dtype)} for {_short(name)}",
+                listed(_word(one) for one in words).replace(", ", " or "),
+                "these are no weights that masu wrote",
+            )
+
+
+def check_values(name: str, tensor: Tensor, path: Path) -> None:
+    """Refuse a tensor with which nothing could be computed.
+
+    Raises:
+        InputError: for numbers that are not finite in float32, or negative variances, naming the tensor.
+    """
+    if not tensor.is_floating_point():
+        return
+    bad = int((~torch.isfinite(tensor.float())).sum())
+    kind = "that are not finite"
+    if not bad and name.endswith("running_var"):
+        bad, kind = int((tensor < 0).sum()), "below 0, which no variance is"
+    if bad:
+        raise bad_input(
+            path,
+            f"{bad} of {tensor.numel()} numbers of {_short(name)} {kind}",
+            "finite weights",
+            "take an earlier state of the training, or train with a lower --lr",
+        )
+
+
+@dataclass(frozen=True)
+class _Described:
+    config: DetectorConfig
+    names: tuple[str, ...]
+    thresholds: dict[str, float]
+    trained_on: dict[str, str | None]
+
+
+def _opened(path: Path) -> TensorFile:
+    if path.suffix in EXPORTED:
+        raise InputError(
+            f"{path}: found an exported model, {WANTED}; take the .safetensors file that it was exported from"
+        )
+    if not path.is_file():
+        found = "a folder" if path.is_dir() else "no file" if path.exists() else "no such file"
+        raise InputError(f"{path}: found {found}, {WANTED}")
+    try:
+        file = TensorFile(path)
+    except (TensorFileError, OSError) as error:
+        raise InputError(f"{path}: found a file that is no safetensors ({error}), {WANTED}") from None
+    if file.metadata.get("format") != FORMAT:
+        file.close()
+        raise InputError(f"{path}: found a safetensors file without masu's description, {WANTED}")
+    return file
+
+
+def _tensors(file: TensorFile, path: Path) -> dict[str, Tensor]:
+    try:
+        return file.tensors()
+    except (TensorFileError, OSError) as error:
+        raise InputError(f"{path}: found a file that cannot be read ({error}), {WANTED}") from None
+
+
+def _described(metadata: Mapping[str, str], path: Path) -> _Described:
+    """What a file says of its detector, by the schema of the settings."""
+    try:
+        if "type" not in metadata:
+            raise InputError("type: found none, wanted it beside the weights")
+        kind = metadata["type"]
+        if kind not in DETECTORS:
+            raise InputError(f"type: found {kind[:40]!r}, wanted one of {', '.join(DETECTORS)}")
+        config_kind = DETECTORS[kind][1]
+        given = in_todays_words(kind, parsed(metadata, "config"))
+        later = list(unknown(config_kind, given))
+        if later:
+            raise InputError(f"unknown setting{'s' * (len(later) > 1)} {listed(map(repr, later), 5)}")
+        config = read(config_kind, given, "")
+        names = tuple(read(Names, parsed(metadata, "names"), "names"))
+        if DETECTORS[kind][0].kind == "detector":
+            checked_names(names)
+        elif names != ("object",):
+            raise InputError(
+                f"names: found {listed(names, 3)[:80]}, wanted the one class of proposals, object"
+            )
+        thresholds = read(
+            dict[str, float], parsed({"thresholds": "{}", **metadata}, "thresholds"), "thresholds"
+        )
+        check_threshold(thresholds, names)
+        trained_on = read(TrainedOn, parsed({"trained_on": "{}", **metadata}, "trained_on"), "trained_on")
+    except ValueError as error:
+        raise _unusable(error, metadata, path) from None
+    return _Described(config, names, thresholds, trained_on)
+
+
+def _unusable(error: ValueError, metadata: Mapping[str, str], path: Path) -> InputError:
+    why = visible(" ".join(str(error).split()))
+    version = visible(" ".join(metadata.get("version", "unknown").split()))
+    return InputError(
+        f"{path}: found settings that masu {masu.__version__} does not know ({why[:600]}), written by masu "
+        f"{version[:40]}; wanted a file of this version or older; update masu"
+    )
+
+
+def _short(name: str) -> str:
+    name = visible(" ".join(name.split()))
+    return name if len(name) <= 120 else f"{name[:120]}…"
+
+
+def _word(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
