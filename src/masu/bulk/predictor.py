@@ -113,9 +113,21 @@ class Predictor:
     def _predict(
         self, detector: Detector | ExportedDetector, images: Sequence[tuple[str, Tensor | str]]
     ) -> Iterator[ImageRow]:
+        from masu.detectors.prediction import out_of_memory, too_large
+
         pixels = [image for _, image in images if not isinstance(image, str)]
         threshold = detector.thresholds if self.threshold is None else self.threshold
-        found = iter(detector.predict(pixels, threshold, self.batch_size) if pixels else ())
+        try:
+            found = iter(detector.predict(pixels, threshold, self.batch_size) if pixels else ())
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            if len(images) == 1:
+                yield ImageRow(images[0][0], error=str(too_large("image", pixels[0])))
+            else:
+                for one in images:
+                    yield from self._predict(detector, [one])
+            return
         for path, image in images:
             if isinstance(image, str):
                 yield ImageRow(path, error=image)

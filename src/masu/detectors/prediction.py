@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from masu.data.pixels.images import read_pixels
-from masu.errors import InputError
+from masu.errors import InputError, bad_input
 from masu.nets.conv import prepare_convs
 from masu.nets.folding import copied, fold_norms
 from masu.nets.hooks import global_hooks
@@ -25,6 +26,19 @@ if TYPE_CHECKING:
 
 ImageSource = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any] | Tensor
 """A file, a Pillow image, an ``(H, W, 3)`` array or a ``(3, H, W)`` tensor."""
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether an error says that memory ended, as Python, PyTorch and the system each say it."""
+    if isinstance(error, OSError):  # no memory to start a process
+        return error.errno == errno.ENOMEM
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def too_large(path: object, image: Tensor) -> InputError:
+    """The fault of an image ``(C, H, W)`` that the memory does not suffice for."""
+    found = f"{image.shape[2]}×{image.shape[1]} pixels, for which the memory does not suffice"
+    return bad_input(path, found, "a smaller image", "cut it into tiles")
 
 
 class PredictionNetwork:

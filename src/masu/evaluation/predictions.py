@@ -12,6 +12,7 @@ from torch import Tensor
 
 from masu.data.pixels.images import read_pixels
 from masu.detectors.detector import Detector
+from masu.detectors.prediction import out_of_memory, too_large
 from masu.errors import InputError
 from masu.ops.images import InputPolicy
 from masu.records import Detections
@@ -37,6 +38,22 @@ class AnyDetector(Protocol):
         self, images: Sequence[Tensor], threshold: Threshold | None = None, batch_size: int = 1
     ) -> list[Detections]:
         """Detections of each image, best score first; threshold None is the model's own low one."""
+
+
+def _found(
+    detector: AnyDetector, images: Sequence[Tensor], threshold: Threshold | None, batch_size: int
+) -> list[Detections | None]:
+    """What is found in each image; None where the memory does not suffice for one alone."""
+    if not images:
+        return []
+    try:
+        return list(detector.predict(images, threshold=threshold, batch_size=batch_size))
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        if len(images) == 1:
+            return [None]
+    return [row for image in images for row in _found(detector, [image], threshold, 1)]
 
 
 @dataclass(frozen=True)
@@ -95,10 +112,13 @@ def predictions(
             continue
         images = [image for _, image in batch]
         start = time.perf_counter()
-        found = detector.predict(images, threshold=threshold, batch_size=batch_size) if images else []
+        found = _found(detector, images, threshold, batch_size)
         seconds = (time.perf_counter() - start) / max(len(images), 1)
         for (position, image), detections in zip(batch, found, strict=True):
-            yield Prediction(position, paths[position], image, detections, seconds)
+            if detections is None:
+                faults.append(str(too_large(paths[position], image)))
+            else:
+                yield Prediction(position, paths[position], image, detections, seconds)
         batch.clear()
         if progress is not None:
             progress(index + 1, len(paths))

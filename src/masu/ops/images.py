@@ -17,6 +17,10 @@ MOST_CHANNELS = 4096
 """Of the images that a network may be made for."""
 
 
+LARGE = 25_000_000
+"""Pixels of an image of bytes from which it is not made floats as a whole."""
+
+
 @dataclass(frozen=True)
 class InputPolicy:
     """How an image is brought to the network, stored with the model.
@@ -79,6 +83,29 @@ def _up(side: int, policy: InputPolicy) -> int:
     return -(-side // policy.divisor) * policy.divisor
 
 
+def bilinear(image: Tensor, size: tuple[int, int], dtype: torch.dtype) -> Tensor:
+    """``(C, H, W)`` at another size ``(h, w)``, between the four nearest pixels."""
+    return F.interpolate(image.to(dtype)[None], size=size, mode="bilinear", align_corners=False)[0]
+
+
+def bilinear_of_large(image: Tensor, size: tuple[int, int], dtype: torch.dtype) -> Tensor:
+    """:func:`bilinear`, for which only the rows and columns that it looks at become floats."""
+    top, bottom, down = _neighbours(image.shape[1], size[0], image.device)
+    left, right, across = _neighbours(image.shape[2], size[1], image.device)
+    down, across = down.to(dtype)[:, None], across.to(dtype)
+    rows = [image[:, row].to(dtype) for row in (top, bottom)]
+    upper, lower = (row[:, :, left] * (1 - across) + row[:, :, right] * across for row in rows)
+    return upper * (1 - down) + lower * down
+
+
+def _neighbours(length: int, wanted: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """For each of ``wanted`` pixels those before and after its middle, and the share of the one after."""
+    at = (torch.arange(wanted, dtype=torch.float64, device=device) + 0.5) * (length / wanted) - 0.5
+    at = at.clamp(0, length - 1)
+    first = at.floor().to(torch.int64)
+    return first, (first + 1).clamp(max=length - 1), at - first
+
+
 def batch_images(
     images: Sequence[Tensor], policy: InputPolicy, dtype: torch.dtype = torch.float32
 ) -> ImageBatch:
@@ -115,6 +142,7 @@ def batch_images(
     shift = torch.tensor(policy.mean, dtype=dtype, device=device)[:, None, None] / std
     for i, (image, (h, w)) in enumerate(zip(images, sizes, strict=True)):
         largest = 255 if image.dtype == torch.uint8 else 1
-        resized = F.interpolate(image.to(dtype)[None], size=(h, w), mode="bilinear", align_corners=False)[0]
+        whole = image.dtype != torch.uint8 or image.shape[1] * image.shape[2] <= LARGE
+        resized = (bilinear if whole else bilinear_of_large)(image, (h, w), dtype)
         pixels[i, :, :h, :w] = (resized / (std * largest)).sub_(shift)
     return ImageBatch(pixels, torch.tensor(sizes, device=device), torch.tensor(original, device=device))

@@ -7,7 +7,6 @@ Processes that a launcher has started make the steps of one process together (do
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import io
 import json
@@ -30,6 +29,7 @@ from masu.data.loading.callables import refuse_unpicklable
 from masu.data.loading.loader import batch_count, epoch_batches
 from masu.data.loading.workers import LostWorkerError
 from masu.detectors.detector import Detector
+from masu.detectors.prediction import out_of_memory
 from masu.errors import InputError, bad_input
 from masu.evaluation.evaluate import evaluate
 from masu.json_text import to_json
@@ -144,7 +144,7 @@ def train(
                 here = processes.first or out.is_dir()  # not so on another machine
                 raise InputError(f"{error}; {intact(out) if here else f'process 0 has {out}'}") from None
             except (MemoryError, RuntimeError, OSError) as error:
-                if not _out_of_memory(error):
+                if not out_of_memory(error):
                     raise
                 raise InputError(
                     f"memory: found too little for a step of {settings.batch_size} images, wanted more; "
@@ -363,12 +363,6 @@ def _check(data: Dataset, out: Path, resume: bool) -> bool:
 
 def _device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def _out_of_memory(error: Exception) -> bool:
-    if isinstance(error, OSError):  # no memory to start a process
-        return error.errno == errno.ENOMEM
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def _figures(metrics: dict[str, Any]) -> dict[str, Any]:

@@ -205,8 +205,8 @@ def _picture(finding: Finding) -> str | None:
     part = picture.crop(window).resize((size[0], size[1]))
     canvas = ImageDraw.Draw(part)
     for number, box in enumerate(finding.boxes):
-        x1, x2 = sorted(((box[0] - window[0]) * scale, (box[2] - window[0]) * scale))
-        y1, y2 = sorted(((box[1] - window[1]) * scale, (box[3] - window[1]) * scale))
+        x1, x2 = sorted(_near((value - window[0]) * scale, part.width) for value in (box[0], box[2]))
+        y1, y2 = sorted(_near((value - window[1]) * scale, part.height) for value in (box[1], box[3]))
         canvas.rectangle((x1 - 2, y1 - 2, x2 + 2, y2 + 2), outline="black", width=1)
         canvas.rectangle(
             (x1 - 1, y1 - 1, x2 + 1, y2 + 1), outline=("#e69f00", "#56b4e9")[number % 2], width=2
@@ -214,6 +214,11 @@ def _picture(finding: Finding) -> str | None:
     file = io.BytesIO()
     part.save(file, "JPEG", quality=80)
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def _near(value: float, side: int) -> float:
+    """A coordinate on the picture or a little outside: Pillow draws every pixel of a line, seen or not."""
+    return min(max(value, -9.0), side + 9.0)
 
 
 def _around(boxes: Sequence[Box], size: tuple[int, int]) -> tuple[int, int, int, int]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from masu.data.pixels.images import displayable
 from masu.data.pixels.pictures import find_images, passed_over
@@ -16,6 +19,7 @@ from masu.drawing import draw
 from masu.errors import InputError
 from masu.evaluation.predictions import AnyDetector, Prediction, predictions
 from masu.json_text import to_json
+from masu.records import Detections
 from masu.thresholds import DEFAULT_THRESHOLD, Threshold, check_threshold
 
 FORMATS = ("json", "csv", "coco")
@@ -36,7 +40,8 @@ class DetectReport:
         file: the results file; None without an output folder.
         pictures: the drawn pictures, in the order of the images.
         faults: one line for each image that could not be read or drawn.
-        passed_over: films and pictures in the folders of a kind that masu does not read.
+        passed_over: films and pictures in the folders of a kind that masu does not read, and those that an
+            earlier run drew into ``out``.
     """
 
     images: int
@@ -93,8 +98,8 @@ def detect(
         wanted = f"{', '.join(FORMATS)} or, with 'masu detect' and masu.bulk.job.detect_bulk, parquet"
         raise InputError(f"format: found {format!r}, wanted one of {wanted}")
     check_threshold(threshold, detector.names)
-    paths = find_images(sources)
     folder = None if out is None else Path(out)
+    paths, drawn = _without_drawn(find_images(sources), sources, folder)
     pictures = None if folder is None else _PictureFolder(folder / "pictures", paths)
     faults: list[str] = []
     records: list[dict[str, Any]] = []
@@ -102,37 +107,59 @@ def detect(
     stream = predictions(
         detector, paths, faults, threshold=threshold, batch_size=batch_size, progress=progress
     )
-    for prediction in stream:
-        seconds += prediction.seconds
-        records.append(_record(prediction))
-        if pictures is not None:
-            try:
-                pictures.write(prediction)
-            except (OSError, ValueError) as error:
-                faults.append(f"{prediction.path}: no picture written: {error}")
+    try:
+        for prediction in stream:
+            seconds += prediction.seconds
+            records.append(_record(prediction))
+            if pictures is not None:
+                try:
+                    pictures.write(prediction)
+                except (OSError, ValueError, MemoryError) as error:
+                    why = str(error) or "no memory"
+                    faults.append(f"{prediction.path}: no picture written: {why}")
+    except BaseException:  # stopped by whatever it may be: what was found so far is not lost
+        if folder is not None and records:
+            _write(records, detector.names, format, folder)
+        raise
     if not records:
         raise InputError(_none_readable(paths, faults))
 
-    text = _render(records, detector.names, format, Path() if folder is None else folder)
-    file = None
-    if folder is not None:
-        file = folder / _FILE_NAMES[format]
-        try:
-            _replace(file, text.encode())
-        except OSError as error:
-            raise InputError(
-                f"{file}: cannot be written ({error.strerror}); choose another folder"
-            ) from error
+    file = None if folder is None else _write(records, detector.names, format, folder)
+    text = _render(records, detector.names, format, Path()) if file is None else ""
     return DetectReport(
         images=len(records),
         detections=sum(len(record["detections"]) for record in records),
         seconds_per_image=seconds / len(records),
-        text=text if file is None else "",
+        text=text,
         file=file,
         pictures=() if pictures is None else tuple(pictures.written),
         faults=tuple(faults),
-        passed_over=tuple(passed_over(sources)),
+        passed_over=(*passed_over(sources), *drawn),
     )
+
+
+def _write(records: list[dict[str, Any]], names: Sequence[str], format: str, folder: Path) -> Path:
+    """The results file."""
+    file = folder / _FILE_NAMES[format]
+    try:
+        _replace(file, _render(records, names, format, folder).encode())
+    except OSError as error:
+        raise InputError(f"{file}: cannot be written ({error.strerror}); choose another folder") from error
+    return file
+
+
+def _without_drawn(
+    paths: Sequence[Path], sources: Sequence[str | Path], folder: Path | None
+) -> tuple[list[Path], list[Path]]:
+    """The paths without pictures that an earlier run drew into the results' folder, and these.
+
+    A picture that is named outright is wanted.
+    """
+    if folder is None:
+        return list(paths), []
+    drawn, named = (folder / "pictures").resolve(), {Path(source) for source in sources}
+    own = [path for path in paths if path not in named and drawn in path.resolve().parents]
+    return [path for path in paths if path not in set(own)], own
 
 
 def _none_readable(paths: Sequence[Path], faults: Sequence[str]) -> str:
@@ -171,10 +198,12 @@ def _render(records: list[dict[str, Any]], names: Sequence[str], format: str, fo
 def _csv(records: list[dict[str, Any]]) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
+    quoting = csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_ALL)  # readers end a row at \r, too
     writer.writerow(["file", "x1", "y1", "x2", "y2", "score", "label", "name"])
     for record in records:
         for found in record["detections"]:
-            writer.writerow([record["file"], *found["box"], found["score"], found["label"], found["name"]])
+            row = [record["file"], *found["box"], found["score"], found["label"], found["name"]]
+            (quoting if "\r" in f"{record['file']}{found['name']}" else writer).writerow(row)
     return buffer.getvalue()
 
 
@@ -223,6 +252,18 @@ def _relative(files: Sequence[str], folder: Path) -> tuple[str, list[str]]:
     return shown, [Path(os.path.relpath(file, base)).as_posix() for file in whole]
 
 
+MOST_DRAWN = 40_000_000
+"""Pixels of a drawn picture; of a larger image every other row and column is left out, or more."""
+
+
+def _drawable(image: Tensor, found: Detections) -> tuple[Tensor, Detections]:
+    """The image and its detections at a size that can be drawn without gigabytes."""
+    step = math.ceil(math.sqrt(image.shape[1] * image.shape[2] / MOST_DRAWN))
+    if step <= 1:
+        return image, found
+    return image[:, ::step, ::step], replace(found, boxes=found.boxes / step)
+
+
 class _PictureFolder:
     """Writes drawn pictures under names that are free: neither taken in this run nor an input image."""
 
@@ -241,7 +282,8 @@ class _PictureFolder:
 
     def write(self, prediction: Prediction) -> None:
         buffer = io.BytesIO()
-        draw(displayable(prediction.image), prediction.detections).save(buffer, format="JPEG", quality=90)
+        image, found = _drawable(prediction.image, prediction.detections)
+        draw(displayable(image), found).save(buffer, format="JPEG", quality=90)
         file = self.folder / self._free_name(prediction.path.stem)
         _replace(file, buffer.getvalue())
         self.written.append(file)

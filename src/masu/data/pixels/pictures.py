@@ -52,6 +52,7 @@ UNREAD_SUFFIXES = frozenset(
 )
 """Suffixes, lower case, of films, raw files of cameras and other pictures that masu does not read."""
 
+_ORIENTATION = 0x0112
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 DECODER_ERRORS = (
@@ -183,7 +184,7 @@ def absence(path: Path) -> str:
 
 
 def _decode(image: Image.Image, thing: object) -> Array:
-    upright = ImageOps.exif_transpose(image)
+    upright = _turned(image)
     if upright.width == 0 or upright.height == 0:
         raise bad_input(
             thing, f"a size of {upright.width}×{upright.height}", "at least one pixel", "replace it"
@@ -194,9 +195,19 @@ def _decode(image: Image.Image, thing: object) -> Array:
         grey = np.asarray(upright)
         most = 1.0 if np.nanmax(grey) <= 1 else 255.0
         return _three((np.clip(np.nan_to_num(grey) / most, 0, 1) * 255).round().astype(np.uint8))
+    if upright.mode == "L":
+        return _three(np.asarray(upright))
     if upright.mode == "P":
         upright = upright.convert("RGBA")  # straight to RGB, Pillow warns of transparency
-    return np.array(upright.convert("RGB"))
+    return np.array(upright if upright.mode == "RGB" else upright.convert("RGB"))
+
+
+def _turned(image: Image.Image) -> Image.Image:
+    """The picture upright; itself where it is, since a copy of a large one takes a gigabyte."""
+    image.load()  # of a PNG, what says the orientation may come last
+    if image.getexif().get(_ORIENTATION, 1) not in range(2, 9):
+        return image
+    return ImageOps.exif_transpose(image)
 
 
 def to_bytes(array: Array) -> Array:
