@@ -131,3 +131,20 @@ def test_few_images_are_decoded_ahead(monkeypatch):
     assert next(stream) == ("0", "0")
     stream.close()
     assert len(begun) <= 4 + 2 + 1
+
+
+def test_an_image_that_the_memory_does_not_suffice_for_has_its_row(tmp_path, model_file, monkeypatch):
+    paths = [str(path) for path in photographs(tmp_path, 3)]
+    Image.new("RGB", (900, 20)).save(tmp_path / "wide.png")
+    predictor = Predictor(model_file, 0.3, batch_size=4)
+    own = predictor.detector.predict
+
+    def predict(images, *given):
+        if len(images) > 1 or images[0].shape[2] == 900:
+            raise MemoryError
+        return own(images, *given)
+
+    monkeypatch.setattr(predictor.detector, "predict", predict)
+    rows = list(predictor.rows([*paths[:1], str(tmp_path / "wide.png"), *paths[1:]]))
+    assert [row.error is None for row in rows] == [True, False, True, True]
+    assert "900×20 pixels, for which the memory does not suffice" in rows[1].error

@@ -5,7 +5,8 @@ import torch
 from torch.testing import assert_close
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
-from masu.ops.images import InputPolicy, batch_images, resized_size
+from masu.ops import images as module
+from masu.ops.images import InputPolicy, batch_images, bilinear, bilinear_of_large, resized_size
 
 PLAIN = InputPolicy(min_size=8, max_size=16, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), divisor=4)
 
@@ -133,3 +134,24 @@ def test_a_file_is_no_tensor():
         TypeError, match=r"^images\[0\]: found str, wanted a tensor \(3, H, W\); detector.predict takes"
     ):
         batch_images(["a.jpg"], InputPolicy())
+
+
+@pytest.mark.parametrize("size", [(7, 9), (40, 31), (1, 60), (13, 200), (64, 64)])
+def test_large_images_are_resized_as_all_others(size):
+    image = torch.randint(0, 256, (3, 64, 97), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    assert_close(
+        bilinear_of_large(image, size, torch.float32),
+        bilinear(image, size, torch.float32),
+        rtol=0,
+        atol=2e-3,
+    )
+
+
+def test_only_images_of_bytes_above_the_limit_take_that_way(monkeypatch):
+    image = torch.randint(0, 256, (3, 40, 50), dtype=torch.uint8)
+    wanted = batch_images([image], PLAIN).pixels
+    called = []
+    monkeypatch.setattr(module, "bilinear_of_large", lambda *given: called.append(given) or bilinear(*given))
+    monkeypatch.setattr(module, "LARGE", 40 * 50 - 1)
+    assert torch.equal(batch_images([image, image / 255], PLAIN).pixels[:1], wanted)
+    assert len(called) == 1

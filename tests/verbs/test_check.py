@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -331,6 +332,14 @@ def test_a_mended_copy_has_no_errors_and_the_original_is_untouched(data, tmp_pat
         {"train": 15, "test": 12},
         ("dog",),
     )
+
+
+def test_a_box_far_outside_is_drawn_at_once(data, tmp_path):
+    path = data({None: {"a.png": [*MANY, obj((5, 5, 2_000_000_000, 2_000_000_000))]}})
+    started = time.perf_counter()
+    write_page(check(path), tmp_path / "page.html")
+    assert time.perf_counter() - started < 10
+    assert (tmp_path / "page.html").read_text().count("data:image/jpeg;base64,") >= 1
 
 
 def test_the_page_escapes_what_the_data_says(data, tmp_path):

@@ -171,6 +171,73 @@ def test_a_second_run_replaces_its_own_results(tmp_path):
     assert [p.name for p in report.pictures] == ["a.jpg"]
 
 
+def test_its_own_pictures_are_no_photographs(tmp_path):
+    write(tmp_path / "a.png")
+    for count in range(2):
+        report = detect(Stub(), [tmp_path], out=tmp_path / "found")
+        assert report.images == 1
+        assert list(report.passed_over) == [tmp_path / "found" / "pictures" / "a.jpg"] * count
+    assert detect(Stub(), [tmp_path / "found" / "pictures"], out=tmp_path / "found").images == 1
+    assert detect(Stub(), [tmp_path / "found/pictures/*.jpg"], out=tmp_path / "found").images > 0
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_what_was_found_before_a_stop_is_written(tmp_path, error):
+    paths = [write(tmp_path / f"{i}.png") for i in range(3)]
+
+    def stop(done, total):
+        if done == 2:
+            raise error
+
+    with pytest.raises(error):
+        detect(Stub(), paths, out=tmp_path / "out", progress=stop)
+    entries = json.loads((tmp_path / "out" / "detections.json").read_text())
+    assert [entry["file"] for entry in entries] == [str(path) for path in paths[:2]]
+
+
+class Small(Stub):
+    """Has memory for one image at a time, and of at most 50 pixels."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+
+    def predict(self, images, threshold=None, batch_size=1):
+        if len(images) > 1 or images[0].shape[2] > 50:
+            raise self.error
+        return super().predict(images, threshold, batch_size)
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 GB")]
+)
+def test_an_image_that_the_memory_does_not_suffice_for_is_its_own_fault(tmp_path, error):
+    paths = [write(tmp_path / f"{width}.png", width=width) for width in (30, 60, 40)]
+    report = detect(Small(error), paths, batch_size=3)
+    assert [entry["file"] for entry in json.loads(report.text)] == [str(paths[0]), str(paths[2])]
+    (fault,) = report.faults
+    assert fault == (
+        f"{paths[1]}: found 60×30 pixels, for which the memory does not suffice, wanted a smaller image; "
+        "cut it into tiles"
+    )
+
+
+def test_a_carriage_return_in_a_file_name_ends_no_row(tmp_path):
+    path = write(tmp_path / "a\rb.png")
+    text = detect(Stub(), [path], format="csv").text
+    rows = list(csv.reader(io.StringIO(text, newline="")))
+    assert [row[0] for row in rows] == ["file", str(path), str(path)]
+    assert {len(row) for row in rows} == {8}
+
+
+def test_a_very_large_picture_is_drawn_smaller(tmp_path, monkeypatch):
+    monkeypatch.setattr("masu.verbs.detect.MOST_DRAWN", 40 * 30 // 4)
+    report = detect(Stub(), [write(tmp_path / "a.png")], out=tmp_path / "out")
+    with Image.open(report.pictures[0]) as picture:
+        assert picture.size == (20, 15)
+    assert json.loads(report.file.read_text())[0]["detections"][0]["box"] == [0, 1, 40, 11]
+
+
 def test_bad_images_are_reported_and_the_rest_goes_on(tmp_path):
     good = [write(tmp_path / "a.png"), write(tmp_path / "c.png")]
     (tmp_path / "b.png").write_bytes(b"no image")

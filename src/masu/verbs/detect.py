@@ -153,13 +153,15 @@ def _without_drawn(
 ) -> tuple[list[Path], list[Path]]:
     """The paths without pictures that an earlier run drew into the results' folder, and these.
 
-    A picture that is named outright is wanted.
+    Where a source names that folder, or something in it, they are wanted.
     """
     if folder is None:
         return list(paths), []
-    drawn, named = (folder / "pictures").resolve(), {Path(source) for source in sources}
-    own = [path for path in paths if path not in named and drawn in path.resolve().parents]
-    return [path for path in paths if path not in set(own)], own
+    drawn = (folder / "pictures").resolve()
+    if any(drawn in (named, *named.parents) for named in (Path(source).resolve() for source in sources)):
+        return list(paths), []
+    own = {path: None for path in paths if drawn in path.resolve().parents}
+    return [path for path in paths if path not in own], list(own)
 
 
 def _none_readable(paths: Sequence[Path], faults: Sequence[str]) -> str:
