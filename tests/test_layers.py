@@ -10,18 +10,20 @@ import pytest
 import masu
 
 SOURCE = Path(masu.__file__).parent
-MODEL = {"errors", "atomic", "thresholds", "records", "ops", "data", "nets", "detectors"}
+MODEL = {"errors", "ranges", "atomic", "thresholds", "records", "ops", "data", "nets", "detectors"}
 ROOMS = {
     "errors": set(),
+    "ranges": {"errors"},
+    "streams": set(),
     "atomic": {"errors"},
     "thresholds": {"errors"},
     "records": {"errors", "thresholds"},
     "ops": {"errors", "records"},
-    "data": {"errors", "records", "ops"},
+    "data": {"errors", "ranges", "records", "ops"},
     "nets": {"errors", "records", "ops"},
-    "detectors": {"errors", "atomic", "thresholds", "records", "ops", "data", "nets"},
-    "runtime": {"errors", "thresholds", "data"},
-    "export": {"errors", "thresholds", "records", "ops", "data", "nets", "detectors", "runtime"},
+    "detectors": {"errors", "ranges", "atomic", "thresholds", "records", "ops", "data", "nets"},
+    "runtime": {"errors", "ranges", "streams", "thresholds", "data"},
+    "export": {"errors", "ranges", "thresholds", "records", "ops", "data", "nets", "detectors", "runtime"},
     "drawing": {"errors", "records", "ops", "data"},
     "processes": {"errors"},
     "pages": {"errors"},
@@ -29,10 +31,11 @@ ROOMS = {
     "training": {*MODEL, "drawing", "processes", "pages", "evaluation"},
     "explanation": {*MODEL, "drawing", "pages", "evaluation"},
     "verbs": {*MODEL, "export", "drawing", "processes", "pages", "evaluation", "training"},
-    "bulk": {"errors", "atomic", "records", "data", "detectors", "export"},
-    "terminal": {"errors", "evaluation", "explanation", "verbs"},
+    "bulk": {"errors", "ranges", "atomic", "records", "data", "detectors", "export"},
+    "terminal": {"errors", "streams", "evaluation", "explanation", "verbs"},
     "cli": {
         *MODEL,
+        "streams",
         "export",
         "processes",
         "evaluation",

@@ -6,9 +6,12 @@ import json
 
 import click
 
+from masu.cli.notes import print_result
+from masu.cli.options import json_of
+
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print the list as one JSON object.")
+@json_of("the list")
 def models(as_json: bool) -> int:
     """The architectures, with parameters and arithmetic."""
     from masu.terminal import print_models
@@ -16,7 +19,7 @@ def models(as_json: bool) -> int:
 
     rows = describe()
     if as_json:
-        click.echo(json.dumps({"models": rows}))
+        print_result(json.dumps({"models": rows}))
     else:
         print_models(rows)
     return 0

@@ -30,7 +30,7 @@ from masu.data.loading.callables import refuse_unpicklable
 from masu.data.loading.loader import batch_count, epoch_batches
 from masu.data.loading.workers import LostWorkerError
 from masu.detectors.detector import Detector
-from masu.errors import InputError
+from masu.errors import InputError, counted
 from masu.evaluation.evaluate import evaluate
 from masu.ops.images import padded_size
 from masu.processes import LostProcessError, Processes, joined, launched
@@ -145,10 +145,13 @@ def train(
             except (MemoryError, RuntimeError, OSError) as error:
                 if not _out_of_memory(error):
                     raise
+                fix = (
+                    "lower --batch-size or --image-size" if settings.batch_size > 1 else "lower --image-size"
+                )
+                fix += ", or raise --accumulate" if settings.accumulate < settings.batch_size else ""
                 raise InputError(
-                    f"memory: found too little for a step of {settings.batch_size} images, wanted more; "
-                    "lower --batch-size or --image-size, or raise --accumulate, in another folder; "
-                    f"{intact(out)}"
+                    f"memory: found too little for a step of {counted(settings.batch_size, 'image')}, wanted "
+                    f"more; {fix}, in another folder; {intact(out)}"
                 ) from None
 
 

@@ -16,6 +16,7 @@ from masu.data.pixels.pictures import find_images, passed_over
 from masu.drawing import draw
 from masu.errors import InputError
 from masu.evaluation.predictions import AnyDetector, Prediction, predictions
+from masu.ranges import BATCH_SIZE
 from masu.thresholds import DEFAULT_THRESHOLD, Threshold, check_threshold
 
 FORMATS = ("json", "csv", "coco")
@@ -89,10 +90,9 @@ def detect(
         InputError: for an unknown format, a threshold or batch size out of range, an output folder that
             cannot be written, no image among the sources or none that can be read.
     """
-    if format not in FORMATS:
-        wanted = f"{', '.join(FORMATS)} or, with 'masu detect' and masu.bulk.job.detect_bulk, parquet"
-        raise InputError(f"format: found {format!r}, wanted one of {wanted}")
+    check_format(format)
     check_threshold(threshold, detector.names)
+    BATCH_SIZE.check("batch_size", batch_size)
     paths = find_images(sources)
     folder = None if out is None else Path(out)
     pictures = None if folder is None else _PictureFolder(folder / "pictures", paths)
@@ -133,6 +133,17 @@ def detect(
         faults=tuple(faults),
         passed_over=tuple(passed_over(sources)),
     )
+
+
+def check_format(format: str) -> None:
+    """Refuse a format that :func:`detect` does not write.
+
+    Raises:
+        InputError: for any other.
+    """
+    if format not in FORMATS:
+        wanted = f"{', '.join(FORMATS)} or, with 'masu detect' and masu.bulk.job.detect_bulk, parquet"
+        raise InputError(f"format: found {format!r}, wanted one of {wanted}")
 
 
 def _none_readable(paths: Sequence[Path], faults: Sequence[str]) -> str:
