@@ -7,8 +7,6 @@ import sys
 import pytest
 
 from masu.cli import cli, main
-from masu.cli.values import seconds as parsed
-from masu.errors import InputError
 
 
 @pytest.fixture
@@ -90,7 +88,7 @@ def test_without_a_validation_split_a_fifth_is_held_back(run, coins, tmp_path):
         (["train", "x", "--zzz"], "No such option '--zzz'. See 'masu train --help'."),
         (
             ["train", "x", "--epochs", "many"],
-            "Invalid value for '--epochs': 'many' is not a valid integer. See 'masu train --help'.",
+            "--epochs: found 'many', wanted a whole number from 1 to 1000000; see 'masu train --help'",
         ),
         (
             ["train", "x", "--no-flip", "--flip-vertical"],
@@ -103,7 +101,10 @@ def test_without_a_validation_split_a_fifth_is_held_back(run, coins, tmp_path):
         ),
         (["train", "x", "--precision", "half"], "--precision: found 'half', wanted fp32 or bf16 or fp16"),
         (["train", "x", "--resume"], "--resume: found no --out, wanted the folder of the run to go on with"),
-        (["detect", "m", "a.jpg", "--threshold", "2"], "--threshold: found 2.0, wanted a number from 0 to 1"),
+        (
+            ["detect", "m", "a.jpg", "--threshold", "2"],
+            "--threshold: found '2', wanted a number from 0 to 1; see 'masu detect --help'",
+        ),
         (
             ["evaluate", "m", "d"],
             "m: found no such file, wanted a model file that masu wrote (RUN/best.safetensors)",
@@ -139,16 +140,3 @@ def test_help_opens_without_pytorch(verb):
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "Usage:" in shown.stdout
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("90", 90), ("90s", 90), ("10m", 600), ("1.5h", 5400), ("2M", 120), ("0.5", 0.5)]
-)
-def test_times(text, seconds):
-    assert parsed(text) == seconds
-
-
-@pytest.mark.parametrize("text", ["", "m", "10 minutes", "1d", "ten"])
-def test_what_is_no_time(text):
-    with pytest.raises(InputError, match=r"--time-budget: found .*, wanted a time such as"):
-        parsed(text)

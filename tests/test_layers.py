@@ -10,10 +10,12 @@ import pytest
 import masu
 
 SOURCE = Path(masu.__file__).parent
-SMALL = {"errors", "json_text", "atomic", "thresholds", "settings", "tensor_file"}
+SMALL = {"errors", "ranges", "json_text", "atomic", "thresholds", "settings", "tensor_file"}
 MODEL = {*SMALL, "records", "ops", "data", "nets", "detectors"}
 ROOMS = {
     "errors": set(),
+    "ranges": {"errors"},
+    "streams": set(),
     "atomic": {"errors"},
     "thresholds": {"errors"},
     "seal": set(),
@@ -22,11 +24,22 @@ ROOMS = {
     "tensor_file": set(),
     "records": {"errors", "thresholds"},
     "ops": {"errors", "settings", "records"},
-    "data": {"errors", "json_text", "records", "ops"},
+    "data": {"errors", "ranges", "json_text", "records", "ops"},
     "nets": {"errors", "records", "ops"},
     "detectors": {*SMALL, "records", "ops", "data", "nets"},
-    "runtime": {"errors", "json_text", "thresholds", "seal", "data"},
-    "export": {"errors", "thresholds", "seal", "records", "ops", "data", "nets", "detectors", "runtime"},
+    "runtime": {"errors", "ranges", "streams", "json_text", "thresholds", "seal", "data"},
+    "export": {
+        "errors",
+        "ranges",
+        "thresholds",
+        "seal",
+        "records",
+        "ops",
+        "data",
+        "nets",
+        "detectors",
+        "runtime",
+    },
     "drawing": {"errors", "records", "ops", "data"},
     "processes": {"errors"},
     "pages": {"errors", "json_text"},
@@ -34,10 +47,11 @@ ROOMS = {
     "training": {*MODEL, "drawing", "processes", "pages", "evaluation"},
     "explanation": {*MODEL, "drawing", "pages", "evaluation"},
     "verbs": {*MODEL, "export", "drawing", "processes", "pages", "evaluation", "training"},
-    "bulk": {"errors", "atomic", "records", "data", "detectors", "export"},
-    "terminal": {"errors", "evaluation", "explanation", "verbs"},
+    "bulk": {"errors", "ranges", "atomic", "records", "data", "detectors", "export"},
+    "terminal": {"errors", "streams", "evaluation", "explanation", "verbs"},
     "cli": {
         *MODEL,
+        "streams",
         "export",
         "processes",
         "evaluation",

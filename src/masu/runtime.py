@@ -24,15 +24,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, NoReturn
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from masu.data.pixels.pictures import find_images, planes, read_bands, read_picture, read_rgb, to_bytes
-from masu.errors import InputError, bad_input
+from masu.errors import InputError, bad_input, visible
 from masu.json_text import to_json
+from masu.ranges import BATCH_SIZE, SHARE
 from masu.seal import broken
+from masu.streams import CLOSED_PIPE, OutputError, kept_safe
 from masu.thresholds import DEFAULT_THRESHOLD, Threshold, check_threshold
 
 Array = np.ndarray[Any, Any]
@@ -311,12 +313,11 @@ class Model:
 
         Raises:
             InputError: for a file that is no readable image, an array of another shape or type, a threshold
-                outside 0..1 or of an unknown class, or a batch size below 1.
+                outside 0..1 or of an unknown class, or a batch size out of range.
         """
         if isinstance(images, str | os.PathLike | Image.Image) or getattr(images, "ndim", 4) == 3:
             raise TypeError(f"predict: found a single {type(images).__name__}, wanted a list; write [image]")
-        if batch_size < 1:
-            raise InputError(f"batch_size: found {batch_size}, wanted at least 1")
+        BATCH_SIZE.check("batch_size", batch_size)
         if threshold is not None:
             check_threshold(threshold, self.names)
         found: dict[int, Found] = {}
@@ -503,32 +504,56 @@ def _missing(engine: str) -> InputError:
 
 
 def _main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
+    try:
+        with kept_safe():
+            return _run_all(arguments)
+    except OutputError as error:
+        if error.closed:
+            return CLOSED_PIPE
+        return _refused(str(error))
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; see '{self.prog} --help'")
+
+
+def _run_all(arguments: Sequence[str] | None) -> int:
+    parser = _Parser(
         prog="python -m masu.runtime", description="Find objects with an exported model; prints JSON."
     )
     parser.add_argument("model", help=".onnx or .xml that masu export wrote")
     parser.add_argument("images", nargs="+", help="image files, folders or patterns")
-    parser.add_argument("--threshold", type=float, help="smallest score; default: the file's own, per class")
+    parser.add_argument(
+        "--threshold", metavar=SHARE.short, help="smallest score; default: the file's own, per class"
+    )
     parser.add_argument("--engine", choices=("onnxruntime", "openvino"))
-    chosen = parser.parse_args(arguments)
     try:
+        chosen = parser.parse_args(arguments)
+        least = None
+        if chosen.threshold is not None and (least := SHARE.read(chosen.threshold)) is None:
+            raise bad_input("--threshold", f"{chosen.threshold!r:.60}", str(SHARE), "choose one of these")
         model = Model(chosen.model, chosen.engine)
-        threshold = model.thresholds if chosen.threshold is None else chosen.threshold
+        threshold = model.thresholds if least is None else least
         faults = 0
         for path in find_images(chosen.images):
             try:
                 found = model.predict([path], threshold)[0]
             except InputError as error:
-                print(f"masu: error: {error}", file=sys.stderr)  # noqa: T201
+                _refused(str(error))
                 faults += 1
                 continue
             rows = zip(found.boxes.tolist(), found.scores.tolist(), found.names, strict=True)
             objects = [{"box": box, "score": score, "name": name} for box, score, name in rows]
             print(to_json({"file": str(path), "detections": objects}, ensure_ascii=False))  # noqa: T201
-    except InputError as error:
-        print(f"masu: error: {error}", file=sys.stderr)  # noqa: T201
-        return 2
+    except (InputError, OSError) as error:
+        return _refused(str(error))
     return 2 if faults else 0
+
+
+def _refused(message: str) -> int:
+    print(f"masu: error: {visible(message)}", file=sys.stderr)  # noqa: T201
+    return 2
 
 
 if __name__ == "__main__":

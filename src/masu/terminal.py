@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from masu.errors import counted, visible
+from masu.streams import ESCAPED
 
 if TYPE_CHECKING:
     from masu.evaluation.anchors import AnchorReport, Coverage, Group
@@ -33,11 +36,35 @@ class _Console(Console):
     """
 
     def __init__(self, *, stderr: bool = False, soft_wrap: bool = False) -> None:
-        super().__init__(stderr=stderr, soft_wrap=soft_wrap, markup=False, emoji=False, highlight=False)
+        super().__init__(
+            stderr=stderr, soft_wrap=soft_wrap, markup=False, emoji=False, highlight=False, _environ=_said()
+        )
 
     def render_str(self, text: str, **options: Any) -> Text:
-        readable = text.encode("utf-8", "backslashreplace").decode()  # file names need not be UTF-8
-        return super().render_str(visible(readable), **options)
+        # escaped here, not by the stream: a table knows its widths then
+        readable = visible(text).encode(self.encoding, ESCAPED).decode(self.encoding)
+        return super().render_str(readable, **options)
+
+    def table(self, table: Table) -> None:
+        """Print a table whole: in a file as wide as it is, in a terminal that is too narrow row by row."""
+        wanted = Measurement.get(self, self.options.update(width=10_000), table)
+        if self.is_terminal and self.width < wanted.minimum:
+            for row in zip(*(column.cells for column in table.columns), strict=True):
+                for column, cell in zip(table.columns, row, strict=True):
+                    self.print(f"{column.header}: {cell}", soft_wrap=True)
+                self.print()
+            return
+        if not self.is_terminal:
+            self.width = max(self.width, wanted.maximum)
+        self.print(table, crop=False)
+
+
+def _said() -> dict[str, str]:
+    """The environment without a width or height of 0, at which nothing would be shown."""
+    return {name: value for name, value in os.environ.items() if name not in _SIZES or value.strip("0")}
+
+
+_SIZES = ("COLUMNS", "LINES")
 
 
 class TrainingDisplay:
@@ -146,7 +173,7 @@ def print_metrics(metrics: dict[str, Any], data: str) -> None:
     for name, value in metrics.items():
         if name not in unsaid:
             table.add_row(name, _figure(value))
-    console.print(table)
+    console.table(table)
     if metrics.get("per_class"):
         classes = Table("class", "ap", "ap50", "ar100", "objects")
         for name, row in metrics["per_class"].items():
@@ -157,7 +184,7 @@ def print_metrics(metrics: dict[str, Any], data: str) -> None:
                 _figure(row["ar100"]),
                 str(row["objects"]),
             )
-        console.print(classes)
+        console.table(classes)
 
 
 def print_errors(report: ErrorReport) -> None:
@@ -168,11 +195,11 @@ def print_errors(report: ErrorReport) -> None:
         figures = (used.threshold, used.precision, used.recall, used.f1)
         table.add_row(name, *(_figure(value) for value in figures))
     table.caption = "thresholds of the model" if report.stored else "largest F1 on this data"
-    console.print(table)
+    console.table(table)
     table = Table("errors", "AP50 lost", "at the thresholds", "among all detections")
     for kind, count in report.kinds.items():
         table.add_row(kind, _figure(count.cost), str(count.count), str(count.count_all))
-    console.print(table)
+    console.table(table)
 
 
 def print_funnel(report: FunnelReport) -> None:
@@ -187,14 +214,14 @@ def print_funnel(report: FunnelReport) -> None:
     table.columns[0].no_wrap = True
     for column in table.columns[1:-1]:
         column.justify = "right"
-    console.print(table)
+    console.table(table)
     idle = [stage for stage in report.places if not counts[stage] and stage != "found"]
     console.print(f"None lost at {', '.join(idle)}.", soft_wrap=True)
     table = Table("class", "objects", "found", "lost at")
     for name, of in report.by_class.items():
         lost = (f"{stage} {of[stage]}" for stage in report.places if of[stage] and stage != "found")
         table.add_row(name, str(sum(of.values())), _count(of["found"]), ", ".join(lost))
-    console.print(table)
+    console.table(table)
     for sentence in report.advice:
         console.print(sentence, soft_wrap=True)
 
@@ -244,19 +271,19 @@ def print_anchors(report: AnchorReport) -> None:
     }
     for name, words in figures.items():
         table.add_row(name, words(own), words(fitted))
-    console.print(table)
+    console.table(table)
     table = Table("objects", "count", "own < 0.5", "own < 0.7", "fitted < 0.5", "fitted < 0.7")
     for before, after in ((own.by_size, fitted.by_size), (own.by_shape, fitted.by_shape)):
         for a, b in zip(before, after, strict=True):
             table.add_row(a.name, str(a.objects), *_shares(a), *_shares(b))
         table.add_section()
-    console.print(table)
+    console.table(table)
     table = Table("level of the best anchor", "objects", "IoU < 0.5", "IoU < 0.7")
     for name, groups in (("own", own.by_level), ("fitted", fitted.by_level)):
         for group in groups:
             table.add_row(f"{name}, {group.name}", str(group.objects), *_shares(group))
         table.add_section()
-    console.print(table)
+    console.table(table)
     console.print(f"{report.advice[0].upper()}{report.advice[1:]}.")
 
 
@@ -276,7 +303,7 @@ def print_export(report: ExportReport) -> None:
             f"{1000 * check.ours:.0f}",
             f"{1000 * check.theirs:.0f}",
         )
-    console.print(table)
+    console.table(table)
     if report.ap is not None:
         console.print(f"AP {report.ap[0]:.4f} of the detector, {report.ap[1]:.4f} of the file")
     if report.int8:
@@ -298,7 +325,7 @@ def _numbers(values: Sequence[float]) -> str:
 
 def print_models(rows: Sequence[dict[str, Any]]) -> None:
     """A table of the rows of ``masu models``."""
-    table = Table("model", "parameters", "GFLOP", "at", "weights")
+    table = Table("model", "params", "GFLOP", "at", "weights", pad_edge=False)  # 80 columns
     table.columns[0].no_wrap = True
     for row in rows:
         table.add_row(
@@ -308,7 +335,7 @@ def print_models(rows: Sequence[dict[str, Any]]) -> None:
             f"{row['height']}×{row['width']}",
             row["imagenet"],
         )
-    _Console().print(table)
+    _Console().table(table)
 
 
 def _figure(value: float | None) -> str:

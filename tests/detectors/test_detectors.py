@@ -316,7 +316,9 @@ def test_a_single_path_is_refused(named, tmp_path):
 
 @pytest.mark.parametrize("size", [0, -1])
 def test_a_batch_has_images(named, size):
-    with pytest.raises(InputError, match=rf"^batch_size: found {size}, wanted at least 1$"):
+    with pytest.raises(
+        InputError, match=rf"^batch_size: found {size}, wanted a whole number from 1 to 65536; "
+    ):
         named[1].predict(photographs(1), batch_size=size)
 
 

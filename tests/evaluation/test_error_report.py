@@ -260,20 +260,15 @@ def test_thresholds_chosen_elsewhere_are_warned_of(model, coins, monkeypatch):
     [
         (
             "proposals",
-            (None, False),
+            (False,),
             "m.onnx: found a proposal generator, wanted a detector with classes; evaluate it without --report and "
             "--store-thresholds",
         ),
         (
             "detector",
-            (None, True),
+            (True,),
             "--store-thresholds: found m.onnx, wanted a model file that masu wrote (RUN/best.safetensors); an exported "
             "file has those of its model: store them there and export again",
-        ),
-        (
-            "detector",
-            (Path(), False),
-            "--report: found the folder ., wanted a file; write errors.html",
         ),
     ],
 )
@@ -288,6 +283,6 @@ def test_a_refusal_comes_before_the_network_runs(model, coins, monkeypatch, tmp_
     error, out, _ = run("evaluate", model, coins, "--report", tmp_path)
     assert (
         str(error)
-        == f"--report: found the folder {tmp_path}, wanted a file; write {tmp_path / 'errors.html'}"
+        == f"--report: found the folder {tmp_path}, wanted a file; write {tmp_path / 'report.html'}"
     )
     assert (out, network.thresholds) == ("", [])

@@ -230,7 +230,7 @@ def test_bad_input_is_said(detector, coins, tmp_path):
         masu.InputError, match=r"^explain: found an exported model, which gives final boxes only"
     ):
         explain(exported, coins / "images" / "val" / "0.png", page)
-    with pytest.raises(masu.InputError, match=r"^most: found 0, wanted 1 or more images"):
+    with pytest.raises(masu.InputError, match=r"^most: found 0, wanted a whole number from 1 to 1000; "):
         explain(detector, masu.read_dataset(coins, "val"), page, most=0)
     bad = tmp_path / "bad.png"
     bad.write_text("no image")

@@ -130,8 +130,8 @@ FasterRCNN.losses = losses
     code, said = Run(coins, out, SETTINGS, before=limit).end()
     assert code == 1
     assert said == (
-        "error: memory: found too little for a step of 1 images, wanted more; lower --batch-size or --image-size, or "
-        f"raise --accumulate, in another folder; {out}/resume.safetensors holds the state of epoch 2 after 1 of its "
+        "error: memory: found too little for a step of 1 image, wanted more; lower --image-size, in another folder; "
+        f"{out}/resume.safetensors holds the state of epoch 2 after 1 of its "
         "steps: go on from there with --resume\n"
     )
     assert_consistent(out)

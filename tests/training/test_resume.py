@@ -191,8 +191,8 @@ def test_out_of_memory_is_one_line(parts, whole, tmp_path, monkeypatch, error):
     with pytest.raises(InputError) as caught:
         train(*parts, SETTINGS, out, checkpoint_seconds=0)
     assert str(caught.value) == (
-        "memory: found too little for a step of 1 images, wanted more; lower --batch-size or --image-size, or "
-        f"raise --accumulate, in another folder; {out}/resume.safetensors holds the state of epoch 1 after 2 of "
+        "memory: found too little for a step of 1 image, wanted more; lower --image-size, in another folder; "
+        f"{out}/resume.safetensors holds the state of epoch 1 after 2 of "
         "its steps: go on from there with --resume"
     )
     monkeypatch.undo()

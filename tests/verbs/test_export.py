@@ -290,7 +290,9 @@ def test_eight_bits_need_data_and_onnx(small, coins, tmp_path, to, with_data, fo
 def test_options_about_data_need_data(model_file, option):
     done = CliRunner().invoke(cli, ["export", str(model_file), *option])
     assert isinstance(done.exception, InputError)
-    assert str(done.exception) == f"{option[0]}: found no --data, wanted the labelled images that it is about"
+    assert str(done.exception) == (
+        f"{option[0]}: found without --data, to which it belongs, wanted both or neither; leave {option[0]} out"
+    )
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from masu.bulk.sources import list_images
 from masu.bulk.stores import open_store
 from masu.bulk.table import require_pyarrow
 from masu.errors import InputError
+from masu.ranges import BATCH_SIZE, PART_IMAGES, SHARE, WORKERS
 
 Engine = Literal["local", "ray"]
 
@@ -80,11 +81,14 @@ def detect_bulk(
     """
     if engine not in get_args(Engine):
         raise InputError(f"engine: found {engine!r}, wanted one of {', '.join(get_args(Engine))}")
-    if threshold is not None and not 0 <= threshold <= 1:
-        raise InputError(f"threshold: found {threshold}, wanted a score from 0 to 1")
-    for name, count in (("workers", workers), ("batch_size", batch_size), ("shard_images", shard_images)):
-        if count is not None and count < 1:
-            raise InputError(f"{name}: found {count}, wanted at least 1")
+    for name, value, span in (
+        ("threshold", threshold, SHARE),
+        ("workers", workers, WORKERS),
+        ("batch_size", batch_size, BATCH_SIZE),
+        ("shard_images", shard_images, PART_IMAGES),
+    ):
+        if value is not None:
+            span.check(name, value)
     require_pyarrow()
     plan = make_plan(model, list_images(sources), threshold, shard_images)
     store = open_store(out)

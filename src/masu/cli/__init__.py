@@ -12,8 +12,9 @@ import click
 
 from masu import __version__
 from masu.cli import anchors, check, convert, demo, detect, evaluate, explain, export, models, train
-from masu.cli.notes import rank
-from masu.errors import InputError, visible
+from masu.cli.notes import note, print_error, print_result, rank
+from masu.errors import InputError
+from masu.streams import CLOSED_PIPE, OutputError, kept_safe
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -21,24 +22,41 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 def main() -> NoReturn:
     """Run ``masu``; bad input gives one line on stderr and exit code 2."""
     try:
-        sys.exit(cli.main(prog_name="masu", standalone_mode=False) or 0)
+        with kept_safe():
+            code = _run()
+    except OutputError as error:
+        code = CLOSED_PIPE if error.closed else _refused(str(error))
+    sys.exit(code)
+
+
+def _run() -> int:
+    try:
+        return cli.main(prog_name="masu", standalone_mode=False) or 0
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
-        sys.exit(0)
+        print_result(error.format_message())
+        return 0
     except click.ClickException as error:
         command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "masu"
-        _fail(f"{error.format_message()} See '{command} --help'.")
+        return _refused(f"{error.format_message()} See '{command} --help'.")
     except (click.Abort, KeyboardInterrupt):
-        click.echo("masu: stopped", err=True)
-        sys.exit(130)
+        note("stopped")
+        return 130
+    except UnicodeEncodeError as error:
+        if error.encoding == "utf-8":
+            raise
+        name = ascii(error.object[:80])
+        return _refused(
+            f"{name}: found a name that this system's encoding ({error.encoding}) cannot hold, wanted UTF-8; "
+            "set PYTHONUTF8=1"
+        )
     except (InputError, OSError) as error:
-        _fail(str(error))
+        return _refused(str(error))
 
 
-def _fail(message: str) -> NoReturn:
+def _refused(message: str) -> int:
     who = f" in process {rank()}" if rank() else ""
-    click.echo(f"masu: error{who}: {visible(' '.join(message.split()))}", err=True)
-    sys.exit(2)
+    print_error(f"masu: error{who}: {' '.join(message.split())}")
+    return 2
 
 
 class _InOrderOfUse(click.Group):

@@ -6,22 +6,20 @@ from pathlib import Path
 
 import click
 
-from masu.cli.notes import note
-from masu.cli.values import positive
+from masu.cli.notes import note, print_result
+from masu.cli.options import DATA, HTML, IMAGES, NETWORK_SIZE, form_of, json_of
 from masu.errors import counted
 from masu.json_text import to_json
 
 
 @click.command(short_help="Find the faults of labelled images before training.")
-@click.argument("data", type=click.Path(path_type=Path))
-@click.option(
-    "--format", "form", help="coco, voc, yolo … (a wrong one lists all). Default: found by looking."
-)
-@click.option("--images", type=click.Path(path_type=Path), help="Another folder that holds the images.")
-@click.option("--image-size", type=int, help="Shorter side that the network will see. Default: the model's.")
-@click.option("--html", "page", type=click.Path(path_type=Path), help="Write a page with pictures.")
+@DATA
+@form_of("DATA")
+@IMAGES
+@NETWORK_SIZE
+@HTML
 @click.option("--fix", "fixed", type=click.Path(path_type=Path), help="Folder for a copy without faults.")
-@click.option("--json", "as_json", is_flag=True, help="Print all findings as one JSON object.")
+@json_of("all findings")
 def check(
     data: Path,
     form: str | None,
@@ -35,17 +33,20 @@ def check(
 
     Exit code 1 when there are errors, of which masu would leave something out or which deceive.
     """
+    from masu.data.formats.writing import refuse_place
     from masu.detectors.zoo import ARCHITECTURES, DEFAULT
     from masu.terminal import counter, print_findings
     from masu.verbs.check import DataCheck, write_page
 
     policy = ARCHITECTURES[DEFAULT]().pyramid.input
     if image_size is not None:
-        policy = policy.of_size(positive(image_size, "--image-size"))
+        policy = policy.of_size(image_size)
+    if fixed is not None:
+        refuse_place(fixed)
     with counter("looking at images") as progress:
         found = DataCheck(data, form, policy, progress, images)
     if as_json:
-        click.echo(to_json(found.report.as_dict()))
+        print_result(to_json(found.report.as_dict()))
     else:
         print_findings(found.report)
     if page is not None:

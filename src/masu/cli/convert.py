@@ -6,21 +6,24 @@ from pathlib import Path
 
 import click
 
-from masu.cli.notes import note
+from masu.cli.notes import note, print_result
+from masu.cli.options import form_of, json_of
+from masu.cli.values import Number, refuse_idle
 from masu.errors import counted
 from masu.json_text import to_json
+from masu.ranges import SEED
 
 
 @click.command(short_help="Write labelled images in another format.")
 @click.argument("source", metavar="IN", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--to", "target", required=True, help="coco, voc, yolo, csv … (a wrong one lists all).")
-@click.option("--format", "form", help="Format of IN. Default: found by looking.")
+@form_of("IN")
 @click.option("--split-by", help="Share all pictures out anew: 80/20 or 80/10/10 (train/val/test).")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of --split-by.")
+@click.option("--seed", type=Number(SEED), default=0, show_default=True, help="Of --split-by.")
 @click.option("--images", type=click.Path(path_type=Path), help="Another folder that holds the images of IN.")
 @click.option("--link", is_flag=True, help="Links to the images instead of copies.")
-@click.option("--json", "as_json", is_flag=True, help="Print what was written as one JSON object.")
+@json_of("what was written")
 def convert(
     source: Path,
     out: Path,
@@ -36,6 +39,8 @@ def convert(
     from masu.terminal import counter
     from masu.verbs.convert import convert as run
 
+    if split_by is None:
+        refuse_idle("--seed", "without --split-by, to which it belongs", "both or neither")
     with counter("looking at pictures") as progress:
         done = run(
             source,
@@ -53,7 +58,7 @@ def convert(
     if len(done.faults) > 20:
         note(f"{len(done.faults)} faults in the source, 20 shown; see all with 'masu check {source}'")
     if as_json:
-        click.echo(to_json(done.as_dict()))
+        print_result(to_json(done.as_dict()))
     parts = ", ".join(
         f"{split} {counted(images, 'image')} with {counted(done.objects[split], 'object')}"
         for split, images in done.images.items()

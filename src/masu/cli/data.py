@@ -14,41 +14,17 @@ if TYPE_CHECKING:
 _HELD_BACK = 0.2
 
 
-def evaluation_part(source: Dataset, split: str | None, path: Path, channels: int | None = None) -> Dataset:
-    """The images to measure on: the split asked for, else test, else validation, else all of the data.
+def looked_at(source: Dataset, split: str | None, channels: int | None = None) -> Dataset:
+    """The images of a split, looked at and fit for a detector.
 
     Args:
         source: all annotations, as of :func:`masu.data.formats.read_annotations`.
-        split: in any wording.
-        path: where they are from, for messages.
+        split: one of ``source.splits``; None takes all images.
         channels: of the images where they are no RGB photographs.
 
     Raises:
-        InputError: as of :func:`masu.read_dataset`, and where no split is for that.
+        InputError: as of :func:`masu.read_dataset`.
     """
-    from masu.data.splits import evaluation_split
-
-    return _looked_at(source, evaluation_split(split, source.splits, path), channels)
-
-
-def training_part(source: Dataset, split: str | None, path: Path, channels: int | None = None) -> Dataset:
-    """The images to learn from: the split asked for, else train or trainval, else all of the data.
-
-    Args:
-        source: all annotations, as of :func:`masu.data.formats.read_annotations`.
-        split: in any wording.
-        path: where they are from, for messages.
-        channels: of the images where they are no RGB photographs.
-
-    Raises:
-        InputError: as of :func:`masu.read_dataset`, and where no split is for that.
-    """
-    from masu.data.splits import training_split
-
-    return _looked_at(source, training_split(split, source.splits, path), channels)
-
-
-def _looked_at(source: Dataset, split: str | None, channels: int | None) -> Dataset:
     from masu.data.formats import usable
     from masu.terminal import counter
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from masu.cli.notes import note
+from masu.cli.notes import note, print_result
+from masu.cli.options import json_of
 from masu.json_text import to_json
 
 
@@ -14,7 +15,7 @@ from masu.json_text import to_json
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Folder."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
+@json_of("the figures")
 def demo(out: Path, as_json: bool) -> int:
     """The whole job in minutes: make scenes of handwritten digits, train, evaluate, detect, show a page."""
     from masu.terminal import TrainingDisplay
@@ -26,5 +27,5 @@ def demo(out: Path, as_json: bool) -> int:
     note(f"AP50 {result.ap50:.3f}, AP {result.ap:.3f} on held-back scenes after {result.seconds:.0f} s")
     note(f"open {result.page}")
     if as_json:
-        click.echo(to_json(result.as_dict()))
+        print_result(to_json(result.as_dict()))
     return 0

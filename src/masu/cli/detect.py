@@ -7,22 +7,24 @@ from typing import Any
 
 import click
 
-from masu.cli.notes import note
-from masu.cli.values import positive, scores
-from masu.errors import InputError, counted, listed, visible
+from masu.cli.notes import note, print_error, print_result
+from masu.cli.options import IMAGES_AT_ONCE
+from masu.cli.values import Number, scores
+from masu.errors import InputError, counted, listed
+from masu.ranges import SHARE, WORKERS
 
 
 @click.command(short_help="Find objects in photographs.")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("sources", nargs=-1, required=True)
-@click.option("--threshold", type=float, help="Smallest score, 0 to 1. Default: the model's own, or 0.5.")
+@click.option("--threshold", type=Number(SHARE), help="Smallest score. Default: the model's own, or 0.5.")
 @click.option("--format", "form", help="json, csv, coco or parquet. Default: json; parquet with ray.")
 @click.option("--out", help="Folder for results and drawn pictures; for parquet also s3://bucket/folder.")
-@click.option("--batch-size", type=int, default=1, show_default=True, help="Images at once.")
+@IMAGES_AT_ONCE
 @click.option(
     "--engine", default="local", show_default=True, help="local: one process. ray: many, over Ray Data."
 )
-@click.option("--workers", type=int, help="Processes of --engine ray. Default: one per core.")
+@click.option("--workers", type=Number(WORKERS), help="Processes of --engine ray. Default: one per core.")
 @click.option("--trust-code", is_flag=True, help="Open a .pt2 too, which can run any code on this computer.")
 def detect(
     model: Path,
@@ -41,17 +43,17 @@ def detect(
     --format parquet is for very many images: it goes on where it was stopped, and SOURCES may also be URLs
     such as s3://bucket/folder and lists of paths (.txt).
     """
-    if threshold is not None and not 0 <= threshold <= 1:
-        raise InputError(f"--threshold: found {threshold}, wanted a number from 0 to 1")
-    positive(batch_size, "--batch-size")
     if form == "parquet" or engine != "local":
         return _detect_bulk(model, sources, threshold, form, out, batch_size, engine, workers, trust_code)
     if workers is not None:
         raise InputError("--workers: found with --engine local, wanted --engine ray; leave it out")
     from masu.export.exported import open_detector
     from masu.terminal import counter
+    from masu.verbs.detect import check_format
     from masu.verbs.detect import detect as run
 
+    form = form or "json"
+    check_format(form)
     detector = open_detector(model, trust_code=trust_code)
     if threshold is None and detector.thresholds:
         note(f"the model's thresholds: {scores(detector.thresholds)}")
@@ -60,13 +62,13 @@ def detect(
             detector,
             sources,
             threshold=detector.thresholds if threshold is None else threshold,
-            format=form or "json",
+            format=form,
             out=out,
             batch_size=batch_size,
             progress=progress,
         )
     if out is None:
-        click.echo(report.text, nl=False)
+        print_result(report.text, nl=False)
     else:
         note(
             f"{counted(report.detections, 'object')} in {counted(report.images, 'image')}; "
@@ -78,7 +80,7 @@ def detect(
         names = listed((path.name for path in others), 3)
         note(f"{counted(len(others), 'file')} {were} passed over: {names}")
     for fault in report.faults:
-        click.echo(f"masu: error: {visible(fault)}", err=True)
+        print_error(f"masu: error: {fault}")
     return 2 if report.faults else 0
 
 
@@ -100,8 +102,6 @@ def _detect_bulk(
         raise InputError(f"--format: found {form} with --engine {engine}, wanted parquet; leave it out")
     if out is None:
         raise InputError("--out: found none, wanted a folder for the Parquet files, or s3://bucket/folder")
-    if workers is not None:
-        positive(workers, "--workers")
     with counter("detecting") as progress:
         report = detect_bulk(
             model,

@@ -6,29 +6,30 @@ from pathlib import Path
 
 import click
 
-from masu.cli.data import evaluation_part
-from masu.cli.notes import note, print_faults, rank
-from masu.cli.values import positive, scores
+from masu.cli.data import looked_at
+from masu.cli.notes import note, print_faults, print_result, processes_started, rank
+from masu.cli.options import DATA, EVALUATED_SPLIT, IMAGES, IMAGES_AT_ONCE, form_of, json_of
+from masu.cli.values import Page, refuse_idle, scores
 from masu.errors import InputError
 from masu.json_text import to_json
 
 
 @click.command(short_help="Measure a model: AP, its errors, its losses by stage.")
 @click.argument("model", type=click.Path(path_type=Path))
-@click.argument("data", type=click.Path(path_type=Path))
-@click.option("--split", help="Split to evaluate on. Default: test, else val, where DATA has splits.")
-@click.option("--batch-size", type=int, default=1, show_default=True, help="Images at once.")
+@DATA
+@EVALUATED_SPLIT
+@IMAGES_AT_ONCE
 @click.option(
     "--funnel",
     "with_funnel",
     is_flag=True,
     help="Also which stage lost each object; images one by one.",
 )
-@click.option("--format", "form", help="Format of DATA. Default: found by looking.")
-@click.option("--images", type=click.Path(path_type=Path), help="Another folder that holds the images.")
-@click.option("--report", "page", type=click.Path(path_type=Path), help="Write a page about the errors.")
+@form_of("DATA")
+@IMAGES
+@click.option("--report", "page", type=Page(), help="Write a page about the errors.")
 @click.option("--store-thresholds", is_flag=True, help="Write each class's best threshold into MODEL.")
-@click.option("--json", "as_json", is_flag=True, help="Print all figures as one JSON object.")
+@json_of("all figures")
 @click.option("--trust-code", is_flag=True, help="Open a .pt2 too, which can run any code on this computer.")
 def evaluate(
     model: Path,
@@ -51,6 +52,7 @@ def evaluate(
     of errors are made and cost. Choose thresholds with --split val: on a test split they flatter it.
     """
     from masu.data.formats import read_annotations
+    from masu.data.splits import evaluation_split
     from masu.evaluation.error_page import write_page
     from masu.evaluation.error_report import error_report, refuse
     from masu.evaluation.evaluate import score
@@ -59,21 +61,25 @@ def evaluate(
     from masu.processes import joined
     from masu.terminal import counter, print_errors, print_funnel, print_metrics
 
+    if with_funnel:
+        refuse_idle("--batch-size", "with --funnel, which looks at images one by one", "one of them")
+        if (world := processes_started()) > 1:
+            raise InputError(f"--funnel: found {world} processes, wanted one; start masu without a launcher")
     detector = open_detector(model, trust_code=trust_code)
     if page is not None or store_thresholds:
-        refuse(detector, model, page, store_thresholds)
-    dataset = evaluation_part(read_annotations(data, form, images), split, data, detector.input.channels)
+        refuse(detector, model, store_thresholds)
+    source = read_annotations(data, form, images)
+    chosen = evaluation_split(split, source.splits, data)
+    dataset = looked_at(source, chosen, detector.input.channels)
     print_faults(dataset)
-    chosen, voc = dataset.split, dataset.form == "voc"
+    voc = dataset.form == "voc"
     where = f"{data.resolve().name}, split {chosen}" if chosen else data.resolve().name
-    size, lost = positive(batch_size, "--batch-size"), None
+    lost = None
     with joined() as processes, counter("evaluating") as progress:
         if not with_funnel:
             scored = score(
-                detector, dataset, batch_size=size, progress=progress, processes=processes, voc=voc
+                detector, dataset, batch_size=batch_size, progress=progress, processes=processes, voc=voc
             )
-        elif processes.world > 1:
-            raise InputError(f"--funnel: found {processes.world} processes, wanted one")
         else:
             lost = funnel(detector, dataset, progress=progress, voc=voc)
             scored = lost.scored
@@ -88,7 +94,7 @@ def evaluate(
     if as_json:
         figures = {"data": str(data), "split": chosen} | scored.metrics.as_dict()
         figures |= {} if report is None else report.as_dict()
-        click.echo(to_json(figures if lost is None else figures | {"funnel": lost.as_dict()}))
+        print_result(to_json(figures if lost is None else figures | {"funnel": lost.as_dict()}))
     else:
         print_metrics(scored.metrics.as_dict(), where)
         if lost is not None:

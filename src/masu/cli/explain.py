@@ -7,23 +7,29 @@ from typing import Any
 
 import click
 
-from masu.cli.data import evaluation_part
-from masu.cli.notes import note, print_faults
-from masu.cli.values import positive
+from masu.cli.data import looked_at
+from masu.cli.notes import note, print_faults, print_result
+from masu.cli.options import EVALUATED_SPLIT, form_of, json_of
+from masu.cli.values import Number, Page, refuse_idle
 from masu.json_text import to_json
+from masu.ranges import PHOTOGRAPHS
 
 
 @click.command(short_help="A page that follows boxes through every stage.")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("source", metavar="IMAGE|DATA", type=click.Path(path_type=Path))
+@click.option("--out", type=Page(), default="report.html", show_default=True, help="The page.")
+@EVALUATED_SPLIT
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("report.html"), show_default=True, help="The page."
+    "--images",
+    type=Number(PHOTOGRAPHS),
+    default=4,
+    show_default=True,
+    help="Images of DATA on the page.",
 )
-@click.option("--split", help="Split of DATA. Default: test, else val, where it has splits.")
-@click.option("--images", type=int, default=4, show_default=True, help="Images of DATA on the page.")
 @click.option("--saliency", is_flag=True, help="Show which pixels the best 20 boxes of an image rest on.")
-@click.option("--format", "form", help="Format of DATA. Default: found by looking.")
-@click.option("--json", "as_json", is_flag=True, help="Print what was written as one JSON object.")
+@form_of("DATA")
+@json_of("what was written")
 def explain(
     model: Path,
     source: Path,
@@ -40,22 +46,27 @@ def explain(
     """
     from masu.data.formats import read_annotations
     from masu.data.pixels.pictures import IMAGE_SUFFIXES
+    from masu.data.splits import evaluation_split
     from masu.detectors.build import load
     from masu.explanation.explain import explain as run
     from masu.terminal import counter
 
+    one_image = source.suffix.lower() in IMAGE_SUFFIXES
+    for option in ("--split", "--images", "--format") if one_image else ():
+        refuse_idle(option, "with a single image", "labelled data for it")
     detector = load(model)
     given: Any = source
-    if source.suffix.lower() not in IMAGE_SUFFIXES:
-        given = evaluation_part(read_annotations(source, form), split, source, detector.input.channels)
+    if not one_image:
+        annotations = read_annotations(source, form)
+        chosen = evaluation_split(split, annotations.splits, source)
+        given = looked_at(annotations, chosen, detector.input.channels)
         print_faults(given)
     with counter("explaining") as progress:
-        most = positive(images, "--images")
-        done = run(detector, given, out, most=most, saliency=saliency, progress=progress)
+        done = run(detector, given, out, most=images, saliency=saliency, progress=progress)
     for fault in done.faults:
         note(fault)
     if as_json:
-        click.echo(to_json(done.as_dict()))
+        print_result(to_json(done.as_dict()))
     lost = "" if done.lost is None else f", {done.lost} of {done.objects} objects lost"
     note(f"{len(done.images)} images, {done.detections} boxes{lost}; open {done.page}")
     return 0

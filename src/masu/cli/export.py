@@ -7,10 +7,12 @@ from typing import Any
 
 import click
 
-from masu.cli.data import evaluation_part, training_part
-from masu.cli.notes import note
-from masu.errors import InputError
+from masu.cli.data import looked_at
+from masu.cli.notes import note, print_result
+from masu.cli.options import form_of, json_of
+from masu.cli.values import Number, refuse_idle
 from masu.json_text import to_json
+from masu.ranges import AP_LOSS
 
 
 @click.command(short_help="Write a model for ONNX Runtime, OpenVINO, torch.export.")
@@ -21,14 +23,18 @@ from masu.json_text import to_json
 )
 @click.option("--data", type=click.Path(path_type=Path), help="Labelled images to compare on, AP too.")
 @click.option("--split", help="Split of --data. Default: test, else val, where it has splits.")
-@click.option("--format", "form", help="Format of --data. Default: found by looking.")
+@form_of("--data")
 @click.option(
     "--int8", is_flag=True, help="Compute in 8 bits (onnx), calibrated on the train split of --data."
 )
 @click.option(
-    "--max-ap-loss", type=float, default=0.01, show_default=True, help="Largest loss of AP on --data."
+    "--max-ap-loss",
+    type=Number(AP_LOSS),
+    default=0.01,
+    show_default=True,
+    help="Largest loss of AP on --data.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print what was measured as one JSON object.")
+@json_of("what was measured")
 def export(
     model: Path,
     to: Any,
@@ -47,30 +53,29 @@ def export(
     and said. With --int8 answers do differ: there AP on --data decides alone.
     """
     from masu.data.formats import read_annotations
+    from masu.data.splits import evaluation_split, training_split
     from masu.detectors.build import load
     from masu.export.write import SUFFIXES
     from masu.terminal import print_export
     from masu.verbs.export import export as run
+    from masu.verbs.export import refuse_target
 
-    for option, value in (("--split", split), ("--format", form)):
-        if value is not None and data is None:
-            raise InputError(f"{option}: found no --data, wanted the labelled images that it is about")
-    detector = load(model)
-    dataset = calibration = None
-    if int8 and data is None:
-        raise InputError(
-            "--int8: found no --data, wanted labelled images to calibrate on and to measure AP with"
-        )
-    if data is not None:
-        source = read_annotations(data, form)
-        dataset = evaluation_part(source, split, data, detector.input.channels)
-        if int8:
-            calibration = training_part(source, None, data, detector.input.channels)
+    for option in ("--split", "--format", "--max-ap-loss") if data is None else ():
+        refuse_idle(option, "without --data, to which it belongs", "both or neither")
     beside = model if model.exists() else Path(model.name)  # torchvision/NAME is no place
     file = out or beside.with_suffix(SUFFIXES.get(to, ""))
+    refuse_target(file, to, int8=int8, data=data is not None)
+    detector = load(model)
+    channels = detector.input.channels
+    dataset = calibration = None
+    if data is not None:
+        source = read_annotations(data, form)
+        dataset = looked_at(source, evaluation_split(split, source.splits, data), channels)
+        if int8:
+            calibration = looked_at(source, training_split(None, source.splits, data), channels)
     done = run(detector, file, to=to, data=dataset, int8=calibration, max_ap_loss=max_ap_loss, report=note)
     if as_json:
-        click.echo(to_json(done.as_dict()))
+        print_result(to_json(done.as_dict()))
     else:
         print_export(done)
     return 0

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import click
 
+from masu.cli.notes import print_result
+from masu.cli.options import json_of
 from masu.json_text import to_json
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print the list as one JSON object.")
+@json_of("the list")
 def models(as_json: bool) -> int:
     """The architectures, with parameters and arithmetic."""
     from masu.terminal import print_models
@@ -16,7 +18,7 @@ def models(as_json: bool) -> int:
 
     rows = describe()
     if as_json:
-        click.echo(to_json({"models": rows}))
+        print_result(to_json({"models": rows}))
     else:
         print_models(rows)
     return 0

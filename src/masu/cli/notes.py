@@ -1,8 +1,9 @@
-"""What the command line says beside its result: lines on stderr, from the first process only."""
+"""What the command line prints: its result, and lines beside it from the first process only."""
 
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -16,7 +17,17 @@ if TYPE_CHECKING:
 def note(message: str) -> None:
     """A line beside the result."""
     if not rank():
-        click.echo(f"masu: {visible(message)}", err=True)
+        print_error(f"masu: {message}")
+
+
+def print_result(text: str, *, nl: bool = True) -> None:
+    """A text on standard output."""
+    click.echo(text, nl=nl, file=sys.stdout)  # without the file click puts one of its own around ASCII's
+
+
+def print_error(line: str) -> None:
+    """A line on standard error; control characters of strangers are shown, not obeyed."""
+    click.echo(visible(line), file=sys.stderr)
 
 
 def print_faults(*datasets: Dataset) -> None:
@@ -32,4 +43,14 @@ def print_faults(*datasets: Dataset) -> None:
 
 def rank() -> int:
     """The number of this process among those that a launcher has started; only the first speaks."""
-    return int(os.environ.get("RANK", "0")) if os.environ.get("WORLD_SIZE", "1") != "1" else 0
+    return _said("RANK", 0) if processes_started() > 1 else 0
+
+
+def processes_started() -> int:
+    """How many processes a launcher has started."""
+    return _said("WORLD_SIZE", 1)
+
+
+def _said(variable: str, otherwise: int) -> int:
+    text = os.environ.get(variable, "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else otherwise

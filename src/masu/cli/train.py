@@ -7,15 +7,17 @@ from typing import Any
 
 import click
 
+from masu import ranges
 from masu.cli.data import training_and_validation
-from masu.cli.notes import note, print_faults, rank
-from masu.cli.values import seconds, share
+from masu.cli.notes import note, print_faults, print_result, rank
+from masu.cli.options import DATA, IMAGES, form_of, json_of
+from masu.cli.values import Number, Share, Time, refuse_idle
 from masu.errors import InputError
 from masu.json_text import to_json
 
 
 @click.command(short_help="Train a detector on labelled images.")
-@click.argument("data", type=click.Path(path_type=Path))
+@DATA
 @click.option("--val", type=click.Path(path_type=Path), help="Validation data. Default: a split of DATA.")
 @click.option("--split", help="Split to train on. Default: train, else trainval, where DATA has them.")
 @click.option("--val-split", help="Split to validate on. Default: val; without one, a fifth is held back.")
@@ -27,41 +29,85 @@ from masu.json_text import to_json
     show_default=True,
     help="auto, imagenet, none, a model file (its classes may be others) or torchvision/NAME.",
 )
-@click.option("--frozen-stride", type=int, help="Keep backbone stages up to this stride; 0 trains all.")
+@click.option(
+    "--frozen-stride",
+    type=Number(ranges.FROZEN_STRIDE),
+    help="Keep backbone stages up to this stride; 0 trains all.",
+)
 @click.option("--frozen-norms/--trained-norms", default=None, help="Keep or train normalisation.")
-@click.option("--channels", type=int, help="Images of so many channels, as they are. Default: RGB.")
+@click.option(
+    "--channels", type=Number(ranges.CHANNELS), help="Images of so many channels, as they are. Default: RGB."
+)
 @click.option("--anchors", default="model", show_default=True, help="model, or auto: fitted to the data.")
 @click.option("--box-loss", help="smooth_l1, l1, l2 or giou (FCOS: giou). Default: the architecture's.")
-@click.option("--epochs", type=int, help="Passes over the training images. Default: 20, or --time-budget.")
-@click.option("--time-budget", help="Training time such as 90s, 10m, 1h; the schedule is fitted to it.")
-@click.option("--precision", default="fp32", show_default=True, help="Of the networks: fp32, bf16 or fp16.")
-@click.option("--accumulate", type=int, default=1, show_default=True, help="Parts of a batch, saves memory.")
-@click.option("--patience", type=int, help="Stop after so many evaluations without a better AP.")
 @click.option(
-    "--batch-size", type=int, default=2, show_default=True, help="Images per step, of all processes."
+    "--epochs",
+    type=Number(ranges.EPOCHS),
+    help="Passes over the training images. Default: 20, or --time-budget.",
 )
-@click.option("--image-size", type=int, help="Shorter side in pixels. Default: the architecture's.")
+@click.option(
+    "--time-budget", type=Time(), help="Training time such as 90s, 10m, 1h; the schedule is fitted to it."
+)
+@click.option("--precision", default="fp32", show_default=True, help="Of the networks: fp32, bf16 or fp16.")
+@click.option(
+    "--accumulate",
+    type=Number(ranges.BATCH_SIZE),
+    default=1,
+    show_default=True,
+    help="Parts of a batch, saves memory.",
+)
+@click.option(
+    "--patience", type=Number(ranges.EPOCHS), help="Stop after so many evaluations without a better AP."
+)
+@click.option(
+    "--batch-size",
+    type=Number(ranges.BATCH_SIZE),
+    default=2,
+    show_default=True,
+    help="Images per step, of all processes.",
+)
+@click.option(
+    "--image-size",
+    type=Number(ranges.IMAGE_SIZE),
+    help="Shorter side in pixels. Default: the architecture's.",
+)
 @click.option("--optimizer", help="sgd or adamw. Default: the architecture's.")
-@click.option("--lr", type=float, help="Largest learning rate. Default: the architecture's.")
+@click.option(
+    "--lr", type=Number(ranges.LEARNING_RATE), help="Largest learning rate. Default: the architecture's."
+)
 @click.option("--schedule", default="cosine", show_default=True, help="cosine, one-cycle or constant.")
 @click.option("--flip-vertical", is_flag=True, help="Also flip upside down (cells, aerial pictures).")
 @click.option("--no-flip", is_flag=True, help="Never flip (letters, digits, signs).")
-@click.option("--eval-every", type=int, default=1, show_default=True, help="Epochs between evaluations.")
+@click.option(
+    "--eval-every",
+    type=Number(ranges.EPOCHS),
+    default=1,
+    show_default=True,
+    help="Epochs between evaluations.",
+)
 @click.option(
     "--on-nonfinite", default="stop", show_default=True, help="stop, or skip: steps without finite loss."
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Start of all randomness.")
+@click.option(
+    "--seed", type=Number(ranges.SEED), default=0, show_default=True, help="Start of all randomness."
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run. Default: runs/train-N.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out.")
-@click.option("--workers", type=int, default=0, show_default=True, help="Processes that read ahead.")
+@click.option(
+    "--workers", type=Number(ranges.READERS), default=0, show_default=True, help="Processes that read ahead."
+)
 @click.option("--track", help="Also send the figures to tensorboard, wandb or mlflow.")
 @click.option(
-    "--max-bad", default="5%", show_default=True, help="Faulty images or objects to skip before refusing."
+    "--max-bad",
+    type=Share(),
+    default="5%",
+    show_default=True,
+    help="Faulty images or objects to skip before refusing.",
 )
 @click.option("--strict", is_flag=True, help="Refuse at the first fault; as --max-bad 0.")
-@click.option("--format", "form", help="Format of DATA: see `masu check --help`. Default: found by looking.")
-@click.option("--images", type=click.Path(path_type=Path), help="Another folder that holds the images.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+@form_of("DATA")
+@IMAGES
+@json_of("the result")
 def train(
     data: Path,
     val: Path | None,
@@ -76,7 +122,7 @@ def train(
     anchors: Any,
     box_loss: str | None,
     epochs: int | None,
-    time_budget: str | None,
+    time_budget: float | None,
     precision: Any,
     accumulate: int,
     patience: int | None,
@@ -94,7 +140,7 @@ def train(
     resume: bool,
     workers: int,
     track: Any,
-    max_bad: str,
+    max_bad: float,
     strict: bool,
     form: str | None,
     images: Path | None,
@@ -107,9 +153,11 @@ def train(
     from masu.terminal import TrainingDisplay
     from masu.training.recipe import TrainSettings
     from masu.training.start import backbone_of
-    from masu.training.tracking import Tracking
+    from masu.training.tracking import Tracking, check_tracker
     from masu.training.train import train as run
 
+    if strict:
+        refuse_idle("--max-bad", "together with --strict, which decides", "one of them")
     if no_flip and flip_vertical:
         raise InputError("--flip-vertical: found together with --no-flip, wanted one of them")
     settings = TrainSettings(
@@ -123,7 +171,7 @@ def train(
         box_loss=box_loss,
         image_size=image_size,
         epochs=epochs,
-        time_budget=None if time_budget is None else seconds(time_budget),
+        time_budget=time_budget,
         precision=precision,
         accumulate=accumulate,
         patience=patience,
@@ -148,7 +196,8 @@ def train(
         if resume:
             raise InputError("--resume: found no --out, wanted the folder of the run to go on with")
         out = next(p for i in range(1, 10_000) if not (p := Path(f"runs/train-{i}")).exists())
-    most_bad = 0.0 if strict else share(max_bad, "--max-bad")
+    check_tracker(track)
+    most_bad = 0.0 if strict else max_bad
     training, validation = training_and_validation(
         data, split, val, val_split, seed=seed, form=form, images=images, max_bad=most_bad, channels=channels
     )
@@ -178,7 +227,7 @@ def train(
     note(f"{result.best} after {result.seconds:.0f} s of training; open {out / 'report.html'}")
     best = max(result.history, key=lambda row: row.get("ap") or row.get("ar100") or -1.0)
     if as_json and not rank():
-        click.echo(
+        print_result(
             to_json(
                 {
                     "best": str(result.best),

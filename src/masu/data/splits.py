@@ -176,13 +176,10 @@ def training_split(asked: str | None, splits: Sequence[str], thing: object) -> s
     Raises:
         InputError: where there are splits and none, or more than one, is for training.
     """
-    if asked is not None or not splits:
-        return None if asked is None else choose(asked, splits, thing)
-    for wanted in (TRAIN, TRAINVAL):
-        if len(alike := [name for name in splits if role(name) == wanted]) == 1:
-            return alike[0]
-        if alike:
-            raise _ask(thing, f"several splits to train on ({listed(alike)})", "one", "--split")
+    if chosen := _first_of((TRAIN, TRAINVAL), "train", asked, splits, thing):
+        return chosen
+    if not splits:
+        return None
     raise bad_input(
         thing,
         f"the splits {listed(splits)}",
@@ -197,12 +194,7 @@ def validation_split(asked: str | None, splits: Sequence[str], thing: object) ->
     Raises:
         InputError: where more than one is for validation.
     """
-    if asked is not None:
-        return choose(asked, splits, thing)
-    alike = [name for name in splits if role(name) == VAL]
-    if len(alike) > 1:
-        raise _ask(thing, f"several splits to validate on ({listed(alike)})", "one", "--val-split")
-    return alike[0] if alike else None
+    return _first_of((VAL,), "validate", asked, splits, thing, "--val-split")
 
 
 def evaluation_split(asked: str | None, splits: Sequence[str], thing: object) -> str | None:
@@ -211,14 +203,31 @@ def evaluation_split(asked: str | None, splits: Sequence[str], thing: object) ->
     Raises:
         InputError: where there are splits and none, or more than one, is for that.
     """
-    if asked is not None or not splits:
-        return None if asked is None else choose(asked, splits, thing)
-    for wanted in (TEST, VAL):
-        if len(alike := [name for name in splits if role(name) == wanted]) == 1:
-            return alike[0]
-        if alike:
-            raise _ask(thing, f"several splits to measure on ({listed(alike)})", "one", "--split")
+    if chosen := _first_of((TEST, VAL), "measure", asked, splits, thing):
+        return chosen
+    if not splits:
+        return None
     raise _ask(thing, f"the splits {listed(splits)}", "one that is named test or val", "--split")
+
+
+def _first_of(
+    roles: Iterable[str],
+    work: str,
+    asked: str | None,
+    splits: Sequence[str],
+    thing: object,
+    option: str = "--split",
+) -> str | None:
+    """The split asked for, else the one of the first role that any has; None: none has one of the roles."""
+    if asked is not None:
+        return choose(asked, splits, thing)
+    for wanted in roles:
+        alike = [name for name in splits if role(name) == wanted]
+        if len(alike) > 1:
+            raise _ask(thing, f"several splits to {work} on ({listed(alike)})", "one", option)
+        if alike:
+            return alike[0]
+    return None
 
 
 def _ask(thing: object, found: str, wanted: str, option: str) -> InputError:

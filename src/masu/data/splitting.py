@@ -20,6 +20,7 @@ from masu.data.dataset import Dataset
 from masu.data.kinds import Fault
 from masu.data.splits import TEST, TRAIN, TRAINVAL, VAL, in_order, role
 from masu.errors import bad_input
+from masu.ranges import PARTS, SEED
 
 
 def parse_shares(text: str) -> dict[str, float]:
@@ -28,15 +29,8 @@ def parse_shares(text: str) -> dict[str, float]:
     Raises:
         InputError: for anything else.
     """
-    try:
-        numbers = [float(part) for part in text.split("/")]
-    except ValueError:
-        numbers = []
-    if (
-        len(numbers) not in (2, 3)
-        or not all(number > 0 for number in numbers)
-        or sum(numbers) == float("inf")
-    ):
+    numbers = [number for part in text.split("/") if (number := PARTS.read(part)) is not None]
+    if len(numbers) not in (2, 3) or len(numbers) != text.count("/") + 1:
         raise bad_input("--split-by", repr(text), "two or three numbers above 0", "write 80/20 or 80/10/10")
     return {name: n / sum(numbers) for name, n in zip(("train", "val", "test"), numbers, strict=False)}
 
@@ -52,12 +46,13 @@ def share_out(
     Args:
         data: all pictures.
         shares: of each part; they add up to 1.
-        seed: any integer.
+        seed: any whole number from 0.
         groups: positions of pictures that stay together; every other picture is on its own.
 
     Raises:
-        InputError: for fewer pictures, or groups of pictures, than parts.
+        InputError: for a seed out of range, for fewer pictures, or groups of pictures, than parts.
     """
+    SEED.check("--seed", seed)
     units = _units(data, groups)
     if len(units) < len(shares):
         alike = f", {len(units)} where those that are almost the same count as one" if groups else ""

@@ -16,6 +16,7 @@ from masu.detectors.torchvision_models import from_torchvision
 from masu.detectors.zoo import ARCHITECTURES, make
 from masu.errors import InputError
 from masu.nets.imagenet import fill_imagenet, installed
+from masu.ranges import IMAGE_SIZE
 
 __all__ = ["build", "from_torchvision", "load", "make", "save", "store_thresholds", "warm_start"]
 
@@ -45,8 +46,8 @@ def build(
     config = configuration(architecture) if isinstance(architecture, str) else architecture
     if weights not in get_args(Start):
         raise InputError(f"weights: found {weights!r}, wanted one of {', '.join(get_args(Start))}")
-    if image_size is not None and image_size < 32:
-        raise InputError(f"image_size: found {image_size}, wanted at least 32 pixels")
+    if image_size is not None:
+        IMAGE_SIZE.check("image_size", image_size)
     pyramid = config.pyramid
     pretrained = weights == "imagenet" or (weights == "auto" and installed(pyramid.backbone))
     if not pretrained:

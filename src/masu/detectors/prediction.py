@@ -18,6 +18,7 @@ from masu.nets.conv import prepare_convs
 from masu.nets.folding import copied, fold_norms
 from masu.nets.hooks import global_hooks
 from masu.ops.images import InputPolicy, padded_size
+from masu.ranges import BATCH_SIZE
 from masu.records import Detections
 from masu.thresholds import Threshold, check_threshold
 
@@ -96,8 +97,7 @@ class PredictionNetwork:
             raise TypeError(f"predict: found a single {type(images).__name__}, wanted a list; write [image]")
         if threshold is not None:
             check_threshold(threshold, self.names)
-        if batch_size < 1:
-            raise InputError(f"batch_size: found {batch_size}, wanted at least 1")
+        BATCH_SIZE.check("batch_size", batch_size)
         device = next(self.detector.parameters()).device
         found: list[Detections] = []
         with torch.inference_mode():

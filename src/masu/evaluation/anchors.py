@@ -19,6 +19,7 @@ from masu.errors import InputError
 from masu.ops.anchors import cell_anchors, fit_anchors, level_strides
 from masu.ops.best_anchor import best_anchors
 from masu.pages.page import render
+from masu.ranges import IMAGE_SIZE
 
 SHAPES = (
     ("very wide, over 3:1", 0.0, 1 / 3),
@@ -164,6 +165,7 @@ def anchor_report(data: Dataset, architecture: str, image_size: int | None = Non
     config = configuration(architecture)
     check_has_anchors(config, architecture)
     if image_size is not None:
+        IMAGE_SIZE.check("image_size", image_size)
         pyramid = config.pyramid
         config = config.with_pyramid(replace(pyramid, input=pyramid.input.of_size(image_size)))
     pyramid = config.pyramid

@@ -112,17 +112,16 @@ class ErrorReport:
         }
 
 
-def refuse(detector: Detector | ExportedDetector, model: Path, page: Path | None, store: bool) -> None:
+def refuse(detector: Detector | ExportedDetector, model: Path, store: bool) -> None:
     """Refuse, before the network runs, what cannot be looked at or written to.
 
     Args:
         detector: that is to be evaluated.
         model: its file.
-        page: to be written.
         store: whether thresholds are to be written into ``model``.
 
     Raises:
-        InputError: for a proposal generator, a page that is a folder, or a file that is no model of masu.
+        InputError: for a proposal generator, or a file that is no model of masu.
     """
     if detector.kind == "proposals":
         raise bad_input(
@@ -131,8 +130,6 @@ def refuse(detector: Detector | ExportedDetector, model: Path, page: Path | None
             "a detector with classes",
             "evaluate it without --report and --store-thresholds",
         )
-    if page is not None and page.is_dir():
-        raise bad_input("--report", f"the folder {page}", "a file", f"write {page / 'errors.html'}")
     if store and not (isinstance(detector, Detector) and model.is_file()):
         raise bad_input(
             "--store-thresholds",

@@ -15,6 +15,7 @@ from masu.detectors.detector import Detector
 from masu.detectors.prediction import out_of_memory, too_large
 from masu.errors import InputError
 from masu.ops.images import InputPolicy
+from masu.ranges import BATCH_SIZE
 from masu.records import Detections
 from masu.thresholds import Threshold
 
@@ -95,10 +96,9 @@ def predictions(
         progress: called with (files done, files in total) when a batch is finished.
 
     Raises:
-        InputError: for a batch size below 1.
+        InputError: for a batch size out of range.
     """
-    if batch_size < 1:
-        raise InputError(f"batch_size: found {batch_size}, wanted 1 or more")
+    BATCH_SIZE.check("batch_size", batch_size)
     if isinstance(detector, Detector):  # its weights are looked at once, not for every image
         detector = detector.prediction_network()
     batch: list[tuple[int, Tensor]] = []

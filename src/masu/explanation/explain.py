@@ -20,6 +20,7 @@ from masu.explanation.explain_maps import maps
 from masu.explanation.explain_page import photograph, write_page
 from masu.explanation.fates import Fate, places_of
 from masu.explanation.funnel import FunnelReport, funnel, on_cpu
+from masu.ranges import PHOTOGRAPHS
 from masu.records import Target
 
 
@@ -81,7 +82,7 @@ def explain(
             (saliency maps done, in total).
 
     Raises:
-        InputError: for an exported model, an image that cannot be read, ``most`` under 1, and as
+        InputError: for an exported model, an image that cannot be read, ``most`` out of range, and as
             :func:`masu.funnel`.
     """
     if not isinstance(detector, Detector):
@@ -91,8 +92,7 @@ def explain(
             "a model of masu",
             "take the .safetensors file that it was exported from",
         )
-    if most < 1:
-        raise bad_input("most", f"{most}", "1 or more images", "4 is usual")
+    PHOTOGRAPHS.check("most", most)
     report = split = None
     chosen: list[tuple[Path, Target | None, list[Fate]]]
     if isinstance(source, Dataset):

@@ -16,9 +16,10 @@ from torch import Tensor
 
 from masu.detectors.build import load
 from masu.detectors.detector import Detector
-from masu.errors import InputError, bad_input
+from masu.errors import bad_input
 from masu.export.write import SUFFIXES
 from masu.ops.images import InputPolicy
+from masu.ranges import BATCH_SIZE
 from masu.records import Detections
 from masu.runtime import ENTRY, Description, Engine, Model, check_answer, described, refuse_broken
 from masu.thresholds import Threshold, check_threshold
@@ -71,8 +72,7 @@ class ExportedDetector:
         """See :meth:`Detector.predict`; images of one size run together."""
         if threshold is not None:
             check_threshold(threshold, self.names)
-        if batch_size < 1:
-            raise InputError(f"batch_size: found {batch_size}, wanted at least 1")
+        BATCH_SIZE.check("batch_size", batch_size)
         found: dict[int, Detections] = {}
         for start in range(0, len(images), batch_size):
             part = images[start : start + batch_size]

@@ -23,7 +23,7 @@ from masu.seal import BLANK, CHECKSUM, seal
 
 Target = Literal["onnx", "openvino", "torch"]
 
-SUFFIXES: dict[Target, str] = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt2"}
+SUFFIXES: dict[str, str] = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt2"}
 """Of the file that is written; OpenVINO's weights lie beside it as ``.bin``."""
 
 OPSET = 18

@@ -45,7 +45,8 @@ def gradients(
     terms: dict[str, Tensor] = {}
 
     def add(rows: list[int], first: int) -> None:
-        generator = torch.Generator(device).manual_seed(settings.seed * 1_000_003 + number + (first << 40))
+        drawn = settings.seed * 1_000_003 + number + (first << 40)
+        generator = torch.Generator(device).manual_seed(drawn % 2**64)
         share = len(rows) / images
         seen = [batch.images[i].to(device) for i in rows] or [_blank(detector).to(device)]
         targets = [batch.targets[i] for i in rows] or [Target(torch.zeros(0, 4), torch.zeros(0))]

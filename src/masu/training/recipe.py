@@ -9,12 +9,13 @@ from typing import Any, Literal, get_args
 
 import torch
 
+from masu import ranges
 from masu.data.loading.callables import variation
 from masu.data.loading.transforms import Augmentation
 from masu.detectors.box_loss import NAMES as BOX_LOSSES
 from masu.detectors.detector import Detector
 from masu.detectors.zoo import ARCHITECTURES, DEFAULT, SMALL
-from masu.errors import InputError
+from masu.errors import InputError, bad_input, counted
 from masu.ops.images import InputPolicy
 from masu.training.precision import Precision
 
@@ -113,18 +114,31 @@ class TrainSettings:
             raise InputError(
                 f"--model: found {self.architecture!r}, wanted one of {', '.join(ARCHITECTURES)}"
             )
-        for name in ("epochs", "batch_size", "accumulate", "evaluate_every", "patience", "channels"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"--{name.replace('_', '-')}: found {value}, wanted at least 1")
-        for name, least in (("image_size", 32), ("frozen_stride", 0)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise InputError(f"--{name.replace('_', '-')}: found {value}, wanted at least {least} pixels")
-        for name, flag in (("learning_rate", "lr"), ("time_budget", "time-budget")):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise InputError(f"--{flag}: found {value}, wanted a number above 0")
+        for option, value, span in (
+            ("--epochs", self.epochs, ranges.EPOCHS),
+            ("--eval-every", self.evaluate_every, ranges.EPOCHS),
+            ("--patience", self.patience, ranges.EPOCHS),
+            ("--batch-size", self.batch_size, ranges.BATCH_SIZE),
+            ("--accumulate", self.accumulate, ranges.BATCH_SIZE),
+            ("--channels", self.channels, ranges.CHANNELS),
+            ("--image-size", self.image_size, ranges.IMAGE_SIZE),
+            ("--frozen-stride", self.frozen_stride, ranges.FROZEN_STRIDE),
+            ("--lr", self.learning_rate, ranges.LEARNING_RATE),
+            ("--time-budget", self.time_budget, ranges.SECONDS),
+            ("--seed", self.seed, ranges.SEED),
+            ("weight_decay", self.weight_decay, ranges.WEIGHT_DECAY),
+            ("warmup_steps", self.warmup_steps, ranges.STEPS),
+            ("clip_norm", self.clip_norm, ranges.CLIP_NORM),
+        ):
+            if value is not None:
+                span.check(option, value)
+        if self.accumulate > self.batch_size:
+            raise bad_input(
+                "--accumulate",
+                f"{self.accumulate} parts of a batch of {counted(self.batch_size, 'image')}",
+                f"at most {self.batch_size}",
+                "lower it, or raise --batch-size",
+            )
         for name, kinds in (
             ("optimizer", OptimizerName),
             ("schedule", Schedule),

@@ -31,8 +31,7 @@ class Tracking:
     """
 
     def __init__(self, tracker: Tracker | None, out: Path, also: Report = lambda _: None) -> None:
-        if tracker is not None:
-            _check(tracker)
+        check_tracker(tracker)
         self.tracker, self.out, self.also = tracker, out, also
         self._step = 0
         self._accelerator: Any = None
@@ -76,7 +75,14 @@ class Tracking:
         self._accelerator.init_trackers(project, {name: _plain(value) for name, value in settings.items()})
 
 
-def _check(tracker: Tracker) -> None:
+def check_tracker(tracker: str | None) -> None:
+    """Refuse a tracker that is unknown or not installed; None is none.
+
+    Raises:
+        InputError: for either.
+    """
+    if tracker is None:
+        return
     if tracker not in get_args(Tracker):
         raise bad_input("--track", repr(tracker), " or ".join(get_args(Tracker)), "choose one of them")
     missing = [name for name in ("accelerate", tracker) if find_spec(name) is None]

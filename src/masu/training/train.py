@@ -30,7 +30,7 @@ from masu.data.loading.loader import batch_count, epoch_batches
 from masu.data.loading.workers import LostWorkerError
 from masu.detectors.detector import Detector
 from masu.detectors.prediction import out_of_memory
-from masu.errors import InputError, bad_input
+from masu.errors import InputError, bad_input, counted
 from masu.evaluation.evaluate import evaluate
 from masu.json_text import to_json
 from masu.ops.images import padded_size
@@ -146,10 +146,13 @@ def train(
             except (MemoryError, RuntimeError, OSError) as error:
                 if not out_of_memory(error):
                     raise
+                fix = (
+                    "lower --batch-size or --image-size" if settings.batch_size > 1 else "lower --image-size"
+                )
+                fix += ", or raise --accumulate" if settings.accumulate < settings.batch_size else ""
                 raise InputError(
-                    f"memory: found too little for a step of {settings.batch_size} images, wanted more; "
-                    "lower --batch-size or --image-size, or raise --accumulate, in another folder; "
-                    f"{intact(out)}"
+                    f"memory: found too little for a step of {counted(settings.batch_size, 'image')}, wanted "
+                    f"more; {fix}, in another folder; {intact(out)}"
                 ) from None
 
 

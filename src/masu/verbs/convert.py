@@ -12,7 +12,7 @@ from masu.data.audit.strays import find_strays
 from masu.data.dataset import part_name
 from masu.data.fitting import measured
 from masu.data.formats import read_annotations
-from masu.data.formats.writing import writable, write_dataset
+from masu.data.formats.writing import refuse_target, writable, write_dataset
 from masu.data.splitting import parse_shares, share_out
 
 
@@ -73,6 +73,7 @@ def convert(
         InputError: as of :func:`masu.data.formats.read_annotations` and
             :func:`masu.data.formats.writing.write_dataset`.
     """
+    refuse_target(out, form)
     shares = None if split_by is None else parse_shares(split_by)
     annotations = read_annotations(source, source_form, images)
     strays = find_strays(source, annotations)

@@ -19,6 +19,7 @@ from masu.drawing import draw
 from masu.errors import InputError
 from masu.evaluation.predictions import AnyDetector, Prediction, predictions
 from masu.json_text import to_json
+from masu.ranges import BATCH_SIZE
 from masu.records import Detections
 from masu.thresholds import DEFAULT_THRESHOLD, Threshold, check_threshold
 
@@ -94,10 +95,9 @@ def detect(
         InputError: for an unknown format, a threshold or batch size out of range, an output folder that
             cannot be written, no image among the sources or none that can be read.
     """
-    if format not in FORMATS:
-        wanted = f"{', '.join(FORMATS)} or, with 'masu detect' and masu.bulk.job.detect_bulk, parquet"
-        raise InputError(f"format: found {format!r}, wanted one of {wanted}")
+    check_format(format)
     check_threshold(threshold, detector.names)
+    BATCH_SIZE.check("batch_size", batch_size)
     folder = None if out is None else Path(out)
     paths, drawn = _without_drawn(find_images(sources), sources, folder)
     pictures = None if folder is None else _PictureFolder(folder / "pictures", paths)
@@ -162,6 +162,17 @@ def _without_drawn(
         return list(paths), []
     own = {path: None for path in paths if drawn in path.resolve().parents}
     return [path for path in paths if path not in own], list(own)
+
+
+def check_format(format: str) -> None:
+    """Refuse a format that :func:`detect` does not write.
+
+    Raises:
+        InputError: for any other.
+    """
+    if format not in FORMATS:
+        wanted = f"{', '.join(FORMATS)} or, with 'masu detect' and masu.bulk.job.detect_bulk, parquet"
+        raise InputError(f"format: found {format!r}, wanted one of {wanted}")
 
 
 def _none_readable(paths: Sequence[Path], faults: Sequence[str]) -> str:

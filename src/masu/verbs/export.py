@@ -25,6 +25,7 @@ from masu.export.exported import ExportedDetector, as_floats
 from masu.export.pictures import made_picture
 from masu.export.quantize import MOST_IMAGES, SPARED, Array, quantize
 from masu.export.write import SUFFIXES, Target, describe, trace, write
+from masu.ranges import AP_LOSS
 from masu.records import Detections
 
 SHAPES = ((1, 300, 500), (2, 427, 640), (3, 200, 640), (1, 64, 48), (2, 240, 320))
@@ -114,13 +115,8 @@ def export(
             differ from the detector's.
     """
     started = time.perf_counter()
-    if to not in get_args(Target):
-        raise InputError(f"--to: found {to!r}, wanted one of {', '.join(get_args(Target))}")
-    if out.suffix != SUFFIXES[to]:
-        raise bad_input(out, f"the suffix {out.suffix!r}", f"{SUFFIXES[to]} for --to {to}", "rename it")
-    if int8 is not None and (to != "onnx" or data is None):
-        found = f"--to {to}" if to != "onnx" else "no --data"
-        raise InputError(f"--int8: found {found}, wanted --to onnx and --data to measure the loss of AP on")
+    refuse_target(out, to, int8=int8 is not None, data=data is not None)
+    AP_LOSS.check("max_ap_loss", max_ap_loss)
     detector = copy.deepcopy(detector).cpu().eval()
     pictures = _pictures(detector, data)
     report("tracing the network")
@@ -148,6 +144,30 @@ def export(
         for file in files:
             os.replace(file, out.with_name(file.name))
     return ExportReport(out, to, size, checks, ap, int8 is not None, spared, time.perf_counter() - started)
+
+
+def refuse_target(out: Path, to: str, *, int8: bool, data: bool) -> None:
+    """Refuse, before anything is read, a format or a file that cannot be written.
+
+    Args:
+        out: the file to write.
+        to: its format.
+        int8: whether it is to compute in 8 bits.
+        data: whether there are labelled images.
+
+    Raises:
+        InputError: an unknown format, a file of another suffix or a folder of that name, or 8 bits without
+            the format and the data that they need.
+    """
+    if to not in get_args(Target):
+        raise InputError(f"--to: found {to!r}, wanted one of {', '.join(get_args(Target))}")
+    if out.suffix != SUFFIXES[to]:
+        raise bad_input(out, f"the suffix {out.suffix!r}", f"{SUFFIXES[to]} for --to {to}", "rename it")
+    if out.is_dir():
+        raise bad_input(out, "a folder", "a file to write", "choose another --out")
+    if int8 and (to != "onnx" or not data):
+        found = f"--to {to}" if to != "onnx" else "no --data"
+        raise InputError(f"--int8: found {found}, wanted --to onnx and --data to measure the loss of AP on")
 
 
 def _to_eight_bits(

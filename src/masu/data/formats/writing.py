@@ -13,6 +13,7 @@ import numpy as np
 from masu.data.dataset import Dataset
 from masu.data.formats import formats
 from masu.data.formats.copying import Copy
+from masu.data.formats.form import Format
 from masu.data.formats.naming import listable
 from masu.data.formats.reading_back import refuse_unreadable
 from masu.data.kinds import Fault
@@ -41,11 +42,8 @@ def write_dataset(
         InputError: for an unknown format, an ``out`` that holds something or cannot be written, nothing to
             write, or names that the format cannot hold such that they are read back.
     """
-    format_ = formats().get(form)
-    if format_ is None or format_.write is None:
-        known = listed(name for name, one in formats().items() if one.write is not None)
-        raise bad_input("--to", repr(form), f"one of {known}", "choose one of these")
-    _refuse_place(out)
+    format_ = refuse_target(out, form)
+    assert format_.write is not None
     if not len(data):
         first = f"; the first fault: {data.faults[0]}" if data.faults else ""
         raise bad_input(out, f"no image to write{first}", "at least one", "check the data set that is read")
@@ -105,7 +103,26 @@ def _with_named_rest(data: Dataset, said: list[str]) -> Dataset:
     return replace(data, splits=(*data.splits, name), members=np.concatenate([data.members, rest]))
 
 
-def _refuse_place(out: Path) -> None:
+def refuse_target(out: Path, form: str) -> Format:
+    """The format of this name; refuses, before anything is read, one that masu does not write.
+
+    Raises:
+        InputError: for that, or an ``out`` that holds something.
+    """
+    format_ = formats().get(form)
+    if format_ is None or format_.write is None:
+        known = listed(name for name, one in formats().items() if one.write is not None)
+        raise bad_input("--to", repr(form), f"one of {known}", "choose one of these")
+    refuse_place(out)
+    return format_
+
+
+def refuse_place(out: Path) -> None:
+    """Refuse a folder that a data set cannot be written into.
+
+    Raises:
+        InputError: for one that holds something, a link, or the folder that one is in.
+    """
     wanted, fix = "a new or empty folder", "choose another one"
     if out.is_symlink():
         raise bad_input(out, f"a link to {os.readlink(out)}", wanted, "name the folder itself")

@@ -1,0 +1,95 @@
+"""The numbers that settings and options may be: every range is written here, once.
+
+The upper ends are far above what is useful and far below what a computer cannot hold.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
+
+from masu.errors import bad_input
+
+_WHOLE = re.compile(r"[+-]?[0-9]{1,40}")
+_NUMBER = re.compile(r"[+-]?([0-9]{1,40}\.?[0-9]{0,40}|\.[0-9]{1,40})([eE][+-]?[0-9]{1,4})?")
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers from ``least`` to ``most``, neither infinite nor NaN.
+
+    Attributes:
+        least: the smallest.
+        most: the largest.
+        whole: whole numbers only.
+        above: ``least`` itself is left out.
+    """
+
+    least: int
+    most: int
+    whole: bool = True
+    above: bool = False
+
+    def __contains__(self, value: object) -> bool:
+        if isinstance(value, bool) or not isinstance(value, Integral if self.whole else Real):
+            return False
+        number: Any = value
+        return bool(self.least < number <= self.most or (number == self.least and not self.above))
+
+    def __str__(self) -> str:
+        kind = "a whole number" if self.whole else "a number"
+        return (
+            f"{kind} {f'above {self.least}, at most' if self.above else f'from {self.least} to'} {self.most}"
+        )
+
+    @property
+    def short(self) -> str:
+        """As help shows it: ``1..512``."""
+        return f"{'>' if self.above else ''}{self.least}..{self.most}"
+
+    def read(self, text: str) -> int | float | None:
+        """The number that a text says in plain digits; None for a text that says none of this range."""
+        text = text.strip()
+        if not (_WHOLE if self.whole else _NUMBER).fullmatch(text):
+            return None
+        number = int(text) if self.whole else float(text)
+        return number if number in self else None
+
+    def check(self, thing: str, value: object) -> None:
+        """Refuse a value that is no number of this range.
+
+        Raises:
+            InputError: naming the ``thing``.
+        """
+        if value not in self:
+            raise bad_input(thing, f"{value!r:.60}", str(self), "choose one of these")
+
+
+SEED = Range(0, 2**63 - 1)
+EPOCHS = Range(1, 1_000_000)
+BATCH_SIZE = Range(1, 65_536)
+IMAGE_SIZE = Range(32, 16_384)
+"""Shorter side of the network's input, in pixels."""
+CHANNELS = Range(1, 1024)
+FROZEN_STRIDE = Range(0, 1024)
+READERS = Range(0, 256)
+"""Processes that read images ahead."""
+WORKERS = Range(1, 65_536)
+"""Processes of a bulk job, on all its machines."""
+PART_IMAGES = Range(1, 1_000_000)
+"""Images of a part of a bulk job."""
+PHOTOGRAPHS = Range(1, 1000)
+"""Images on one page."""
+LEARNING_RATE = Range(0, 1000, whole=False, above=True)
+WEIGHT_DECAY = Range(0, 1000, whole=False)
+STEPS = Range(0, 2**40)
+CLIP_NORM = Range(0, 2**100, whole=False, above=True)
+SECONDS = Range(0, 366 * 86_400, whole=False, above=True)
+"""Of training: up to a year."""
+SHARE = Range(0, 1, whole=False)
+AP_LOSS = Range(-1, 1, whole=False)
+"""A difference of two shares."""
+PARTS = Range(0, 1_000_000_000, whole=False, above=True)
+"""The numbers of ``80/10/10``."""

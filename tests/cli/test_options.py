@@ -1,0 +1,256 @@
+"""Every option of every verb: strange numbers, options that would do nothing, refusals before the work."""
+
+import re
+
+import click
+import pytest
+
+import masu
+from masu import ranges, runtime
+from masu.cli import cli
+from masu.cli.values import Number
+from masu.training.recipe import TrainSettings
+from masu.training.train import train
+
+STRANGE = [
+    *(
+        "0",
+        "-1",
+        "1e309",
+        "-1e309",
+        "nan",
+        "inf",
+        "",
+        " ",
+        "٣",
+        str(10**30),
+        str(2**31),
+        str(2**63),
+        "9" * 5000,
+    ),
+    *(
+        "1_000",
+        " 5 ",
+        "5.0",
+        "0x10",
+        "%",
+        "5%%",
+        "h",
+        "--json",
+        "\x00",
+        "😀",
+        "1/1",
+        "nan/1",
+        "1e309/1",
+        "٣/1",
+    ),
+]
+NUMBERS = [
+    (verb, option)
+    for verb, command in cli.commands.items()
+    for option in command.params
+    if isinstance(option.type, Number) or "--split-by" in option.opts
+]
+IDS = [f"{verb} {option.opts[0]}" for verb, option in NUMBERS]
+
+
+def test_every_number_has_a_range():
+    """A bare type of click takes infinities, NaN, Unicode digits and numbers that PyTorch cannot hold."""
+    bare = click.types.IntParamType | click.types.FloatParamType
+    options = [(verb, one) for verb, command in cli.commands.items() for one in command.params]
+    assert [f"{verb} {one.opts[0]}" for verb, one in options if isinstance(one.type, bare)] == []
+    assert {option.opts[0] for _, option in NUMBERS} == {
+        *("--accumulate", "--batch-size", "--channels", "--epochs", "--eval-every", "--frozen-stride"),
+        *("--image-size", "--images", "--lr", "--max-ap-loss", "--max-bad", "--patience", "--seed"),
+        *("--split-by", "--threshold", "--time-budget", "--workers"),
+    }
+
+
+@pytest.mark.parametrize("text", STRANGE, ids=lambda text: repr(text[:9]))
+def test_a_strange_number_is_taken_or_refused_in_one_line(run, tmp_path, text, monkeypatch):
+    """For every option of every verb; what is taken meets data or a model that is not there."""
+    monkeypatch.chdir(tmp_path)
+    arguments = {"detect": ["m", "a.jpg"], "evaluate": ["m", "d"], "explain": ["m", "d"], "export": ["m"]}
+    arguments |= {"convert": ["d", "out", "--to", "coco"]}
+    for verb, option in NUMBERS:
+        beside = {"--max-ap-loss": ["--data", "d"], "--seed": ["--split-by", "1/1"] * (verb == "convert")}
+        name = option.opts[0]
+        code, out, error = run(verb, *arguments.get(verb, ["d"]), *beside.get(name, []), f"{name}={text}")
+        assert (code, out, error.count("\n")) == (2, "", 1), (verb, name)
+        assert len(error) < 500, (verb, name)
+        if name not in error:
+            assert re.match(r"masu: error: (m|d): found no such file", error), error
+            good = text.strip().isascii() and not set(text) & set("_x%h😀\x00") and "nan" not in text
+            assert good, f"{verb} {name} takes {text!r}"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("verb", "option"), NUMBERS, ids=IDS)
+def test_help_shows_the_range(verb, option):
+    context = click.Context(cli.commands[verb], info_name=verb)
+    shown = option.get_help_record(context)[0]
+    if isinstance(option.type, Number):
+        assert re.search(r" (>?-?\d+\.\.\d+|0%\.\.100%|TIME)$", shown)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("90s", 90), ("10m", 600), ("1.5h", 5400), ("2M", 120), ("0.5", 0.5)]
+)
+def test_times(text, seconds):
+    (option,) = (one for one in cli.commands["train"].params if one.name == "time_budget")
+    assert option.type.convert(text, option, None) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "m", "10 minutes", "1d", "ten", "9000h", "0s", "-1h", "nanh", "1e309s"])
+def test_what_is_no_time(text):
+    (option,) = (one for one in cli.commands["train"].params if one.name == "time_budget")
+    with pytest.raises(
+        masu.InputError, match=r"--time-budget: found .*, wanted a time such as 90s, 10m or 1h"
+    ):
+        option.type.convert(text, option, None)
+
+
+@pytest.mark.parametrize(("text", "share"), [("5%", 0.05), ("0.05", 0.05), ("100%", 1), ("0", 0), ("0%", 0)])
+def test_shares(text, share):
+    (option,) = (one for one in cli.commands["train"].params if one.name == "max_bad")
+    assert option.type.convert(text, option, None) == share
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["convert", "d", "o", "--to", "coco", "--seed", 0], "--seed: found without --split-by, to which it"),
+        (["train", "d", "--strict", "--max-bad", "5%"], "--max-bad: found together with --strict, which"),
+        (
+            ["train", "d", "--accumulate", 3],
+            "--accumulate: found 3 parts of a batch of 2 images, wanted at most 2",
+        ),
+        (["train", "d", "--track", "paper"], "--track: found 'paper', wanted tensorboard or wandb or mlflow"),
+        (
+            ["export", "m", "--split", "val"],
+            "--split: found without --data, to which it belongs, wanted both or",
+        ),
+        (
+            ["export", "m", "--format", "voc"],
+            "--format: found without --data, to which it belongs, wanted both",
+        ),
+        (["export", "m", "--max-ap-loss", 0.01], "--max-ap-loss: found without --data, to which it belongs"),
+        (["export", "m", "--int8"], "--int8: found no --data, wanted --to onnx and --data to measure"),
+        (
+            ["export", "m", "--int8", "--data", "d", "--to", "torch"],
+            "--int8: found --to torch, wanted --to onnx",
+        ),
+        (["export", "m", "--to", "tflite"], "--to: found 'tflite', wanted one of onnx, openvino, torch"),
+        (
+            ["evaluate", "m", "d", "--funnel", "--batch-size", 1],
+            "--batch-size: found with --funnel, which looks",
+        ),
+        (
+            ["evaluate", "m", "d", "--report", "."],
+            "--report: found the folder ., wanted a file; write report.html",
+        ),
+        (
+            ["explain", "m", "a.jpg", "--split", "val"],
+            "--split: found with a single image, wanted labelled data",
+        ),
+        (
+            ["explain", "m", "a.jpg", "--images", 4],
+            "--images: found with a single image, wanted labelled data",
+        ),
+        (
+            ["explain", "m", "a.jpg", "--format", "voc"],
+            "--format: found with a single image, wanted labelled",
+        ),
+        (
+            ["detect", "m", "a.jpg", "--format", "xml"],
+            "format: found 'xml', wanted one of json, csv, coco or",
+        ),
+        (
+            ["detect", "m", "a.jpg", "--workers", 2],
+            "--workers: found with --engine local, wanted --engine ray",
+        ),
+        (["convert", "d", "o", "--to", "xml"], "--to: found 'xml', wanted one of voc, yolo"),
+        (
+            ["convert", "d", "full", "--to", "coco"],
+            "full: found something that is already there, wanted a new or",
+        ),
+        (
+            ["check", "d", "--fix", "full"],
+            "full: found something that is already there, wanted a new or empty",
+        ),
+        (
+            ["check", "d", "--html", "full"],
+            "--html: found the folder full, wanted a file; write full/report.html",
+        ),
+        (["anchors", "d", "--model", "yolo"], "architecture: found 'yolo', wanted one of "),
+        (["anchors", "d", "--model", "fcos_lite0_fpn"], "fcos_lite0_fpn: found points, wanted anchors"),
+    ],
+    ids=lambda value: " ".join(map(str, value)) if isinstance(value, list) else "",
+)
+def test_options_are_looked_at_before_data_and_models(run, tmp_path, monkeypatch, arguments, said):
+    """Neither m nor d is there: whoever looks at them first says so."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "kept").touch()
+    code, out, error = run(*arguments)
+    assert (code, out) == (2, "")
+    assert error.startswith(f"masu: error: {said}")
+    assert error.count("\n") == 1
+
+
+def test_the_largest_seed_trains(coins, tmp_path):
+    """A step's seed had been a product that PyTorch cannot hold, from 14 digits on: dates with seconds."""
+    settings = TrainSettings(epochs=1, image_size=32, seed=2**63 - 1, weights="none")
+    assert train(masu.read_dataset(coins, "train"), None, settings, tmp_path / "run").last.exists()
+
+
+def test_the_ends_of_ranges_are_taken(run, coins, model, tmp_path):
+    image = coins / "images" / "val" / "0.png"
+    for arguments in (
+        ["check", coins, "--image-size", 32],
+        ["check", coins, "--image-size", 16384],
+        ["anchors", coins, "--image-size", 16384],
+        [
+            "convert",
+            coins,
+            tmp_path / "new",
+            "--to",
+            "csv",
+            "--split-by",
+            "1000000000/1",
+            "--seed",
+            2**63 - 1,
+        ],
+        ["detect", model, image, "--batch-size", 65536, "--threshold", 1],
+    ):
+        code, _, error = run(*arguments)
+        assert code in (0, 1), error
+
+
+@pytest.mark.parametrize("value", [2.5, True, float("nan"), "3", 2**63])
+def test_settings_in_python_have_the_same_ranges(value):
+    with pytest.raises(
+        masu.InputError, match=r"^--batch-size: found .*, wanted a whole number from 1 to 65536"
+    ):
+        TrainSettings(batch_size=value)
+    with pytest.raises(
+        masu.InputError, match=r"^batch_size: found .*, wanted a whole number from 1 to 65536"
+    ):
+        ranges.BATCH_SIZE.check("batch_size", value)
+
+
+@pytest.mark.parametrize("text", [*STRANGE, "1.5"], ids=lambda text: repr(text[:9]))
+def test_the_runtimes_threshold(capsys, text):
+    code = runtime._main(["nowhere.onnx", "a.jpg", f"--threshold={text}"])
+    out, error = capsys.readouterr()
+    first = "nowhere.onnx: found no such file" if text == "0" else "--threshold: found '"
+    assert (code, out, error.count("\n")) == (2, "", 1)
+    assert error.startswith(f"masu: error: {first}")
+
+
+@pytest.mark.parametrize("arguments", [[], ["m"], ["m", "a.jpg", "--engine", "tvm"], ["m", "a.jpg", "--zzz"]])
+def test_the_runtimes_refusals_are_one_line(capsys, arguments):
+    assert runtime._main(arguments) == 2
+    out, error = capsys.readouterr()
+    assert (out, error.count("\n")) == ("", 1)
+    assert error.endswith("; see 'python -m masu.runtime --help'\n")
