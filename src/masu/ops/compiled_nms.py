@@ -9,6 +9,7 @@ the bit, for overlaps are computed as torchvision does.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numba
 import numpy as np
@@ -26,8 +27,13 @@ def _slot(group, level, column, row, size):  # type: ignore[no-untyped-def]  # n
     return ((mixed ^ (mixed >> 31)) * 0x27D4EB2F165667C5 >> 32) & (size - 1)
 
 
-@numba.njit(cache=True, nogil=True)
-def suppress(boxes, groups, order, threshold, limit):  # type: ignore[no-untyped-def]
+def suppress(
+    boxes: np.ndarray[Any, Any],
+    groups: np.ndarray[Any, Any],
+    order: np.ndarray[Any, Any],
+    threshold: float,
+    limit: int,
+) -> np.ndarray[Any, Any]:
     """Rows kept by greedy suppression within groups, in ``order``, at most ``limit``.
 
     Args:
@@ -37,7 +43,32 @@ def suppress(boxes, groups, order, threshold, limit):  # type: ignore[no-untyped
         order: ``(R,)`` int64, best first.
         threshold: largest IoU of two kept boxes of a group, :data:`masu.ops.nms.MIN_THRESHOLD` to 1.
         limit: stop after so many.
+
+    Raises:
+        ValueError: other shapes or types, or a row of ``order`` that is not there: compiled code reads memory
+            without looking.
     """
+    count = len(boxes)
+    wanted: dict[str, tuple[np.ndarray[Any, Any], tuple[int, ...], type]] = {
+        "boxes": (boxes, (count, 4), np.float32),
+        "groups": (groups, (count,), np.int64),
+        "order": (order, order.shape[:1], np.int64),
+    }
+    for name, (array, shape, kind) in wanted.items():
+        if array.shape != shape or array.dtype != kind:
+            found = f"shape {array.shape} of {array.dtype}"
+            raise ValueError(f"{name}: found {found}, wanted {shape} of {np.dtype(kind)}")
+    if len(order) and not 0 <= order.min() <= order.max() < count:
+        raise ValueError(f"order: found {order.min()} to {order.max()}, wanted 0..{count - 1}")
+    if limit < 0:
+        raise ValueError(f"limit: found {limit}, wanted at least 0")
+    kept: np.ndarray[Any, Any] = _suppress(boxes, groups, order, threshold, limit)
+    return kept
+
+
+@numba.njit(cache=True, nogil=True)
+def _suppress(boxes, groups, order, threshold, limit):  # type: ignore[no-untyped-def]
+    """:func:`suppress` of what was looked at."""
     zero = boxes.dtype.type(0)
     base = MARGIN / threshold
     size = 16

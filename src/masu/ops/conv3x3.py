@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.grad import conv2d_input, conv2d_weight
 
+from masu.ops.checks import check_shape
+
 MIN_CHANNELS = 128
 """Below it the transforms cost more than the multiplications they save."""
 
@@ -67,7 +69,11 @@ def conv3x3(
 
     Returns:
         ``(N, O, H, W)``; in single precision within about 1e-5 of the largest value of the direct sum.
+
+    Raises:
+        ValueError: shapes that do not fit each other.
     """
+    _check(x, weight, bias, out, prepared)
     if not pays(x, weight):
         direct = F.conv2d(x, weight, bias, padding=1)
         return direct if out is None else out.copy_(direct)
@@ -82,6 +88,20 @@ def conv3x3(
     else:
         y = winograd(x, weight, bias, None, prepared)
     return y.permute(0, 3, 1, 2)
+
+
+def _check(
+    x: Tensor, weight: Tensor, bias: Tensor | None, out: Tensor | None, prepared: Tensor | None
+) -> None:
+    check_shape("weight", weight, ("O", "C", 3, 3))
+    outputs, channels = weight.shape[:2]
+    check_shape("x", x, ("N", channels, "H", "W"), ", with the channels of the weight")
+    if bias is not None:
+        check_shape("bias", bias, (outputs,), ", one per output channel")
+    if out is not None:
+        check_shape("out", out, (x.shape[0], outputs, *x.shape[2:]))
+    if prepared is not None:
+        check_shape("prepared", prepared, (36, channels, outputs), ", what prepare(weight) gives")
 
 
 def _wants_gradient(*tensors: Tensor | None) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from masu.ops.checks import as_single, check_boxes
 from masu.ops.geometry import iou
 from masu.records import BACKGROUND, IGNORE, OBJECT
 
@@ -39,13 +40,19 @@ def match(
     Returns:
         ``index (R,)`` int64, the object with the highest IoU (the first of equals; 0 without overlap), and
         ``label (R,)`` int64, ``OBJECT``, ``BACKGROUND`` or ``IGNORE``.
+
+    Raises:
+        ValueError: another shape. Half precision and whole numbers are compared in float32.
     """
+    check_boxes("anchors", anchors, "R")
+    check_boxes("objects", objects, "M")
     if len(objects) == 0 or len(anchors) == 0:
         index = anchors.new_zeros(len(anchors), dtype=torch.int64)
         return index, torch.full_like(index, BACKGROUND)
     small = len(anchors) * len(objects) <= DENSE_PAIRS
     overlaps = dense_overlaps if small or anchors.device.type != "cpu" else block_overlaps
-    best, index, best_of_any = overlaps(anchors, objects)
+    kind = torch.promote_types(as_single(anchors).dtype, as_single(objects).dtype)
+    best, index, best_of_any = overlaps(anchors.to(kind), objects.to(kind))
     label = torch.full_like(index, BACKGROUND)
     label[best >= low] = IGNORE
     label[best >= high] = OBJECT

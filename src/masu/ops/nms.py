@@ -1,7 +1,8 @@
 """Ranking and suppression: the best of many scores, and which boxes are kept.
 
 Suppression is greedy within groups, on the coordinates as they are. A plain and a compiled form give the same
-answer to the bit; which of them runs follows from the input, the device and what is installed.
+answer to the bit; which of them runs follows from the input, the device and what is installed. Half precision
+and whole numbers are compared in float32; a shape that does not fit is a ValueError.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from masu.ops.checks import as_single, check_boxes, check_shape
 from masu.ops.geometry import area, iou
 
 ABSENT = float("-inf")
@@ -114,10 +116,7 @@ def suppress(
         own = torch.zeros_like(scores, dtype=torch.int64) if groups is None else groups
         exported: Tensor = torch.ops.masu.suppress(boxes, scores, own, count, threshold)
         return exported
-    for name, value in (("scores", scores), ("groups", groups)):
-        if value is not None and value.shape != boxes.shape[:2]:
-            wanted = tuple(boxes.shape[:2])
-            raise ValueError(f"{name}: found shape {tuple(value.shape)}, wanted {wanted}, one per box")
+    _check(boxes, scores, groups, "B", "S")
     number, row = torch.where(scores > ABSENT)
     group = number
     if groups is not None and len(row):
@@ -137,9 +136,11 @@ def _greedy(
     boxes: Tensor, scores: Tensor, groups: Tensor | None, threshold: float, limit: int | None
 ) -> Tensor:
     """The kept rows, best first; ``groups`` None: all boxes are of one."""
-    for name, value in (("scores", scores), ("groups", groups)):
-        if value is not None and value.shape != boxes.shape[:1]:
-            raise ValueError(f"{name}: found shape {tuple(value.shape)}, wanted {(len(boxes),)}, one per box")
+    _check(boxes, scores, groups, "R")
+    if limit is not None and limit < 0:
+        raise ValueError(f"limit: found {limit}, wanted at least 0")
+    kind = torch.promote_types(as_single(boxes).dtype, as_single(scores).dtype)
+    boxes, scores = boxes.to(kind), scores.to(kind)
     if _may_be_compiled(boxes, scores, threshold) and (run := compiled()):
         order = scores.argsort(descending=True, stable=True)
         groups = torch.zeros_like(order) if groups is None else groups.to(torch.int64)
@@ -147,6 +148,16 @@ def _greedy(
         arrays = (x.detach().contiguous().numpy() for x in (boxes, groups, order))
         return torch.from_numpy(run(*arrays, float(threshold), most))
     return plain(boxes, scores, groups, threshold)[:limit]
+
+
+def _check(boxes: Tensor, scores: Tensor, groups: Tensor | None, *letters: str) -> None:
+    """Refuse boxes that are none, and scores or groups that are not one per box."""
+    check_boxes("boxes", boxes, *letters)
+    check_shape("scores", scores, boxes.shape[:-1], ", one per box")
+    if groups is not None:
+        check_shape("groups", groups, boxes.shape[:-1], ", one per box")
+        if groups.dtype.is_floating_point or groups.dtype.is_complex:
+            raise ValueError(f"groups: found {groups.dtype}, wanted whole numbers")
 
 
 def plain(boxes: Tensor, scores: Tensor, groups: Tensor | None, threshold: float) -> Tensor:

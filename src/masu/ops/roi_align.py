@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from masu.ops.checks import check_boxes, check_index, check_shape
 from masu.ops.geometry import area
 
 SAMPLES = 2
@@ -129,6 +130,22 @@ def _table(features: Sequence[Tensor]) -> Tensor:
     return torch.cat(levels)
 
 
+def _check(
+    features: Sequence[Tensor], boxes: Tensor, image: Tensor, level: Tensor, strides: Sequence[int]
+) -> None:
+    if not features or len(features) != len(strides):
+        raise ValueError(f"features: found {len(features)} levels, wanted {len(strides)}, one per stride")
+    first = features[0]
+    check_shape("features[0]", first, ("N", "C", "H", "W"))
+    for number, maps in enumerate(features[1:], 1):
+        wanted = (*first.shape[:2], "H", "W")
+        check_shape(f"features[{number}]", maps, wanted, ", images and channels of the first level")
+    check_boxes("boxes", boxes, "R")
+    for name, index, count in (("image", image, first.shape[0]), ("level", level, len(features))):
+        check_shape(name, index, boxes.shape[:1], ", one per box")
+        check_index(name, index, count)
+
+
 def roi_align(
     features: Sequence[Tensor],
     boxes: Tensor,
@@ -153,12 +170,16 @@ def roi_align(
         ``(R, C, output_size, output_size)`` of the features' type, channels-last in memory. Equal to
         torchvision's ``roi_align`` with ``sampling_ratio=2, aligned=False``. Half precision is summed in
         single, there and back.
+
+    Raises:
+        ValueError: shapes that do not fit each other, or (on a CPU) an image or level that is not there.
     """
     if torch.compiler.is_exporting():
         exported: Tensor = torch.ops.masu.pool(
             list(features), boxes, image, level, list(strides), output_size
         )
         return exported
+    _check(features, boxes, image, level, strides)
     device, channels, cells = boxes.device, features[0].shape[1], output_size
     summed = torch.promote_types(features[0].dtype, torch.float32)
     boxes = boxes.to(summed)
