@@ -2,9 +2,11 @@
 
 import torch
 import torch.nn.functional as F
+from sklearn.datasets import load_sample_images
 from torch import nn
 
 from masu.detectors.rpn import RPN, ProposalSettings, RPNConfig
+from masu.export.agreement import agreement_of
 from masu.ops.images import InputPolicy
 
 
@@ -27,6 +29,15 @@ def spread_points(detector):
             nn.init.normal_(layer.weight, std=std)
         head.boxes.output.bias.fill_(2.0)
     return detector.eval()
+
+
+def assert_finds_the_same(detector, exported):
+    """Photographs of three sizes, whose detections match one to one, near-ties aside."""
+    images = [torch.from_numpy(image.copy()).permute(2, 0, 1) for image in load_sample_images().images]
+    images = [images[0][:, :200, :300].contiguous(), images[1][:, 40:, 100:], images[1][:, ::3, ::2]]
+    agreed = agreement_of(detector, detector.predict(images), exported.predict(images))
+    assert agreed.detections > 50
+    assert agreed.equal, agreed
 
 
 class _Cells(nn.Module):
