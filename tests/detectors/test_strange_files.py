@@ -4,6 +4,7 @@ import copy
 import json
 import math
 import os
+import random
 import resource
 import socket
 import time
@@ -356,3 +357,52 @@ def test_a_folder_whose_name_is_no_text(one, tmp_path):
     again = load(folder / "model.safetensors")
     assert again.thresholds == {"cat": 0.25}
     assert torch.equal(again.predict([IMAGE])[0].boxes, detector.predict([IMAGE])[0].boxes)
+
+
+def test_bytes_changed_anywhere_in_the_header_are_refused_or_load(one):
+    whole, draw = one.path.read_bytes(), random.Random(0)
+    path = one.path.with_name("altered.safetensors")
+    length = 8 + int.from_bytes(whole[:8], "little")
+    for _ in range(300):
+        data = bytearray(whole)
+        for _ in range(draw.randint(1, 3)):
+            place = draw.randrange(length)
+            kind = draw.randrange(3)
+            if kind == 0:
+                data[place] = draw.randrange(256)
+            elif kind == 1:
+                data[place : place + draw.randint(1, 50)] = b""
+            else:
+                data[place:place] = draw.choice([b"9" * 30, b"[" * 3000, b"NaN", b'"', b"\x00", b"-1", b"{}"])
+        path.write_bytes(data)
+        unless_refused(load, path)
+
+
+@pytest.mark.parametrize(
+    ("entry", "why"),
+    [
+        ({"dtype": "F32", "shape": [2**61, 8], "data_offsets": [0, 8]}, "cannot be understood"),
+        ({"dtype": "F32", "shape": [0, 2**61, 2**61], "data_offsets": [0, 0]}, "cannot be understood"),
+        ({"dtype": "F32", "shape": [-1], "data_offsets": [0, 8]}, "cannot be understood"),
+        ({"dtype": "F32", "shape": [True], "data_offsets": [0, 4]}, "cannot be understood"),
+        ({"dtype": "F32", "shape": [2.0], "data_offsets": [0, 8]}, "cannot be understood"),
+        ({"dtype": "F32", "shape": "22", "data_offsets": [0, 8]}, "cannot be understood"),
+        ({"dtype": ["F32"], "shape": [2], "data_offsets": [0, 8]}, "cannot be understood"),
+        ({"dtype": "F32", "shape": [2]}, "cannot be understood"),
+        ({"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}, "cannot be understood"),
+        ({"dtype": "F32", "shape": [2], "data_offsets": [4, 12]}, "do not follow those before"),
+        (
+            {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]},
+            "8 bytes of tensors where its header says 4",
+        ),
+        (None, "cannot be understood"),
+        (3, "cannot be understood"),
+    ],
+)
+def test_a_tensor_that_is_described_wrongly_is_named(tmp_path, entry, why):
+    header = json.dumps({"__metadata__": {"format": "masu-1"}, "a": entry}).encode()
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
+    message = refused(load, path)
+    assert message.startswith(f"{path}: found a file that is no safetensors (")
+    assert why in message
