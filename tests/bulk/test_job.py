@@ -111,7 +111,10 @@ def test_a_model_that_cannot_be_read_leaves_no_folder(tmp_path):
     [
         ({"engine": "spark"}, "engine: found 'spark', wanted one of local, ray"),
         ({"threshold": 2}, "threshold: found 2, wanted a number from 0 to 1; choose one of these"),
-        ({"batch_size": 0}, "batch_size: found 0, wanted a whole number from 1 to 65536; choose one of these"),
+        (
+            {"batch_size": 0},
+            "batch_size: found 0, wanted a whole number from 1 to 65536; choose one of these",
+        ),
         ({"workers": 0}, "workers: found 0, wanted a whole number from 1 to 65536; choose one of these"),
     ],
 )
