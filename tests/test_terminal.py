@@ -1,12 +1,19 @@
 """What strangers call their files and classes never reaches the terminal raw."""
 
+import io
+import sys
 from pathlib import Path
 
+import pytest
+
 from masu.data.audit.checks import Finding
+from masu.detectors.zoo import ARCHITECTURES
 from masu.errors import visible
-from masu.terminal import TrainingDisplay, print_findings, print_metrics
+from masu.terminal import TrainingDisplay, print_findings, print_metrics, print_models
 from masu.training.run_state import RunState
 from masu.verbs.check import CheckReport
+
+MODEL = {"name": "an_architecture_fpn", "parameters": 4.7e6, "gflop": 3.5, "height": 320, "width": 448}
 
 EVIL = "do\x1b[31mg\x00\x07\x9b\r"
 SHOWN = r"do\x1b[31mg\x00\x07\x9b\x0d"
@@ -42,3 +49,46 @@ def test_a_step_shows_every_term_of_the_loss_whatever_its_name():
     bar, task.fields["text"] = display._bar, "[/x] [red]"
     assert [str(bar.columns[i].render(task)) for i in (0, 3)] == ["epoch 1/2", "[/x] [red]"]
     assert text.startswith("loss 2.000 (classes 0.500 curliness 1.500) 2.0 images/s")
+
+
+@pytest.mark.parametrize("columns", ["", "0", "1", "20", "200"])
+def test_a_table_in_a_file_is_whole_whatever_the_terminal(capsys, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    print_models([MODEL | {"imagenet": "to be fetched from " + "far " * 30 + "away"}])
+    out = capsys.readouterr().out
+    assert [
+        word for word in ("an_architecture_fpn", "params", "far away", "320×448") if word not in out
+    ] == []
+    assert (len(out.splitlines()), "…" in out) == (5, False)
+
+
+@pytest.mark.parametrize("columns", ["1", "20", "40"])
+def test_a_table_in_a_terminal_that_is_too_narrow_is_shown_row_by_row(capsys, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("FORCE_COLOR", "1")  # taken for a terminal
+    print_models([MODEL | {"imagenet": "installed"}] * 2)
+    row = "model: an_architecture_fpn\nparams: 4.7 M\nGFLOP: 3.5\nat: 320×448\nweights: installed\n\n"
+    assert capsys.readouterr().out == row * 2
+
+
+def test_a_common_terminal_shows_the_table_of_models(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    rows = [MODEL | {"name": name, "imagenet": "installed", "parameters": 41e6} for name in ARCHITECTURES]
+    for colour in ("", "1"):
+        monkeypatch.setenv("NO_COLOR", colour)
+        print_models(rows)
+        out = capsys.readouterr().out
+        assert len(out.splitlines()) == len(rows) + 4
+        assert all(name in out for name in ARCHITECTURES)
+
+
+def test_a_class_is_escaped_before_a_table_is_drawn(monkeypatch):
+    """Every line of a table has one width, in an encoding without boxes and smileys, too."""
+    file = io.TextIOWrapper(io.BytesIO(), "ascii", "strict")
+    monkeypatch.setattr(sys, "stdout", file)
+    print_models([MODEL | {"name": "😀", "imagenet": "–"}])
+    file.flush()
+    lines = file.buffer.getvalue().decode().splitlines()
+    assert r"\ud83d\ude00" in lines[3]
+    assert len({len(line) for line in lines}) == 1

@@ -504,13 +504,13 @@ def _missing(engine: str) -> InputError:
 
 
 def _main(arguments: Sequence[str] | None = None) -> int:
-    try:
-        with kept_safe():
-            return _run_all(arguments)
-    except OutputError as error:
-        if error.closed:
-            return CLOSED_PIPE
-        return _refused(str(error))
+    with kept_safe():
+        try:
+            code = _run_all(arguments)
+            sys.stdout.flush()
+        except OutputError as error:
+            code = CLOSED_PIPE if error.closed else _refused(str(error))
+    return code
 
 
 class _Parser(argparse.ArgumentParser):

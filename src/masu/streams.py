@@ -40,22 +40,20 @@ class OutputError(Exception):
 def kept_safe() -> Iterator[None]:
     """Guard both streams while a program runs; afterwards they are what they were.
 
-    Raises:
-        OutputError: where the result, or its last part, cannot be written.
+    Standard output raises :class:`OutputError` where it cannot be written; flush it to know. What is written
+    to a closed stream goes nowhere.
     """
     before = sys.stdout, sys.stderr
     _fill_closed()
-    try:
-        sys.stdout, sys.stderr = (
-            _guarded(stream, lost) for stream, lost in zip(before, (True, False), strict=True)
-        )
-        yield
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    finally:
-        if before[0] is not None:
-            _drop_unwritten(before[0])
-        sys.stdout, sys.stderr = before
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+        sys.stdout, sys.stderr = _Guarded(before[0] or nowhere, True), _Guarded(before[1] or nowhere, False)
+        try:
+            yield
+        finally:
+            for stream in before:
+                if stream is not None:
+                    _drop_unwritten(stream)
+            sys.stdout, sys.stderr = before
 
 
 class _Guarded:
@@ -63,6 +61,8 @@ class _Guarded:
 
     def __init__(self, stream: Any, lost: bool) -> None:
         self._stream, self._lost = stream, lost
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors=ESCAPED)
 
     def write(self, text: str) -> int:
         try:
@@ -83,12 +83,6 @@ class _Guarded:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
-
-
-def _guarded(stream: Any, lost: bool) -> Any:
-    if hasattr(stream, "reconfigure"):
-        stream.reconfigure(errors=ESCAPED)
-    return None if stream is None else _Guarded(stream, lost)
 
 
 def _fill_closed() -> None:

@@ -21,11 +21,12 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 def main() -> NoReturn:
     """Run ``masu``; bad input gives one line on stderr and exit code 2."""
-    try:
-        with kept_safe():
+    with kept_safe():
+        try:
             code = _run()
-    except OutputError as error:
-        code = CLOSED_PIPE if error.closed else _refused(str(error))
+            sys.stdout.flush()
+        except OutputError as error:
+            code = CLOSED_PIPE if error.closed else _refused(str(error))
     sys.exit(code)
 
 
@@ -41,14 +42,6 @@ def _run() -> int:
     except (click.Abort, KeyboardInterrupt):
         note("stopped")
         return 130
-    except UnicodeEncodeError as error:
-        if error.encoding == "utf-8":
-            raise
-        name = ascii(error.object[:80])
-        return _refused(
-            f"{name}: found a name that this system's encoding ({error.encoding}) cannot hold, wanted UTF-8; "
-            "set PYTHONUTF8=1"
-        )
     except (InputError, OSError) as error:
         return _refused(str(error))
 

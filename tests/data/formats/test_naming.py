@@ -96,3 +96,20 @@ def test_a_damaged_picture_does_not_keep_the_rest_from_being_written(tmp_path):
     write_dataset(tmp_path / "out", "yolo", data)
     assert splits(tmp_path / "out") == ("train",)
     assert len(read_dataset(tmp_path / "out")) == 1
+
+
+@pytest.mark.parametrize(
+    "split", ["con", "AUX", "nul.txt", "Lpt1", "com9 .x", "train.", "train ", "a:b", "a\\b"]
+)
+def test_a_split_that_windows_would_take_for_something_else_names_no_file(tmp_path, split):
+    with pytest.raises(InputError, match="wanted a name that a file can have; rename the split"):
+        write_dataset(tmp_path / "out", "csv", pictures(tmp_path, ["a.png"], split=split))
+    assert not (tmp_path / "out").exists()
+
+
+def test_pictures_named_as_devices_keep_their_names(tmp_path):
+    """They are files already where they come from; no file is named after a class."""
+    names = {"CON.png", "aux.tar.png", "12:30:01.png", "what?.png", "dots..png"}
+    write_dataset(tmp_path / "out", "yolo", pictures(tmp_path, names, label="NUL"))
+    data = read_dataset(tmp_path / "out", "train")
+    assert ({image.name for image, _ in data}, data.names) == (names, ("NUL",))

@@ -63,6 +63,9 @@ def file_names(
     return names, {stray: name_of(os.fspath(stray), None, 0) for stray in strays}
 
 
+_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
+
+
 def listable(name: str) -> str:
     """The name with ``%E9`` for each byte that is not UTF-8, ends a line or a name, or separates folders."""
     stem, suffix = os.path.splitext("".join(_coded(letter) if _breaks(letter) else letter for letter in name))
@@ -74,6 +77,12 @@ def listable(name: str) -> str:
         suffix = suffix[:-1] + _coded(suffix[-1])
     made = stem + suffix
     return made.replace(":", "%3A", 1) if PureWindowsPath(made).drive else made
+
+
+def nameable(name: str) -> bool:
+    """Whether a file or folder can have the name on any system, also where ``CON`` is a device."""
+    device = name.split(".")[0].rstrip().casefold()
+    return "/" not in name and listable(name) == name and not name.endswith(".") and device not in _DEVICES
 
 
 def _breaks(letter: str) -> bool:

@@ -14,7 +14,7 @@ from masu.data.dataset import Dataset
 from masu.data.formats import formats
 from masu.data.formats.copying import Copy
 from masu.data.formats.form import Format
-from masu.data.formats.naming import listable
+from masu.data.formats.naming import nameable
 from masu.data.formats.reading_back import refuse_unreadable
 from masu.data.kinds import Fault
 from masu.data.splits import UNLISTED
@@ -135,5 +135,5 @@ def refuse_place(out: Path) -> None:
 def _refuse_splits(out: Path, splits: Sequence[str]) -> None:
     """Splits name files: one from a table or YAML could lead out of the folder."""
     for split in splits:
-        if "/" in split or listable(split) != split:
+        if not nameable(split):
             raise bad_input(out, f"the split {split!r}", "a name that a file can have", "rename the split")
