@@ -126,6 +126,11 @@ def test_shares(text, share):
             "--accumulate: found 3 parts of a batch of 2 images, wanted at most 2",
         ),
         (["train", "d", "--track", "paper"], "--track: found 'paper', wanted tensorboard or wandb or mlflow"),
+        (["train", "d", "--weights", "w.safetensors"], "--weights: found no file w.safetensors, wanted a"),
+        (["train", "d", "--model", "fcos_lite0_fpn", "--anchors", "auto"], "fcos_lite0_fpn: found points,"),
+        (["train", "d", "--model", "fcos_lite0_fpn", "--box-loss", "l2"], "box_loss: found 'l2', wanted"),
+        (["train", "d", "--resume", "--out", "new"], "new: found no training to resume, wanted the --out"),
+        (["train", "d", "--out", "run"], "run: found a training that is already there, wanted an empty"),
         (
             ["export", "m", "--split", "val"],
             "--split: found without --data, to which it belongs, wanted both or",
@@ -190,6 +195,8 @@ def test_shares(text, share):
 def test_options_are_looked_at_before_data_and_models(run, tmp_path, monkeypatch, arguments, said):
     """Neither m nor d is there: whoever looks at them first says so."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "resume.safetensors").touch()
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "kept").touch()
     code, out, error = run(*arguments)

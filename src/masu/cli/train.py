@@ -151,9 +151,11 @@ def train(
     from masu.detectors.zoo import DEFAULT
     from masu.nets.imagenet import installed
     from masu.terminal import TrainingDisplay
+    from masu.training.precision import check_precision
     from masu.training.recipe import TrainSettings
-    from masu.training.start import backbone_of
+    from masu.training.start import backbone_of, refuse_start
     from masu.training.tracking import Tracking, check_tracker
+    from masu.training.train import device, resumes
     from masu.training.train import train as run
 
     if strict:
@@ -197,6 +199,10 @@ def train(
             raise InputError("--resume: found no --out, wanted the folder of the run to go on with")
         out = next(p for i in range(1, 10_000) if not (p := Path(f"runs/train-{i}")).exists())
     check_tracker(track)
+    check_precision(precision, device())
+    refuse_start(settings)
+    if not rank():  # the others may come when the first has begun to write
+        resumes(out, resume)
     most_bad = 0.0 if strict else max_bad
     training, validation = training_and_validation(
         data, split, val, val_split, seed=seed, form=form, images=images, max_bad=most_bad, channels=channels

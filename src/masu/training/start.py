@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, get_args
 
 import torch
@@ -15,6 +16,7 @@ from masu.detectors.build import Start, build, configuration, load, make, warm_s
 from masu.detectors.config import DetectorConfig, PyramidConfig
 from masu.detectors.detector import Detector
 from masu.detectors.zoo import with_backbone
+from masu.errors import bad_input
 from masu.evaluation.anchors import check_has_anchors, coverage, fitted
 from masu.training.recipe import TrainSettings
 
@@ -40,6 +42,27 @@ def starting_detector(
         taken = warm_start(detector, source)
         report({"event": "start", "said": f"{settings.weights}: {taken}"})
         return detector
+
+
+def refuse_start(settings: TrainSettings) -> None:
+    """Refuse, before any image is read, a detector that cannot be built or weights that are not there.
+
+    Raises:
+        InputError: for an unknown backbone, anchors or a loss that the architecture does not have, or no such
+            file of weights.
+    """
+    config = configuration(settings.architecture)
+    if settings.backbone is not None:
+        config = with_backbone(config, settings.backbone)
+    if settings.anchors == "auto":
+        check_has_anchors(config, settings.architecture)
+    if settings.box_loss is not None:
+        config.with_box_loss(settings.box_loss)
+    weights = settings.weights
+    if not (weights in get_args(Start) or weights.startswith("torchvision/") or Path(weights).is_file()):
+        raise bad_input(
+            "--weights", f"no file {weights}", "a model file, auto, imagenet or none", "check the path"
+        )
 
 
 def backbone_of(settings: TrainSettings) -> str:

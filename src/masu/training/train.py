@@ -122,7 +122,7 @@ def train(
         if part is not None:
             part.refuse_bad(max_bad)
     with joined() as processes:
-        check_precision(settings.precision, _device())
+        check_precision(settings.precision, device())
         _check_alike(data, val, settings, processes)
         out = Path(processes.of_first(str(out)))
         resume = processes.of_first(processes.first and _check(data, out, resume))
@@ -169,11 +169,11 @@ def _train(
     processes: Processes,
 ) -> TrainResult:
     unreadable = Unreadable(data, max_bad, report, processes)
-    device = _device()
-    detector = starting_detector(settings, data, report).to(device)
+    here = device()
+    detector = starting_detector(settings, data, report).to(here)
     processes.copy_first(list(detector.state_dict().values()))
     optimizer = make_optimizer(detector, settings)
-    scaler = loss_scaler(settings.precision, device)
+    scaler = loss_scaler(settings.precision, here)
     average = Average(detector, settings.average) if settings.average else None
     judged = detector if average is None else average.detector
     for one in (detector, judged):
@@ -353,6 +353,15 @@ def _check(data: Dataset, out: Path, resume: bool) -> bool:
     """Whether to resume; refuses what cannot be done."""
     if not (~data.ignored).any():
         raise InputError(f"{data.root}: found no labelled object in {len(data)} images, wanted at least one")
+    return resumes(out, resume)
+
+
+def resumes(out: Path, resume: bool) -> bool:
+    """Whether a training goes on in ``out``.
+
+    Raises:
+        InputError: where it holds a training that is not to go on, or none that can.
+    """
     resumable = any((out / f"{name}.safetensors").exists() for name in ("resume", "resume-before"))
     if (resumable or (out / "last.safetensors").exists()) and not resume:
         raise InputError(
@@ -364,7 +373,8 @@ def _check(data: Dataset, out: Path, resume: bool) -> bool:
     return resume and resumable
 
 
-def _device() -> torch.device:
+def device() -> torch.device:
+    """Where a training computes: the process's own GPU, else the processor."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
