@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from masu.bulk.remote import is_url, open_filesystem, store_errors
 from masu.data.pixels.pictures import find_images, is_image_name
 from masu.errors import bad_input
+from masu.regular import read_bytes
 
 
 def list_images(sources: Sequence[str | os.PathLike[str]]) -> list[str]:
@@ -45,11 +45,14 @@ def _listed(source: str) -> Iterator[str]:
             with store_errors(source):
                 content = filesystem.cat_file(path)
         else:
-            content = Path(source).read_bytes()
+            content = read_bytes(source)
     except FileNotFoundError:
         raise bad_input(
             source, "no such file", "a list of images, one path or URL a line", "check the path"
         ) from None
+    except OSError as error:
+        found = f"a list that cannot be read ({error.strerror or error})"
+        raise bad_input(source, found, "one path or URL a line", "check the path") from None
     lines = [line.strip() for line in os.fsdecode(content).splitlines()]
     if not any(lines):
         raise bad_input(source, "an empty list", "one path or URL a line", "add the images")

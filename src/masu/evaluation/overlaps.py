@@ -17,9 +17,11 @@ def overlaps(found: Array, objects: Array, crowd: Array) -> Array:
         objects: ``(M, 4)`` xyxy.
         crowd: ``(M,)`` bool.
     """
-    low = np.maximum(found[:, None, :2], objects[None, :, :2])
-    high = np.minimum(found[:, None, 2:], objects[None, :, 2:])
-    inside = np.clip(high - low, 0, None).prod(2)
+    inside = np.ones((len(found), len(objects)))
+    for axis in (0, 1):  # one after the other: the table may be a large one
+        side = np.minimum(found[:, None, axis + 2], objects[:, axis + 2])
+        side -= np.maximum(found[:, None, axis], objects[:, axis])
+        inside *= np.clip(side, 0, None, out=side)
     area, object_area = ((b[:, 2:] - b[:, :2]).prod(1) for b in (found, objects))
     union = np.where(crowd, area[:, None], area[:, None] + object_area - inside)
     shares: Array = np.divide(inside, union, out=np.zeros_like(inside), where=union > 0)

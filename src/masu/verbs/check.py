@@ -21,7 +21,7 @@ from masu.data.fitting import Box, measured
 from masu.data.formats import formats, read_annotations
 from masu.data.formats.writing import write_dataset
 from masu.data.kinds import KINDS, Kind
-from masu.data.pixels.pictures import DECODER_ERRORS
+from masu.data.pixels.pictures import DECODER_ERRORS, open_picture
 from masu.json_text import to_json
 from masu.ops.images import InputPolicy
 from masu.pages.page import render
@@ -195,7 +195,7 @@ def _picture(finding: Finding) -> str | None:
     if finding.image is None:
         return None
     try:
-        with Image.open(finding.image) as image:
+        with open_picture(finding.image) as image:
             picture = ImageOps.exif_transpose(image).convert("RGB")
     except (*DECODER_ERRORS, Image.DecompressionBombError):
         return None

@@ -119,6 +119,18 @@ TOKENS = [
         b"\x1a",
         b"a.png",
     ),
+    *(
+        b'!!int ""',
+        b"!!timestamp x",
+        b"? [a]\n: b\n",
+        b"<<: *a",
+        b"&a [*a]",
+        b"1e400",
+        b"9" * 400,
+        b"x" * 300 + b".png",
+        b"/x" * 3000,
+        b"a\0.png",
+    ),
 ]
 
 

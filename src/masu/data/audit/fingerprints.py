@@ -27,6 +27,7 @@ from masu.data.pixels.pictures import (
     upright,
 )
 from masu.data.pixels.threads import in_threads
+from masu.regular import read_bytes
 
 DIGEST = 16
 """Bytes of a file's digest."""
@@ -135,7 +136,7 @@ def fingerprint(path: Path) -> Fingerprint:
     """
     nothing = np.zeros((SIDE, SIDE), np.uint8)
     try:
-        digest = hashlib.blake2b(path.read_bytes(), digest_size=DIGEST).digest()
+        digest = hashlib.blake2b(read_bytes(path), digest_size=DIGEST).digest()
         if path.suffix.lower() in _SUFFIXES_OF_BANDS:
             return _of_bands(path, digest)
         with open_picture(path) as image:

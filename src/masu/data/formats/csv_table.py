@@ -19,6 +19,7 @@ from masu.data.formats.rows import BadEntryError, Box, Rows
 from masu.data.formats.tree import Tree
 from masu.data.splits import ROLES, role
 from masu.errors import InputError, bad_input, listed
+from masu.regular import open_regular, open_text, size_of
 
 MOST_BYTES = 4_000_000_000
 """Size of a file."""
@@ -126,7 +127,7 @@ class _Table:
         self.file = file
         self.faults: list[tuple[int, BadEntryError]] = []
         self.rows: list[_Row] = []
-        if (size := file.stat().st_size) > MOST_BYTES:
+        if (size := _size(file)) > MOST_BYTES:
             raise bad_input(
                 file, f"a file of {size / 1e9:.1f} GB", "at most 4 GB", "cut it into several files"
             )
@@ -255,9 +256,16 @@ def _is_number(text: str) -> bool:
         return False
 
 
+def _size(file: Path) -> int:
+    try:
+        return size_of(file)
+    except OSError as error:
+        raise bad_input(file, f"a table that cannot be read ({error})", "CSV in UTF-8", _FIX) from None
+
+
 def _lines(file: Path) -> Iterator[tuple[int, list[str]]]:
     try:
-        with file.open(encoding=_encoding(file), newline="") as stream:
+        with open_text(file, _encoding(file), newline="") as stream:
             first = stream.readline()
             stream.seek(0)
             delimiter = max(_SEPARATORS, key=first.count)
@@ -269,14 +277,14 @@ def _lines(file: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _encoding(file: Path) -> str:
-    with file.open("rb") as stream:
+    with open_regular(file) as stream:
         return "utf-16" if stream.read(2) in (BOM_UTF16_LE, BOM_UTF16_BE) else "utf-8-sig"
 
 
 def _header(file: Path) -> list[str]:
     """The cells of the first line; none where it cannot be read."""
     try:
-        with file.open(encoding=_encoding(file), newline="", errors="replace") as stream:
+        with open_text(file, _encoding(file), newline="", errors="replace") as stream:
             first = stream.readline(100_000)
     except OSError:
         return []

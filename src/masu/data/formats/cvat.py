@@ -22,6 +22,7 @@ from masu.data.formats.rows import BadEntryError, Box, Rows, entry_of, place_of
 from masu.data.formats.tree import Tree
 from masu.data.formats.turned import box_of_ellipse, box_of_turned
 from masu.errors import InputError, bad_input
+from masu.regular import open_regular, size_of
 
 MOST_BYTES = 2_000_000_000
 """Size of a file; one image of it at a time lies in memory."""
@@ -174,19 +175,20 @@ def _children(file: Path) -> Iterator[Any]:
     Raises:
         BadEntryError: where the file is no XML of CVAT.
     """
-    if (size := file.stat().st_size) > MOST_BYTES:
-        raise BadEntryError(f"a file of {size / 1e9:.1f} GB", f"at most {MOST_BYTES / 1e9:.0f} GB")
     depth, root = 0, None
     try:
-        for event, element in ElementTree.iterparse(file, events=("start", "end")):
-            depth += 1 if event == "start" else -1
-            if root is None:
-                root = element
-                if root.tag != "annotations":
-                    raise BadEntryError(f"the root element <{root.tag}>", "<annotations>")
-            elif event == "end" and depth == 1:
-                yield element
-                root.clear()
+        if (size := size_of(file)) > MOST_BYTES:
+            raise BadEntryError(f"a file of {size / 1e9:.1f} GB", f"at most {MOST_BYTES / 1e9:.0f} GB")
+        with open_regular(file) as stream:
+            for event, element in ElementTree.iterparse(stream, events=("start", "end")):
+                depth += 1 if event == "start" else -1
+                if root is None:
+                    root = element
+                    if root.tag != "annotations":
+                        raise BadEntryError(f"the root element <{root.tag}>", "<annotations>")
+                elif event == "end" and depth == 1:
+                    yield element
+                    root.clear()
     except ParseError as error:
         raise BadEntryError(f"broken XML ({error})", "annotations of CVAT") from None
     except (ValueError, LookupError, OSError) as error:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from masu.data.formats.copying import Copy
 from masu.data.formats.rows import BadEntryError, Rows
 from masu.data.formats.tree import Tree
+from masu.regular import open_regular, read_bytes, read_text, size_of
 
 SAYS_SO = 0.9
 """Confidence where a file that is made for it describes the whole data set, such as ``data.yaml``."""
@@ -59,9 +60,9 @@ class Place:
         """The first 64 KB and the last 4 KB of a file; empty where it cannot be read."""
         if file not in self._heads:
             try:
-                with file.open("rb") as stream:
+                with open_regular(file) as stream:
                     first = stream.read(_HEAD)
-                    stream.seek(max(file.stat().st_size - _TAIL, len(first)))
+                    stream.seek(max(size_of(file) - _TAIL, len(first)))
                     self._heads[file] = first + stream.read()
             except OSError:
                 self._heads[file] = b""
@@ -121,9 +122,9 @@ def load_json(file: Path, most_bytes: int) -> Any:
         BadEntryError: for a file that is too large, cannot be read or is no JSON.
     """
     try:
-        if (size := file.stat().st_size) > most_bytes:
+        if (size := size_of(file)) > most_bytes:
             raise BadEntryError(f"a file of {size / 1e6:.0f} MB", f"at most {most_bytes / 1e6:.0f} MB")
-        return json.loads(file.read_bytes().removeprefix(b"\xef\xbb\xbf"))
+        return json.loads(read_bytes(file).removeprefix(b"\xef\xbb\xbf"))
     except json.JSONDecodeError as error:
         found = f"broken JSON ({error.msg}: line {error.lineno}, column {error.colno})"
         raise BadEntryError(found, "annotations") from None
@@ -138,9 +139,9 @@ def load_text(file: Path, most_bytes: int) -> str:
         BadEntryError: for a file that is too large, cannot be read or is no such text.
     """
     try:
-        if (size := file.stat().st_size) > most_bytes:
+        if (size := size_of(file)) > most_bytes:
             raise BadEntryError(f"a file of {size / 1e6:.0f} MB", f"at most {most_bytes / 1e6:.0f} MB")
-        return file.read_text(encoding="utf-8-sig")
+        return read_text(file)
     except (OSError, UnicodeDecodeError) as error:
         raise BadEntryError(f"a file that cannot be read ({error})", "UTF-8 text") from None
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from masu.data.formats.rows import BadEntryError
+from masu.regular import open_regular, size_of
 
 Array = np.ndarray[Any, Any]
 
@@ -54,8 +55,8 @@ def pieces(file: Path, keys: frozenset[str]) -> Iterator[Piece]:
         BadEntryError: where the file cannot be read, or its outer structure is not that of a JSON object.
     """
     try:
-        with file.open("rb") as stream:
-            if not file.stat().st_size:
+        with open_regular(file) as stream:
+            if not size_of(file):
                 raise BadEntryError("an empty file", "a JSON object")
             with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as text:
                 yield from _Walk(text).values(keys)

@@ -21,6 +21,7 @@ from masu.data.formats.masks import box_of_points
 from masu.data.formats.rows import BadEntryError, Box, Rows, as_text, entry_of, place_of
 from masu.data.formats.tree import Tree
 from masu.errors import bad_input
+from masu.regular import open_regular, size_of
 
 MOST_BYTES = 4_000_000_000
 """Size of a file."""
@@ -73,11 +74,11 @@ def _describe(number: int, name: str) -> str:
 def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
     """The lines that hold something, each with its number."""
     try:
-        if (size := file.stat().st_size) > MOST_BYTES:
+        if (size := size_of(file)) > MOST_BYTES:
             raise bad_input(
                 file, f"a file of {size / 1e9:.1f} GB", "at most 4 GB", "cut it into several files"
             )
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
             if stream.read(3) != b"\xef\xbb\xbf":
                 stream.seek(0)
             number = 0

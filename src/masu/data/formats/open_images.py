@@ -20,6 +20,7 @@ from masu.data.formats.rows import BadEntryError, Objects, Rows
 from masu.data.formats.tree import Tree
 from masu.data.splits import role
 from masu.errors import bad_input
+from masu.regular import open_text, size_of
 
 Array = np.ndarray[Any, Any]
 
@@ -89,10 +90,10 @@ def _names(tree: Tree) -> dict[str, str]:
 
 def _lines(file: Path) -> Iterator[list[str]]:
     try:
-        if (size := file.stat().st_size) > MOST_BYTES:
+        if (size := size_of(file)) > MOST_BYTES:
             most = f"at most {MOST_BYTES / 1e9:.0f} GB"
             raise bad_input(file, f"a file of {size / 1e9:.1f} GB", most, _FIX)
-        with file.open(encoding="utf-8-sig", newline="") as stream:
+        with open_text(file, "utf-8-sig", newline="") as stream:
             yield from csv.reader(stream)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise bad_input(file, f"a table that cannot be read ({error})", "CSV in UTF-8", _FIX) from None

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from masu.data.formats.rows import as_text
 from masu.errors import InputError, bad_input
+from masu.regular import require_regular
 
 BOXES = ("bbox", "bboxes", "boxes", "box")
 """Names of boxes."""
@@ -52,6 +53,7 @@ def columns_of(file: Path) -> Columns | None:
         InputError: no pyarrow, or a file that cannot be read.
     """
     with told(file) as pa:
+        require_regular(file)
         schema = pa.parquet.read_schema(file)
         images = [field.name for field in schema if _holds_images(field.type, pa)]
         image = next((name for name in _IMAGES if name in images), images[0] if len(images) == 1 else None)
@@ -121,6 +123,7 @@ def _inside(feature: Any) -> Any:
 def values_of(file: Path, columns: list[str], at_once: int) -> Iterator[dict[str, Any]]:
     """Some columns of every row, a few rows at a time."""
     with told(file) as pa:
+        require_regular(file)
         opened = pa.parquet.ParquetFile(file)
         left = opened.metadata.num_rows
         for batch in opened.iter_batches(batch_size=at_once, columns=columns):

@@ -16,6 +16,7 @@ from pathlib import Path
 from masu.data.formats.parquet_columns import Columns, told, values_of
 from masu.data.formats.tree import is_image, plain
 from masu.errors import bad_input
+from masu.regular import open_regular
 
 UNPACKED = ".masu-images"
 """The folder of the unpacked images, beside the Parquet files."""
@@ -68,7 +69,7 @@ def _state(file: Path) -> str:
     """What changes when the file does: its size, its time and its table of contents."""
     with told(file):
         status = file.stat()
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
             stream.seek(max(0, status.st_size - 8))
             length = int.from_bytes(stream.read(4), "little")
             stream.seek(max(0, status.st_size - 8 - length))

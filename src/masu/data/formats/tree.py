@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from masu.data.pixels.pictures import IMAGE_SUFFIXES
+from masu.data.pixels.pictures import IMAGE_SUFFIXES, is_folder
 from masu.data.splits import folder_split, is_fold, paired, role
 
 _PASSED_OVER = ("__MACOSX",)
@@ -56,7 +56,7 @@ class _Folder:
                 for entry in entries:
                     if entry.name.startswith(".") or entry.name in _PASSED_OVER:
                         continue
-                    if _is_folder(entry):
+                    if is_folder(entry):
                         folders.append(entry.name)
                         if entry.is_symlink():
                             links.append(entry.name)
@@ -283,13 +283,6 @@ def _alike(folder: str, split: str) -> bool:
     if role(split) is not None:
         return role(folder) == role(split)
     return not (is_fold(folder) and is_fold(split)) or plain(folder) == plain(split)
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link in a circle, or into a folder that is not ours to read
-        return False
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:

@@ -21,6 +21,7 @@ from masu.data.formats.tree import Tree
 from masu.data.formats.turned import box_of_ellipse
 from masu.data.splits import role
 from masu.errors import bad_input, listed
+from masu.regular import open_text, size_of
 
 MOST_BYTES = 1_000_000_000
 """Size of a file."""
@@ -107,11 +108,11 @@ def _of_json(file: Path) -> list[Any]:
 
 def _of_table(file: Path) -> list[Any]:
     """The rows of a table, one for each region, as VIA's JSON has them."""
-    if (size := file.stat().st_size) > MOST_BYTES:
-        raise BadEntryError(f"a file of {size / 1e9:.1f} GB", f"at most {MOST_BYTES / 1e9:.0f} GB")
     entries: dict[str, dict[str, Any]] = {}
     try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
+        if (size := size_of(file)) > MOST_BYTES:
+            raise BadEntryError(f"a file of {size / 1e9:.1f} GB", f"at most {MOST_BYTES / 1e9:.0f} GB")
+        with open_text(file, "utf-8-sig", newline="") as stream:
             reader = csv.reader(stream)
             header = _header(next(reader, []))
             if missing := [key for key in _COLUMNS if key not in header]:

@@ -22,6 +22,7 @@ from masu.data.formats.rows import BadEntryError, Box, Rows
 from masu.data.formats.tree import Tree
 from masu.data.splits import role
 from masu.errors import bad_input, counted
+from masu.regular import open_regular, read_text, size_of
 
 MOST_BYTES = 64_000_000
 """Size of an annotation file; no picture needs as much."""
@@ -175,7 +176,7 @@ def _entries(listed: _List, rows: Rows) -> list[Path]:
     """The annotations that a list names, each once."""
     word, file, by_stem = listed
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text(file).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise bad_input(
             file, f"a list that cannot be read ({error})", "UTF-8 text", "save it as UTF-8"
@@ -224,9 +225,10 @@ def _stem(entry: str, by_stem: dict[str, list[Path]]) -> str:
 
 def _root(file: Path) -> Any:
     try:
-        if (size := file.stat().st_size) > MOST_BYTES:
+        if (size := size_of(file)) > MOST_BYTES:
             raise BadEntryError(f"a file of {size / 1e6:.0f} MB", f"at most {MOST_BYTES / 1e6:.0f} MB")
-        root: Any = ElementTree.parse(file).getroot()
+        with open_regular(file) as stream:
+            root: Any = ElementTree.parse(stream).getroot()
     except ParseError as error:
         raise BadEntryError(f"broken XML ({error})", "a VOC annotation") from None
     except (ValueError, LookupError, OSError) as error:

@@ -32,6 +32,7 @@ from masu.data.formats.yolo_labels import (
 from masu.data.formats.yolo_lists import NAMES, class_names, images, lists, text_of
 from masu.data.splits import role
 from masu.errors import InputError, bad_input, listed
+from masu.regular import read_bytes, read_text, size_of
 
 MOST_BYTES = 1_000_000
 """Size of a ``data.yaml``."""
@@ -186,7 +187,7 @@ def _data_yamls(place: Place) -> tuple[Path, ...]:
 
 def _is_data_yaml(file: Path) -> bool:
     try:
-        content = yaml.load(file.read_bytes()[:MOST_BYTES], yaml.BaseLoader)
+        content = yaml.load(read_bytes(file, MOST_BYTES), yaml.BaseLoader)
     except (yaml.YAMLError, ValueError, RecursionError, OSError):
         # broken: a name that only a data.yaml has is told so when it is read
         return file.name in ("data.yaml", "data.yml")
@@ -201,9 +202,9 @@ def _is_data_yaml(file: Path) -> bool:
 def _yaml(file: Path) -> dict[str, Any]:
     """The file's content, all of it as it is written: ``no`` is a name, not a boolean."""
     try:
-        if (size := file.stat().st_size) > MOST_BYTES:
+        if (size := size_of(file)) > MOST_BYTES:
             raise bad_input(file, f"a file of {size / 1e6:.1f} MB", "at most 1 MB", _FIX)
-        content = yaml.load(file.read_text(encoding="utf-8-sig"), yaml.BaseLoader)
+        content = yaml.load(read_text(file), yaml.BaseLoader)
     except InputError:
         raise
     except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:

@@ -12,6 +12,7 @@ from masu.data.formats.rows import class_name
 from masu.data.formats.tree import Look, Tree, is_image
 from masu.data.splits import role
 from masu.errors import bad_input
+from masu.regular import open_text, read_text
 
 NAMES = ("classes.txt", "obj.names", "names.txt")
 
@@ -83,20 +84,27 @@ def text_of(file: Path) -> str:
         InputError: for a file that is not ours to read, or not UTF-8.
     """
     try:
-        return file.read_text(encoding="utf-8-sig")
+        return read_text(file)
     except (OSError, UnicodeDecodeError) as error:
         found = f"a file that cannot be read ({error})"
         raise bad_input(file, found, "UTF-8 text", "save it as UTF-8") from None
 
 
+def _head(file: Path) -> str:
+    """The first lines; none of a file that cannot be read."""
+    try:
+        with open_text(file, "utf-8-sig", errors="replace") as lines:
+            return lines.read(100_000)
+    except OSError:
+        return ""
+
+
 def _names_images(file: Path) -> bool:
-    with file.open(encoding="utf-8-sig", errors="replace") as lines:
-        first = next((line.strip() for line in lines if line.strip()), "")
+    first = next((line.strip() for line in _head(file).splitlines() if line.strip()), "")
     return is_image(os.path.basename(first.replace("\\", "/")))
 
 
 def _settings(file: Path) -> dict[str, str]:
     """The lines ``key = value``."""
-    with file.open(encoding="utf-8-sig", errors="replace") as lines:
-        pairs = [line.partition("=") for line in lines.read(100_000).splitlines()]
+    pairs = [line.partition("=") for line in _head(file).splitlines()]
     return {key.strip(): value.strip().replace("\\", "/") for key, is_pair, value in pairs if is_pair}

@@ -37,6 +37,7 @@ from masu.data.pixels.pictures import (
     tiff_plan,
 )
 from masu.data.pixels.threads import in_threads
+from masu.regular import require_regular
 
 ORIENTATION = 0x0112
 """The EXIF and TIFF tag."""
@@ -121,6 +122,7 @@ def read_header(path: Path, channels: int | None = None) -> Header:
     """
     suffix = path.suffix.lower()
     try:
+        require_regular(path)
         if suffix == NPY:
             return _of_shape(path, channels_last_shape(npy_shape(path), channels or 0), channels, 1)
         if suffix in TIFF_SUFFIXES:

@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from masu.errors import InputError, bad_input, listed
+from masu.regular import NotRegularError, open_regular, require_regular
 
 Array = np.ndarray[Any, Any]
 
@@ -91,10 +92,11 @@ def open_picture(path: Path) -> Image.Image:
         UnreadableImageError: HEIC without that package.
         Exception: what Pillow raises.
     """
+    require_regular(path)
     try:
         return Image.open(path)
     except UnidentifiedImageError:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             head = file.read(12)
         if head[4:8] != b"ftyp" or head[8:] not in _HEIF_BRANDS:  # its name may be any: phones rename
             raise
@@ -148,6 +150,11 @@ def damage(path: object, error: Exception) -> UnreadableImageError:
     """The fault of a file that a decoder stumbles over."""
     if isinstance(error, Image.DecompressionBombError):
         return UnreadableImageError(path, f"too large an image ({error})", "cut it into tiles")
+    if isinstance(error, NotRegularError):
+        return UnreadableImageError(path, str(error.strerror), "leave it out")
+    if isinstance(error, MemoryError):
+        found = "a picture for which the memory does not suffice"
+        return UnreadableImageError(path, found, "cut it into tiles")
     found = f"a damaged image ({type(error).__name__}: {error})"
     if isinstance(path, Path) and path.is_file() and not path.stat().st_size:
         found = "an empty file"
@@ -229,6 +236,7 @@ def read_bands(path: Path, channels: int) -> Array:
             tifffile nor Pillow reads in its full depth.
     """
     try:
+        require_regular(path)
         if path.suffix.lower() == NPY:
             check_size(path, npy_shape(path))
             return _channels_last(np.load(path, allow_pickle=False), channels)
@@ -250,7 +258,7 @@ def npy_shape(path: Path) -> tuple[int, ...]:
     Raises:
         OSError, ValueError: no such file, or not of that kind.
     """
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         version = np.lib.format.read_magic(file)
         # version 3 is 2 with other names of fields, which no image has
         read = (
@@ -444,8 +452,51 @@ def _expand(source: str | os.PathLike[str], suffixes: frozenset[str]) -> list[Pa
     if os.path.isdir(source):
         inside = (Path(folder, name) for folder, _, names in os.walk(source) for name in names)
     else:
-        inside = (Path(name) for name in glob.glob(os.fspath(source), recursive=True))
+        inside = (Path(name) for name in _matches(os.fspath(source)))
     return sorted(path for path in inside if _has_suffix(path.name, suffixes) and path.is_file())
+
+
+def _matches(pattern: str) -> Iterator[str]:
+    """What :func:`glob.glob` finds; ``**`` goes behind a link once, wherever links lead."""
+    if "\0" in pattern:
+        return
+    parts = pattern.split(os.sep)
+    if "**" not in parts:
+        yield from glob.glob(pattern)
+        return
+    at = parts.index("**")
+    before, behind = os.sep.join(parts[:at]), os.sep.join(parts[at + 1 :])
+    tops = glob.glob(before or os.sep) if at else [""]
+    for folder in _folders_below(tops):
+        inner = os.path.join(glob.escape(folder), behind or "*")
+        yield from _matches(inner)
+
+
+def _folders_below(tops: Sequence[str]) -> Iterator[str]:
+    """Folders with all below them that are not hidden, also behind links, each once."""
+    seen: set[str] = set()
+    waiting = list(tops)
+    while waiting:
+        folder = waiting.pop()
+        real = os.path.realpath(folder)
+        if real in seen:
+            continue
+        seen.add(real)
+        yield folder
+        try:
+            with os.scandir(folder or ".") as entries:
+                names = [entry.name for entry in entries if is_folder(entry)]
+        except OSError:  # not ours to read
+            continue
+        waiting += (os.path.join(folder, name) for name in sorted(names, reverse=True) if name[:1] != ".")
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder or a link to one; a link in a circle is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _has_suffix(name: str, suffixes: frozenset[str]) -> bool:
