@@ -318,3 +318,11 @@ def test_films_and_raw_files_are_told(tmp_path: Path) -> None:
         f"{tmp_path / 'sub'}: found no image, only f.mp4, wanted an image, a folder of images or a pattern such "
         "as 'shots/*.jpg'; convert these to JPEG or PNG"
     )
+
+
+def test_a_picture_of_many_strips_is_the_same_pixels(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (1203, 7, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    Image.fromarray(pixels[..., 0]).convert("P").save(tmp_path / "p.png", transparency=3)
+    assert (read_image(tmp_path / "a.png").permute(1, 2, 0).numpy() == pixels).all()
+    assert (read_image(tmp_path / "p.png").numpy() == pixels[..., 0]).all()

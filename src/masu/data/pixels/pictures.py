@@ -54,6 +54,7 @@ UNREAD_SUFFIXES = frozenset(
 """Suffixes, lower case, of films, raw files of cameras and other pictures that masu does not read."""
 
 _ORIENTATION = 0x0112
+_ROWS = 512  # of a picture that are converted together
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 DECODER_ERRORS = (
@@ -204,9 +205,13 @@ def _decode(image: Image.Image, thing: object) -> Array:
         return _three((np.clip(np.nan_to_num(grey) / most, 0, 1) * 255).round().astype(np.uint8))
     if upright.mode == "L":
         return _three(np.asarray(upright))
-    if upright.mode == "P":
-        upright = upright.convert("RGBA")  # straight to RGB, Pillow warns of transparency
-    return np.array(upright if upright.mode == "RGB" else upright.convert("RGB"))
+    array = np.empty((upright.height, upright.width, 3), np.uint8)
+    for top in range(0, upright.height, _ROWS):  # every copy of a large picture takes half a gigabyte
+        strip = upright.crop((0, top, upright.width, min(top + _ROWS, upright.height)))
+        if strip.mode == "P":
+            strip = strip.convert("RGBA")  # straight to RGB, Pillow warns of transparency
+        array[top : top + _ROWS] = np.asarray(strip if strip.mode == "RGB" else strip.convert("RGB"))
+    return array
 
 
 def _turned(image: Image.Image) -> Image.Image:
