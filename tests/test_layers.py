@@ -31,6 +31,7 @@ ROOMS = {
     "runtime": {"errors", "ranges", "streams", "json_text", "thresholds", "seal", "data"},
     "export": {
         "errors",
+        "atomic",
         "ranges",
         "thresholds",
         "seal",

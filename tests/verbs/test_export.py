@@ -4,6 +4,8 @@ import contextlib
 import io
 import json
 import logging
+import os
+import resource
 import subprocess
 import sys
 import zipfile
@@ -17,11 +19,13 @@ from click.testing import CliRunner
 
 import masu
 from masu import InputError, read_dataset
+from masu.atomic import WriteError
 from masu.cli import cli
 from masu.export import agreement
 from masu.export import write as writing
 from masu.export.exported import ExportedDetector, open_detector
 from masu.export.quantize import quantize
+from masu.export.write import SUFFIXES, describe
 from masu.runtime import ENTRY
 from masu.seal import BLANK, CHECKSUM
 from masu.terminal import print_export
@@ -350,6 +354,25 @@ def test_a_program_that_is_none(tmp_path):
     torch.export.save(torch.export.export(torch.nn.Linear(2, 2), (torch.zeros(1, 2),)), tmp_path / "c.pt2")
     with pytest.raises(InputError, match=r"c\.pt2: found a model without masu's description"):
         open_detector(tmp_path / "c.pt2", trust_code=True)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="limits of a process of its own")
+@pytest.mark.parametrize("to", ["openvino", "torch"])
+def test_a_disk_that_is_full_is_one_line(small, traced, onnx_file, tmp_path, monkeypatch, to):
+    """In a child whose files may have a megabyte, a tenth of what is written."""
+    file = tmp_path / f"a{SUFFIXES[to]}"
+    monkeypatch.setattr(writing, "_write_onnx", lambda program, text, out: os.link(onnx_file, out))
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+            writing.write(traced, describe(small), to, file)
+        except WriteError as error:
+            code = 0 if str(error).startswith(f"{file}: found ") else 2
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 class Witness:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import zipfile
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 import masu
+from masu.atomic import not_written
 from masu.detectors.detector import Detector
 from masu.errors import bad_input
 from masu.export.graph import OUTPUTS, Graph
@@ -89,7 +91,15 @@ def write(program: ExportedProgram, description: Description, to: Target, file: 
 
     Raises:
         InputError: the packages that write this format are not installed.
+        WriteError: no space or no right to write.
     """
+    try:
+        _write(program, description, to, file)
+    except OSError as error:
+        raise not_written(file, error) from None
+
+
+def _write(program: ExportedProgram, description: Description, to: Target, file: Path) -> None:
     text = json.dumps(asdict(description))
     if to == "torch":
         for name, tensor in program.state_dict.items():
@@ -98,7 +108,9 @@ def write(program: ExportedProgram, description: Description, to: Target, file: 
             if isinstance(tensor, nn.Parameter):  # buffers stay buffers: those of whole numbers cannot be one
                 own = nn.Parameter(own, tensor.requires_grad)
             program.state_dict[name] = own
-        torch.export.save(program, file, extra_files={f"{ENTRY}.json": text})
+        content = io.BytesIO()  # where a disk is full, PyTorch's own writer ends the process
+        torch.export.save(program, content, extra_files={f"{ENTRY}.json": text})
+        file.write_bytes(content.getbuffer())
         with zipfile.ZipFile(file, "a") as archive:
             archive.comment = BLANK.encode()
         seal(file)
@@ -144,4 +156,7 @@ def _convert_to_openvino(onnx_file: Path, text: str, file: Path) -> None:
     model = openvino.convert_model(onnx_file)
     model.set_rt_info(text, [ENTRY])
     model.set_rt_info(BLANK, [CHECKSUM])
-    openvino.save_model(model, file, compress_to_fp16=False)
+    try:
+        openvino.save_model(model, file, compress_to_fp16=False)
+    except RuntimeError as error:
+        raise OSError(errno.EIO, f"OpenVINO could not write it: {error}") from None
