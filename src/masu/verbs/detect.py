@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from masu.atomic import sweep, write_whole
 from masu.data.pixels.images import displayable
 from masu.data.pixels.pictures import find_images, passed_over
 from masu.drawing import draw
@@ -117,12 +118,7 @@ def detect(
     file = None
     if folder is not None:
         file = folder / _FILE_NAMES[format]
-        try:
-            _replace(file, text.encode())
-        except OSError as error:
-            raise InputError(
-                f"{file}: cannot be written ({error.strerror}); choose another folder"
-            ) from error
+        write_whole(file, [text.encode()])
     return DetectReport(
         images=len(records),
         detections=sum(len(record["detections"]) for record in records),
@@ -235,6 +231,7 @@ class _PictureFolder:
             raise InputError(
                 f"{folder}: cannot be made ({error.strerror}); choose another output folder"
             ) from error
+        sweep(folder)
         # folded: file systems of macOS and Windows do not tell a.jpg from A.JPG
         self._taken = {str(path.resolve()).casefold() for path in inputs}
         self._resolved = folder.resolve()
@@ -243,7 +240,7 @@ class _PictureFolder:
         buffer = io.BytesIO()
         draw(displayable(prediction.image), prediction.detections).save(buffer, format="JPEG", quality=90)
         file = self.folder / self._free_name(prediction.path.stem)
-        _replace(file, buffer.getvalue())
+        write_whole(file, [buffer.getvalue()], swept=True)
         self.written.append(file)
 
     def _free_name(self, stem: str) -> str:
@@ -253,13 +250,3 @@ class _PictureFolder:
             name = f"{stem}-{count}.jpg"
         self._taken.add(key)
         return name
-
-
-def _replace(file: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    temporary = file.with_name(f".masu-{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, file)
-    finally:
-        temporary.unlink(missing_ok=True)
