@@ -1,6 +1,7 @@
 """The house: which room may import which, and what the front door offers."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +26,7 @@ ROOMS = {
     "tensor_file": set(),
     "records": {"errors", "thresholds"},
     "ops": {"errors", "settings", "records"},
-    "data": {"errors", "ranges", "regular", "json_text", "records", "ops"},
+    "data": {"errors", "ranges", "regular", "json_text", "atomic", "records", "ops"},
     "nets": {"errors", "records", "ops"},
     "detectors": {*SMALL, "records", "ops", "data", "nets"},
     "runtime": {"errors", "ranges", "streams", "json_text", "thresholds", "seal", "data"},
@@ -44,7 +45,7 @@ ROOMS = {
     },
     "drawing": {"errors", "records", "ops", "data"},
     "processes": {"errors"},
-    "pages": {"errors", "json_text"},
+    "pages": {"errors", "json_text", "atomic"},
     "evaluation": {*MODEL, "export", "drawing", "processes", "pages"},
     "training": {*MODEL, "drawing", "processes", "pages", "evaluation"},
     "explanation": {*MODEL, "drawing", "pages", "evaluation"},
@@ -156,6 +157,69 @@ def test_the_parser_sees_a_wrong_import(file, text):
 )
 def test_the_parser_lets_right_imports_pass(file, text):
     assert violations(file, text) == []
+
+
+WRITERS = {
+    "atomic.py": "the one way in which masu writes",
+    "seal.py": "the checksum of a file that is being made",
+    "training/run_lock.py": "the lock of a run",
+    "bulk/remote.py": "a download, in the system's folder for such, as long as it is decoded",
+}
+"""The files that open files to write, and what for; all others ask atomic.py."""
+
+WRITING = {"write_text", "write_bytes", "symlink_to", "hardlink_to", "touch", "mkdtemp", "mkstemp"}
+WRITING |= {"TemporaryDirectory", "NamedTemporaryFile", "TemporaryFile", "copy2", "copyfile", "copytree"}
+OF_OS = {"replace", "rename", "renames", "open", "link", "symlink", "truncate", "fdopen"}
+
+
+def writings(text):
+    """Where a text opens, renames or copies files to write, by line."""
+    for node in ast.walk(ast.parse(text)):
+        if not isinstance(node, ast.Call):
+            continue
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        owner = getattr(getattr(node.func, "value", None), "id", "")
+        words = [
+            a.value for a in [*node.args, *(k.value for k in node.keywords)] if isinstance(a, ast.Constant)
+        ]
+        mode = any(isinstance(w, str) and re.fullmatch(r"[rwxab+t]*[wxa+][b+t]*", w) for w in words)
+        own = name in WRITING and owner != "atomic" and not (name == "write_text" and not owner)
+        if (
+            (name == "open" and mode and owner != "os")
+            or own
+            or (owner in ("os", "shutil") and name in OF_OS)
+        ):
+            yield f"line {node.lineno}: {name}"
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if f not in WRITERS])
+def test_nothing_but_the_one_room_opens_files_to_write(file):
+    assert list(writings((SOURCE / file).read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "open(file, 'w')",
+        "path.open('r+b')",
+        "open(file, mode='ab')",
+        "path.write_text(page)",
+        "path.write_bytes(b'')",
+        "os.replace(a, b)",
+        "os.open(path, os.O_RDWR)",
+        "tempfile.mkdtemp()",
+        "shutil.copy2(a, b)",
+    ],
+)
+def test_the_parser_sees_a_writing(text):
+    assert len(list(writings(text))) == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["open(file)", "path.open('rb')", "write_text(path, page)", "text.replace('w', '+')"]
+)
+def test_the_parser_lets_a_reading_pass(text):
+    assert list(writings(text)) == []
 
 
 def test_the_public_names_are_sorted_and_each_has_a_home():

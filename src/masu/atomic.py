@@ -1,33 +1,48 @@
-"""Files that appear whole or not at all, also where the power fails or the process is killed."""
+"""The one way in which masu writes: files and folders appear whole or not at all.
+
+So also where the disk is full, the power fails or the process is killed. What is written stands beside its
+place until it is whole, as ``.NAME-<32 hexadecimal digits>.part``; then it goes to the disk and is renamed.
+Its process holds a lock on it, which the operating system opens when the process ends: so :func:`sweep`, with
+which every writing begins, tells what a killed process left from what another one is writing.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from contextlib import suppress
+import re
+import shutil
+import stat
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import IO, BinaryIO
 from uuid import uuid4
 
 from masu.errors import InputError, bad_input
+
+_PART = re.compile(r"\..*-[0-9a-f]{32}\.part", re.DOTALL)
+_LOCK = "lock"  # in a folder that is being made; a file is locked itself
+_LONGEST = 40  # characters of the name, so that names of any length have room for more
 
 
 class WriteError(InputError):
     """A file that could not be written; what stood in its place is as it was."""
 
 
-def write_whole(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
+def write_whole(path: Path, chunks: Iterable[bytes | memoryview], *, swept: bool = False) -> None:
     """Write a file beside its place, bring it to the disk, then rename it.
+
+    Args:
+        path: the file; its folder exists.
+        chunks: its content.
+        swept: the folder was swept before; for who writes very many files into one.
 
     Raises:
         WriteError: where there is no space or no right to write; an earlier file is left as it was.
     """
-    part = write_part(path, chunks)
-    try:
+    with beside(path, chunks, swept=swept) as part:
         put_in_place(part, path)
-    except WriteError:
-        with suppress(OSError):
-            part.unlink()
-        raise
 
 
 def write_text(path: Path, text: str) -> None:
@@ -35,31 +50,107 @@ def write_text(path: Path, text: str) -> None:
     write_whole(path, [text.encode("utf-8", "backslashreplace")])
 
 
-def write_part(path: Path, chunks: Iterable[bytes | memoryview]) -> Path:
-    """Write what is to become ``path`` to a file beside it and bring it to the disk; returns that file.
+@contextmanager
+def beside(path: Path, chunks: Iterable[bytes | memoryview], *, swept: bool = False) -> Iterator[Path]:
+    """A file on the disk that is to become ``path``; it is gone afterwards where nobody renamed it.
 
-    It has a name of its own, since another process may be writing the same; see :func:`sweep`.
+    Raises:
+        WriteError: as of :func:`write_whole`.
     """
-    part = path.with_name(f".{path.name}-{uuid4().hex}.part")
-    written = 0
-    try:
-        with part.open("wb") as file:
+    if not swept:
+        sweep(path.parent)
+    part, written = _part(path), 0
+    with ExitStack() as made:
+        made.callback(_remove, part)
+        try:
+            file = _locked(part)
+        except OSError as error:
+            raise not_written(path, error) from None
+        made.callback(_closed, file)
+        try:
             for chunk in chunks:
                 file.write(chunk)
                 written += len(chunk)
             file.flush()
             os.fsync(file.fileno())
-    except OSError as error:
-        with suppress(OSError):
-            part.unlink()
-        raise not_written(path, error, written) from None
-    return part
+        except OSError as error:
+            raise not_written(path, error, written) from None
+        if os.name == "nt":
+            file.close()  # an open file cannot be renamed there
+        yield part
 
 
-def sweep(folder: Path) -> None:
-    """Remove what killed processes left half written in a folder; nobody else may be writing there."""
-    for part in folder.glob(f".*-{'[0-9a-f]' * 32}.part"):
-        part.unlink(missing_ok=True)
+@contextmanager
+def workshop(path: Path) -> Iterator[Path]:
+    """A new folder on the disk of ``path``, to make in it what is to become ``path``; gone afterwards.
+
+    Raises:
+        OSError: where it cannot be made.
+    """
+    sweep(path.parent)
+    part = _part(path)
+    with ExitStack() as made:
+        made.callback(_remove, part)
+        while True:
+            part.mkdir(exist_ok=True)
+            with suppress(FileNotFoundError):  # somebody swept before there was a lock
+                made.enter_context(_locked(part / _LOCK))
+                break
+        folder = part / "made"
+        folder.mkdir()
+        yield folder
+
+
+@contextmanager
+def folder_whole(path: Path) -> Iterator[Path]:
+    """A folder to fill that becomes ``path``, which is not there or empty, when all went well.
+
+    Raises:
+        OSError: where it cannot be made or put in place.
+    """
+    with workshop(path) as made:
+        yield made
+        _sync_all(made)
+        if os.name == "nt" and path.is_dir():
+            path.rmdir()
+        os.replace(made, path)
+        _sync_folder(path.parent)
+
+
+def new_file(path: Path, content: bytes) -> None:
+    """A file in a folder that is being made; its own folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def new_text(path: Path) -> IO[str]:
+    """A text file in a folder that is being made, open to be written in UTF-8; its own folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open("w", encoding="utf-8", newline="")
+
+
+def new_copy(source: Path, path: Path, *, link: bool = False) -> None:
+    """A copy of a file, or a link to it, in a folder that is being made; its own folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if link:
+        path.symlink_to(source.absolute())
+    else:
+        shutil.copy2(source, path)
+
+
+def put_together(files: Sequence[Path], folder: Path) -> None:
+    """Put files that belong together, and are whole, into a folder, one right after the other.
+
+    Several files cannot appear in one moment: the last one is to tell whether the others are its own.
+
+    Raises:
+        WriteError: where one cannot be put there.
+    """
+    for file in files:
+        with file.open("rb+") as stream:
+            os.fsync(stream.fileno())
+    for file in files:
+        put_in_place(file, folder / file.name)
 
 
 def put_in_place(part: Path, path: Path) -> None:
@@ -69,6 +160,14 @@ def put_in_place(part: Path, path: Path) -> None:
         _sync_folder(path.parent)
     except OSError as error:
         raise not_written(path, error) from None
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left half written in a folder; what a living one writes is left alone."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if _PART.fullmatch(entry.name):
+                _remove_abandoned(folder / entry.name)
 
 
 def not_written(path: Path, error: OSError, written: int = 0) -> WriteError:
@@ -81,6 +180,73 @@ def not_written(path: Path, error: OSError, written: int = 0) -> WriteError:
     return WriteError(str(said))
 
 
+def _part(path: Path) -> Path:
+    """A name beside ``path`` that nobody else has, since another process may be writing the same."""
+    return path.with_name(f".{path.name[:_LONGEST]}-{uuid4().hex}.part")
+
+
+def _locked(path: Path) -> BinaryIO:
+    """A new file that is locked as long as it is open; file systems without locks go without."""
+    while True:
+        file = path.open("wb")
+        try:
+            _lock(file.fileno(), wait=True)
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        except FileNotFoundError:
+            pass  # somebody swept before there was a lock
+        except BaseException:
+            file.close()
+            raise
+        file.close()
+
+
+def _closed(file: BinaryIO) -> None:
+    with suppress(OSError):  # what could not be written is tried again on closing
+        file.close()
+
+
+def _remove_abandoned(part: Path) -> None:
+    lock = part
+    with suppress(OSError):
+        if stat.S_ISDIR(part.lstat().st_mode):
+            lock = part / _LOCK
+        if os.name == "nt":
+            lock.unlink(missing_ok=True)  # refused there while it is open
+            _remove(part)
+            return
+        if not os.path.lexists(lock):
+            _remove(part)
+            return
+        if not stat.S_ISREG(lock.lstat().st_mode):
+            return
+        descriptor = os.open(lock, os.O_RDWR)
+        try:
+            if _lock(descriptor, wait=False):
+                _remove(part)
+        finally:
+            os.close(descriptor)
+
+
+def _remove(part: Path) -> None:
+    with suppress(OSError):
+        if part.is_dir() and not part.is_symlink():
+            shutil.rmtree(part, ignore_errors=True)
+        else:
+            part.unlink()
+
+
+def _sync_all(folder: Path) -> None:
+    """Bring a folder with all that is in it to the disk."""
+    if hasattr(os, "sync"):
+        os.sync()  # very much faster than file by file where there are many
+        return
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            with path.open("rb+") as file:
+                os.fsync(file.fileno())
+
+
 def _sync_folder(folder: Path) -> None:
     if os.name == "nt":
         return  # Windows opens no folders; its renames are in the file system's journal
@@ -89,3 +255,19 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+if sys.platform == "win32":
+
+    def _lock(file: int, *, wait: bool) -> bool:
+        return False  # an open file cannot be removed there, which is lock enough
+else:
+    import fcntl
+
+    def _lock(file: int, *, wait: bool) -> bool:
+        """Whether the lock was got; without waiting it is not where another process holds it."""
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except OSError:
+            return False
+        return True

@@ -1,16 +1,25 @@
 import hashlib
+import io
 import json
 
+import pyarrow.parquet
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from masu.bulk.plan import MANIFEST, Plan, checksum, left, make_plan, part_name
 from masu.bulk.stores import LocalFolder
+from masu.bulk.table import ImageRow, to_table
 from masu.errors import InputError
 
 IMAGES = ("/a.jpg", "/b.jpg", "/c.jpg", "/d.jpg", "/e.jpg")
 PLAN = Plan(model="f" * 64, threshold=0.5, shard_images=2, images=IMAGES)
+
+
+def part(rows):
+    buffer = io.BytesIO()
+    pyarrow.parquet.write_table(to_table([ImageRow(f"{i}.jpg") for i in range(rows)]), buffer)
+    return buffer.getvalue()
 
 
 def test_shards_by_hand():
@@ -54,7 +63,7 @@ def test_what_is_left_are_the_shards_without_a_file(tmp_path):
     store = LocalFolder(str(tmp_path / "out"))
     assert left(PLAN, store) == [0, 1, 2]
     store.write(MANIFEST, PLAN.as_json().encode())
-    store.write(part_name(1), b"")
+    store.write(part_name(1), part(2))
     (tmp_path / "out" / ".part-000001.parquet-0.part").write_bytes(b"half")
     assert left(PLAN, store) == [0, 2]
 
@@ -83,6 +92,59 @@ def test_a_folder_of_another_job_is_refused(tmp_path, change, said):
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"format": "masu-bulk-2", "shards": 1}'])
 def test_an_unreadable_manifest_is_refused(tmp_path, text):
     (tmp_path / MANIFEST).write_text(text)
+    with pytest.raises(InputError, match=r"_masu\.json: found no readable manifest"):
+        left(PLAN, LocalFolder(str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"PAR1", part(2)[:-1], part(2)[: len(part(2)) // 2], part(1), part(3), b"x" * 1000],
+    ids=["empty", "magic", "a byte less", "half", "a row less", "a row more", "other"],
+)
+def test_a_part_that_is_not_whole_is_to_do_again(tmp_path, content):
+    store = LocalFolder(str(tmp_path))
+    store.write(MANIFEST, PLAN.as_json().encode())
+    for number in (0, 1):
+        store.write(part_name(number), part(2))
+    assert left(PLAN, store) == [2]
+    store.write(part_name(1), content)
+    assert left(PLAN, store) == [1, 2]
+
+
+def test_a_part_of_other_columns_is_to_do_again(tmp_path):
+    store = LocalFolder(str(tmp_path))
+    store.write(MANIFEST, PLAN.as_json().encode())
+    pyarrow.parquet.write_table(pyarrow.table({"path": ["a", "b"]}), tmp_path / part_name(0))
+    assert left(PLAN, store) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"model": 3}, "model is no text"),
+        ({"threshold": "high"}, "threshold is no score from 0 to 1"),
+        ({"threshold": True}, "threshold is no score from 0 to 1"),
+        ({"threshold": 1e999}, "threshold is no score from 0 to 1"),
+        ({"shard_images": 0}, "shard_images is no number from 1"),
+        ({"shard_images": "16"}, "shard_images is no number from 1"),
+        ({"images": "/a.jpg"}, "images is no list of texts"),
+        ({"images": [["/a.jpg"]]}, "images is no list of texts"),
+        ({"images": None}, "images is no list of texts"),
+    ],
+)
+def test_a_malformed_manifest_is_one_line(tmp_path, change, said):
+    (tmp_path / MANIFEST).write_text(json.dumps({**json.loads(PLAN.as_json()), **change}))
+    with pytest.raises(InputError) as caught:
+        left(PLAN, LocalFolder(str(tmp_path)))
+    assert str(caught.value) == (
+        f"{tmp_path}/{MANIFEST}: found no readable manifest ({said}), wanted one of this version; "
+        "choose another --out"
+    )
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b"\xff\xfe", b'{"format": NaN}', b"\0"])
+def test_a_manifest_that_is_no_json_is_one_line(tmp_path, content):
+    (tmp_path / MANIFEST).write_bytes(content)
     with pytest.raises(InputError, match=r"_masu\.json: found no readable manifest"):
         left(PLAN, LocalFolder(str(tmp_path)))
 

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+from contextlib import contextmanager
 
 import pytest
 import safetensors.torch
@@ -141,16 +142,17 @@ def test_a_failed_write_leaves_both_as_they_were(file, tmp_path, monkeypatch, br
 def test_what_reads_otherwise_than_it_was_written_is_not_taken(file, monkeypatch):
     """A disk that returns something else than it was given."""
     file.write(content(1))
-    honest = checkpoint_module.write_part
+    honest = checkpoint_module.beside
 
+    @contextmanager
     def altered(path, chunks):
-        part = honest(path, chunks)
-        data = bytearray(part.read_bytes())
-        data[-1] ^= 1
-        part.write_bytes(data)
-        return part
+        with honest(path, chunks) as part:
+            data = bytearray(part.read_bytes())
+            data[-1] ^= 1
+            part.write_bytes(data)
+            yield part
 
-    monkeypatch.setattr(checkpoint_module, "write_part", altered)
+    monkeypatch.setattr(checkpoint_module, "beside", altered)
     with pytest.raises(WriteError, match=r"its checksum differs\) on reading back, wanted what was written"):
         file.write(content(2))
     assert same(read(file)[0], content(1))
@@ -160,14 +162,14 @@ def test_what_reads_otherwise_than_it_was_written_is_not_taken(file, monkeypatch
 def test_checkpoints_cost_two_percent_of_the_time(file, monkeypatch):
     now = took = 100.0
     monkeypatch.setattr(checkpoint_module.time, "monotonic", lambda: now)
-    honest = checkpoint_module.write_part
+    honest = checkpoint_module.beside
 
     def slow(*arguments):
         nonlocal now
         now += took
         return honest(*arguments)
 
-    monkeypatch.setattr(checkpoint_module, "write_part", slow)
+    monkeypatch.setattr(checkpoint_module, "beside", slow)
     for seconds, pause in ((0.1, 30.0), (3.0, 150.0)):
         took = seconds
         file.write(content(1))

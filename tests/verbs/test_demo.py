@@ -269,7 +269,7 @@ def _trained(run: Path, interrupted: bool = False) -> TrainResult:
 def test_demo_from_scenes_to_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     calls = []
 
-    def train(data: Any, val: Any, settings: Any, out: Path, *, report: Any) -> TrainResult:
+    def train(data: Any, val: Any, settings: Any, out: Path, *, report: Any, resume: bool) -> TrainResult:
         calls.append((data.split, len(data), val.split, len(val), settings))
         report({"event": "epoch", "epoch": 1})
         return _trained(out)
@@ -298,7 +298,7 @@ def test_demo_from_scenes_to_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 
 def test_an_interrupted_demo_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def train(data: Any, val: Any, settings: Any, out: Path, *, report: Any) -> TrainResult:
+    def train(data: Any, val: Any, settings: Any, out: Path, *, report: Any, resume: bool) -> TrainResult:
         return _trained(out, interrupted=True)
 
     monkeypatch.setattr(demo_module, "train", train)

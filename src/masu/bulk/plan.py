@@ -9,11 +9,13 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from masu.bulk.stores import Store
+from masu.bulk.table import part_rows
 from masu.errors import InputError, bad_input
 
 MANIFEST = "_masu.json"
@@ -21,6 +23,8 @@ MANIFEST = "_masu.json"
 
 FORMAT = "masu-bulk-1"
 """Marks a manifest; a later number means a layout that older versions cannot continue."""
+
+_READERS = 16  # parts looked at together, which lie in an object store perhaps
 
 SHARD_IMAGES = (16, 1024)
 """Fewest and most images of a shard; what is lost with a killed process is a shard per worker."""
@@ -62,13 +66,24 @@ class Plan:
         Raises:
             ValueError: for another text.
         """
-        values: Any = json.loads(text)
+        try:
+            values: Any = json.loads(text)
+        except RecursionError:
+            raise ValueError("nested too deep") from None
         if not isinstance(values, dict) or values.get("format") != FORMAT:
             raise ValueError("not a manifest of this version")
-        try:
-            return cls(values["model"], values["threshold"], values["shard_images"], tuple(values["images"]))
-        except (TypeError, KeyError) as error:
-            raise ValueError(str(error)) from None
+        model, threshold, size, images = (
+            values.get(name) for name in ("model", "threshold", "shard_images", "images")
+        )
+        if not isinstance(model, str):
+            raise ValueError("model is no text")
+        if threshold is not None and not (type(threshold) in (int, float) and 0 <= threshold <= 1):
+            raise ValueError("threshold is no score from 0 to 1")
+        if type(size) is not int or size < 1:
+            raise ValueError("shard_images is no number from 1")
+        if not isinstance(images, list) or not all(isinstance(image, str) for image in images):
+            raise ValueError("images is no list of texts")
+        return cls(model, threshold, size, tuple(images))
 
 
 def make_plan(
@@ -114,7 +129,7 @@ def part_name(shard: int) -> str:
 
 
 def left(plan: Plan, store: Store) -> list[int]:
-    """The shards that have no file yet.
+    """The shards that have no whole file yet; a part that is cut, empty or another's counts as none.
 
     Raises:
         InputError: where the folder holds another job's parts.
@@ -139,7 +154,11 @@ def left(plan: Plan, store: Store) -> list[int]:
             )
     elif any(name.startswith("part-") and name.endswith(".parquet") for name in names):
         raise bad_input(thing, f"parts without {MANIFEST}", "an empty folder", "choose another --out")
-    return [number for number in range(plan.shards) if part_name(number) not in names]
+    there = [number for number in range(plan.shards) if part_name(number) in names]
+    with ThreadPoolExecutor(_READERS) as pool:
+        sizes = pool.map(lambda number: part_rows(store, part_name(number)), there)
+        done = {number for number, rows in zip(there, sizes, strict=True) if rows == len(plan.shard(number))}
+    return [number for number in range(plan.shards) if number not in done]
 
 
 def _difference(existing: Plan, plan: Plan) -> str:

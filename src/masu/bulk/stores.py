@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from masu.atomic import sweep, write_whole
 from masu.bulk.remote import is_url, open_filesystem, store_errors
@@ -27,6 +27,9 @@ class Store(Protocol):
         Raises:
             InputError: where it cannot be written.
         """
+
+    def open(self, name: str) -> IO[bytes]:
+        """A file, to read parts of it."""
 
     def sweep(self) -> None:
         """Remove what a killed process left half written."""
@@ -58,6 +61,10 @@ class LocalFolder:
         except OSError as error:
             raise _unwritable(self.path, error) from None
         write_whole(Path(self.path, name), [content])
+
+    def open(self, name: str) -> IO[bytes]:
+        """See :class:`Store`."""
+        return Path(self.path, name).open("rb")
 
     def sweep(self) -> None:
         """See :class:`Store`."""
@@ -94,6 +101,13 @@ class ObjectFolder:
                 filesystem.pipe_file(path, content)
         except FileNotFoundError as error:
             raise InputError(f"{self.url}: cannot be written ({error}); make the bucket first") from None
+
+    def open(self, name: str) -> IO[bytes]:
+        """See :class:`Store`."""
+        filesystem, path = open_filesystem(f"{self.url}/{name}")
+        with store_errors(self.url):
+            opened: IO[bytes] = filesystem.open(path, "rb")
+        return opened
 
     def sweep(self) -> None:
         """See :class:`Store`; a put that was cut short has left nothing."""

@@ -13,6 +13,7 @@ from masu.errors import bad_input
 if TYPE_CHECKING:
     import pyarrow
 
+    from masu.bulk.stores import Store
     from masu.records import Detections
 
 
@@ -66,6 +67,23 @@ def schema() -> pyarrow.Schema:
             ("error", pa.string()),
         ]
     )
+
+
+def part_rows(store: Store, name: str) -> int | None:
+    """How many rows a Parquet file of a store has; None where it is damaged or holds something else.
+
+    Its table of contents is read, not its rows.
+
+    Raises:
+        InputError: where the store does not answer.
+    """
+    pa = require_pyarrow()
+    with store.open(name) as file:
+        try:
+            with pa.parquet.ParquetFile(file) as part:
+                return part.metadata.num_rows if part.schema_arrow.equals(schema()) else None
+        except (pa.ArrowException, OSError):
+            return None
 
 
 def to_table(rows: Sequence[ImageRow]) -> pyarrow.Table:

@@ -18,7 +18,7 @@ from masu.detectors.config import DetectorConfig, PyramidConfig
 from masu.errors import InputError
 from masu.ops.anchors import cell_anchors, fit_anchors, level_strides
 from masu.ops.best_anchor import best_anchors
-from masu.pages.page import render
+from masu.pages.page import put_page, render
 from masu.ranges import IMAGE_SIZE
 
 SHAPES = (
@@ -264,7 +264,6 @@ def write_page(report: AnchorReport, file: Path) -> None:
     step = max(len(report.shapes) // 2000, 1)
     ticks = [2**power for power in range(math.ceil(low), math.floor(high) + 1)]
     tallest = max(*report.own.histogram, *report.fitted.histogram)
-    file.parent.mkdir(parents=True, exist_ok=True)
     text = render(
         "anchors.html.j2",
         {
@@ -279,7 +278,7 @@ def write_page(report: AnchorReport, file: Path) -> None:
         tallest=tallest,
         bins=BINS,
     )
-    file.write_text(text, encoding="utf-8", errors="backslashreplace")
+    put_page(file, text)
 
 
 def _anchor_shapes(sizes: Sequence[float], ratios: Sequence[float]) -> list[tuple[float, float]]:

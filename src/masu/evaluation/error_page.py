@@ -17,7 +17,7 @@ from masu.evaluation.curves import Curve, Point
 from masu.evaluation.error_report import ErrorReport, ImageErrors
 from masu.evaluation.errors import KINDS, Error, Kind
 from masu.evaluation.overlaps import Array
-from masu.pages.page import render
+from masu.pages.page import put_page, render
 
 MOST_PICTURES = 16
 """Worst images shown."""
@@ -133,8 +133,7 @@ def write_page(report: ErrorReport, file: Path, model: str, data: str, channels:
         confusions=confusions(report),
         pictures=[picture_of(image, report.names, channels) for image in report.images[:MOST_PICTURES]],
     )
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text, encoding="utf-8", errors="backslashreplace")
+    put_page(file, text)
 
 
 def charts_of(curve: Curve, used: Point) -> tuple[Chart, Chart]:

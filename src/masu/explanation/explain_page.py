@@ -22,7 +22,7 @@ from masu.explanation.fates import Fate
 from masu.ops.anchors import level_strides
 from masu.ops.geometry import iou, resize
 from masu.ops.images import InputPolicy
-from masu.pages.page import render
+from masu.pages.page import put_page, render
 from masu.records import BACKGROUND, IGNORE, OBJECT, Target
 
 MOST_BOXES = 1500
@@ -72,8 +72,7 @@ def photograph(
 
 def write_page(values: dict[str, Any], file: Path) -> None:
     """Write the page, one HTML file that needs nothing else."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(render("explain.html.j2", **values), encoding="utf-8", errors="backslashreplace")
+    put_page(file, render("explain.html.j2", **values))
 
 
 def _rounded(boxes: Tensor) -> list[list[float]]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from masu.atomic import workshop
 from masu.errors import bad_input
 from masu.seal import BLANK, CHECKSUM, seal
 
@@ -60,8 +60,8 @@ def quantize(file: Path, images: Sequence[Array], out: Path, spared: int) -> Non
             image = next(self._images, None)
             return None if image is None else {"images": image}
 
-    with _quiet(), tempfile.TemporaryDirectory(dir=out.parent) as folder:
-        prepared = Path(folder) / "prepared.onnx"
+    with _quiet(), workshop(out) as folder:
+        prepared = folder / "prepared.onnx"
         quant_pre_process(file, prepared, skip_symbolic_shape=True)
         convolutions = [node.name for node in onnx.load(prepared).graph.node if node.op_type == "Conv"]
         quantization.quantize_static(

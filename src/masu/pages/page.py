@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jinja2
 import markupsafe
 
 import masu
+from masu.atomic import not_written, write_text
 from masu.errors import counted
 from masu.json_text import to_json
 
@@ -26,6 +28,19 @@ def render(template: str, filters: dict[str, Callable[..., str]] | None = None, 
     environment.policies["json.dumps_function"] = to_json
     environment.filters |= {"breakable": breakable, "counted": counted} | (filters or {})
     return environment.get_template(template).render(version=masu.__version__, **values)
+
+
+def put_page(file: Path, text: str) -> None:
+    """Write a page, whole or not at all; its folder is made.
+
+    Raises:
+        WriteError: where it cannot be written; an earlier page is left as it was.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise not_written(file, error) from None
+    write_text(file, text)
 
 
 def breakable(text: object) -> markupsafe.Markup:

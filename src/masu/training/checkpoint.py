@@ -11,14 +11,13 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from masu.atomic import WriteError, put_in_place, write_part
+from masu.atomic import WriteError, beside, put_in_place
 from masu.errors import InputError, bad_input
 from masu.tensor_file import DTYPES, TensorFile, TensorFileError
 
@@ -71,8 +70,7 @@ class Checkpoint:
                 as they were.
         """
         start = time.monotonic()
-        part = write_part(self.path, _chunks(content))
-        try:
+        with beside(self.path, _chunks(content)) as part:
             fault = damage(part)
             if fault is not None:
                 found = f"{fault} on reading back"
@@ -80,9 +78,6 @@ class Checkpoint:
             if self._present_is_good and self.path.exists():
                 put_in_place(self.path, self.before)
             put_in_place(part, self.path)
-        finally:
-            with suppress(OSError):
-                part.unlink()  # where it is not in its place
         self._present_is_good = True
         self._written = time.monotonic()
         self._took = self._written - start

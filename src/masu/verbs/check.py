@@ -24,7 +24,7 @@ from masu.data.kinds import KINDS, Kind
 from masu.data.pixels.pictures import DECODER_ERRORS, open_picture
 from masu.json_text import to_json
 from masu.ops.images import InputPolicy
-from masu.pages.page import render
+from masu.pages.page import put_page, render
 
 MOST_PICTURES = 12
 """Pictures of each kind on the page."""
@@ -144,10 +144,9 @@ class DataCheck:
         """
         mended, changes = mend(self.looked)
         form = mended.form if formats()[mended.form].write is not None else "coco"
-        lost = write_dataset(out, form, mended, self.strays)
         rows = [{"file": str(c.file), "where": c.where, "done": c.done} for c in changes]
-        text = to_json(rows, indent=1, ensure_ascii=False)
-        (out / "changes.json").write_text(text, encoding="utf-8", errors="backslashreplace")
+        text = to_json(rows, indent=1, ensure_ascii=False).encode(errors="backslashreplace").decode()
+        lost = write_dataset(out, form, mended, self.strays, more={"changes.json": text})
         said = [
             ": ".join(part for part in (str(c.file) if c.file.name else "", c.where, c.done) if part)
             for c in changes
@@ -186,8 +185,7 @@ def write_page(report: CheckReport, file: Path) -> None:
         for name, kind, findings in report.by_kind()
     ]
     text = render("check.html.j2", report=report, groups=groups, most=200)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text, encoding="utf-8", errors="backslashreplace")
+    put_page(file, text)
 
 
 def _picture(finding: Finding) -> str | None:

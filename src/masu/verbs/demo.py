@@ -16,14 +16,15 @@ from masu.data.loading.transforms import Augmentation
 from masu.data.pixels.images import read_image
 from masu.detectors.build import load
 from masu.drawing import draw
-from masu.errors import InputError
+from masu.errors import InputError, bad_input
 from masu.evaluation.evaluate import evaluate
 from masu.evaluation.metrics import Metrics
 from masu.evaluation.predictions import AnyDetector
+from masu.pages.page import put_page
 from masu.training.recipe import TrainSettings
 from masu.training.train import train
 from masu.verbs.demo_page import DemoPage, Picture, render_page
-from masu.verbs.demo_scenes import make_scenes
+from masu.verbs.demo_scenes import NAMES, make_scenes
 from masu.verbs.detect import detect
 
 SCENE_SIZE = 240
@@ -68,7 +69,7 @@ def demo(
     """Make a data set, train the default architecture on it, score it on unseen scenes and write a page.
 
     Args:
-        out: folder for everything; must not hold an earlier demo.
+        out: folder for everything. One in which a demo was stopped goes on; a finished one is refused.
         epochs: passes over the training scenes, fewer where the time is up before.
         time_budget: seconds of training, so that the whole demo takes about as long on any computer.
         scenes: number of scenes to train with, to choose the best epoch by, and to test with.
@@ -84,7 +85,8 @@ def demo(
     report = report or (lambda _: None)
     started = time.perf_counter()
     data_folder, run, found = out / "data", out / "run", out / "found"
-    if run.exists():
+    file = out / "index.html"
+    if file.exists():
         raise InputError(f"{out}: found an earlier demo, wanted a new folder; choose another one (--out)")
     # digits are no longer themselves in a mirror
     augmentation = Augmentation(horizontal_flip=0.0, vertical_flip=0.0)
@@ -97,11 +99,15 @@ def demo(
     )
 
     report({"event": "part", "part": "making the scenes"})
-    make_scenes(data_folder, *scenes, seed)
+    if not data_folder.exists():
+        make_scenes(data_folder, *scenes, seed)
     data, val, test = (read_dataset(data_folder, split) for split in ("train", "val", "test"))
+    if (len(data), len(val), len(test)) != scenes or data.names != NAMES:
+        raise bad_input(data_folder, "another data set", f"{scenes} scenes of a demo", "choose another --out")
 
     report({"event": "part", "part": "training"})
-    trained = train(data, val, settings, run, report=report)
+    begun = any((run / f"{name}.safetensors").exists() for name in ("resume", "resume-before"))
+    trained = train(data, val, settings, run, report=report, resume=begun)
     if trained.interrupted:
         raise KeyboardInterrupt
 
@@ -127,11 +133,7 @@ def demo(
         threads=torch.get_num_threads(),
         model_bytes=trained.best.stat().st_size,
     )
-    file = out / "index.html"
-    try:
-        file.write_text(render_page(page), encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{file}: cannot be written ({error.strerror}); choose another folder") from error
+    put_page(file, render_page(page))
     return DemoResult(metrics.ap50, metrics.ap, seconds, file, out)
 
 

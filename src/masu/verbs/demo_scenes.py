@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from masu.atomic import folder_whole, new_file
 from masu.errors import InputError
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
@@ -75,7 +77,8 @@ def make_scenes(folder: Path, train: int, val: int, test: int, seed: int = 0) ->
     shows none. The splits share neither a digit nor a pixel of a photograph.
 
     Args:
-        folder: receives ``annotations/instances_<split>.json`` and ``images/<split>/*.jpg``.
+        folder: new or empty; appears whole, with ``annotations/instances_<split>.json`` and
+            ``images/<split>/*.jpg``.
         train: number of scenes to learn from.
         val: number of scenes to choose the best epoch by.
         test: number of scenes to score with.
@@ -91,9 +94,11 @@ def make_scenes(folder: Path, train: int, val: int, test: int, seed: int = 0) ->
             raise InputError(f"demo scenes: found {name} = {value}, wanted {least} or more; raise it")
     material = split_material()
     try:
-        for number, (split, count) in enumerate(counts.items()):
-            scenes = compose_scenes(material[split], count, np.random.default_rng([seed, number]))
-            _write_split(folder, split, scenes)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with folder_whole(folder) as made:
+            for number, (split, count) in enumerate(counts.items()):
+                scenes = compose_scenes(material[split], count, np.random.default_rng([seed, number]))
+                _write_split(made, split, scenes)
     except OSError as error:
         raise InputError(
             f"{folder}: cannot be written ({error.strerror}); choose another folder with --out"
@@ -240,12 +245,13 @@ def _share(values: npt.NDArray[Any], start: float, stop: float) -> npt.NDArray[A
 
 def _write_split(folder: Path, split: str, scenes: Sequence[Scene]) -> None:
     pictures = folder / "images" / split
-    pictures.mkdir(parents=True, exist_ok=True)
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for image_id, scene in enumerate(scenes, 1):
         name = f"{split}-{image_id:04}.jpg"
-        Image.fromarray(scene.pixels).save(pictures / name, quality=92)
+        content = io.BytesIO()
+        Image.fromarray(scene.pixels).save(content, "JPEG", quality=92)
+        new_file(pictures / name, content.getvalue())
         height, width = scene.pixels.shape[:2]
         images.append({"id": image_id, "file_name": name, "width": width, "height": height})
         for (x1, y1, x2, y2), label in zip(scene.boxes, scene.labels, strict=True):
@@ -260,6 +266,5 @@ def _write_split(folder: Path, split: str, scenes: Sequence[Scene]) -> None:
                 }
             )
     categories = [{"id": number, "name": name} for number, name in enumerate(NAMES, 1)]
-    file = folder / "annotations" / f"instances_{split}.json"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
+    page = json.dumps({"images": images, "annotations": annotations, "categories": categories})
+    new_file(folder / "annotations" / f"instances_{split}.json", page.encode())

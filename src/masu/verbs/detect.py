@@ -13,6 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
+from masu.atomic import sweep, write_whole
 from masu.data.pixels.images import displayable
 from masu.data.pixels.pictures import find_images, passed_over
 from masu.drawing import draw
@@ -141,10 +142,7 @@ def detect(
 def _write(records: list[dict[str, Any]], names: Sequence[str], format: str, folder: Path) -> Path:
     """The results file."""
     file = folder / _FILE_NAMES[format]
-    try:
-        _replace(file, _render(records, names, format, folder).encode())
-    except OSError as error:
-        raise InputError(f"{file}: cannot be written ({error.strerror}); choose another folder") from error
+    write_whole(file, [_render(records, names, format, folder).encode()])
     return file
 
 
@@ -289,6 +287,7 @@ class _PictureFolder:
             raise InputError(
                 f"{folder}: cannot be made ({error.strerror}); choose another output folder"
             ) from error
+        sweep(folder)
         # folded: file systems of macOS and Windows do not tell a.jpg from A.JPG
         self._taken = {str(path.resolve()).casefold() for path in inputs}
         self._resolved = folder.resolve()
@@ -298,7 +297,7 @@ class _PictureFolder:
         image, found = _drawable(prediction.image, prediction.detections)
         draw(displayable(image), found).save(buffer, format="JPEG", quality=90)
         file = self.folder / self._free_name(prediction.path.stem)
-        _replace(file, buffer.getvalue())
+        write_whole(file, [buffer.getvalue()], swept=True)
         self.written.append(file)
 
     def _free_name(self, stem: str) -> str:
@@ -308,13 +307,3 @@ class _PictureFolder:
             name = f"{stem}-{count}.jpg"
         self._taken.add(key)
         return name
-
-
-def _replace(file: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    temporary = file.with_name(f".masu-{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, file)
-    finally:
-        temporary.unlink(missing_ok=True)

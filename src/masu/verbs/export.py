@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -14,6 +12,7 @@ from typing import Any, get_args
 import torch
 from torch import Tensor
 
+from masu.atomic import put_together, workshop
 from masu.data.dataset import Dataset
 from masu.data.pixels.images import read_pixels
 from masu.data.pixels.pictures import UnreadableImageError
@@ -122,8 +121,8 @@ def export(
     report("tracing the network")
     description, program = describe(detector), trace(detector.prediction_network().detector)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.stem}-") as folder:
-        written = Path(folder) / out.name
+    with workshop(out) as folder:
+        written = folder / out.name
         report(f"writing {to}")
         write(program, description, to, written)
         spared, ap = 0, None
@@ -141,8 +140,7 @@ def export(
         files = [written.with_suffix(".bin"), written] if to == "openvino" else [written]
         size = sum(file.stat().st_size for file in files)
         del exported
-        for file in files:
-            os.replace(file, out.with_name(file.name))
+        put_together(files, out.parent)
     return ExportReport(out, to, size, checks, ap, int8 is not None, spared, time.perf_counter() - started)
 
 

@@ -452,7 +452,6 @@ def write(copy: Copy) -> None:
             zip(data.category_ids, data.names, copy.supercategories, strict=True)
         )
     ]
-    (copy.out / "annotations").mkdir()
     keeps = data.form == "coco" and _distinct(data.image_ids) and _distinct(data.places)
     if data.form == "coco" and not keeps:
         copy.say("the ids of images and objects are not kept, since several have the same")
@@ -481,7 +480,7 @@ def write(copy: Copy) -> None:
                 copy.count_difficult(row, "COCO has no difficult objects: {} are crowd regions")
         page = {"images": images, "annotations": annotations, "categories": categories}
         name = f"instances_{split}.json" if split else "instances.json"
-        (copy.out / "annotations" / name).write_text(to_json(page), encoding="utf-8")
+        copy.text(f"annotations/{name}", to_json(page))
     copy.put_strays("images")
 
 

@@ -6,14 +6,14 @@ What a format cannot hold is said, not dropped in silence.
 from __future__ import annotations
 
 import os
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
+from masu.atomic import new_copy, new_text
 from masu.data.dataset import CROWD, DIFFICULT, Dataset
 from masu.data.formats.naming import file_names
 from masu.errors import bad_input
@@ -71,6 +71,15 @@ class Copy:
             self._put(stray, self.out / folder / self._stray_names[stray])
             self.say("{} images without annotation are copied and stay without")
         return [self._stray_names[stray] for stray in self.strays]
+
+    def stream(self, name: str) -> IO[str]:
+        """A new text file of the data set, in UTF-8, with ``\\n`` as it is written."""
+        return new_text(self.out / name)
+
+    def text(self, name: str, text: str) -> None:
+        """A new text file of the data set, in UTF-8."""
+        with self.stream(name) as file:
+            file.write(text)
 
     def size(self, index: int) -> tuple[int, int]:
         """Height and width of an image, upright."""
@@ -151,12 +160,8 @@ class Copy:
     def _put(self, source: Path, target: Path) -> None:
         if os.path.lexists(target):
             return
-        target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            if self.link:
-                target.symlink_to(source.absolute())
-            else:
-                shutil.copy2(source, target)
+            new_copy(source, target, link=self.link)
         except OSError as error:
             found = f"a file that cannot be copied ({(error.strerror or str(error)).lower()})"
             fix = "look at the file and at the room on the disk"

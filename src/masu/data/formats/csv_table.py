@@ -342,7 +342,7 @@ def write(copy: Copy) -> None:
                 ] * difficult
                 table.append([name, *map(repr, data.boxes[row].tolist()), copy.name_of(row), *flags, *last])
     for name, lines in tables.items():
-        with (copy.out / f"{name}.csv").open("w", encoding="utf-8", newline="") as stream:
+        with copy.stream(f"{name}.csv") as stream:
             csv.writer(stream).writerows(lines)
     copy.put_strays("images")
 

@@ -256,7 +256,7 @@ def write(copy: Copy) -> None:
             f"an image of CVAT is in one subset: {several} images are listed once for each of their splits"
         )
     used = [name for name, flag in _FLAGS.items() if (data.flags & flag).any()]
-    with (copy.out / "annotations.xml").open("w", encoding="utf-8", newline="\n") as stream:
+    with copy.stream("annotations.xml") as stream:
         stream.write('<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n')
         _put(stream.write, _element("version", "1.1"))
         _put(stream.write, _meta_of(copy, used))

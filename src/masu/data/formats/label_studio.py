@@ -423,8 +423,8 @@ def write(copy: Copy) -> None:
     for split, mine in zip(data.splits, data.members, strict=True):
         if not mine.any():
             copy.say(f"Label Studio has no place for a split without images: {split} is left out")
-    (copy.out / "config.xml").write_text(_checked(config(data.names)), encoding="utf-8")
-    with (copy.out / "tasks.json").open("w", encoding="utf-8") as stream:
+    copy.text("config.xml", _checked(config(data.names)))
+    with copy.stream("tasks.json") as stream:
         before = "[\n"
         for index in range(len(data)):
             image = f"images/{copy.image(index, 'images')}"

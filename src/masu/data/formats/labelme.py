@@ -181,8 +181,8 @@ def write(copy: Copy) -> None:
                 "imageHeight": height,
                 "imageWidth": width,
             }
-            file = copy.out / folder / f"{os.path.splitext(name)[0]}.json"
-            file.write_text(to_json(page, ensure_ascii=True), encoding="utf-8")
+            file = os.path.join(folder, f"{os.path.splitext(name)[0]}.json")
+            copy.text(file, to_json(page, ensure_ascii=True))
     copy.put_strays(UNLISTED if copy.data.splits else "")
 
 

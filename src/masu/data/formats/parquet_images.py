@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
-import tempfile
 from pathlib import Path
 
+from masu.atomic import folder_whole, new_file, workshop
 from masu.data.formats.parquet_columns import Columns, told, values_of
 from masu.data.formats.tree import is_image, plain
 from masu.errors import bad_input
@@ -43,23 +42,18 @@ def unpacked(file: Path, columns: Columns) -> Path:
     for place in places:
         try:
             place.mkdir(parents=True, exist_ok=True)
-            made = Path(tempfile.mkdtemp(prefix=".new-", dir=place))
+            with workshop(place / name):
+                pass
         except OSError as error:
             problems.append(f"{place}: {(error.strerror or str(error)).lower()}")
             continue
         try:
-            _unpack(file, columns, made)
-            made.chmod(0o755)
-            try:
-                made.rename(place / name)
-            except OSError:  # another process was first
-                if not (place / name).is_dir():
-                    raise
+            with folder_whole(place / name) as made:
+                _unpack(file, columns, made)
         except OSError as error:
-            found = f"images that cannot be unpacked ({(error.strerror or str(error)).lower()})"
-            raise bad_input(file, found, f"room for them in {place}", "look at the disk") from None
-        finally:
-            shutil.rmtree(made, ignore_errors=True)
+            if not (place / name).is_dir():  # else another process was first
+                found = f"images that cannot be unpacked ({(error.strerror or str(error)).lower()})"
+                raise bad_input(file, found, f"room for them in {place}", "look at the disk") from None
         return place / name
     found = f"no place for its images ({'; '.join(problems)})"
     raise bad_input(file, found, "a folder that can be written", "copy the data set to such a folder")
@@ -85,7 +79,7 @@ def _unpack(file: Path, columns: Columns, folder: Path) -> None:
         value = values[columns.image]
         content = value.get("bytes") if isinstance(value, dict) else value
         if content:
-            (folder / (name if is_image(name) else name + _suffix(content))).write_bytes(content)
+            new_file(folder / (name if is_image(name) else name + _suffix(content)), content)
 
 
 def _suffix(content: bytes) -> str:

@@ -258,7 +258,6 @@ def write(copy: Copy) -> None:
     """``Annotations/``, ``JPEGImages/`` and ``ImageSets/Main/<split>.txt``; ignored is ``difficult``."""
     copy.say_unordered()
     copy.say_not_coco()
-    (copy.out / "Annotations").mkdir()
     done: set[str] = set()
     for split, indices in copy.parts():
         stems = []
@@ -270,12 +269,10 @@ def write(copy: Copy) -> None:
             done.add(stem)
             root = _page(copy, index, copy.image(index, "JPEGImages"))
             Plain.indent(root)
-            file = copy.out / "Annotations" / f"{stem}.xml"
-            Plain.ElementTree(root).write(file, encoding="utf-8", xml_declaration=True)
+            page = Plain.tostring(root, encoding="utf-8", xml_declaration=True)
+            copy.text(f"Annotations/{stem}.xml", page.decode())
         if split is not None:
-            file = copy.out / "ImageSets" / "Main" / f"{split}.txt"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text("".join(f"{stem}\n" for stem in stems), encoding="utf-8")
+            copy.text(f"ImageSets/Main/{split}.txt", "".join(f"{stem}\n" for stem in stems))
     copy.put_strays("JPEGImages")
 
 

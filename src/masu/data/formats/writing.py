@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from masu.atomic import folder_whole
 from masu.data.dataset import Dataset
 from masu.data.formats import formats
 from masu.data.formats.copying import Copy
@@ -22,7 +22,13 @@ from masu.errors import bad_input, listed
 
 
 def write_dataset(
-    out: Path, form: str, data: Dataset, strays: Sequence[Path] = (), *, link: bool = False
+    out: Path,
+    form: str,
+    data: Dataset,
+    strays: Sequence[Path] = (),
+    *,
+    link: bool = False,
+    more: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Write a data set with copies of its images; ``out`` appears whole or not at all.
 
@@ -34,6 +40,7 @@ def write_dataset(
         data: what to write, all splits.
         strays: images without annotation, which stay so.
         link: links to the images instead of copies.
+        more: texts of further files, by name.
 
     Returns:
         One sentence for each thing that the format cannot hold, or holds in another way, with its count.
@@ -49,9 +56,7 @@ def write_dataset(
         raise bad_input(out, f"no image to write{first}", "at least one", "check the data set that is read")
     try:
         out.absolute().parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=f".{out.name}-") as folder:
-            made = Path(folder) / "made"
-            made.mkdir()
+        with folder_whole(out.absolute()) as made:
             said = [
                 f"{what} is not carried: {count} objects" for what, count in sorted(data.left_out.items())
             ]
@@ -67,9 +72,8 @@ def write_dataset(
                     out, found, "names that a text can hold", "rename the split or class"
                 ) from None
             refuse_unreadable(made, out, form, data)
-            if out.exists():
-                out.rmdir()
-            os.replace(made, out)
+            for name, text in (more or {}).items():
+                copy.text(name, text)
     except OSError as error:
         found = (error.strerror or str(error)).lower()
         raise bad_input(out, found, "a new folder that can be written", "choose another one") from None

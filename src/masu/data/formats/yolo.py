@@ -490,26 +490,25 @@ def write(copy: Copy) -> None:
     if data.category_ids != tuple(range(len(data.names))):
         copy.say("YOLO numbers classes from 0: the ids of the source are not kept")
     copy.say_not_coco()
-    (copy.out / "labels").mkdir()
     places: dict[str, str] = {}
     stray_names = copy.put_strays("images")
     for split, indices in copy.parts():
         for index in indices:
             name = copy.image(index, "images")
-            labels = copy.out / "labels" / f"{Path(name).stem}.txt"
-            if not labels.exists():
-                labels.write_text("".join(_yolo_lines(copy, index)), encoding="utf-8")
+            labels = f"labels/{Path(name).stem}.txt"
+            if not (copy.out / labels).exists():
+                copy.text(labels, "".join(_yolo_lines(copy, index)))
         key = split or "train"
         places[key] = "images"
         if split is not None or stray_names:
             lines = [f"./images/{copy.name(index)}\n" for index in indices]
             places[key] = f"{key}.txt"
-            (copy.out / f"{key}.txt").write_text("".join(lines), encoding="utf-8")
+            copy.text(f"{key}.txt", "".join(lines))
         if split is None:
             copy.say("YOLO needs a split: all images are in train")
     page = {"path": ".", **places, "names": list(data.names)}
     text = yaml.safe_dump(page, allow_unicode=True, sort_keys=False)
-    (copy.out / "data.yaml").write_text(text, encoding="utf-8")
+    copy.text("data.yaml", text)
 
 
 def _yolo_lines(copy: Copy, index: int) -> list[str]:
