@@ -163,6 +163,8 @@ WRITERS = {
     "atomic.py": "the one way in which masu writes",
     "seal.py": "the checksum of a file that is being made",
     "training/run_lock.py": "the lock of a run",
+    "regular.py": "nothing: it opens files to read without waiting for who writes a pipe",
+    "streams.py": "the streams that the process was given",
     "bulk/remote.py": "a download, in the system's folder for such, as long as it is decoded",
 }
 """The files that open files to write, and what for; all others ask atomic.py."""

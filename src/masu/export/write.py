@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 import masu
-from masu.atomic import not_written
+from masu.atomic import new_file, not_written
 from masu.detectors.detector import Detector
 from masu.errors import bad_input
 from masu.export.graph import OUTPUTS, Graph
@@ -110,7 +110,7 @@ def _write(program: ExportedProgram, description: Description, to: Target, file:
             program.state_dict[name] = own
         content = io.BytesIO()  # where a disk is full, PyTorch's own writer ends the process
         torch.export.save(program, content, extra_files={f"{ENTRY}.json": text})
-        file.write_bytes(content.getbuffer())
+        new_file(file, content.getvalue())
         with zipfile.ZipFile(file, "a") as archive:
             archive.comment = BLANK.encode()
         seal(file)
