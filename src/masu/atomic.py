@@ -229,6 +229,14 @@ def _remove_abandoned(part: Path) -> None:
 
 
 def _remove(part: Path) -> None:
+    try:
+        _remove_now(part)
+    except KeyboardInterrupt:  # a signal in the middle of it stops the process, but not this
+        _remove_now(part)
+        raise
+
+
+def _remove_now(part: Path) -> None:
     with suppress(OSError):
         if part.is_dir() and not part.is_symlink():
             shutil.rmtree(part, ignore_errors=True)

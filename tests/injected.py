@@ -1,0 +1,102 @@
+"""A verb in a process of its own, struck at the n-th thing that it does to the disk: killed, stopped, or refused.
+
+What is counted is what Python tells of (``sys.addaudithook``) below one folder: files opened to be written, folders
+made, renamed or removed, files copied, linked or removed; and ``os.fsync``, at which a file is written but not yet
+in its place.
+"""
+
+import contextlib
+import errno
+import os
+import signal
+import sys
+import time
+
+COUNTED = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.symlink", "shutil.copyfile", "fsync"}
+SECONDS = 20
+"""Longest time of a verb."""
+
+
+def strike(arguments, below, said, at=0, how="nothing"):
+    """Run ``masu`` in a forked process.
+
+    Args:
+        arguments: of the command line.
+        below: the folder in which events count.
+        said: file for what it prints.
+        at: the event to strike at, from 1.
+        how: ``"full"`` (no space left from then on), or the name of a signal.
+
+    Returns:
+        Exit code, negative for a signal; and the number of events.
+    """
+    here, there = os.pipe()
+    child = os.fork()
+    if not child:
+        with contextlib.suppress(BaseException):
+            os.close(here)
+            _run(arguments, below, said, at, how, there)
+        os._exit(99)
+    os.close(there)
+    with os.fdopen(here, "rb") as stream:
+        events = len(stream.read())
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            return os.waitstatus_to_exitcode(status), events
+        time.sleep(0.002)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    raise AssertionError(f"{arguments}: no end after {SECONDS} s, struck at {at} by {how}")
+
+
+def _run(arguments, below, said, at, how, pipe):
+    from masu.cli import main
+
+    output = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.default_int_handler)
+    below, count = os.path.realpath(below), 0
+
+    def counted(event, path):
+        nonlocal count
+        where = os.path.realpath(os.fsdecode(path)) if isinstance(path, str | bytes | os.PathLike) else ""
+        if not where.startswith(below + os.sep):
+            return
+        count += 1
+        os.write(pipe, b".")
+        if how == "full":
+            if at <= count and event not in ("os.remove", "os.rmdir"):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        elif count == at:
+            os.kill(os.getpid(), getattr(signal, how))
+
+    def hook(event, values):
+        if event == "open":
+            if isinstance(values[2], int) and values[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+                counted(event, values[0])
+        elif event in COUNTED:
+            counted(
+                event, values[1] if event in ("os.rename", "os.symlink", "shutil.copyfile") else values[0]
+            )
+
+    honest = os.fsync
+
+    def fsync(file):
+        counted("fsync", os.readlink(f"/proc/self/fd/{file}"))
+        honest(file)
+
+    os.fsync = fsync
+    sys.addaudithook(hook)
+    sys.argv = ["masu", *map(str, arguments)]
+    try:
+        main()
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
