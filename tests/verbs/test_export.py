@@ -1,5 +1,6 @@
 """masu export: one file, compared with the detector before it is kept; detect and evaluate with it."""
 
+import concurrent.futures
 import contextlib
 import io
 import json
@@ -430,3 +431,15 @@ def test_what_is_printed(capsys):
         lines = capsys.readouterr().out.splitlines()
         assert lines[-1] == f"a.onnx, 19.0 MB, {said}; 31 s"
         assert "…" not in "".join(lines)
+
+
+def test_a_program_called_from_eight_threads_finds_what_one_finds(small, traced, tmp_path):
+    writing.write(traced, describe(small), "torch", tmp_path / "a.pt2")
+    opened = ExportedDetector(tmp_path / "a.pt2", trust_code=True)
+    images = [torch.randint(0, 256, (3, 60 + 9 * i, 150 - 7 * i), dtype=torch.uint8) for i in range(8)]
+    wanted = [opened.predict([image])[0] for image in images]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda image: opened.predict([image])[0], images * 2))
+    for one, other in zip(found, wanted * 2, strict=True):
+        assert torch.equal(one.boxes, other.boxes)
+        assert torch.equal(one.scores, other.scores)
