@@ -294,6 +294,15 @@ def test_a_damaged_file_is_not_opened(onnx_file, tmp_path):
         Model(tmp_path / "a.onnx")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes there")
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_a_folder_whose_name_is_not_utf8(onnx_file, photographs, tmp_path, engine):
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    folder.mkdir()
+    (folder / "a.onnx").write_bytes(onnx_file.read_bytes())
+    assert len(Model(folder / "a.onnx", engine).predict(photographs[:1])[0])
+
+
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
 def test_eight_threads_find_what_one_finds(onnx_file, photographs, engine):
     model = Model(onnx_file, engine, threads=1)

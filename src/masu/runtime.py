@@ -409,6 +409,15 @@ class Model:
         return Found(boxes[keep], scores[keep], labels, tuple(self.names[label] for label in labels))
 
 
+def _openable(path: Path) -> Path | bytes:
+    """The path; of a name that is no text, which ONNX Runtime does not take, the content."""
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError:
+        return path.read_bytes()
+    return path
+
+
 class _Opened(NamedTuple):
     """A graph in its runtime."""
 
@@ -428,7 +437,7 @@ def _open_onnxruntime(path: Path, threads: int | None) -> _Opened:
     if threads is not None:
         options.intra_op_num_threads = threads
     try:
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(_openable(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # noqa: BLE001 its own exceptions have no common class
         raise bad_input(
             path, f"a file that ONNX Runtime cannot open ({error})", "an ONNX model", "export it again"
