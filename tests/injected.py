@@ -8,6 +8,7 @@ in its place.
 import contextlib
 import errno
 import os
+import select
 import signal
 import sys
 import time
@@ -38,9 +39,10 @@ def strike(arguments, below, said, at=0, how="nothing"):
             _run(arguments, below, said, at, how, there)
         os._exit(99)
     os.close(there)
-    with os.fdopen(here, "rb") as stream:
-        events = len(stream.read())
-    end = time.monotonic() + SECONDS
+    end, events = time.monotonic() + SECONDS, 0
+    while select.select([here], [], [], max(end - time.monotonic(), 0))[0] and (dots := os.read(here, 4096)):
+        events += len(dots)
+    os.close(here)
     while time.monotonic() < end:
         pid, status = os.waitpid(child, os.WNOHANG)
         if pid:

@@ -1,12 +1,38 @@
 """The verbs that write, each with its command, and the law that holds wherever one is struck."""
 
+import concurrent.futures
+import functools
 import hashlib
+import multiprocessing
 import os
 import shutil
 import signal
 from typing import NamedTuple
 
-from tests.injected import strike
+from tests import injected
+
+
+@functools.cache
+def _server():
+    """A process with a single thread: of the threads that this one has, a fork would know nothing."""
+    spawned = multiprocessing.get_context("spawn")
+    return concurrent.futures.ProcessPoolExecutor(1, spawned, initializer=_imported)
+
+
+def _imported():
+    import torch
+
+    import masu.evaluation.anchors
+    import masu.terminal
+    import masu.verbs.check
+    import masu.verbs.convert  # noqa: F401 what is imported late is imported now
+
+    torch.set_num_threads(1)
+
+
+def strike(*arguments):
+    """See :func:`tests.injected.strike`."""
+    return _server().submit(injected.strike, *arguments).result(timeout=120)
 
 
 class Verb(NamedTuple):
@@ -51,7 +77,7 @@ class Struck:
             torch.manual_seed(0)
             detector = spread(masu.build("faster_rcnn_lite0_fpn", ["coin", "dog"], "imagenet", image_size=64))
             masu.save(detector, model)
-        self.arguments = self.verb.arguments(data, model, self.out)
+        self.arguments = [str(part) for part in self.verb.arguments(data, model, self.out)]
         self._fresh()
         self.before = self._state()
         code, self.events = strike(self.arguments, self.folder, self.said)
