@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 
@@ -58,6 +59,27 @@ def test_a_killed_worker_is_named_and_replaced(tmp_path, at):
         "memory or the disk of the images fails, or read without them (--workers 0); started anew, nothing is "
         "left out"
     )
+
+
+class Holding(Plan):
+    """Its process holds the lock of PyTorch's event for the end when it is killed."""
+
+    def __getitem__(self, number):
+        frame = sys._getframe()
+        while "done_event" not in frame.f_locals:
+            frame = frame.f_back
+        if number == self.at and not os.listdir(self.folder):
+            frame.f_locals["done_event"]._cond.acquire()
+        return super().__getitem__(number)
+
+
+def test_a_worker_killed_with_a_lock_in_its_hands_is_replaced(tmp_path):
+    signal.signal(signal.SIGALRM, lambda *_: pytest.fail("waits for ever"))
+    signal.alarm(60)
+    try:
+        assert numbers(read_ahead(Holding(tmp_path, 4), range(8), 2, lambda _: None)) == list(range(8))
+    finally:
+        signal.alarm(0)
 
 
 def test_without_a_listener_or_too_often_it_is_an_error(tmp_path):

@@ -73,6 +73,7 @@ def _started(plan: Dataset[T], numbers: range, workers: int) -> Iterator[T]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 and later: fork beside threads
         parts = iter(loader)
+    parts._workers_done_event = _End(parts._workers_done_event)  # type: ignore[attr-defined]
     watch = _Watch([child for child in multiprocessing.active_children() if child not in others])
     try:
         for _ in numbers:
@@ -82,6 +83,30 @@ def _started(plan: Dataset[T], numbers: range, workers: int) -> Iterator[T]:
         watch.end()
         parts._shutdown_workers()  # type: ignore[attr-defined]  # not whenever it is collected
         watch.leave()
+
+
+class _End(threading.Event):
+    """DataLoader's event for the end of its processes, of which one may be killed with its lock in the hands.
+
+    Here nobody waits for that lock longer than a second: the processes are killed at last in any case.
+
+    Args:
+        theirs: what the processes look at.
+    """
+
+    def __init__(self, theirs: Any) -> None:
+        super().__init__()
+        self.theirs = theirs
+
+    def set(self) -> None:
+        """Tell everyone, as ``multiprocessing.Event.set`` does, but for those who wait: none does."""
+        super().set()
+        if self.theirs._cond.acquire(True, 1.0):
+            try:
+                self.theirs._flag.acquire(False)
+                self.theirs._flag.release()
+            finally:
+                self.theirs._cond.release()
 
 
 class _Watch:
