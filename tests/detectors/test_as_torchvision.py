@@ -336,3 +336,16 @@ def test_other_depths_and_norms(config):
 def test_a_call_in_torchvisions_way_names_the_function(two_stages):
     with pytest.raises(TypeError, match=r"masu\.to_torchvision"):
         two_stages(IMAGES, TARGETS)
+
+
+def test_a_box_loss_that_torchvision_lacks_is_refused():
+    with pytest.raises(InputError, match="found box_loss 'l2'"):
+        masu.to_torchvision(make(SMALL_RETINANET.with_box_loss("l2"), NAMES))
+
+
+def test_two_stages_keep_boxes_and_scores_whole_under_autocast(two_stages):
+    model = masu.to_torchvision(two_stages)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        found = model(IMAGES[:1])[0]
+    assert found["boxes"].dtype == found["scores"].dtype == torch.float32
+    assert torch.isfinite(found["boxes"]).all()

@@ -27,8 +27,8 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from masu.detectors.config import PyramidConfig
 from masu.detectors.detector import Detector
 from masu.detectors.faster_rcnn import FasterRCNN
-from masu.detectors.fcos import FCOS
-from masu.detectors.retinanet import RetinaNet
+from masu.detectors.fcos import FCOS, FCOSConfig
+from masu.detectors.retinanet import RetinaNet, RetinaNetConfig
 from masu.detectors.torchvision_families import NEVER
 from masu.detectors.torchvision_models import FAMILIES
 from masu.detectors.torchvision_parts import (
@@ -69,7 +69,7 @@ def to_torchvision(detector: Detector) -> AsFasterRCNN | AsRetinaNet | AsFCOS:
         (k,)}``, labels from 1; ``model.losses_and_detections(images, targets)`` gives both from one pass.
 
     Raises:
-        InputError: for a detector that torchvision has no counterpart of.
+        InputError: for a detector, or a box loss of RetinaNet, that torchvision has no counterpart of.
     """
     kinds: dict[type[Detector], Callable[[Any], Any]] = {
         FasterRCNN: AsFasterRCNN,
@@ -242,11 +242,22 @@ def _of_tower(part: str, head: Any) -> dict[str, Tensor]:
     return state
 
 
+def _last_settings(config: RetinaNetConfig | FCOSConfig) -> dict[str, Any]:
+    return {
+        "score_thresh": config.score_thresh,
+        "nms_thresh": config.nms_thresh,
+        "detections_per_img": config.detections_per_img,
+        "topk_candidates": config.pre_nms_top_n,
+    }
+
+
 class AsRetinaNet(_OneStage, torchvision.models.detection.RetinaNet):  # type: ignore[misc]
     """See :func:`to_torchvision`."""
 
     def __init__(self, detector: RetinaNet) -> None:
         config, own = detector.config, detector.head
+        if config.box_loss == "l2":
+            raise _refused("box_loss 'l2'", "'l1', 'smooth_l1' or 'giou', which torchvision has too")
         generator = _anchors(config)
         anchors, classes = generator.num_anchors_per_location()[0], len(detector.names) + 1
         head = RetinaNetHead(config.fpn_channels, anchors, classes)
@@ -263,10 +274,7 @@ class AsRetinaNet(_OneStage, torchvision.models.detection.RetinaNet):  # type: i
             proposal_matcher=Matcher(
                 config.fg_iou_thresh, config.bg_iou_thresh, allow_low_quality_matches=True
             ),
-            score_thresh=config.score_thresh,
-            nms_thresh=config.nms_thresh,
-            detections_per_img=config.detections_per_img,
-            topk_candidates=config.pre_nms_top_n,
+            **_last_settings(config),
         )
         self.transform = _transform(detector.input)
         self.config, self.names = config, detector.names
@@ -296,10 +304,7 @@ class AsFCOS(_OneStage, torchvision.models.detection.FCOS):  # type: ignore[misc
             anchor_generator=generator,
             head=head,
             center_sampling_radius=config.centre_radius,
-            score_thresh=config.score_thresh,
-            nms_thresh=config.nms_thresh,
-            detections_per_img=config.detections_per_img,
-            topk_candidates=config.pre_nms_top_n,
+            **_last_settings(config),
         )
         self.transform = _transform(detector.input)
         self.config, self.names = config, detector.names

@@ -79,21 +79,14 @@ class MasuRPN(RegionProposalNetwork):  # type: ignore[misc]
         self, images: ImageList, features: Mapping[str, Tensor], targets: Targets | None = None
     ) -> tuple[list[Tensor], Losses]:
         """Proposals ``(P, 4)`` of each image, and in training the loss terms."""
-        if not self.training:
-            return self._found(images, features, None)
-        if targets is None:
+        if self.training and targets is None:
             raise ValueError("targets should not be None")
-        return self._found(images, features, targets)
+        return self.with_losses(images, features, targets if self.training else None)
 
     def with_losses(
-        self, images: ImageList, features: Mapping[str, Tensor], targets: Targets
-    ) -> tuple[list[Tensor], Losses]:
-        """Proposals and loss terms, in either mode."""
-        return self._found(images, features, targets)
-
-    def _found(
         self, images: ImageList, features: Mapping[str, Tensor], targets: Targets | None
     ) -> tuple[list[Tensor], Losses]:
+        """Proposals, and in either mode the loss terms where there are targets."""
         maps = list(features.values())
         objectness, deltas = self.head(maps)
         anchors = self.anchor_generator(images, maps)
