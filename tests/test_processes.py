@@ -168,6 +168,16 @@ def test_the_environment_of_a_launcher_that_is_no_launcher(monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("variable", "text"), [("WORLD_SIZE", "two"), ("WORLD_SIZE", "0"), ("RANK", "-1"), ("RANK", "")]
+)
+def test_a_number_of_a_launcher_that_is_none(variable, text, monkeypatch):
+    for name, value in {"WORLD_SIZE": "2", "RANK": "0", variable: text}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(InputError, match=f"{variable}: found {text!r} in the environment, wanted a whole"):
+        joined().__enter__()
+
+
+@pytest.mark.parametrize(
     ("count", "number", "wanted"),
     [
         (5, 2, [[0, 1, 2], [3, 4]]),

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from masu.errors import InputError, bad_input
+from masu.ranges import PROCESSES, RANK, Range
 
 T = TypeVar("T")
 
@@ -173,18 +174,18 @@ def joined() -> Iterator[Processes]:
     Raises:
         InputError: where the others do not come.
     """
-    world = int(os.environ.get("WORLD_SIZE", "1"))
+    world = _environment("WORLD_SIZE", "1", PROCESSES)
     if world == 1 or "RANK" not in os.environ:
         yield ALONE
         return
     import torch.distributed as dist
 
-    processes = Processes(int(os.environ["RANK"]), world)
+    processes = Processes(_environment("RANK", "0", RANK), world)
     if dist.is_initialized():
         yield processes
         return
     if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(_environment("LOCAL_RANK", "0", RANK))
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     try:
         dist.init_process_group(backend, timeout=timedelta(seconds=LONGEST_WAIT))
@@ -198,7 +199,21 @@ def joined() -> Iterator[Processes]:
 
 def launched() -> bool:
     """A launcher has started this process, and may start it again when it fails."""
-    return "TORCHELASTIC_RUN_ID" in os.environ or int(os.environ.get("WORLD_SIZE", "1")) > 1
+    return "TORCHELASTIC_RUN_ID" in os.environ or _environment("WORLD_SIZE", "1", PROCESSES) > 1
+
+
+def _environment(variable: str, otherwise: str, span: Range) -> int:
+    """A number that a launcher sets.
+
+    Raises:
+        InputError: for what is none.
+    """
+    text = os.environ.get(variable, otherwise)
+    number = span.read(text)
+    if number is None:
+        found = f"{text!r:.60} in the environment"
+        raise bad_input(variable, found, str(span), "unset it, or start masu by a launcher")
+    return int(number)
 
 
 def _lost(processes: Processes, error: Exception) -> LostProcessError:

@@ -78,6 +78,10 @@ READERS = Range(0, 256)
 """Processes that read images ahead."""
 WORKERS = Range(1, 65_536)
 """Processes of a bulk job, on all its machines."""
+PROCESSES = Range(1, 1_000_000)
+"""That train or evaluate together."""
+RANK = Range(0, 999_999)
+"""The number of one of them."""
 PART_IMAGES = Range(1, 1_000_000)
 """Images of a part of a bulk job."""
 PHOTOGRAPHS = Range(1, 1000)

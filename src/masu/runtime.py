@@ -31,6 +31,7 @@ from PIL import Image, ImageOps
 
 from masu.data.pixels.pictures import find_images, planes, read_bands, read_picture, read_rgb, to_bytes
 from masu.errors import InputError, bad_input, visible
+from masu.external_data import keeps_external_data
 from masu.json_text import to_json
 from masu.ranges import BATCH_SIZE, SHARE
 from masu.seal import broken
@@ -247,6 +248,17 @@ def refuse_broken(path: Path) -> None:
         raise bad_input(path, wrong, "a file as masu export wrote it", "copy it again, or export it again")
 
 
+def _refuse_external_data(path: Path) -> None:
+    """An ONNX file must hold all its weights: older runtimes read any file that another one names."""
+    try:
+        if not keeps_external_data(path.read_bytes()):
+            return
+        found = "weights that are kept in another file"
+    except ValueError as error:
+        found = f"a file that is no ONNX model ({error})"
+    raise bad_input(path, found, "one file with everything in it", "make it with masu export")
+
+
 class Model:
     """An exported detector; any number of threads may call it at once.
 
@@ -274,6 +286,8 @@ class Model:
         if chosen == "onnxruntime" and path.suffix == ".xml":
             raise bad_input(path, "OpenVINO's format", "engine openvino", "or export to onnx")
         refuse_broken(path)
+        if path.suffix == ".onnx":
+            _refuse_external_data(path)
         opened = (
             _open_onnxruntime(path, threads) if chosen == "onnxruntime" else _open_openvino(path, threads)
         )

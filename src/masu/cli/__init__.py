@@ -5,6 +5,7 @@ PyTorch is imported only by the verbs that need it, when they run.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -23,6 +24,7 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 def main() -> NoReturn:
     """Run ``masu``; bad input gives one line on stderr and exit code 2."""
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # a damaged TIFF is told by masu, in one line
     alone = os.environ.get("WORLD_SIZE", "1") == "1"  # a launcher's processes wait for each other, deaf to it
     if alone and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # cleans up, as Ctrl-C does

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+import masu.forked  # noqa: F401 a forked process must not wait for threads that it lacks
 from masu.data.pixels.images import read_pixels
 from masu.errors import InputError, bad_input
 from masu.nets.conv import prepare_convs
