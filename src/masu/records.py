@@ -72,7 +72,7 @@ def _unchecked(kind: type[Record], **values: object) -> Record:
 
 def _box_areas(boxes: Tensor) -> Tensor:
     """``(M,)`` float64 areas of ``(M, 4)`` xyxy boxes."""
-    corners = boxes.double()
+    corners = boxes if boxes.device.type == "mps" else boxes.double()  # which has no float64
     return (corners[:, 2:] - corners[:, :2]).prod(1)
 
 

@@ -121,7 +121,7 @@ def test_fp16_on_a_cpu_is_refused_before_anything_is_made(parts, tmp_path):
     with pytest.raises(InputError) as caught:
         train(*parts, FP16, tmp_path / "run")
     assert str(caught.value) == (
-        "--precision: found fp16 on a CPU, wanted fp32 or bf16 there; choose bf16, or use a GPU"
+        "--precision: found fp16 on cpu, wanted fp32 or bf16 there; choose bf16, or use a CUDA GPU"
     )
     assert not (tmp_path / "run").exists()
 

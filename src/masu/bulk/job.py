@@ -55,6 +55,7 @@ def detect_bulk(
     batch_size: int = 1,
     shard_images: int | None = None,
     trust_code: bool = False,
+    device: str = "auto",
     progress: Callable[[int, int], None] | None = None,
 ) -> BulkReport:
     """Find objects in very many images; the rows go to Parquet files in a folder.
@@ -73,6 +74,8 @@ def detect_bulk(
         batch_size: images that run through the network together.
         shard_images: images of a part; default: see :func:`masu.bulk.plan.make_plan`.
         trust_code: see :class:`masu.export.exported.ExportedDetector`.
+        device: see :func:`masu.export.exported.open_detector`; with ``"ray"``, whose processes would share a
+            GPU, ``"auto"`` is the processor.
         progress: called with (images done, images in the job) after every part.
 
     Raises:
@@ -98,9 +101,10 @@ def detect_bulk(
     if progress is not None:
         progress(done, len(plan.images))
     if shards:
+        where = "cpu" if engine == "ray" and device == "auto" else device
 
         def predictor(threads: int | None = None) -> Predictor:
-            return Predictor(model, threshold, threads, batch_size, trust_code=trust_code)
+            return Predictor(model, threshold, threads, batch_size, trust_code=trust_code, device=where)
 
         _ = predictor().detector.names  # a file that is no model stops here, before anything is written
         if len(shards) == plan.shards:

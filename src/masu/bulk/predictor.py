@@ -39,6 +39,7 @@ class Predictor:
         batch_size: images that run through the network together, where they are padded alike.
         readers: threads that decode.
         trust_code: see :class:`masu.export.exported.ExportedDetector`.
+        device: see :func:`masu.export.exported.open_detector`.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Predictor:
         batch_size: int = 1,
         readers: int = 2,
         trust_code: bool = False,
+        device: str = "cpu",
     ) -> None:
         self.model = os.path.abspath(model)
         self.threshold = threshold
@@ -56,6 +58,7 @@ class Predictor:
         self.batch_size = batch_size
         self.readers = readers
         self.trust_code = trust_code
+        self.device = device
 
     @property
     def detector(self) -> Detector | ExportedDetector:
@@ -65,7 +68,7 @@ class Predictor:
             InputError: for a file that is no model.
         """
         changed = os.stat(self.model).st_mtime_ns if os.path.exists(self.model) else 0
-        return _load(self.model, changed, self.threads, self.trust_code)
+        return _load(self.model, changed, self.threads, self.trust_code, self.device)
 
     def __call__(self, batch: Mapping[str, Sequence[str]]) -> pyarrow.Table:
         """Predict the images under ``batch["path"]``.
@@ -133,7 +136,7 @@ class Predictor:
                 yield ImageRow(path, error=image)
             else:
                 height, width = image.shape[-2:]
-                yield ImageRow(path, height, width, next(found))
+                yield ImageRow(path, height, width, next(found).to("cpu"))
 
 
 def _read(path: str, channels: int | None) -> Tensor | str:
@@ -151,8 +154,10 @@ def _read(path: str, channels: int | None) -> Tensor | str:
 
 
 @functools.lru_cache(maxsize=1)
-def _load(model: str, changed: int, threads: int | None, trust_code: bool) -> Detector | ExportedDetector:
+def _load(
+    model: str, changed: int, threads: int | None, trust_code: bool, device: str
+) -> Detector | ExportedDetector:
     """Engines unpickle the predictor for every task: the model outlives it. ``changed`` tells a new file."""
     from masu.export.exported import open_detector
 
-    return open_detector(Path(model), threads, trust_code=trust_code)
+    return open_detector(Path(model), threads, trust_code=trust_code, device=device)

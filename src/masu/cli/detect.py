@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from masu.cli.notes import note, print_error, print_result
-from masu.cli.options import IMAGES_AT_ONCE
+from masu.cli.options import DEVICE, IMAGES_AT_ONCE
 from masu.cli.values import Number, scores
 from masu.errors import InputError, counted, listed
 from masu.ranges import SHARE, WORKERS
@@ -25,6 +25,7 @@ from masu.ranges import SHARE, WORKERS
     "--engine", default="local", show_default=True, help="local: one process. ray: many, over Ray Data."
 )
 @click.option("--workers", type=Number(WORKERS), help="Processes of --engine ray. Default: one per core.")
+@DEVICE
 @click.option("--trust-code", is_flag=True, help="Open a .pt2 too, which can run any code on this computer.")
 def detect(
     model: Path,
@@ -35,6 +36,7 @@ def detect(
     batch_size: int,
     engine: Any,
     workers: int | None,
+    device: str,
     trust_code: bool,
 ) -> int:
     """Find objects in SOURCES: image files, folders, globs. Without --out the result goes to stdout.
@@ -44,7 +46,9 @@ def detect(
     such as s3://bucket/folder and lists of paths (.txt).
     """
     if form == "parquet" or engine != "local":
-        return _detect_bulk(model, sources, threshold, form, out, batch_size, engine, workers, trust_code)
+        return _detect_bulk(
+            model, sources, threshold, form, out, batch_size, engine, workers, trust_code, device
+        )
     if workers is not None:
         raise InputError("--workers: found with --engine local, wanted --engine ray; leave it out")
     from masu.export.exported import open_detector
@@ -54,7 +58,7 @@ def detect(
 
     form = form or "json"
     check_format(form)
-    detector = open_detector(model, trust_code=trust_code)
+    detector = open_detector(model, trust_code=trust_code, device=device)
     if threshold is None and detector.thresholds:
         note(f"the model's thresholds: {scores(detector.thresholds)}")
     with counter("detecting") as progress:
@@ -94,6 +98,7 @@ def _detect_bulk(
     engine: Any,
     workers: int | None,
     trust_code: bool,
+    device: str,
 ) -> int:
     from masu.bulk.job import detect_bulk
     from masu.terminal import counter
@@ -110,6 +115,7 @@ def _detect_bulk(
             threshold=threshold,
             engine=engine,
             trust_code=trust_code,
+            device=device,
             workers=workers,
             batch_size=batch_size,
             progress=progress,

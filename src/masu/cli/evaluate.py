@@ -8,7 +8,7 @@ import click
 
 from masu.cli.data import looked_at
 from masu.cli.notes import note, print_faults, print_result, processes_started, rank
-from masu.cli.options import DATA, EVALUATED_SPLIT, IMAGES, IMAGES_AT_ONCE, form_of, json_of
+from masu.cli.options import DATA, DEVICE, EVALUATED_SPLIT, IMAGES, IMAGES_AT_ONCE, form_of, json_of
 from masu.cli.values import Page, refuse_idle, scores
 from masu.errors import InputError
 from masu.json_text import to_json
@@ -25,6 +25,7 @@ from masu.json_text import to_json
     is_flag=True,
     help="Also which stage lost each object; images one by one.",
 )
+@DEVICE
 @form_of("DATA")
 @IMAGES
 @click.option("--report", "page", type=Page(), help="Write a page about the errors.")
@@ -37,6 +38,7 @@ def evaluate(
     split: str | None,
     batch_size: int,
     with_funnel: bool,
+    device: str,
     form: str | None,
     images: Path | None,
     page: Path | None,
@@ -65,7 +67,7 @@ def evaluate(
         refuse_idle("--batch-size", "with --funnel, which looks at images one by one", "one of them")
         if (world := processes_started()) > 1:
             raise InputError(f"--funnel: found {world} processes, wanted one; start masu without a launcher")
-    detector = open_detector(model, trust_code=trust_code)
+    detector = open_detector(model, trust_code=trust_code, device=device)
     if page is not None or store_thresholds:
         refuse(detector, model, store_thresholds)
     source = read_annotations(data, form, images)

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import click
 
-from masu.cli.values import Number, Page
+from masu.cli.values import Device, Number, Page
 from masu.ranges import BATCH_SIZE, IMAGE_SIZE
 
 Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -27,6 +27,13 @@ NETWORK_SIZE = click.option(
 )
 IMAGES_AT_ONCE = click.option(
     "--batch-size", type=Number(BATCH_SIZE), default=1, show_default=True, help="Images at once."
+)
+DEVICE = click.option(
+    "--device",
+    type=Device(),
+    default="auto",
+    show_default=True,
+    help="auto (a CUDA GPU where there is one), cpu, cuda, cuda:1 or mps.",
 )
 HTML = click.option("--html", "page", type=Page(), help="Write a page with pictures.")
 

@@ -10,7 +10,7 @@ import click
 from masu import ranges
 from masu.cli.data import training_and_validation
 from masu.cli.notes import note, print_faults, print_result, rank
-from masu.cli.options import DATA, IMAGES, form_of, json_of
+from masu.cli.options import DATA, DEVICE, IMAGES, form_of, json_of
 from masu.cli.values import Number, Share, Time, refuse_idle
 from masu.errors import InputError
 from masu.json_text import to_json
@@ -105,6 +105,7 @@ from masu.json_text import to_json
     help="Faulty images or objects to skip before refusing.",
 )
 @click.option("--strict", is_flag=True, help="Refuse at the first fault; as --max-bad 0.")
+@DEVICE
 @form_of("DATA")
 @IMAGES
 @json_of("the result")
@@ -142,6 +143,7 @@ def train(
     track: Any,
     max_bad: float,
     strict: bool,
+    device: str,
     form: str | None,
     images: Path | None,
     as_json: bool,
@@ -149,13 +151,14 @@ def train(
     """Train a detector on DATA: Pascal VOC, COCO, YOLO, CSV, LabelMe or a folder with metadata.jsonl."""
     from masu.data.loading.transforms import Augmentation
     from masu.detectors.zoo import DEFAULT
+    from masu.devices import device_of
     from masu.nets.imagenet import installed
     from masu.terminal import TrainingDisplay
     from masu.training.precision import check_precision
     from masu.training.recipe import TrainSettings
     from masu.training.start import backbone_of, refuse_start
     from masu.training.tracking import Tracking, check_tracker
-    from masu.training.train import device, resumes
+    from masu.training.train import resumes
     from masu.training.train import train as run
 
     if strict:
@@ -199,7 +202,7 @@ def train(
             raise InputError("--resume: found no --out, wanted the folder of the run to go on with")
         out = next(p for i in range(1, 10_000) if not (p := Path(f"runs/train-{i}")).exists())
     check_tracker(track)
-    check_precision(precision, device())
+    check_precision(precision, device_of(device))
     refuse_start(settings)
     if not rank():  # the others may come when the first has begun to write
         resumes(out, resume)
@@ -223,6 +226,7 @@ def train(
             resume=resume,
             workers=workers,
             max_bad=most_bad,
+            device=device,
         )
     if result.interrupted:
         note(

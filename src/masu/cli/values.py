@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,19 @@ class Time(Number):
         number, unit = (text[:-1], text[-1:].lower()) if text[-1:].isalpha() else (text, "s")
         value = self.span.read(number)
         return None if value is None else value * {"s": 1, "m": 60, "h": 3600}.get(unit, float("nan"))
+
+
+class Device(click.ParamType):  # type: ignore[type-arg]
+    """Where to compute; whether it is there is looked at when it is used."""
+
+    name = "device"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The word."""
+        if not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?|mps", value):
+            wanted = "auto, cpu, cuda, cuda:NUMBER or mps"
+            raise bad_input("--device", f"{value!r:.60}", wanted, "choose one of these")
+        return str(value)
 
 
 class Page(click.ParamType):  # type: ignore[type-arg]

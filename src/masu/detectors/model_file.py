@@ -26,6 +26,7 @@ from masu.detectors.detector import Detector
 from masu.detectors.older_files import in_todays_words
 from masu.detectors.torchvision_models import load_torchvision
 from masu.detectors.zoo import DETECTORS, checked_names, make
+from masu.devices import device_of
 from masu.errors import InputError, bad_input, listed, visible
 from masu.json_text import parsed
 from masu.settings import Length, read, unknown
@@ -84,17 +85,23 @@ def save(detector: Detector, path: str | os.PathLike[str]) -> None:
     write_whole(path, [safetensors.torch.save(tensors, metadata)])
 
 
-def load(path: str | os.PathLike[str]) -> Detector:
+def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> Detector:
     """A detector from a file that :func:`save` wrote, or ``"torchvision/NAME"`` with its COCO weights.
 
     Weights of float16, bfloat16 and float64 are taken as float32.
 
+    Args:
+        path: the file, or the name.
+        device: where the detector is put, see :func:`masu.devices.device_of`.
+
     Raises:
-        InputError: for a file that is missing or no model of masu, a setting that is unknown or out of its
-            range, weights of other names, shapes or types or that are not finite, or a download that fails.
+        InputError: for a device that is not there, a file that is missing or no model of masu, a setting that
+            is unknown or out of its range, weights of other names, shapes or types or that are not finite, or
+            a download that fails.
     """
+    there = device_of(device)
     if str(path).startswith("torchvision/"):
-        return load_torchvision(str(path).removeprefix("torchvision/"))
+        return load_torchvision(str(path).removeprefix("torchvision/")).to(there)
     path = Path(path)
     with _opened(path) as file:
         described = _described(file.metadata, path)
@@ -115,7 +122,7 @@ def load(path: str | os.PathLike[str]) -> Detector:
         if given and not torch.equal(tensor, own[name]):
             raise bad_input(path, f"other numbers in {name}", "those of the network", "train it anew")
     detector.load_state_dict(tensors, strict=False)
-    return detector.eval()
+    return detector.to(there).eval()
 
 
 def store_thresholds(path: str | os.PathLike[str], thresholds: Mapping[str, float]) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 import masu.forked  # noqa: F401 a forked process must not wait for threads that it lacks
 from masu.data.pixels.images import read_pixels
+from masu.devices import moved
 from masu.errors import InputError, bad_input
 from masu.nets.conv import prepare_convs
 from masu.nets.folding import copied, fold_norms
@@ -104,7 +105,7 @@ class PredictionNetwork:
         with torch.inference_mode():
             for start in range(0, len(images), batch_size):
                 batch = [
-                    read_pixels(image, self.input.channels).to(device)
+                    moved(read_pixels(image, self.input.channels), device)
                     for image in images[start : start + batch_size]
                 ]
                 of_batch: dict[int, Detections] = {}

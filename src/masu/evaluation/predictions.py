@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Event, Semaphore, Thread
 from typing import Protocol
 
 from torch import Tensor
@@ -65,7 +67,7 @@ class Prediction:
         index: position of the image among the paths given.
         path: the file.
         image: ``(3, H, W)`` uint8; of a model with other channels ``(C, H, W)``, also float32.
-        detections: boxes in pixels of ``image``.
+        detections: boxes in pixels of ``image``, on the CPU.
         seconds: time of the prediction, shared equally within a batch.
     """
 
@@ -85,7 +87,7 @@ def predictions(
     batch_size: int,
     progress: Callable[[int, int], None] | None,
 ) -> Iterator[Prediction]:
-    """Read and predict image files, at most ``batch_size`` images in memory.
+    """Read and predict image files; while the network runs, the images of the next batch are read.
 
     Args:
         detector: any masu detector.
@@ -102,23 +104,51 @@ def predictions(
     if isinstance(detector, Detector):  # its weights are looked at once, not for every image
         detector = detector.prediction_network()
     batch: list[tuple[int, Tensor]] = []
-    for index, path in enumerate(paths):
-        try:
-            batch.append((index, read_pixels(path, detector.input.channels)))
-        except InputError as error:
-            faults.append(str(error))
+    for index, image in enumerate(_read_ahead(paths, detector.input.channels, batch_size)):
+        if isinstance(image, InputError):
+            faults.append(str(image))
+        else:
+            batch.append((index, image))
         last = index + 1 == len(paths)
         if len(batch) < batch_size and not last:
             continue
-        images = [image for _, image in batch]
+        images = [pixels for _, pixels in batch]
         start = time.perf_counter()
         found = _found(detector, images, threshold, batch_size)
         seconds = (time.perf_counter() - start) / max(len(images), 1)
-        for (position, image), detections in zip(batch, found, strict=True):
+        for (position, pixels), detections in zip(batch, found, strict=True):
             if detections is None:
-                faults.append(str(too_large(paths[position], image)))
+                faults.append(str(too_large(paths[position], pixels)))
             else:
-                yield Prediction(position, paths[position], image, detections, seconds)
+                yield Prediction(position, paths[position], pixels, detections.to("cpu"), seconds)
         batch.clear()
         if progress is not None:
             progress(index + 1, len(paths))
+
+
+def _read_ahead(paths: Sequence[Path], channels: int | None, ahead: int) -> Iterator[Tensor | InputError]:
+    """Each image, or why there is none, in order; a thread reads ``ahead`` images beyond that."""
+    space, read = Semaphore(ahead), SimpleQueue[Tensor | BaseException]()
+
+    def work() -> None:
+        for path in paths:
+            space.acquire()
+            if closed.is_set():
+                return
+            try:
+                read.put(read_pixels(path, channels))
+            except BaseException as error:  # noqa: BLE001 raised where the image is wanted
+                read.put(error)
+
+    closed = Event()
+    Thread(target=work, daemon=True).start()
+    try:
+        for _ in paths:
+            image = read.get()
+            space.release()
+            if isinstance(image, BaseException) and not isinstance(image, InputError):
+                raise image
+            yield image
+    finally:
+        closed.set()
+        space.release()

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from masu.detectors.build import load
 from masu.detectors.detector import Detector
+from masu.devices import device_of
 from masu.errors import bad_input
 from masu.export.write import SUFFIXES
 from masu.ops.images import InputPolicy
@@ -106,7 +107,11 @@ def as_floats(images: Tensor) -> Tensor:
 
 
 def open_detector(
-    path: str | os.PathLike[str], threads: int | None = None, *, trust_code: bool = False
+    path: str | os.PathLike[str],
+    threads: int | None = None,
+    *,
+    trust_code: bool = False,
+    device: str | torch.device = "cpu",
 ) -> Detector | ExportedDetector:
     """A detector from a model of masu or from an exported file, by its suffix.
 
@@ -114,10 +119,17 @@ def open_detector(
         path: the file.
         threads: of ONNX Runtime or OpenVINO; PyTorch's are set for the whole process.
         trust_code: see :class:`ExportedDetector`.
+        device: of a model of masu, see :func:`masu.devices.device_of`. Exported files run on the processor.
+
+    Raises:
+        InputError: as both, and for an exported file on another device.
     """
-    if Path(path).suffix in SUFFIXES.values():
-        return ExportedDetector(path, threads=threads, trust_code=trust_code)
-    return load(path)
+    if Path(path).suffix not in SUFFIXES.values():
+        return load(path, device)
+    if device != "auto" and device_of(device).type != "cpu":
+        found = f"{device} for {Path(path).name}, which runs on the processor"
+        raise bad_input("device", found, "cpu or auto", "or take the .safetensors file it was exported from")
+    return ExportedDetector(path, threads=threads, trust_code=trust_code)
 
 
 def _program(path: Path) -> tuple[Any, Description]:

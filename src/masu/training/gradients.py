@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from masu.data.loading.loader import Batch, cut
 from masu.detectors.detector import Detector
+from masu.devices import moved
 from masu.processes import Processes
 from masu.records import Target
 from masu.training.precision import networks_in
@@ -48,7 +49,7 @@ def gradients(
         drawn = settings.seed * 1_000_003 + number + (first << 40)
         generator = torch.Generator(device).manual_seed(drawn % 2**64)
         share = len(rows) / images
-        seen = [batch.images[i].to(device) for i in rows] or [_blank(detector).to(device)]
+        seen = [moved(batch.images[i], device) for i in rows] or [_blank(detector).to(device)]
         targets = [batch.targets[i] for i in rows] or [Target(torch.zeros(0, 4), torch.zeros(0))]
         with networks_in(settings.precision, device):
             losses = detector.loss_terms(detector(seen, policy), targets, generator)

@@ -20,10 +20,11 @@ def check_precision(precision: Precision, device: torch.device) -> None:
     """Refuse what a device can only imitate, many times slower than it computes in fp32.
 
     Raises:
-        InputError: for fp16 on a CPU, or bf16 on a GPU without it.
+        InputError: for fp16 anywhere but on a CUDA GPU, or bf16 on a GPU without it.
     """
-    if precision == "fp16" and device.type == "cpu":
-        raise bad_input("--precision", "fp16 on a CPU", "fp32 or bf16 there", "choose bf16, or use a GPU")
+    if precision == "fp16" and device.type != "cuda":
+        found = f"fp16 on {device.type}"
+        raise bad_input("--precision", found, "fp32 or bf16 there", "choose bf16, or use a CUDA GPU")
     native = device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
     if precision == "bf16" and not native:
         name = torch.cuda.get_device_name(device)

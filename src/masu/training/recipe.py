@@ -15,6 +15,7 @@ from masu.data.loading.transforms import Augmentation
 from masu.detectors.box_loss import NAMES as BOX_LOSSES
 from masu.detectors.detector import Detector
 from masu.detectors.zoo import ARCHITECTURES, DEFAULT, SMALL
+from masu.devices import FUSED
 from masu.errors import InputError, bad_input, counted
 from masu.ops.images import InputPolicy
 from masu.training.precision import Precision
@@ -255,5 +256,6 @@ def make_optimizer(detector: Detector, settings: TrainSettings) -> torch.optim.O
     trained = [p for p in detector.parameters() if p.requires_grad]
     assert settings.weight_decay is not None
     if settings.optimizer == "adamw":
-        return torch.optim.AdamW(trained, lr=0.0, weight_decay=settings.weight_decay, fused=True)
+        fused = all(p.device.type in FUSED for p in trained)
+        return torch.optim.AdamW(trained, lr=0.0, weight_decay=settings.weight_decay, fused=fused)
     return torch.optim.SGD(trained, lr=0.0, momentum=0.9, weight_decay=settings.weight_decay)

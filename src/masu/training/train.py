@@ -30,6 +30,7 @@ from masu.data.loading.loader import batch_count, epoch_batches
 from masu.data.loading.workers import LostWorkerError
 from masu.detectors.detector import Detector
 from masu.detectors.prediction import out_of_memory
+from masu.devices import device_of
 from masu.errors import InputError, bad_input, counted
 from masu.evaluation.evaluate import evaluate
 from masu.json_text import to_json
@@ -83,6 +84,7 @@ def train(
     workers: int = 0,
     max_bad: float = 0.05,
     checkpoint_seconds: float = 30.0,
+    device: str | torch.device = "auto",
 ) -> TrainResult:
     """Train a detector and keep its best and last state in a folder.
 
@@ -103,6 +105,8 @@ def train(
         checkpoint_seconds: between two checkpoints within an epoch; where writing one takes long, it is
             more, so that they cost 2 % of the time; 0 writes after every step. They change nothing in what
             is learnt.
+        device: where the network computes, see :func:`masu.devices.device_of`. A run may be resumed on
+            another one.
 
     Raises:
         InputError: where ``out`` already holds a run and ``resume`` is false, or holds none and it is true,
@@ -122,7 +126,8 @@ def train(
         if part is not None:
             part.refuse_bad(max_bad)
     with joined() as processes:
-        check_precision(settings.precision, device())
+        here = device_of(device)
+        check_precision(settings.precision, here)
         _check_alike(data, val, settings, processes)
         out = Path(processes.of_first(str(out)))
         resume = processes.of_first(processes.first and _check(data, out, resume))
@@ -139,10 +144,11 @@ def train(
                     max_bad,
                     checkpoint_seconds,
                     processes,
+                    here,
                 )
             except (WriteError, LostWorkerError, LostProcessError) as error:
-                here = processes.first or out.is_dir()  # not so on another machine
-                raise InputError(f"{error}; {intact(out) if here else f'process 0 has {out}'}") from None
+                seen = processes.first or out.is_dir()  # not so on another machine
+                raise InputError(f"{error}; {intact(out) if seen else f'process 0 has {out}'}") from None
             except (MemoryError, RuntimeError, OSError) as error:
                 if not out_of_memory(error):
                     raise
@@ -167,9 +173,9 @@ def _train(
     max_bad: float,
     checkpoint_seconds: float,
     processes: Processes,
+    here: torch.device,
 ) -> TrainResult:
     unreadable = Unreadable(data, max_bad, report, processes)
-    here = device()
     detector = starting_detector(settings, data, report).to(here)
     processes.copy_first(list(detector.state_dict().values()))
     optimizer = make_optimizer(detector, settings)
@@ -371,11 +377,6 @@ def resumes(out: Path, resume: bool) -> bool:
     if resume and not resumable and not launched():
         raise InputError(f"{out}: found no training to resume, wanted the --out folder of an earlier run")
     return resume and resumable
-
-
-def device() -> torch.device:
-    """Where a training computes: the process's own GPU, else the processor."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _figures(metrics: dict[str, Any]) -> dict[str, Any]:
