@@ -4,7 +4,7 @@
     python -m benchmarks.growth models --times 500
     python -m benchmarks.growth epochs --times 50
 
-Each prints the resident memory after a tenth of the work and at its end.
+Each prints the resident memory after every tenth of the work.
 """
 
 from __future__ import annotations
@@ -82,12 +82,10 @@ def main() -> None:
     chosen = parser.parse_args()
     torch.set_num_threads(2)
     one = {"predictions": predictions, "models": models, "epochs": epochs}[chosen.what]()
-    early = 0.0
-    for number in range(chosen.times):
+    for number in range(1, chosen.times + 1):
         one(number)
-        if number + 1 == max(chosen.times // 10, 1):
-            early = resident()
-    print(f"{chosen.times} {chosen.what}: {early:.0f} MB after a tenth, {resident():.0f} MB at the end")
+        if number % max(chosen.times // 10, 1) == 0:
+            print(f"{number} {chosen.what}: {resident():.0f} MB", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
 """What goes wrong on real machines, done for real; every test leaves a figure for docs/reliability.md."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
+
+from tests.faults.disks import command
 
 FIGURES: dict[str, dict[str, int]] = {}
 
@@ -40,3 +43,13 @@ def pytest_terminal_summary(terminalreporter, config):
         and not terminalreporter.stats.get("error")
     ):
         path.write_text(json.dumps(FIGURES, indent=1) + "\n")
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A file system in memory; tests set its size."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    command("mount", "-t", "tmpfs", "-o", "size=2g", "tmpfs", str(place))
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)

@@ -4,23 +4,16 @@ Needs the right to mount a small file system in memory and to chattr: without it
 """
 
 import resource
-import subprocess
 
 import pytest
 
 import masu
 from masu.training.recipe import TrainSettings
 from masu.training.train import train
+from tests.faults.disks import command
 from tests.runs import Run, assert_alike, assert_consistent
 
 SETTINGS = TrainSettings(epochs=3, image_size=64, batch_size=1, learning_rate=1e-3)
-
-
-def command(*arguments):
-    done = subprocess.run(arguments, capture_output=True, text=True)
-    if done.returncode:
-        said = f"NOT TESTED, {arguments[0]} is impossible here (run as root): {done.stderr.strip()}"
-        pytest.fail(said, pytrace=False)
 
 
 @pytest.fixture
@@ -28,16 +21,6 @@ def whole(coins, tmp_path):
     parts = [masu.read_dataset(coins, split) for split in ("train", "val")]
     train(*parts, SETTINGS, tmp_path / "whole")
     return tmp_path / "whole"
-
-
-@pytest.fixture
-def disk(tmp_path):
-    """A file system in memory; tests set its size."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    command("mount", "-t", "tmpfs", "-o", "size=2g", "tmpfs", str(place))
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 def megabytes(path):

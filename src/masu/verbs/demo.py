@@ -123,7 +123,7 @@ def demo(
     page = DemoPage(
         metrics=metrics,
         history=trained.history,
-        pictures=_pictures(detector, list(test.take(range(_SHOWN)))),
+        pictures=_pictures(detector, list(test.take(range(min(_SHOWN, len(test)))))),
         threshold=_THRESHOLD,
         architecture=settings.architecture,
         images=(len(data), len(val), len(test)),

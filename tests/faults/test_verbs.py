@@ -1,0 +1,28 @@
+"""Every verb that writes: struck wherever it touches the disk, and on a real disk without room."""
+
+import pytest
+
+from tests.faults.disks import command
+from tests.struck import VERBS, Struck
+
+SHARES = (0, 0.25, 0.5, 0.75, 0.98)
+"""Of the room that a verb needs."""
+PAGE = 4096
+"""Bytes in which a disk in memory counts."""
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_a_verb_struck_at_what_it_does_to_the_disk(name, coins, tmp_path, figures):
+    figures(strikes=Struck(name, coins, tmp_path).everywhere(VERBS[name].long))
+
+
+@pytest.mark.parametrize("name", [name for name, verb in VERBS.items() if not verb.long])
+def test_a_verb_on_a_disk_without_room(name, coins, tmp_path, disk, figures):
+    struck = Struck(name, coins, disk)
+
+    def resize(size):
+        command("mount", "-o", f"remount,size={'2g' if size is None else size + PAGE}", str(disk))
+
+    for share in SHARES:
+        struck.on_a_full_disk(share, resize)
+    figures(full_disks=len(SHARES))
