@@ -4,10 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torch.utils.data import DataLoader
+from torchvision.transforms.functional import to_tensor
 
 import masu
-from tests.clients.scenes import scenes, trained
+from tests.clients.scenes import NAMES, scenes, trained
 
 
 def pytest_addoption(parser):
@@ -48,3 +51,29 @@ def train_data(tmp_path_factory):
 def pictures(data):
     """``(H, W, 3)`` uint8."""
     return [np.array(Image.open(path)) for path, _ in data]
+
+
+@pytest.fixture(scope="session")
+def pairs(train_data):
+    """Images ``(C, H, W)`` float 0..1 and torchvision's targets, labels from 1."""
+    return [
+        (to_tensor(Image.open(path)), {"boxes": target.boxes, "labels": target.labels + 1})
+        for path, target in train_data
+    ]
+
+
+@pytest.fixture
+def loader(pairs):
+    return DataLoader(pairs, batch_size=2, collate_fn=in_lists)
+
+
+@pytest.fixture
+def beginner():
+    """A detector that has not seen digits."""
+    torch.manual_seed(0)
+    return masu.build("faster_rcnn_lite0_fpn", NAMES, image_size=192)
+
+
+def in_lists(batch):
+    """Images and targets side by side, as torchvision's reference code collates them."""
+    return tuple(map(list, zip(*batch, strict=True)))
