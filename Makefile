@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-CLIENTS = everyday
+CLIENTS = everyday research
 CLIENTS_VENV ?= .venv-clients
 
 .PHONY: demo test coverage test-faults test-bulk test-clients lint parity bench clean
@@ -40,7 +40,8 @@ test-clients-%: $(CLIENTS_VENV)/%/.installed
 
 $(CLIENTS_VENV)/%/.installed: tests/clients/requirements-%.txt pyproject.toml
 	$(PYTHON) -m venv $(CLIENTS_VENV)/$*
-	$(CLIENTS_VENV)/$*/bin/pip install --quiet --editable ".[demo]" pytest scikit-image --requirement $<
+	$(CLIENTS_VENV)/$*/bin/pip install --quiet --editable ".[demo]" pytest scikit-image pycocotools \
+		--requirement $< --constraint tests/clients/constraints.txt
 	touch $@
 
 .PRECIOUS: $(CLIENTS_VENV)/%/.installed

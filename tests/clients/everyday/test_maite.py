@@ -47,6 +47,7 @@ def test_predict_is_predict(detector, data, pictures):
     answers, _ = predict(model=MaiteModel(detector), dataset=Pictures(data, pictures), batch_size=2)
     every = [one for batch in answers for one in batch]
     for theirs, found in zip(every, detector.predict(pictures), strict=True):
+        assert len(theirs.boxes) == len(found)
         if len(found):
             assert_same(found, theirs.boxes, theirs.scores, theirs.labels.tolist())
 
