@@ -4,7 +4,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test coverage test-faults test-bulk lint parity bench clean
+CLIENTS = everyday research
+CLIENTS_VENV ?= .venv-clients
+
+.PHONY: demo test coverage test-faults test-bulk test-clients lint parity bench clean
 
 demo: $(VENV)/.installed
 	rm -rf demo
@@ -29,6 +32,20 @@ test-bulk: $(VENV)/.installed
 	$(BIN)/pip install --quiet --editable ".[bulktest]"
 	$(BIN)/pytest tests/cluster
 
+# Real programs that take a detector (docs/clients.md); a virtual environment for each group of them.
+test-clients: $(CLIENTS:%=test-clients-%)
+
+test-clients-%: $(CLIENTS_VENV)/%/.installed
+	OMP_NUM_THREADS=1 $(CLIENTS_VENV)/$*/bin/pytest tests/clients/$*
+
+$(CLIENTS_VENV)/%/.installed: tests/clients/requirements-%.txt pyproject.toml
+	$(PYTHON) -m venv $(CLIENTS_VENV)/$*
+	$(CLIENTS_VENV)/$*/bin/pip install --quiet --editable ".[demo]" pytest scikit-image pycocotools \
+		--requirement $< --constraint tests/clients/constraints.txt
+	touch $@
+
+.PRECIOUS: $(CLIENTS_VENV)/%/.installed
+
 lint: $(VENV)/.installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -48,4 +65,4 @@ $(VENV)/.installed: pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(CLIENTS_VENV) demo .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
