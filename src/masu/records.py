@@ -17,14 +17,21 @@ Boxes are ``(..., 4)`` float32 tensors ``x1 y1 x2 y2`` in pixels, x to the right
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from masu.thresholds import DEFAULT_THRESHOLD, Threshold
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 BACKGROUND = 0
 """Label of an anchor or proposal that matches no object."""
@@ -225,57 +232,206 @@ def check_labels(targets: Sequence[Target], names: Sequence[str]) -> None:
     )
 
 
-@dataclass(frozen=True, eq=False)
+class Detection(NamedTuple):
+    """One object that was found, as plain numbers.
+
+    Attributes:
+        box: x1 y1 x2 y2 in pixels of the image as it was given.
+        score: in 0..1.
+        label: class id ``0..K-1``.
+        name: class name.
+    """
+
+    box: tuple[float, float, float, float]
+    score: float
+    label: int
+    name: str
+
+
+Rows: TypeAlias = int | slice | Tensor | Sequence[int] | np.ndarray[Any, Any]
+"""Which detections are meant: one, a range, ``(k,)`` booleans or any number of indices."""
+
+_NAMES_SHOWN = 5
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Detections:
     """What a detector found in one image, best score first.
+
+    ``for one in found`` gives each object as a :class:`Detection`; ``found[0]``, ``found[:5]``,
+    ``found[found.scores > 0.9]`` and ``found[[2, 0]]`` give :class:`Detections` of those alone.
 
     Attributes:
         boxes: ``(k, 4)`` float32 xyxy in pixels of the image as it was given.
         scores: ``(k,)`` float32 in 0..1.
         labels: ``(k,)`` int64 class ids ``0..K-1``.
-        names: ``k`` strings, the class name of each detection.
+        names: ``k`` strings, the class name of each detection. Default: its label as text, ``"0"``.
+        path: the image file; None where ``predict`` was given pixels.
+
+    Raises:
+        ValueError: for a wrong shape, a value that is not finite, or not as many names as boxes.
     """
 
     boxes: Tensor
     scores: Tensor
     labels: Tensor
-    names: tuple[str, ...]
+    names: tuple[str, ...] = field(default=None)  # type: ignore[arg-type]
+    path: Path | None = None
 
     def __post_init__(self) -> None:
         boxes = _boxes(self.boxes, "Detections")
         count = len(boxes)
+        labels = _per_box(self.labels, "Detections.labels", count, torch.int64)
+        names = map(str, labels.tolist()) if self.names is None else self.names
         object.__setattr__(self, "boxes", boxes)
         object.__setattr__(self, "scores", _per_box(self.scores, "Detections.scores", count, torch.float32))
-        object.__setattr__(self, "labels", _per_box(self.labels, "Detections.labels", count, torch.int64))
-        object.__setattr__(self, "names", tuple(self.names))
+        object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "names", tuple(names))
+        object.__setattr__(self, "path", None if self.path is None else Path(self.path))
         if len(self.names) != count:
             raise ValueError(f"Detections.names: found {len(self.names)} names, wanted {count}, one per box")
 
     def __len__(self) -> int:
         return len(self.boxes)
 
+    def __repr__(self) -> str:
+        if not len(self):
+            return "Detections(0)"
+        counts = [f"{many} {name}" for name, many in Counter(self.names).most_common()]
+        more = ["…"] if len(counts) > _NAMES_SHOWN else []
+        shown = ", ".join(counts[:_NAMES_SHOWN] + more)
+        return f"Detections({len(self)}: {shown}; best {float(self.scores.max()):.2f})"
+
+    def __iter__(self) -> Iterator[Detection]:
+        rows = zip(self.boxes.tolist(), self.scores.tolist(), self.labels.tolist(), self.names, strict=True)
+        return iter([Detection(tuple(box), score, label, name) for box, score, label, name in rows])
+
+    def __getitem__(self, rows: Rows) -> Detections:
+        chosen = _chosen(rows, len(self), self.boxes.device)
+        return _unchecked(
+            Detections,
+            boxes=self.boxes[chosen],
+            scores=self.scores[chosen],
+            labels=self.labels[chosen],
+            names=tuple(self.names[row] for row in chosen.tolist()),
+            path=self.path,
+        )
+
     def to(self, device: torch.device | str) -> Detections:
         """The same detections on another device."""
         parts = {name: value.to(device) for name, value in self.to_dict().items()}
-        return _unchecked(Detections, **parts, names=self.names)
+        return _unchecked(Detections, **parts, names=self.names, path=self.path)
 
-    def to_dict(self) -> dict[str, Tensor]:
+    def to_dict(self, first: int = 0) -> dict[str, Tensor]:
         """``boxes``, ``scores`` and ``labels`` as torchvision and torchmetrics name them.
 
-        The labels stay class ids from 0 and the names are left out: what compares detections with targets
-        takes numbers alone.
+        The names are left out: what compares detections with targets takes numbers alone.
+
+        Args:
+            first: label of the first class: 0, or 1 as torchvision's models count, whose 0 is background.
+
+        Raises:
+            ValueError: for another number.
         """
-        return {"boxes": self.boxes, "scores": self.scores, "labels": self.labels}
+        if first not in (0, 1):
+            raise ValueError(f"to_dict: found first={first!r}, wanted 0, or 1 as torchvision counts classes")
+        labels = self.labels + 1 if first else self.labels
+        return {"boxes": self.boxes, "scores": self.scores, "labels": labels}
 
     def above(self, threshold: Threshold) -> Detections:
         """Only the detections whose score is at least ``threshold``, or that of their class."""
         if isinstance(threshold, Mapping):
             least = [threshold.get(name, DEFAULT_THRESHOLD) for name in self.names]
-            keep = self.scores >= self.scores.new_tensor(least)
-        else:
-            keep = self.scores >= threshold
-        names = tuple(n for n, k in zip(self.names, keep.tolist(), strict=True) if k)
-        return Detections(self.boxes[keep], self.scores[keep], self.labels[keep], names)
+            return self[self.scores >= self.scores.new_tensor(least)]
+        return self[self.scores >= threshold]
+
+    def from_file(self, path: str | os.PathLike[str]) -> Detections:
+        """The same detections, found in the image file at ``path``."""
+        return _unchecked(Detections, **self.to_dict(), names=self.names, path=Path(path))
+
+    def plot(self, image: Any = None) -> Image.Image:
+        """The image with boxes, class names and scores drawn on it; a notebook shows it.
+
+        Args:
+            image: file, Pillow image, array ``(H, W, 3)`` or tensor ``(3, H, W)``. Default: the file at
+                ``path``, which is read again.
+
+        Returns:
+            An RGB picture of the image's size.
+
+        Raises:
+            InputError: for an image that cannot be read, or none where the detections came from pixels.
+        """
+        from masu.results import plot
+
+        return plot(self, image)
+
+    def save(self, path: str | os.PathLike[str], image: Any = None) -> Path:
+        """Write a picture with the boxes on it, or the boxes as text; the file's suffix says which.
+
+        Args:
+            path: ``.jpg``, ``.png`` or another picture that Pillow writes; ``.json``: a list of one entry as
+                ``masu detect`` writes it; ``.csv``: a row for each object. An older file is replaced.
+            image: see :meth:`plot`.
+
+        Returns:
+            The file.
+
+        Raises:
+            InputError: for an unknown suffix, a file that cannot be written, and as :meth:`plot`.
+        """
+        from masu.results import save
+
+        return save(self, Path(path), image)
+
+    def to_supervision(self) -> Any:
+        """The same as ``supervision.Detections``, class names in ``data["class_name"]``.
+
+        Raises:
+            InputError: where the package is not installed.
+        """
+        from masu.results import to_supervision
+
+        return to_supervision(self)
+
+    def to_dataframe(self) -> Any:
+        """A table with the columns ``x1 y1 x2 y2 score label name``, a row for each object.
+
+        Returns:
+            A data frame of pandas or, where that is not installed, of polars.
+
+        Raises:
+            InputError: where neither is installed.
+        """
+        from masu.results import to_dataframe
+
+        return to_dataframe(self)
+
+
+def _chosen(rows: object, count: int, device: torch.device) -> Tensor:
+    """``(m,)`` indices of what stands in brackets after ``count`` detections."""
+    if isinstance(rows, slice):
+        return torch.tensor(range(count)[rows], dtype=torch.int64, device=device)
+    try:
+        given = torch.as_tensor(rows, device=device)
+    except (TypeError, ValueError, RuntimeError):
+        raise _no_rows(f"a {type(rows).__name__}") from None
+    if given.dtype == torch.bool:
+        if given.shape != (count,):
+            shape = tuple(given.shape)
+            raise IndexError(f"detections[…]: found a mask of shape {shape}, wanted ({count},), one per box")
+        return torch.where(given)[0]
+    if given.ndim > 1 or (given.is_floating_point() and given.numel()):
+        raise _no_rows(f"shape {tuple(given.shape)} of {given.dtype}")
+    given = given.reshape(-1).long()
+    outside = given[(given < -count) | (given >= count)]
+    if len(outside):
+        raise IndexError(f"detections[…]: found index {int(outside[0])}, wanted one of {count} detections")
+    return given
+
+
+def _no_rows(found: str) -> TypeError:
+    return TypeError(f"detections[…]: found {found}, wanted an index, a slice, a mask or a list of indices")
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import math
 import os
@@ -19,9 +18,9 @@ from masu.data.pixels.pictures import find_images, passed_over
 from masu.drawing import draw
 from masu.errors import InputError
 from masu.evaluation.predictions import AnyDetector, Prediction, predictions
-from masu.json_text import to_json
 from masu.ranges import BATCH_SIZE
 from masu.records import Detections
+from masu.results import Record, csv_text, json_text, record
 from masu.thresholds import DEFAULT_THRESHOLD, Threshold, check_threshold
 
 FORMATS = ("json", "csv", "coco")
@@ -103,7 +102,7 @@ def detect(
     paths, drawn = _without_drawn(find_images(sources), sources, folder)
     pictures = None if folder is None else _PictureFolder(folder / "pictures", paths)
     faults: list[str] = []
-    records: list[dict[str, Any]] = []
+    records: list[Record] = []
     seconds = 0.0
     stream = predictions(
         detector, paths, faults, threshold=threshold, batch_size=batch_size, progress=progress
@@ -111,7 +110,8 @@ def detect(
     try:
         for prediction in stream:
             seconds += prediction.seconds
-            records.append(_record(prediction))
+            height, width = prediction.image.shape[-2:]
+            records.append(record(prediction.detections, str(prediction.path), (height, width)))
             if pictures is not None:
                 try:
                     pictures.write(prediction)
@@ -129,7 +129,7 @@ def detect(
     text = _render(records, detector.names, format, Path()) if file is None else ""
     return DetectReport(
         images=len(records),
-        detections=sum(len(record["detections"]) for record in records),
+        detections=sum(len(one["detections"]) for one in records),
         seconds_per_image=seconds / len(records),
         text=text,
         file=file,
@@ -139,7 +139,7 @@ def detect(
     )
 
 
-def _write(records: list[dict[str, Any]], names: Sequence[str], format: str, folder: Path) -> Path:
+def _write(records: list[Record], names: Sequence[str], format: str, folder: Path) -> Path:
     """The results file."""
     file = folder / _FILE_NAMES[format]
     write_whole(file, [_render(records, names, format, folder).encode()])
@@ -179,49 +179,16 @@ def _none_readable(paths: Sequence[Path], faults: Sequence[str]) -> str:
     return f"images: none of {len(paths)} can be read; the first: {faults[0]}"
 
 
-def _record(prediction: Prediction) -> dict[str, Any]:
-    height, width = prediction.image.shape[-2:]
-    found = prediction.detections
-    rows = zip(found.boxes.tolist(), found.scores.tolist(), found.labels.tolist(), found.names, strict=True)
-    return {
-        "file": str(prediction.path),
-        "width": width,
-        "height": height,
-        "detections": [
-            {"box": [round(x, 3) for x in box], "score": round(score, 6), "label": label, "name": name}
-            for box, score, label, name in rows
-        ],
-    }
-
-
-def _render(records: list[dict[str, Any]], names: Sequence[str], format: str, folder: Path) -> str:
+def _render(records: list[Record], names: Sequence[str], format: str, folder: Path) -> str:
     if format == "csv":
-        text = _csv(records)
-    else:
-        text = to_json(
-            _coco(records, names, folder) if format == "coco" else records, ensure_ascii=False, indent=1
-        )
-        text += "\n"
-    # a file name that is not UTF-8 holds lone surrogates; \udcXX is what JSON writes for them
-    return text.encode(errors="backslashreplace").decode()
+        return csv_text(records)
+    return json_text(_coco(records, names, folder) if format == "coco" else records)
 
 
-def _csv(records: list[dict[str, Any]]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    quoting = csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_ALL)  # readers end a row at \r, too
-    writer.writerow(["file", "x1", "y1", "x2", "y2", "score", "label", "name"])
-    for record in records:
-        for found in record["detections"]:
-            row = [record["file"], *found["box"], found["score"], found["label"], found["name"]]
-            (quoting if "\r" in f"{record['file']}{found['name']}" else writer).writerow(row)
-    return buffer.getvalue()
-
-
-def _coco(records: list[dict[str, Any]], names: Sequence[str], folder: Path) -> dict[str, Any]:
+def _coco(records: list[Record], names: Sequence[str], folder: Path) -> dict[str, Any]:
     annotations: list[dict[str, Any]] = []
-    for image_id, record in enumerate(records, 1):
-        for found in record["detections"]:
+    for image_id, one in enumerate(records, 1):
+        for found in one["detections"]:
             x1, y1, x2, y2 = found["box"]
             width, height = round(x2 - x1, 3), round(y2 - y1, 3)
             annotations.append(
@@ -235,7 +202,7 @@ def _coco(records: list[dict[str, Any]], names: Sequence[str], folder: Path) -> 
                     "score": found["score"],
                 }
             )
-    image_folder, files = _relative([record["file"] for record in records], folder)
+    image_folder, files = _relative([one["file"] for one in records], folder)
     return {
         "info": {"image_folder": image_folder},
         "images": [
