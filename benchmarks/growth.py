@@ -16,7 +16,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 
 import masu
@@ -80,7 +79,6 @@ def main() -> None:
     parser.add_argument("what", choices=("predictions", "models", "epochs"))
     parser.add_argument("--times", type=int, default=100)
     chosen = parser.parse_args()
-    torch.set_num_threads(2)
     one = {"predictions": predictions, "models": models, "epochs": epochs}[chosen.what]()
     for number in range(1, chosen.times + 1):
         one(number)

@@ -208,6 +208,23 @@ class Small(Stub):
         return super().predict(images, threshold, batch_size)
 
 
+@pytest.mark.parametrize(("often", "there"), [(0.0, [0, 1, 2]), (1e6, [0, 0, 0])])
+def test_results_so_far_are_there_while_it_runs(tmp_path, often, there, monkeypatch):
+    """A process that is killed loses what came after the last writing, and nothing else."""
+    monkeypatch.setattr("masu.verbs.detect.OFTEN", often)
+    monkeypatch.setattr("masu.verbs.detect.SHARE_OF_TIME", 1e6)
+    file, seen = tmp_path / "out" / "detections.json", []
+
+    class Looking(Stub):
+        def predict(self, images, threshold=None, batch_size=1):
+            seen.append(len(json.loads(file.read_text())) if file.exists() else 0)
+            return super().predict(images, threshold, batch_size)
+
+    detect(Looking(), [write(tmp_path / f"{i}.png") for i in range(3)], out=tmp_path / "out")
+    assert seen == there
+    assert len(json.loads(file.read_text())) == 3
+
+
 @pytest.mark.parametrize(
     "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 GB")]
 )

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import math
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +88,9 @@ def detect(
             below it, else the deepest folder that holds them all). Boxes elsewhere are x1 y1 x2 y2; all are
             pixels of the image, rounded to 0.001.
         out: folder for ``detections.json``, ``.csv`` or ``.coco.json`` and for ``pictures/NAME.jpg``, the
-            images with boxes. An input image is never overwritten: a name in use gets ``-2``, ``-3``, ….
-            Default: write nothing, return the text.
+            images with boxes. The results so far are there while it runs, too: they are written anew every
+            ten seconds, or more rarely where that takes longer. An input image is never overwritten: a name
+            in use gets ``-2``, ``-3``, …. Default: write nothing, return the text.
         batch_size: images per prediction.
         progress: called with (images done, images in total).
 
@@ -101,6 +104,7 @@ def detect(
     folder = None if out is None else Path(out)
     paths, drawn = _without_drawn(find_images(sources), sources, folder)
     pictures = None if folder is None else _PictureFolder(folder / "pictures", paths)
+    results = None if folder is None else _ResultsFile(folder, format, detector.names)
     faults: list[str] = []
     records: list[Record] = []
     seconds = 0.0
@@ -118,32 +122,54 @@ def detect(
                 except (OSError, ValueError, MemoryError) as error:
                     why = str(error) or "no memory"
                     faults.append(f"{prediction.path}: no picture written: {why}")
+            if results is not None:
+                results.keep(records)
     except BaseException:  # stopped by whatever it may be: what was found so far is not lost
-        if folder is not None and records:
-            _write(records, detector.names, format, folder)
+        if results is not None and records:
+            results.write(records)
         raise
     if not records:
         raise InputError(_none_readable(paths, faults))
 
-    file = None if folder is None else _write(records, detector.names, format, folder)
-    text = _render(records, detector.names, format, Path()) if file is None else ""
+    if results is not None:
+        results.write(records)
     return DetectReport(
         images=len(records),
         detections=sum(len(one["detections"]) for one in records),
         seconds_per_image=seconds / len(records),
-        text=text,
-        file=file,
+        text="" if results is not None else _render(records, detector.names, format, Path()),
+        file=None if results is None else results.file,
         pictures=() if pictures is None else tuple(pictures.written),
         faults=tuple(faults),
         passed_over=(*passed_over(sources), *drawn),
     )
 
 
-def _write(records: list[Record], names: Sequence[str], format: str, folder: Path) -> Path:
-    """The results file."""
-    file = folder / _FILE_NAMES[format]
-    write_whole(file, [_render(records, names, format, folder).encode()])
-    return file
+OFTEN = 10.0
+"""Least seconds between two writings of the results so far."""
+SHARE_OF_TIME = 0.02
+"""Most of the time that they take."""
+
+
+class _ResultsFile:
+    """The results so far, written whole again and again, so that a kill loses little."""
+
+    def __init__(self, folder: Path, format: str, names: Sequence[str]) -> None:
+        self.file = folder / _FILE_NAMES[format]
+        self._render = partial(_render, names=names, format=format, folder=folder)
+        self._due = time.monotonic() + OFTEN
+
+    def write(self, records: list[Record]) -> None:
+        write_whole(self.file, [self._render(records).encode()])
+
+    def keep(self, records: list[Record]) -> None:
+        """:meth:`write`, where the last time is long enough ago."""
+        start = time.monotonic()
+        if start < self._due:
+            return
+        self.write(records)
+        end = time.monotonic()
+        self._due = end + max(OFTEN, (end - start) / SHARE_OF_TIME)
 
 
 def _without_drawn(
