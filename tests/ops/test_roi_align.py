@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 from torchvision.ops import MultiScaleRoIAlign
+from torchvision.ops import roi_align as by_level
 
 from masu.ops.roi_align import assign_levels, empty_levels, roi_align
 
@@ -236,3 +237,78 @@ def test_half_precision_is_torchvisions_under_autocast():
     theirs = torch.autograd.grad(wanted, maps, upstream)
     for a, b in zip(ours, theirs, strict=True):
         assert_close(a, b, rtol=2**-7, atol=1e-4)
+
+
+SETTINGS = [
+    (size, ratio, aligned)
+    for size in (1, 3, (2, 5))
+    for ratio in (-1, 0, 1, 3, 4, 5)
+    for aligned in (False, True)
+]
+
+
+@pytest.mark.parametrize(("size", "ratio", "aligned"), SETTINGS)
+def test_every_setting_is_torchvisions_there_and_back(size, ratio, aligned):
+    maps, (boxes, image) = feature_maps(torch.float64), rois(torch.float64, 24)
+    level = torch.arange(24) % 4  # no order, and boxes much larger and smaller than their cells
+    found = roi_align(maps, boxes, image, level, STRIDES, size, ratio, aligned)
+    wanted = torch.empty_like(found)
+    for i, (features, stride) in enumerate(zip(maps, STRIDES, strict=True)):
+        own = torch.cat([image[:, None].double(), boxes], 1)[level == i]
+        wanted[level == i] = by_level(features, own, size, 1 / stride, ratio, aligned)
+    assert found.shape[2:] == ((size, size) if isinstance(size, int) else size)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    assert_close(found, wanted, rtol=0, atol=1e-9)
+    upstream = torch.randn(found.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    ours = torch.autograd.grad(found, maps, upstream)
+    theirs = torch.autograd.grad(wanted, maps, upstream)
+    for a, b in zip(ours, theirs, strict=True):
+        assert_close(a, b, rtol=0, atol=1e-9)
+
+
+def test_the_defaults_are_two_samples_and_not_aligned():
+    maps, (boxes, image) = feature_maps(torch.float32), rois(torch.float32, 8)
+    level = assign_levels(boxes, STRIDES)
+    short = roi_align(maps, boxes, image, level, STRIDES)
+    assert torch.equal(short, roi_align(maps, boxes, image, level, STRIDES, (7, 7), 2, False))
+    assert not torch.allclose(short, roi_align(maps, boxes, image, level, STRIDES, aligned=True))
+    assert not torch.allclose(short, roi_align(maps, boxes, image, level, STRIDES, sampling_ratio=-1))
+
+
+@pytest.mark.parametrize("ratio", [-1, 3])
+def test_no_boxes_and_half_precision_of_every_setting(ratio):
+    none, nowhere = torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64)
+    found = roi_align(feature_maps(torch.float32), none, nowhere, nowhere, STRIDES, (2, 3), ratio, True)
+    assert found.shape == (0, 3, 2, 3)
+    found.sum().backward()
+    halves, (boxes, image) = feature_maps(torch.bfloat16), rois(torch.float32, 6)
+    singles = [m.detach().float() for m in halves]
+    level = assign_levels(boxes, STRIDES)
+    found, wanted = (
+        roi_align(maps, boxes, image, level, STRIDES, sampling_ratio=ratio) for maps in (halves, singles)
+    )
+    assert found.dtype == torch.bfloat16
+    assert torch.equal(found, wanted.bfloat16())
+
+
+def test_boxes_without_end_are_refused_where_samples_follow_from_the_box():
+    maps, zero = feature_maps(torch.float32), torch.zeros(1, dtype=torch.int64)
+    with pytest.raises(ValueError, match=r"boxes: found coordinates that are not finite.*sampling_ratio=0"):
+        roi_align(maps, torch.tensor([[0.0, 0, float("inf"), 9]]), zero, zero, STRIDES, sampling_ratio=0)
+
+
+@pytest.mark.parametrize("size", [0, (3, 0), (-1, 2)])
+def test_a_grid_without_cells_is_refused(size):
+    maps, zero = feature_maps(torch.float32), torch.zeros(1, dtype=torch.int64)
+    with pytest.raises(ValueError, match=r"output_size: found .*, wanted at least 1 cell"):
+        roi_align(maps, torch.ones(1, 4), zero, zero, STRIDES, size)
+
+
+def test_other_settings_within_an_export_are_refused():
+    class Pooled(torch.nn.Module):
+        def forward(self, maps, boxes, image):
+            return roi_align([maps], boxes, image, image, (4,), 2, aligned=True)
+
+    given = (torch.rand(1, 2, 8, 8), torch.tensor([[0.0, 0, 9, 9]]), torch.zeros(1, dtype=torch.int64))
+    with pytest.raises(ValueError, match=r"found output_size=2, sampling_ratio=2, aligned=True within"):
+        torch.export.export(Pooled(), given, strict=False)

@@ -21,7 +21,7 @@ from masu.detectors.stages import Kept, Rows, step
 from masu.nets.fpn import FPN
 from masu.nets.rpn import RPNHead, flatten_levels
 from masu.ops.nms import ABSENT
-from masu.ops.roi_align import SAMPLES, assign_levels, roi_align
+from masu.ops.roi_align import assign_levels, roi_align
 
 Targets = Sequence[dict[str, Tensor]]
 Found = list[dict[str, Tensor]]
@@ -122,18 +122,13 @@ class Pool(MultiScaleRoIAlign):  # type: ignore[misc]
         self, x: Mapping[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]
     ) -> Tensor:
         """RoIs of each image from their levels: ``(R, C, cells, cells)``."""
-        rows, columns = self.output_size
-        if self.sampling_ratio != SAMPLES or rows != columns:
-            self.scales = None
-            pooled: Tensor = super().forward(x, boxes, image_shapes)
-            return pooled
         levels = [x[name] for name in self.featmap_names if name in x]
         height = max(height for height, _ in image_shapes)
         strides = [2 ** round(torch.tensor(height / level.shape[2]).log2().item()) for level in levels]
         rois = torch.cat(boxes)
         image = torch.cat([torch.full_like(own[:, 0], i, dtype=torch.int64) for i, own in enumerate(boxes)])
         level = assign_levels(rois, strides, self.canonical_scale, self.canonical_level)
-        return roi_align(levels, rois, image, level, strides, rows)
+        return roi_align(levels, rois, image, level, strides, self.output_size, self.sampling_ratio)
 
 
 class MasuRoIHeads(RoIHeads):  # type: ignore[misc]

@@ -2,7 +2,8 @@
 
 Every output cell is a weighted sum of feature rows: 2 × 2 sample points with 4 neighbours each make 16 rows.
 With all levels laid out as one table of channel rows this is one embedding bag, and its gradient is the same
-weighted row sum over the transposed index: deterministic, and parallel in both directions.
+weighted row sum over the transposed index: deterministic, and parallel in both directions. Where the number
+of sample points follows from the box, or is large, torchvision's operator pools level by level.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from masu.ops.checks import check_boxes, check_index, check_shape
 from masu.ops.geometry import area
 
 SAMPLES = 2
-"""Sample points per cell and axis."""
+"""Sample points per cell and axis that the detectors have."""
+
+MOST_SAMPLES = 4
+"""Up to so many samples the sum of rows is taken, which lists ``(2 · samples)²`` rows a cell."""
 
 
 def assign_levels(
@@ -42,9 +46,9 @@ def assign_levels(
     return torch.nan_to_num(level).clamp(finest, coarsest).to(torch.int64) - finest
 
 
-def _axis(start: Tensor, length: Tensor, cells: int, limit: Tensor) -> tuple[Tensor, Tensor]:
-    """Feature rows (or columns) and their weights along one axis, each ``(R, cells, 2 * SAMPLES)``."""
-    steps = (torch.arange(cells * SAMPLES, device=start.device) + 0.5) / SAMPLES
+def _axis(start: Tensor, length: Tensor, cells: int, limit: Tensor, samples: int) -> tuple[Tensor, Tensor]:
+    """Feature rows (or columns) and their weights along one axis, each ``(R, cells, 2 * samples)``."""
+    steps = (torch.arange(cells * samples, device=start.device, dtype=start.dtype) + 0.5) / samples
     position = start[:, None] + steps * (length / cells)[:, None]
     limit = limit[:, None].to(position.dtype)
     inside = (position >= -1) & (position <= limit)
@@ -52,10 +56,10 @@ def _axis(start: Tensor, length: Tensor, cells: int, limit: Tensor) -> tuple[Ten
     low = position.floor()
     high = torch.minimum(low + 1, limit - 1)
     share = position - low
-    scale = inside / SAMPLES
+    scale = inside.to(position.dtype) / samples
     index = torch.stack([low, high], dim=-1).to(torch.int32)
     weight = torch.stack([(1 - share) * scale, share * scale], dim=-1)
-    return index.reshape(-1, cells, 2 * SAMPLES), weight.reshape(-1, cells, 2 * SAMPLES)
+    return index.reshape(-1, cells, 2 * samples), weight.reshape(-1, cells, 2 * samples)
 
 
 class _RowSum(torch.autograd.Function):
@@ -152,11 +156,15 @@ def roi_align(
     image: Tensor,
     level: Tensor,
     strides: Sequence[int],
-    output_size: int = 7,
+    output_size: int | tuple[int, int] = 7,
+    sampling_ratio: int = SAMPLES,
+    aligned: bool = False,
 ) -> Tensor:
-    """Pool every box from its feature level into a grid of fixed size, bilinearly, 2 × 2 samples a cell.
+    """Pool every box from its feature level into a grid of fixed size, bilinearly.
 
-    Gradients of any order flow to the features; the boxes are constants.
+    Equal to torchvision's ``roi_align`` of the same settings. With 1 to 4 samples gradients of any order flow
+    to the features, parallel and equal to the bit every time; otherwise torchvision's operator pools, which
+    has first gradients. The boxes are constants.
 
     Args:
         features: one ``(N, C, H_l, W_l)`` per level; channels-last ones are read without a copy.
@@ -164,39 +172,89 @@ def roi_align(
         image: ``(R,)`` int64, which image of the batch each box lies in.
         level: ``(R,)`` int64 from :func:`assign_levels`.
         strides: pixels per cell of each level.
-        output_size: cells per side of the result.
+        output_size: cells of the result: per side, or (rows, columns).
+        sampling_ratio: sample points per cell and axis; 0 or less: as many as the box has feature cells in
+            one cell of the result, rounded up.
+        aligned: half a feature cell is taken off the coordinates, so that a feature lies in the middle of its
+            cell, and boxes may be smaller than a cell. Without it they are at least one cell wide and high.
 
     Returns:
-        ``(R, C, output_size, output_size)`` of the features' type, channels-last in memory. Equal to
-        torchvision's ``roi_align`` with ``sampling_ratio=2, aligned=False``. Half precision is summed in
+        ``(R, C, rows, columns)`` of the features' type, channels-last in memory. Half precision is summed in
         single, there and back.
 
     Raises:
-        ValueError: shapes that do not fit each other, or (on a CPU) an image or level that is not there.
+        ValueError: shapes that do not fit each other, (on a CPU) an image or level that is not there, boxes
+            that are not finite where torchvision's operator pools, or within ``torch.export`` other settings
+            than a square of ``sampling_ratio=2, aligned=False``.
     """
+    rows, columns = _grid(output_size)
     if torch.compiler.is_exporting():
-        exported: Tensor = torch.ops.masu.pool(
-            list(features), boxes, image, level, list(strides), output_size
-        )
+        if (rows, sampling_ratio, aligned) != (columns, SAMPLES, False):
+            raise ValueError(
+                f"roi_align: found output_size={output_size}, sampling_ratio={sampling_ratio}, "
+                f"aligned={aligned} within torch.export, wanted a square, sampling_ratio={SAMPLES} and "
+                "aligned=False"
+            )
+        exported: Tensor = torch.ops.masu.pool(list(features), boxes, image, level, list(strides), rows)
         return exported
     _check(features, boxes, image, level, strides)
-    device, channels, cells = boxes.device, features[0].shape[1], output_size
     summed = torch.promote_types(features[0].dtype, torch.float32)
     boxes = boxes.to(summed)
-    shapes = torch.tensor([f.shape[-2:] for f in features], device=device)  # (L, 2) rows, columns
+    scaled = boxes / torch.tensor(strides, device=boxes.device, dtype=summed)[level][:, None]
+    if not 1 <= sampling_ratio <= MOST_SAMPLES:
+        return _by_torchvision(features, scaled, image, level, (rows, columns), sampling_ratio, aligned)
+    if aligned:
+        scaled = scaled - 0.5
+    sides = scaled[:, 2:] - scaled[:, :2]
+    if not aligned:
+        sides = sides.clamp(min=1)
+
+    shapes = torch.tensor([f.shape[-2:] for f in features], device=boxes.device)  # (L, 2) rows, columns
     images = features[0].shape[0]
     bases = F.pad((shapes.prod(dim=1) * images).cumsum(0), (1, 0))[:-1]
-    table = _table(features).to(summed)
-
-    scaled = boxes / torch.tensor(strides, device=device, dtype=boxes.dtype)[level][:, None]
-    sides = (scaled[:, 2:] - scaled[:, :2]).clamp(min=1)
-    rows, columns = shapes[level].unbind(1)
-    x, weight_x = _axis(scaled[:, 0], sides[:, 0], cells, columns)
-    y, weight_y = _axis(scaled[:, 1], sides[:, 1], cells, rows)
-    base = (bases[level] + image * rows * columns).to(torch.int32)[:, None, None]
-    y = base + y * columns.to(torch.int32)[:, None, None]
-    index = y[:, :, None, :, None] + x[:, None, :, None, :]  # (R, 7, 7, 4, 4)
+    height, width = shapes[level].unbind(1)
+    x, weight_x = _axis(scaled[:, 0], sides[:, 0], columns, width, sampling_ratio)
+    y, weight_y = _axis(scaled[:, 1], sides[:, 1], rows, height, sampling_ratio)
+    base = (bases[level] + image * height * width).to(torch.int32)[:, None, None]
+    y = base + y * width.to(torch.int32)[:, None, None]
+    index = y[:, :, None, :, None] + x[:, None, :, None, :]  # (R, rows, columns, 2 · samples, 2 · samples)
     weight = weight_y[:, :, None, :, None] * weight_x[:, None, :, None, :]
-    per_cell = (2 * SAMPLES) ** 2
+    per_cell = (2 * sampling_ratio) ** 2
+    table = _table(features).to(summed)
     pooled: Tensor = _RowSum.apply(table, index.reshape(-1, per_cell), weight.reshape(-1, per_cell))
-    return pooled.to(features[0].dtype).reshape(-1, cells, cells, channels).permute(0, 3, 1, 2)
+    channels = features[0].shape[1]
+    return pooled.to(features[0].dtype).reshape(-1, rows, columns, channels).permute(0, 3, 1, 2)
+
+
+def _grid(output_size: int | tuple[int, int]) -> tuple[int, int]:
+    rows, columns = (output_size, output_size) if isinstance(output_size, int) else output_size
+    if rows < 1 or columns < 1:
+        raise ValueError(f"output_size: found {output_size}, wanted at least 1 cell per side")
+    return rows, columns
+
+
+def _by_torchvision(
+    features: Sequence[Tensor],
+    scaled: Tensor,
+    image: Tensor,
+    level: Tensor,
+    grid: tuple[int, int],
+    sampling_ratio: int,
+    aligned: bool,
+) -> Tensor:
+    """Each level's boxes by torchvision's operator; ``scaled`` in cells of their level."""
+    from torchvision.ops import roi_align as of_level  # a second to import, which not every use needs
+
+    if not torch.isfinite(scaled).all():  # it would sample without end
+        raise ValueError(
+            "boxes: found coordinates that are not finite, wanted finite ones for "
+            f"sampling_ratio={sampling_ratio}"
+        )
+    numbered = torch.cat([image.to(scaled.dtype)[:, None], scaled], dim=1)  # (R, 5)
+    pooled = [
+        of_level(maps.to(scaled.dtype), numbered[level == i], grid, 1.0, sampling_ratio, aligned)
+        for i, maps in enumerate(features)
+    ]
+    place = level.argsort(stable=True).argsort()  # where each box stands in levels one after the other
+    together = torch.cat(pooled)[place].to(features[0].dtype)
+    return together.contiguous(memory_format=torch.channels_last)
