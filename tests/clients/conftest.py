@@ -18,7 +18,9 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    config.addinivalue_line("filterwarnings", "default")  # the programs' own are not masu's
+    """Warnings of the programs are theirs; masu's are errors."""
+    config.addinivalue_line("filterwarnings", "ignore")
+    config.addinivalue_line("filterwarnings", r"error:::masu\b")
 
 
 @pytest.fixture(scope="session")
