@@ -113,28 +113,29 @@ VERBS = {
         short=1,
     ),
     "detect --out, json": Verb(_detect("--format", "json"), "found", parts=True, short=1),
-    "detect --out, csv": Verb(_detect("--format", "csv"), "found", parts=True),
-    "detect --out, coco": Verb(_detect("--format", "coco"), "found", parts=True),
+    "detect --out, csv": Verb(_detect("--format", "csv"), "found", parts=True, long=5),
+    "detect --out, coco": Verb(_detect("--format", "coco"), "found", parts=True, long=5),
     "detect --out, parquet": Verb(_detect("--format", "parquet"), "found", parts=True, short=1),
-    "export, onnx": Verb(_export("onnx"), "m.onnx", long=3),
-    "export, openvino": Verb(_export("openvino"), "m.xml", long=3),
-    "export, torch": Verb(_export("torch"), "m.pt2", long=3),
-    "demo": Verb(lambda data, model, out: ["demo", "--out", out], "demo", parts=True, long=4),
+    "export, onnx": Verb(_export("onnx"), "m.onnx", long=2),
+    "export, openvino": Verb(_export("openvino"), "m.xml", long=2),
+    "export, torch": Verb(_export("torch"), "m.pt2", long=2),
+    "demo": Verb(lambda data, model, out: ["demo", "--out", out], "demo", parts=True, long=2),
 }
+BLOCK = 4096
 HOWS = ("SIGKILL", "SIGTERM", "SIGINT", "full")
 
 
 class Struck:
-    """One verb on one data set, run whole once; then struck as often as wanted."""
+    """One verb on one data set, run whole once; then struck as often as wanted. It writes on ``disk``."""
 
-    def __init__(self, name, data, folder):
+    def __init__(self, name, data, folder, disk=None):
         import torch
 
         import masu
         from tests.networks import spread
 
         torch.set_num_threads(1)
-        self.verb, self.folder, self.said = VERBS[name], folder / "work", folder / "said.txt"
+        self.verb, self.folder, self.said = VERBS[name], (disk or folder) / "work", folder / "said.txt"
         self.out = self.folder / self.verb.place
         self.model = folder / "model.safetensors"
         torch.manual_seed(0)
@@ -218,7 +219,9 @@ class Struck:
             shutil.copy(self.model, self.out)
 
     def _bytes(self):
-        return sum(p.lstat().st_size for p in self.folder.parent.rglob("*") if p.is_file())
+        """On the disk, which counts in blocks."""
+        files = [path for path in self.folder.rglob("*") if path.is_file() or path.is_symlink()]
+        return sum(-(-path.lstat().st_size // BLOCK) * BLOCK for path in files)
 
     def _state(self):
         """Every file and folder with the sum over its content."""

@@ -12,7 +12,7 @@ import pytest
 from masu.export.write import describe, trace, write
 from masu.seal import seal
 
-MUTANTS = 200
+MUTANTS = 60
 SECONDS = 20
 """Longest time for one file."""
 
