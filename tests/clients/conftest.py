@@ -76,6 +76,13 @@ def beginner():
     return masu.build("faster_rcnn_lite0_fpn", NAMES, image_size=192)
 
 
+@pytest.fixture(params=["faster_rcnn_lite0_fpn", "retinanet_lite0_fpn", "fcos_lite0_fpn"])
+def any_beginner(request):
+    """Of each kind that torchvision has."""
+    torch.manual_seed(0)
+    return masu.build(request.param, NAMES, image_size=192)
+
+
 def in_lists(batch):
     """Images and targets side by side, as torchvision's reference code collates them."""
     return tuple(map(list, zip(*batch, strict=True)))

@@ -49,8 +49,8 @@ def test_validation_leaves_the_weights_alone(beginner, loader, tmp_path):
     assert all(torch.equal(x, before[name]) for name, x in learning.state_dict().items())
 
 
-def test_bfloat16(beginner, loader, tmp_path):
-    learning = Learning(beginner)
+def test_bfloat16(any_beginner, loader, tmp_path):
+    learning = Learning(any_beginner)
     mixed = trainer(tmp_path, max_epochs=1, precision="bf16-mixed", limit_train_batches=2)
     mixed.fit(learning, loader)
     assert torch.isfinite(mixed.callback_metrics["loss"])

@@ -37,10 +37,10 @@ def columns(frame):
     return frame[["xmin", "ymin", "xmax", "ymax"]].to_numpy(), frame["score"], frame["label"]
 
 
-def test_its_own_check_of_models(detector):
+def test_its_own_check_of_models(any_beginner):
     class Model(BaseModel):
         def create_model(self):
-            return masu.to_torchvision(detector)
+            return masu.to_torchvision(any_beginner)
 
     Model(config=None).check_model()
 
