@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test coverage test-faults test-bulk lint parity bench clean
+.PHONY: demo test coverage test-faults test-bulk test-torchvision lint parity bench clean
 
 demo: $(VENV)/.installed
 	rm -rf demo
@@ -28,6 +28,10 @@ test-faults: $(VENV)/.installed
 test-bulk: $(VENV)/.installed
 	$(BIN)/pip install --quiet --editable ".[bulktest]"
 	$(BIN)/pytest tests/cluster
+
+# torchvision's own tests, fetched from its repository, on masu: the table of docs/from-torchvision.md.
+test-torchvision: $(VENV)/.installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.torchvision_own
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check --fix .
