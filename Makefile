@@ -7,7 +7,7 @@ BIN = $(VENV)/bin
 CLIENTS = everyday research fiftyone serving
 CLIENTS_VENV ?= .venv-clients
 
-.PHONY: demo test coverage test-faults test-bulk test-clients lint parity bench clean
+.PHONY: demo test coverage test-faults test-bulk test-clients test-torchvision lint parity bench clean
 
 demo: $(VENV)/.installed
 	rm -rf demo
@@ -45,6 +45,10 @@ $(CLIENTS_VENV)/%/.installed: tests/clients/requirements-%.txt pyproject.toml
 	touch $@
 
 .PRECIOUS: $(CLIENTS_VENV)/%/.installed
+
+# torchvision's own tests, fetched from its repository, on masu: the table of docs/from-torchvision.md.
+test-torchvision: $(VENV)/.installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.torchvision_own
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check --fix .
