@@ -390,22 +390,42 @@ def test_arrays_that_are_no_picture(onnx_file, shape, kind, said):
     assert str(error.value) == f"image array: found shape {shape} of {said}"
 
 
-@pytest.mark.parametrize("image", [None, 3, b"a.png", torch.zeros(3, 4, 4)])
+@pytest.mark.parametrize(
+    "image", [None, 3, b"a.png", torch.zeros(3, 4, 4)], ids=["none", "int", "bytes", "tensor"]
+)
 def test_things_that_are_no_picture(onnx_file, image):
-    with pytest.raises(InputError) as error:
-        Model(onnx_file).predict([image])
-    assert str(error.value) == (
-        f"image: found a value of type {type(image).__name__}, "
-        "wanted a path, a Pillow image or an array (H, W, 3); pass one of these"
-    )
+    for given, where in ((image, ""), ([image], " at position 0")):
+        found = "None" if image is None else f"a value of type {type(image).__name__}"
+        with pytest.raises(TypeError) as error:
+            Model(onnx_file).predict(given)
+        assert str(error.value).startswith(
+            f"predict: found {found}{where}, wanted an image (a path, a Pillow image, or an array (H, W, 3)), "
+        ), given
 
 
 def test_a_single_picture_and_empty_batches(onnx_file):
     model, image = Model(onnx_file), np.zeros((4, 4, 3), np.uint8)
-    with pytest.raises(TypeError, match=r"found a single ndarray, wanted a list; write \[image\]"):
-        model.predict(image)
+    alone, (listed,) = model.predict(image), model.predict([image])
+    assert alone.boxes.tolist() == listed.boxes.tolist()
+    assert model.predict([]) == []
     with pytest.raises(InputError, match=r"^batch_size: found 0, wanted a whole number from 1 to 65536; "):
         model.predict([image], batch_size=0)
+
+
+def test_a_file_a_folder_and_a_stream(onnx_file, tmp_path):
+    model, files = Model(onnx_file), [tmp_path / "a.png", tmp_path / "b" / "c.png"]
+    files[1].parent.mkdir()
+    for file, image in zip(files, load_sample_images().images, strict=True):
+        Image.fromarray(image[:150, :200]).save(file)
+    one, *_ = wanted = model.predict(files, threshold=0.3)
+    assert len(one)
+    assert (one.path, model.predict(files[0]).path) == (files[0], files[0])
+    for many in (model.predict(tmp_path, threshold=0.3), list(model.stream(iter(files), threshold=0.3))):
+        assert [f.scores.tolist() for f in many] == [f.scores.tolist() for f in wanted]
+    with pytest.raises(
+        InputError, match=r"^https://a\.b/c\.jpg: found a URL, wanted a file on this computer; "
+    ):
+        model.predict("https://a.b/c.jpg")
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from masu.records import Detections, Target
     from masu.training.recipe import TrainSettings
     from masu.training.train import train
+    from masu.verbs.detect import detect
 
 __all__ = [
     "Augmentation",
@@ -33,6 +34,7 @@ __all__ = [
     "Target",
     "TrainSettings",
     "build",
+    "detect",
     "evaluate",
     "from_torchvision",
     "funnel",
@@ -53,6 +55,7 @@ _HOME = {
     "Target": "masu.records",
     "TrainSettings": "masu.training.recipe",
     "build": "masu.detectors.build",
+    "detect": "masu.verbs.detect",
     "evaluate": "masu.evaluation.evaluate",
     "from_torchvision": "masu.detectors.build",
     "funnel": "masu.explanation.funnel",

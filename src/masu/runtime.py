@@ -20,16 +20,17 @@ import os
 import reprlib
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, NoReturn
+from typing import Any, Literal, NamedTuple, NoReturn, overload
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from masu.data.pixels.pictures import find_images, planes, read_bands, read_picture, read_rgb, to_bytes
+from masu.data.pixels.sources import given_images, in_batches
 from masu.errors import InputError, bad_input, visible
 from masu.external_data import keeps_external_data
 from masu.json_text import to_json
@@ -39,6 +40,9 @@ from masu.streams import CLOSED_PIPE, OutputError, kept_safe
 from masu.thresholds import DEFAULT_THRESHOLD, Threshold, check_threshold
 
 Array = np.ndarray[Any, Any]
+Source = str | os.PathLike[str] | Image.Image | Array
+"""A file, a Pillow image or an ``(H, W, 3)`` array."""
+
 Engine = Literal["onnxruntime", "openvino"]
 
 ENTRY = "masu"
@@ -186,12 +190,14 @@ class Found:
         scores: ``(k,)`` float32 in 0..1.
         labels: ``(k,)`` int64.
         names: ``k`` class names.
+        path: the image file; None where ``predict`` was given pixels.
     """
 
     boxes: Array
     scores: Array
     labels: Array
     names: tuple[str, ...]
+    path: Path | None = None
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -310,41 +316,73 @@ class Model:
         described = self.description
         return {name: described.thresholds.get(name, described.threshold) for name in described.names}
 
+    @overload
     def predict(
+        self, images: Image.Image, threshold: Threshold | None = None, batch_size: int = 1
+    ) -> Found: ...
+
+    @overload
+    def predict(  # type: ignore[overload-overlap]
         self,
-        images: Sequence[str | os.PathLike[str] | Image.Image | Array],
+        images: str | os.PathLike[str] | Array,
         threshold: Threshold | None = None,
         batch_size: int = 1,
-    ) -> list[Found]:
-        """Find objects in images.
+    ) -> Found | list[Found]: ...
+
+    @overload
+    def predict(
+        self, images: Iterable[Source], threshold: Threshold | None = None, batch_size: int = 1
+    ) -> list[Found]: ...
+
+    def predict(
+        self, images: Any, threshold: Threshold | None = None, batch_size: int = 1
+    ) -> Found | list[Found]:
+        """Find objects in one image or many.
 
         Args:
-            images: files, Pillow images or arrays ``(H, W, 3)`` uint8, mixed as you like (arrays also uint16,
-                grey, or with alpha, which is dropped); for a model of other channels ``(H, W, C)``.
+            images: one image: a path, a Pillow image or an array ``(H, W, 3)`` uint8 (also uint16, grey, or
+                with alpha, which is dropped); for a model of other channels ``(H, W, C)``. Or many: a folder,
+                a pattern such as ``"shots/*.jpg"``, a list of images, mixed as you like, or an iterator.
             threshold: smallest score returned, one number or one per class by its name, as in
                 ``self.thresholds``; default: the model's own, low, as evaluation wants it.
             batch_size: images of the same size that run together.
 
+        Returns:
+            :class:`Found` for one image; for many a list of them in the order of the images.
+
         Raises:
-            InputError: for a file that is no readable image, an array of another shape or type, a threshold
-                outside 0..1 or of an unknown class, or a batch size out of range.
+            TypeError: for what is no image.
+            InputError: for a file that is no readable image, a URL, a folder without images, an array of
+                another shape or type, a threshold outside 0..1 or of an unknown class, or a batch size out of
+                range.
         """
-        if isinstance(images, str | os.PathLike | Image.Image) or getattr(images, "ndim", 4) == 3:
-            raise TypeError(f"predict: found a single {type(images).__name__}, wanted a list; write [image]")
+        given = given_images(images, tensors=False)
+        found = list(self._each(given.images, threshold, batch_size))
+        return found[0] if given.alone else found
+
+    def stream(
+        self, images: Source | Iterable[Source], threshold: Threshold | None = None, batch_size: int = 1
+    ) -> Iterator[Found]:
+        """As :meth:`predict`, one after the other, with at most ``batch_size`` images in memory."""
+        return self._each(given_images(images, tensors=False).images, threshold, batch_size)
+
+    def _each(self, images: Iterable[Any], threshold: Threshold | None, batch_size: int) -> Iterator[Found]:
         BATCH_SIZE.check("batch_size", batch_size)
         if threshold is not None:
             check_threshold(threshold, self.names)
-        found: dict[int, Found] = {}
-        for start in range(0, len(images), batch_size):
-            pixels = [self._pixels(image) for image in images[start : start + batch_size]]
+        return self._walk(images, threshold, batch_size)
+
+    def _walk(self, images: Iterable[Any], threshold: Threshold | None, batch_size: int) -> Iterator[Found]:
+        for batch in in_batches(images, batch_size):
+            pixels = [self._pixels(image) for image in batch]
+            found: dict[int, Found] = {}
             for shape in dict.fromkeys(p.shape for p in pixels):
                 same = [i for i, p in enumerate(pixels) if p.shape == shape]
-                rows = self.run(np.stack([pixels[i] for i in same]))
-                found |= {
-                    start + i: self._found(*row, threshold)
-                    for i, row in zip(same, zip(*rows, strict=True), strict=True)
-                }
-        return [found[i] for i in range(len(images))]
+                rows = zip(*self.run(np.stack([pixels[i] for i in same])), strict=True)
+                for i, row in zip(same, rows, strict=True):
+                    path = Path(batch[i]) if isinstance(batch[i], str | os.PathLike) else None
+                    found[i] = self._found(*row, threshold, path)
+            yield from (found[i] for i in range(len(batch)))
 
     def run(self, images: Array) -> tuple[Array, Array, Array, Array]:
         """The graph itself.
@@ -378,13 +416,6 @@ class Model:
         return boxes, scores, labels, count
 
     def _pixels(self, image: str | os.PathLike[str] | Image.Image | Array) -> Array:
-        if not isinstance(image, str | os.PathLike | Image.Image | np.ndarray):
-            raise bad_input(
-                "image",
-                f"a value of type {type(image).__name__}",
-                "a path, a Pillow image or an array (H, W, 3)",
-                "pass one of these",
-            )
         channels = self.description.channels
         if channels is not None:
             if isinstance(image, np.ndarray):
@@ -411,7 +442,13 @@ class Model:
         return np.ascontiguousarray(array)
 
     def _found(
-        self, boxes: Array, scores: Array, labels: Array, count: int, threshold: Threshold | None
+        self,
+        boxes: Array,
+        scores: Array,
+        labels: Array,
+        count: int,
+        threshold: Threshold | None,
+        path: Path | None,
     ) -> Found:
         keep = np.arange(len(scores)) < count
         if isinstance(threshold, Mapping):
@@ -420,7 +457,7 @@ class Model:
         elif threshold is not None:
             keep &= scores >= threshold
         labels = labels[keep].astype(np.int64)
-        return Found(boxes[keep], scores[keep], labels, tuple(self.names[label] for label in labels))
+        return Found(boxes[keep], scores[keep], labels, tuple(self.names[label] for label in labels), path)
 
 
 def _openable(path: Path) -> Path | bytes:

@@ -1,5 +1,6 @@
 import copy
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from torch.testing import assert_close
 
 from masu.detectors.build import build, make
 from masu.detectors.fcos import FCOSConfig
+from masu.detectors.prediction import PredictionNetwork
 from masu.detectors.retinanet import RetinaNetConfig
 from masu.detectors.rpn import RPN, ProposalSettings, RPNConfig, proposal_stage
 from masu.detectors.stages import run
@@ -16,7 +18,7 @@ from masu.detectors.targets import assign_targets, targets_at_network_size
 from masu.errors import InputError
 from masu.nets.norm import FrozenNorm
 from masu.ops.images import InputPolicy, batch_images
-from masu.records import BACKGROUND, IGNORE, OBJECT, Target
+from masu.records import BACKGROUND, IGNORE, OBJECT, Detections, Target
 from tests.networks import spread_points
 
 NAMES = ("disc", "square")
@@ -295,23 +297,88 @@ def test_path_pillow_array_and_tensor_agree(named, tmp_path):
         assert_same(found[0], other)
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Three pictures of different sizes, one of them a level deeper."""
+    folder = tmp_path_factory.mktemp("shots")
+    (folder / "more").mkdir()
+    for i, (name, image) in enumerate(zip(("a.png", "b.png", "more/c.png"), photographs(3), strict=True)):
+        pixels = (image[:, : 128 - 32 * i] * 255).to(torch.uint8).permute(1, 2, 0)  # (C, H, W) → (H, W, C)
+        Image.fromarray(pixels.numpy()).save(folder / name)
+    return folder
+
+
+@pytest.mark.parametrize("kind", [str, Path, Image.open, lambda file: np.asarray(Image.open(file))])
+def test_one_image_gives_one_answer(named, folder, kind):
+    found = named[1].predict(kind(folder / "a.png"))
+    assert isinstance(found, Detections)
+    (listed,) = named[1].predict([kind(folder / "a.png")])
+    assert_same(found, listed)
+    assert found.path == listed.path == (folder / "a.png" if kind in (str, Path) else None)
+
+
+def test_one_tensor_gives_one_answer(named):
+    (image,) = photographs(1)
+    assert_same(named[1].predict(image), named[1].predict(image[None])[0])
+
+
+def test_a_folder_a_pattern_and_an_iterator_give_lists(named, folder):
+    detector, files = named[1], [folder / "a.png", folder / "b.png", folder / "more" / "c.png"]
+    wanted = detector.predict(files, batch_size=2)
+    frames = (Image.open(file) for file in files)
+    for given in (str(folder), folder, f"{folder}/**/*.png", frames):
+        found = detector.predict(given, batch_size=2)
+        assert isinstance(found, list)
+        for one, other in zip(found, wanted, strict=True):
+            assert_same(one, other)
+    assert [d.path for d in detector.predict(folder)] == files
+    (alone,) = detector.predict(f"{folder}/more/*")
+    assert_same(alone, wanted[2])
+
+
+def test_a_stream_reads_no_further_than_a_batch(named, folder):
+    seen = []
+
+    def frames():
+        for i, image in enumerate(photographs(4)):
+            seen.append(i)
+            yield image
+
+    found = named[1].stream(frames(), threshold=0.2, batch_size=2)
+    assert seen == []
+    first = next(found)
+    assert seen == [0, 1]
+    assert not torch.is_inference_mode_enabled()
+    assert_same(first, named[1].predict(photographs(4), threshold=0.2, batch_size=2)[0])
+    assert len(list(found)) == 3
+    assert [d.path.name for d in named[1].stream(folder)] == ["a.png", "b.png", "c.png"]
+
+
+def test_a_stream_looks_at_the_weights_once(named, monkeypatch):
+    calls = []
+    monkeypatch.setattr(PredictionNetwork, "is_of", lambda self, detector: calls.append(self) or True)
+    named[1].predict(photographs(3))
+    assert len(calls) <= 1
+
+
 @pytest.mark.parametrize(
-    ("image", "kind"),
+    ("given", "said"),
     [
-        ("photo.jpg", "str"),
-        (Image.new("RGB", (32, 32)), "Image"),
-        (np.zeros((32, 32, 3), np.uint8), "ndarray"),
-        (torch.zeros(3, 32, 32), "Tensor"),
+        (7, "found a value of type int, wanted an image (a path, a Pillow image, an array (H, W, 3) or a"),
+        (None, "found None, wanted an image"),
+        ({"a.jpg"}, "found a value of type set, wanted an image"),
+        (b"\xff\xd8", "found a value of type bytes, wanted an image"),
+        ([torch.zeros(3, 8, 8), None], "found None at position 1, wanted an image"),
+        ([["a.jpg"]], "found a value of type list at position 0, wanted an image"),
     ],
 )
-def test_a_single_image_is_refused(named, image, kind):
-    with pytest.raises(TypeError, match=rf"^predict: found a single {kind}, wanted a list; write \[image\]$"):
-        named[1].predict(image)
-
-
-def test_a_single_path_is_refused(named, tmp_path):
-    with pytest.raises(TypeError, match=r"^predict: found a single \w+Path, wanted a list; write \[image\]$"):
-        named[1].predict(tmp_path)
+def test_what_is_no_image_is_one_sentence(named, given, said):
+    with pytest.raises(TypeError) as caught:
+        named[1].predict(given)
+    assert str(caught.value).startswith(f"predict: {said}")
+    assert "\n" not in str(caught.value)
+    with pytest.raises(TypeError, match=r"^predict: "):
+        list(named[1].stream(given))
 
 
 @pytest.mark.parametrize("size", [0, -1])

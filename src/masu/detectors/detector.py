@@ -8,7 +8,7 @@ warm start) reads these and asks for no type.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from masu.detectors.config import DetectorConfig
-from masu.detectors.prediction import ImageSource, PredictionNetwork
+from masu.detectors.predict import Predictor
+from masu.detectors.prediction import PredictionNetwork
 from masu.detectors.raw import Raw
 from masu.detectors.stages import Kept, Stage, Step, run
 from masu.detectors.targets import Assignment
@@ -50,7 +51,7 @@ class ClassRows:
         return tensor[:count].view(self.blocks, classes, self.values, *tensor.shape[1:])
 
 
-class Detector(nn.Module, ABC):
+class Detector(nn.Module, Predictor, ABC):
     """Base of the detectors.
 
     Under ``torch.autocast`` the networks compute in its type; boxes, scores and losses stay float32.
@@ -178,25 +179,14 @@ class Detector(nn.Module, ABC):
             found.append(Detections(kept.boxes[i, :count], kept.scores[i, :count], labels, names))
         return found
 
-    def predict(
-        self, images: Sequence[ImageSource], threshold: Threshold | None = None, batch_size: int = 1
-    ) -> list[Detections]:
-        """Find objects in images; the detector itself is left as it was.
+    def of_pixels(self, images: Sequence[Tensor]) -> list[Detections]:
+        """See :meth:`masu.detectors.predict.Predictor.of_pixels`."""
+        return self.prediction_network().of_pixels(images)
 
-        Only images that are padded to the same size run together, so that what is found in one does not
-        depend on its neighbours.
-
-        Args:
-            images: files, Pillow images, arrays or tensors, mixed as you like.
-            threshold: smallest score returned, one number or one per class by its name (a class without one
-                has 0.5), as in ``self.thresholds``; default: the model's own, low, as evaluation wants it.
-            batch_size: images that run through the network together.
-
-        Raises:
-            InputError: for a file that is no readable image, a threshold outside 0..1 or of an unknown class,
-                or a batch size below 1.
-        """
-        return self.prediction_network().predict(images, threshold, batch_size)
+    def _walk(
+        self, images: Iterable[Any], threshold: Threshold | None, batch_size: int
+    ) -> Iterator[Detections]:
+        return self.prediction_network()._walk(images, threshold, batch_size)  # looked at once, not per batch
 
     def prediction_network(self) -> PredictionNetwork:
         """What :meth:`predict` runs: this detector as it is now, made fast, with weights of its own.

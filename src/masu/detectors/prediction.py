@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 import masu.forked  # noqa: F401 a forked process must not wait for threads that it lacks
-from masu.data.pixels.images import read_pixels
+from masu.detectors.predict import Predictor
 from masu.devices import moved
 from masu.errors import InputError, bad_input
 from masu.nets.conv import prepare_convs
 from masu.nets.folding import copied, fold_norms
 from masu.nets.hooks import global_hooks
 from masu.ops.images import InputPolicy, padded_size
-from masu.ranges import BATCH_SIZE
 from masu.records import Detections
-from masu.thresholds import Threshold, check_threshold
 
 if TYPE_CHECKING:
     from masu.detectors.detector import Detector
-
-ImageSource = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any] | Tensor
-"""A file, a Pillow image, an ``(H, W, 3)`` array or a ``(3, H, W)`` tensor."""
 
 
 def out_of_memory(error: Exception) -> bool:
@@ -44,7 +36,7 @@ def too_large(path: object, image: Tensor) -> InputError:
     return bad_input(path, found, "a smaller image", "cut it into tiles")
 
 
-class PredictionNetwork:
+class PredictionNetwork(Predictor):
     """A detector for prediction only: normalisation folded into convolutions, Winograd weights prepared.
 
     It has tensors of its own, so that training goes on beside it, and is never changed: any number of threads
@@ -91,29 +83,16 @@ class PredictionNetwork:
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_structure": None, "_tensors": []}  # both are the detector's own
 
-    def predict(
-        self, images: Sequence[ImageSource], threshold: Threshold | None = None, batch_size: int = 1
-    ) -> list[Detections]:
-        """See :meth:`masu.detectors.detector.Detector.predict`."""
-        if isinstance(images, str | os.PathLike | Image.Image) or getattr(images, "ndim", 4) == 3:
-            raise TypeError(f"predict: found a single {type(images).__name__}, wanted a list; write [image]")
-        if threshold is not None:
-            check_threshold(threshold, self.names)
-        BATCH_SIZE.check("batch_size", batch_size)
+    def of_pixels(self, images: Sequence[Tensor]) -> list[Detections]:
+        """See :meth:`masu.detectors.predict.Predictor.of_pixels`."""
         device = next(self.detector.parameters()).device
-        found: list[Detections] = []
+        found: dict[int, Detections] = {}
         with torch.inference_mode():
-            for start in range(0, len(images), batch_size):
-                batch = [
-                    moved(read_pixels(image, self.input.channels), device)
-                    for image in images[start : start + batch_size]
-                ]
-                of_batch: dict[int, Detections] = {}
-                for indices in _of_one_size(batch, self.input):
-                    raw = self.detector([batch[i] for i in indices])
-                    of_batch |= zip(indices, self.detector.detections(raw), strict=True)
-                found += (of_batch[i] for i in range(len(batch)))
-        return found if threshold is None else [d.above(threshold) for d in found]
+            batch = [moved(image, device) for image in images]
+            for indices in _of_one_size(batch, self.input):
+                raw = self.detector([batch[i] for i in indices])
+                found |= zip(indices, self.detector.detections(raw), strict=True)
+        return [found[i] for i in range(len(images))]
 
 
 def _of_one_size(images: Sequence[Tensor], policy: InputPolicy) -> list[list[int]]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from masu.data.pixels.images import displayable, read_pixels
 from masu.detectors.detector import Detector
-from masu.detectors.prediction import ImageSource
+from masu.detectors.predict import ImageSource
 from masu.drawing import draw
 from masu.errors import bad_input, listed
 from masu.evaluation.predictions import AnyDetector

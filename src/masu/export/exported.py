@@ -17,18 +17,17 @@ from torch import Tensor
 
 from masu.detectors.build import load
 from masu.detectors.detector import Detector
+from masu.detectors.predict import Predictor
 from masu.devices import device_of
 from masu.errors import bad_input
 from masu.export.write import SUFFIXES
 from masu.ops.images import InputPolicy
-from masu.ranges import BATCH_SIZE
 from masu.records import Detections
 from masu.runtime import ENTRY, Description, Engine, Model, check_answer, described, refuse_broken
-from masu.thresholds import Threshold, check_threshold
 
 
-class ExportedDetector:
-    """An exported model with the ``predict`` of a detector, on tensors.
+class ExportedDetector(Predictor):
+    """An exported model with the ``predict`` and ``stream`` of a detector.
 
     Args:
         path: ``.onnx``, ``.xml`` or ``.pt2``.
@@ -64,27 +63,24 @@ class ExportedDetector:
             self._run, self.description = model.run, model.description
         described = self.description
         self.names, self.kind, self.thresholds = described.names, described.kind, described.thresholds
-        count = described.channels or 3
-        plain = (0.0,) * count, (1.0,) * count
-        self.input = InputPolicy(described.min_size, described.max_size, *plain, channels=described.channels)
 
-    def predict(
-        self, images: Sequence[Tensor], threshold: Threshold | None = None, batch_size: int = 1
-    ) -> list[Detections]:
-        """See :meth:`Detector.predict`; images of one size run together."""
-        if threshold is not None:
-            check_threshold(threshold, self.names)
-        BATCH_SIZE.check("batch_size", batch_size)
+    @property
+    def input(self) -> InputPolicy:
+        """How images are brought to the network."""
+        count = self.description.channels or 3
+        plain = (0.0,) * count, (1.0,) * count
+        said = self.description
+        return InputPolicy(said.min_size, said.max_size, *plain, channels=said.channels)
+
+    def of_pixels(self, images: Sequence[Tensor]) -> list[Detections]:
+        """See :meth:`masu.detectors.predict.Predictor.of_pixels`; images of one size run together."""
         found: dict[int, Detections] = {}
-        for start in range(0, len(images), batch_size):
-            part = images[start : start + batch_size]
-            for shape in dict.fromkeys(image.shape for image in part):
-                same = [i for i, image in enumerate(part) if image.shape == shape]
-                rows = self._run(self._batch([part[i] for i in same]))
-                for i, *row in zip(same, *rows, strict=True):
-                    found[start + i] = self._detections(*row)
-        detections = [found[i] for i in range(len(images))]
-        return detections if threshold is None else [d.above(threshold) for d in detections]
+        for shape in dict.fromkeys(image.shape for image in images):
+            same = [i for i, image in enumerate(images) if image.shape == shape]
+            rows = self._run(self._batch([images[i] for i in same]))
+            for i, *row in zip(same, *rows, strict=True):
+                found[i] = self._detections(*row)
+        return [found[i] for i in range(len(images))]
 
     def _batch(self, images: Sequence[Tensor]) -> np.ndarray[Any, Any]:
         batch = torch.stack(list(images))

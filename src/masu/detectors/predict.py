@@ -1,0 +1,127 @@
+"""``predict`` and ``stream``: from whatever holds images to detections, one way for all that find objects."""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, overload
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from masu.data.pixels.images import read_pixels
+from masu.data.pixels.sources import given_images, in_batches
+from masu.ops.images import InputPolicy
+from masu.ranges import BATCH_SIZE
+from masu.records import Detections
+from masu.thresholds import Threshold, check_threshold
+
+ImageSource = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any] | Tensor
+"""A file, a Pillow image, an ``(H, W, 3)`` array or a ``(3, H, W)`` tensor."""
+
+
+class Predictor:
+    """What finds objects in images."""
+
+    names: tuple[str, ...]
+
+    @property
+    @abstractmethod
+    def input(self) -> InputPolicy:
+        """How images are brought to the network."""
+
+    @abstractmethod
+    def of_pixels(self, images: Sequence[Tensor]) -> list[Detections]:
+        """What is found in images ``(C, H, W)`` that are in memory together."""
+
+    @overload
+    def predict(
+        self, images: Image.Image, threshold: Threshold | None = None, batch_size: int = 1
+    ) -> Detections: ...
+
+    @overload
+    def predict(  # type: ignore[overload-overlap]
+        self,
+        images: str | os.PathLike[str] | np.ndarray[Any, Any] | Tensor,
+        threshold: Threshold | None = None,
+        batch_size: int = 1,
+    ) -> Detections | list[Detections]: ...
+
+    @overload
+    def predict(
+        self, images: Iterable[ImageSource], threshold: Threshold | None = None, batch_size: int = 1
+    ) -> list[Detections]: ...
+
+    def predict(
+        self, images: Any, threshold: Threshold | None = None, batch_size: int = 1
+    ) -> Detections | list[Detections]:
+        """Find objects in one image or many; what looks is left as it was.
+
+        Only images that the network sees at the same size run together, so that what is found in one does not
+        depend on its neighbours.
+
+        Args:
+            images: one image: a path, a Pillow image, an array ``(H, W, 3)`` or a tensor ``(3, H, W)``, uint8
+                or floats 0..1. Or many: a folder (with all below it, by name), a pattern such as
+                ``"shots/*.jpg"``, a list of images, mixed as you like, or an iterator, such as the frames of
+                a film. Of a model with ``input.channels`` arrays are ``(H, W, C)``, tensors ``(C, H, W)``.
+            threshold: smallest score returned, one number or one per class by its name (a class without one
+                has 0.5), as in ``self.thresholds``; default: the model's own, low, as evaluation wants it.
+            batch_size: images that run through the network together.
+
+        Returns:
+            :class:`masu.Detections` for one image; for many a list of them in the order of the images, also
+            where they are only one. Those of files know their ``path``.
+
+        Raises:
+            TypeError: for what is no image.
+            InputError: for a file that is no readable image, a URL, a folder without images, a threshold
+                outside 0..1 or of an unknown class, or a batch size below 1. ``masu.detect`` passes over
+                files that cannot be read and goes on.
+        """
+        given = given_images(images)
+        found = list(self._each(given.images, threshold, batch_size))
+        return found[0] if given.alone else found
+
+    def stream(
+        self,
+        images: ImageSource | Iterable[ImageSource],
+        threshold: Threshold | None = None,
+        batch_size: int = 1,
+    ) -> Iterator[Detections]:
+        """As :meth:`predict`, one after the other: for folders and films that memory does not hold.
+
+        At most ``batch_size`` images are in memory.
+
+        Args:
+            images: as of :meth:`predict`.
+            threshold: as of :meth:`predict`.
+            batch_size: as of :meth:`predict`.
+
+        Yields:
+            The detections of each image, in order.
+
+        Raises:
+            TypeError: as of :meth:`predict`, when that image's turn has come.
+            InputError: as of :meth:`predict`.
+        """
+        return self._each(given_images(images).images, threshold, batch_size)
+
+    def _each(
+        self, images: Iterable[Any], threshold: Threshold | None, batch_size: int
+    ) -> Iterator[Detections]:
+        if threshold is not None:
+            check_threshold(threshold, self.names)
+        BATCH_SIZE.check("batch_size", batch_size)
+        return self._walk(images, threshold, batch_size)
+
+    def _walk(
+        self, images: Iterable[Any], threshold: Threshold | None, batch_size: int
+    ) -> Iterator[Detections]:
+        for batch in in_batches(images, batch_size):
+            found = self.of_pixels([read_pixels(image, self.input.channels) for image in batch])
+            for image, one in zip(batch, found, strict=True):
+                shown = one if threshold is None else one.above(threshold)
+                yield shown.from_file(image) if isinstance(image, str | os.PathLike) else shown

@@ -1,0 +1,28 @@
+"""docs/python.md: its code runs, from the top to the bottom, and names what is public."""
+
+import re
+import shutil
+from pathlib import Path
+
+import masu
+
+PAGE = (Path(__file__).parents[1] / "docs" / "python.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+
+
+def test_its_names_are_public():
+    named = set(re.findall(r"\bmasu\.([A-Za-z]\w*)", PAGE))
+    assert named <= {*masu.__all__, "runtime", "__all__"}
+
+
+def test_its_code_runs(small, coins, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    masu.save(small, tmp_path / "best.safetensors")
+    shutil.copy(coins / "images" / "train" / "0.png", tmp_path / "a.jpg")
+    coins.rename(tmp_path / "photos")
+    values = {}
+    for block in BLOCKS:
+        exec(block, values)
+    assert len(BLOCKS) >= 3
+    assert "Detections(" in capsys.readouterr().out
+    assert Path("found.jpg").stat().st_size > 1000
