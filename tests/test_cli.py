@@ -99,7 +99,10 @@ def test_without_a_validation_split_a_fifth_is_held_back(run, coins, tmp_path):
             "--weights: found no installed weights for resnet50, wanted a choice: --weights imagenet "
             "downloads them, --weights none starts from random ones, --weights FILE from a model",
         ),
-        (["train", "x", "--precision", "half"], "--precision: found 'half', wanted fp32 or bf16 or fp16"),
+        (
+            ["train", "x", "--precision", "half"],
+            "--precision: found 'half', wanted one of fp32, bf16, fp16; see 'masu train --help'",
+        ),
         (["train", "x", "--resume"], "--resume: found no --out, wanted the folder of the run to go on with"),
         (
             ["detect", "m", "a.jpg", "--threshold", "2"],

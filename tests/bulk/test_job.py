@@ -175,7 +175,7 @@ def test_the_command(tmp_path, model_file):
     [
         (["--format", "parquet"], "--out: found none, wanted a folder for the Parquet files, or s3://bucket/folder"),
         (["--engine", "ray", "--format", "csv", "--out", "o"], "--format: found csv with --engine ray, wanted parquet; leave it out"),
-        (["--engine", "spark", "--out", "o"], "engine: found 'spark', wanted one of local, ray"),
+        (["--engine", "spark", "--out", "o"], "--engine: found 'spark', wanted one of local, ray; see 'cli detect --help'"),
         (["--workers", "2"], "--workers: found with --engine local, wanted --engine ray; leave it out"),
     ],
 )  # fmt: skip

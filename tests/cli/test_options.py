@@ -125,7 +125,10 @@ def test_shares(text, share):
             ["train", "d", "--accumulate", 3],
             "--accumulate: found 3 parts of a batch of 2 images, wanted at most 2",
         ),
-        (["train", "d", "--track", "paper"], "--track: found 'paper', wanted tensorboard or wandb or mlflow"),
+        (
+            ["train", "d", "--track", "paper"],
+            "--track: found 'paper', wanted one of tensorboard, wandb, mlflow",
+        ),
         (["train", "d", "--weights", "w.safetensors"], "--weights: found no file w.safetensors, wanted a"),
         (["train", "d", "--model", "fcos_lite0_fpn", "--anchors", "auto"], "fcos_lite0_fpn: found points,"),
         (["train", "d", "--model", "fcos_lite0_fpn", "--box-loss", "l2"], "box_loss: found 'l2', wanted"),
@@ -168,7 +171,7 @@ def test_shares(text, share):
         ),
         (
             ["detect", "m", "a.jpg", "--format", "xml"],
-            "format: found 'xml', wanted one of json, csv, coco or",
+            "--format: found 'xml', wanted one of json, csv, coco, parquet; see",
         ),
         (
             ["detect", "m", "a.jpg", "--workers", 2],
@@ -187,7 +190,7 @@ def test_shares(text, share):
             ["check", "d", "--html", "full"],
             "--html: found the folder full, wanted a file; write full/report.html",
         ),
-        (["anchors", "d", "--model", "yolo"], "architecture: found 'yolo', wanted one of "),
+        (["anchors", "d", "--model", "yolo"], "--model: found 'yolo', wanted one of faster_rcnn_lite0_fpn, "),
         (["anchors", "d", "--model", "fcos_lite0_fpn"], "fcos_lite0_fpn: found points, wanted anchors"),
     ],
     ids=lambda value: " ".join(map(str, value)) if isinstance(value, list) else "",

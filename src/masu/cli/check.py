@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from masu.cli.grammar import option
 from masu.cli.notes import note, print_result
 from masu.cli.options import DATA, HTML, IMAGES, NETWORK_SIZE, form_of, json_of
 from masu.errors import counted
@@ -18,7 +19,7 @@ from masu.json_text import to_json
 @IMAGES
 @NETWORK_SIZE
 @HTML
-@click.option("--fix", "fixed", type=click.Path(path_type=Path), help="Folder for a copy without faults.")
+@option("--fix", "fixed", type=click.Path(path_type=Path), help="Folder for a copy without faults.")
 @json_of("all findings")
 def check(
     data: Path,

@@ -7,25 +7,36 @@ from typing import Any
 
 import click
 
+from masu.cli.grammar import option
 from masu.cli.notes import note, print_error, print_result
 from masu.cli.options import IMAGES_AT_ONCE
-from masu.cli.values import Number, scores
+from masu.cli.values import Number, Word, scores
 from masu.errors import InputError, counted, listed
 from masu.ranges import SHARE, WORKERS
+from masu.words import BULK_ENGINES, DETECTION_FORMATS
 
 
 @click.command(short_help="Find objects in photographs.")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("sources", nargs=-1, required=True)
-@click.option("--threshold", type=Number(SHARE), help="Smallest score. Default: the model's own, or 0.5.")
-@click.option("--format", "form", help="json, csv, coco or parquet. Default: json; parquet with ray.")
-@click.option("--out", help="Folder for results and drawn pictures; for parquet also s3://bucket/folder.")
-@IMAGES_AT_ONCE
-@click.option(
-    "--engine", default="local", show_default=True, help="local: one process. ray: many, over Ray Data."
+@option("--threshold", type=Number(SHARE), help="Smallest score. Default: the model's own, or 0.5.")
+@option(
+    "--format",
+    "form",
+    type=Word(DETECTION_FORMATS),
+    help="Default: json; parquet with ray.",
 )
-@click.option("--workers", type=Number(WORKERS), help="Processes of --engine ray. Default: one per core.")
-@click.option("--trust-code", is_flag=True, help="Open a .pt2 too, which can run any code on this computer.")
+@option("--out", help="Folder for results and drawn pictures; for parquet also s3://bucket/folder.")
+@IMAGES_AT_ONCE
+@option(
+    "--engine",
+    type=Word(BULK_ENGINES),
+    default="local",
+    show_default=True,
+    help="local: one process. ray: many, over Ray Data.",
+)
+@option("--workers", type=Number(WORKERS), help="Processes of --engine ray. Default: one per core.")
+@option("--trust-code", is_flag=True, help="Open a .pt2 too, which can run any code on this computer.")
 def detect(
     model: Path,
     sources: tuple[str, ...],

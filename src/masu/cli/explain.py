@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from masu.cli.data import looked_at
+from masu.cli.grammar import option
 from masu.cli.notes import note, print_faults, print_result
 from masu.cli.options import EVALUATED_SPLIT, form_of, json_of
 from masu.cli.values import Number, Page, refuse_idle
@@ -18,16 +19,16 @@ from masu.ranges import PHOTOGRAPHS
 @click.command(short_help="A page that follows boxes through every stage.")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("source", metavar="IMAGE|DATA", type=click.Path(path_type=Path))
-@click.option("--out", type=Page(), default="report.html", show_default=True, help="The page.")
+@option("--out", type=Page(), default="report.html", show_default=True, help="The page.")
 @EVALUATED_SPLIT
-@click.option(
+@option(
     "--images",
     type=Number(PHOTOGRAPHS),
     default=4,
     show_default=True,
     help="Images of DATA on the page.",
 )
-@click.option("--saliency", is_flag=True, help="Show which pixels the best 20 boxes of an image rest on.")
+@option("--saliency", is_flag=True, help="Show which pixels the best 20 boxes of an image rest on.")
 @form_of("DATA")
 @json_of("what was written")
 def explain(
@@ -52,8 +53,8 @@ def explain(
     from masu.terminal import counter
 
     one_image = source.suffix.lower() in IMAGE_SUFFIXES
-    for option in ("--split", "--images", "--format") if one_image else ():
-        refuse_idle(option, "with a single image", "labelled data for it")
+    for name in ("--split", "--images", "--format") if one_image else ():
+        refuse_idle(name, "with a single image", "labelled data for it")
     detector = load(model)
     given: Any = source
     if not one_image:

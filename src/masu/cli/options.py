@@ -2,41 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import click
 
-from masu.cli.values import Number, Page
+from masu.cli.grammar import Decorator, option
+from masu.cli.values import DataFormat, Number, Page, Word
 from masu.ranges import BATCH_SIZE, IMAGE_SIZE
-
-Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
+from masu.words import ARCHITECTURES
 
 DATA = click.argument("data", type=click.Path(path_type=Path))
-IMAGES = click.option(
+ARCHITECTURE = option(
+    "--model",
+    "architecture",
+    type=Word(ARCHITECTURES),
+    help="Architecture, see `masu models`. Default: the small one.",
+)
+IMAGES = option(
     "--images", type=click.Path(path_type=Path), help="Another folder that holds the images of DATA."
 )
-EVALUATED_SPLIT = click.option(
-    "--split", help="Split of the data. Default: test, else val, where it has splits."
-)
-NETWORK_SIZE = click.option(
+EVALUATED_SPLIT = option("--split", help="Split of the data. Default: test, else val, where it has splits.")
+NETWORK_SIZE = option(
     "--image-size",
     type=Number(IMAGE_SIZE),
     help="Shorter side in pixels that the network sees. Default: the model's.",
 )
-IMAGES_AT_ONCE = click.option(
+IMAGES_AT_ONCE = option(
     "--batch-size", type=Number(BATCH_SIZE), default=1, show_default=True, help="Images at once."
 )
-HTML = click.option("--html", "page", type=Page(), help="Write a page with pictures.")
+HTML = option("--html", "page", type=Page(), help="Write a page with pictures.")
 
 
 def form_of(data: str) -> Decorator:
     """``--format`` of what the verb calls its data."""
-    said = f"Format of {data}: coco, voc, yolo … (a wrong one lists all). Default: found by looking."
-    return click.option("--format", "form", help=said)
+    said = f"Format of {data}. Default: found by looking."
+    return option("--format", "form", type=DataFormat(), help=said)
 
 
 def json_of(what: str) -> Decorator:
     """``--json``, which prints ``what``."""
-    return click.option("--json", "as_json", is_flag=True, help=f"Print {what} as one JSON object.")
+    return option("--json", "as_json", is_flag=True, help=f"Print {what} as one JSON object.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 
@@ -17,10 +17,9 @@ from masu.detectors.zoo import ARCHITECTURES, make
 from masu.errors import InputError
 from masu.nets.imagenet import fill_imagenet, installed
 from masu.ranges import IMAGE_SIZE
+from masu.words import Start
 
 __all__ = ["build", "from_torchvision", "load", "make", "save", "store_thresholds", "warm_start"]
-
-Start = Literal["auto", "imagenet", "none"]
 
 
 def build(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 
@@ -17,12 +17,7 @@ from masu.detectors.detector import Detector
 from masu.detectors.zoo import ARCHITECTURES, DEFAULT, SMALL
 from masu.errors import InputError, bad_input, counted
 from masu.ops.images import InputPolicy
-from masu.training.precision import Precision
-
-OptimizerName = Literal["sgd", "adamw"]
-Schedule = Literal["cosine", "one-cycle", "constant"]
-Anchors = Literal["model", "auto"]
-OnNonfinite = Literal["stop", "skip"]
+from masu.words import Anchors, OnNonfinite, OptimizerName, Precision, Schedule
 
 EPOCHS = 20
 """Passes over the data where neither epochs nor a time budget are given."""
