@@ -50,8 +50,14 @@ def test_settings_and_options_have_the_same_words(name):
 def test_every_option_with_a_list_of_words_is_typed():
     assert set(IDS) == {
         *("check --format", "convert --format", "anchors --format", "train --format", "evaluate --format"),
-        *("explain --format", "export --format", "convert --to", "export --to", "detect --format"),
-        *("anchors --model", "train --model", "train --anchors", "train --box-loss", "train --precision"),
+        *("explain --format", "export --format", "convert --to", "export --to", "detect --to"),
+        *(
+            "anchors --architecture",
+            "train --architecture",
+            "train --anchors",
+            "train --box-loss",
+            "train --precision",
+        ),
         *(
             "train --optimizer",
             "train --schedule",

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from masu.cli.grammar import option
+from masu.cli.grammar import option, verb
 from masu.cli.notes import note, print_result
 from masu.cli.options import json_of
 from masu.json_text import to_json
 
 
-@click.command(short_help="The whole job in minutes, on made-up scenes.")
+@verb(short_help="The whole job in minutes, on made-up scenes.")
 @option("--out", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Folder.")
 @json_of("the figures")
 def demo(out: Path, as_json: bool) -> int:

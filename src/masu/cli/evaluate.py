@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from masu.cli.data import looked_at
-from masu.cli.grammar import option
+from masu.cli.grammar import option, verb
 from masu.cli.notes import note, print_faults, print_result, processes_started, rank
 from masu.cli.options import DATA, EVALUATED_SPLIT, IMAGES, IMAGES_AT_ONCE, form_of, json_of
 from masu.cli.values import Page, refuse_idle, scores
@@ -15,7 +15,7 @@ from masu.errors import InputError
 from masu.json_text import to_json
 
 
-@click.command(short_help="Measure a model: AP, its errors, its losses by stage.")
+@verb(short_help="Measure a model: AP, its errors, its losses by stage.")
 @click.argument("model", type=click.Path(path_type=Path))
 @DATA
 @EVALUATED_SPLIT

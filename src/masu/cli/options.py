@@ -13,13 +13,10 @@ from masu.words import ARCHITECTURES
 
 DATA = click.argument("data", type=click.Path(path_type=Path))
 ARCHITECTURE = option(
-    "--model",
-    "architecture",
+    "--architecture",
+    old="--model",
     type=Word(ARCHITECTURES),
     help="Architecture, see `masu models`. Default: the small one.",
-)
-IMAGES = option(
-    "--images", type=click.Path(path_type=Path), help="Another folder that holds the images of DATA."
 )
 EVALUATED_SPLIT = option("--split", help="Split of the data. Default: test, else val, where it has splits.")
 NETWORK_SIZE = option(
@@ -30,13 +27,22 @@ NETWORK_SIZE = option(
 IMAGES_AT_ONCE = option(
     "--batch-size", type=Number(BATCH_SIZE), default=1, show_default=True, help="Images at once."
 )
-HTML = option("--html", "page", type=Page(), help="Write a page with pictures.")
+REPORT = option("--report", "page", old="--html", type=Page(), help="Write a page with pictures.")
 
 
 def form_of(data: str) -> Decorator:
     """``--format`` of what the verb calls its data."""
     said = f"Format of {data}. Default: found by looking."
     return option("--format", "form", type=DataFormat(), help=said)
+
+
+def images_of(data: str) -> Decorator:
+    """``--images`` of what the verb calls its data."""
+    said = f"Another folder that holds the images of {data}."
+    return option("--images", type=click.Path(path_type=Path), help=said)
+
+
+IMAGES = images_of("DATA")
 
 
 def json_of(what: str) -> Decorator:

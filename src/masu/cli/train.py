@@ -9,16 +9,16 @@ import click
 
 from masu import ranges
 from masu.cli.data import training_and_validation
-from masu.cli.grammar import option
+from masu.cli.grammar import option, verb
 from masu.cli.notes import note, print_faults, print_result, rank
-from masu.cli.options import ARCHITECTURE, DATA, IMAGES, form_of, json_of
+from masu.cli.options import ARCHITECTURE, DATA, form_of, images_of, json_of
 from masu.cli.values import Number, Share, Time, Word, refuse_idle
 from masu.errors import InputError
 from masu.json_text import to_json
 from masu.words import ANCHORS, BOX_LOSSES, ON_NONFINITE, OPTIMIZERS, PRECISIONS, SCHEDULES, TRACKERS
 
 
-@click.command(short_help="Train a detector on labelled images.")
+@verb(short_help="Train a detector on labelled images.")
 @DATA
 @option("--val", type=click.Path(path_type=Path), help="Validation data. Default: a split of DATA.")
 @option("--split", help="Split to train on. Default: train, else trainval, where DATA has them.")
@@ -106,7 +106,7 @@ from masu.words import ANCHORS, BOX_LOSSES, ON_NONFINITE, OPTIMIZERS, PRECISIONS
 )
 @option("--strict", is_flag=True, help="Refuse at the first fault; as --max-bad 0.")
 @form_of("DATA")
-@IMAGES
+@images_of("DATA and --val")
 @json_of("the result")
 def train(
     data: Path,

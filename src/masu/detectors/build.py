@@ -114,7 +114,7 @@ def warm_start(detector: Detector, source: Detector) -> WarmStart:
     found, wanted = (f"{type(d).__name__} on {d.config.pyramid.backbone}" for d in (source, detector))
     if found != wanted:
         raise InputError(
-            f"weights: found a {found}, wanted a {wanted}; choose the --model and --backbone "
+            f"weights: found a {found}, wanted a {wanted}; choose the --architecture and --backbone "
             "it was trained with"
         )
     own, theirs = detector.state_dict(), source.state_dict()

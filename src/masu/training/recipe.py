@@ -107,7 +107,7 @@ class TrainSettings:
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:
             raise InputError(
-                f"--model: found {self.architecture!r}, wanted one of {', '.join(ARCHITECTURES)}"
+                f"--architecture: found {self.architecture!r}, wanted one of {', '.join(ARCHITECTURES)}"
             )
         for option, value, span in (
             ("--epochs", self.epochs, ranges.EPOCHS),
