@@ -56,7 +56,7 @@ def test_results_go_to_stdout_and_a_bad_image_to_stderr(run, coins, tmp_path):
     masu.save(masu.build("faster_rcnn_lite0_fpn", ["coin"], image_size=64), model)
     bad = tmp_path / "bad.jpg"
     bad.write_text("no image")
-    code, text, error = run("detect", model, coins / "images" / "val" / "0.png", bad, "--format", "csv")
+    code, text, error = run("detect", model, coins / "images" / "val" / "0.png", bad, "--to", "csv")
     assert code == 2
     assert text.splitlines()[0] == "file,x1,y1,x2,y2,score,label,name"
     assert error == (
@@ -95,11 +95,14 @@ def test_without_a_validation_split_a_fifth_is_held_back(run, coins, tmp_path):
             "--flip-vertical: found together with --no-flip, wanted one of them",
         ),
         (
-            ["train", "x", "--model", "rpn_resnet50_fpn"],
+            ["train", "x", "--architecture", "rpn_resnet50_fpn"],
             "--weights: found no installed weights for resnet50, wanted a choice: --weights imagenet "
             "downloads them, --weights none starts from random ones, --weights FILE from a model",
         ),
-        (["train", "x", "--precision", "half"], "--precision: found 'half', wanted fp32 or bf16 or fp16"),
+        (
+            ["train", "x", "--precision", "half"],
+            "--precision: found 'half', wanted one of fp32, bf16, fp16; see 'masu train --help'",
+        ),
         (["train", "x", "--resume"], "--resume: found no --out, wanted the folder of the run to go on with"),
         (
             ["detect", "m", "a.jpg", "--threshold", "2"],

@@ -11,11 +11,12 @@ import pytest
 import masu
 
 SOURCE = Path(masu.__file__).parent
-SMALL = {"errors", "ranges", "json_text", "atomic", "thresholds", "settings", "tensor_file"}
+SMALL = {"errors", "ranges", "words", "json_text", "atomic", "thresholds", "settings", "tensor_file"}
 MODEL = {*SMALL, "records", "ops", "data", "nets", "detectors"}
 ROOMS = {
     "errors": set(),
     "ranges": {"errors"},
+    "words": set(),
     "streams": set(),
     "atomic": {"errors"},
     "thresholds": {"errors"},
@@ -38,6 +39,7 @@ ROOMS = {
         "devices",
         "atomic",
         "ranges",
+        "words",
         "thresholds",
         "seal",
         "records",
@@ -55,7 +57,7 @@ ROOMS = {
     "training": {*MODEL, "devices", "drawing", "processes", "pages", "evaluation"},
     "explanation": {*MODEL, "drawing", "pages", "evaluation"},
     "verbs": {*MODEL, "export", "drawing", "results", "processes", "pages", "evaluation", "training"},
-    "bulk": {"errors", "ranges", "regular", "atomic", "records", "data", "detectors", "export"},
+    "bulk": {"errors", "ranges", "words", "regular", "atomic", "records", "data", "detectors", "export"},
     "terminal": {"errors", "streams", "evaluation", "explanation", "verbs"},
     "cli": {
         *MODEL,

@@ -241,7 +241,7 @@ def print_findings(report: CheckReport) -> None:
         for finding in findings[:FIRST_PLACES]:
             console.print(f"  {finding}")
         if len(findings) > FIRST_PLACES:
-            console.print(f"  … {len(findings) - FIRST_PLACES} more (--json or --html lists them)")
+            console.print(f"  … {len(findings) - FIRST_PLACES} more (--json or --report lists them)")
     errors, others = report.errors, len(report.findings) - report.errors
     found = f"{counted(errors, 'error')}, {counted(others, 'other finding')}"
     found = found if report.findings else "nothing found"

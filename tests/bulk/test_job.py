@@ -129,7 +129,7 @@ def test_without_pyarrow(monkeypatch):
     with pytest.raises(InputError) as caught:
         table.require_pyarrow()
     assert str(caught.value) == (
-        "--format parquet: found no such package, wanted the package pyarrow; pip install 'masu[parquet]'"
+        "--to parquet: found no such package, wanted the package pyarrow; pip install 'masu[parquet]'"
     )
 
 
@@ -152,7 +152,7 @@ def test_the_command(tmp_path, model_file):
     command = (
         model_file,
         tmp_path / "in",
-        "--format",
+        "--to",
         "parquet",
         "--out",
         tmp_path / "out",
@@ -173,9 +173,9 @@ def test_the_command(tmp_path, model_file):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--format", "parquet"], "--out: found none, wanted a folder for the Parquet files, or s3://bucket/folder"),
-        (["--engine", "ray", "--format", "csv", "--out", "o"], "--format: found csv with --engine ray, wanted parquet; leave it out"),
-        (["--engine", "spark", "--out", "o"], "engine: found 'spark', wanted one of local, ray"),
+        (["--to", "parquet"], "--out: found none, wanted a folder for the Parquet files, or s3://bucket/folder"),
+        (["--engine", "ray", "--to", "csv", "--out", "o"], "--to: found csv with --engine ray, wanted parquet; leave it out"),
+        (["--engine", "spark", "--out", "o"], "--engine: found 'spark', wanted one of local, ray; see 'cli detect --help'"),
         (["--workers", "2"], "--workers: found with --engine local, wanted --engine ray; leave it out"),
     ],
 )  # fmt: skip

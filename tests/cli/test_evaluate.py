@@ -22,7 +22,7 @@ def test_objects_of_unknown_classes_are_missed_and_named(run, model, odd_coins):
 
 def test_they_are_lost_for_their_class_in_explain(run, model, odd_coins, tmp_path):
     page = tmp_path / "page.html"
-    code, out, error = run("explain", model, odd_coins, "--images", 2, "--out", page, "--json")
+    code, out, error = run("explain", model, odd_coins, "--worst", 2, "--out", page, "--json")
     assert code == 0, error
     done = json.loads(out)
     assert done["lost"] >= 4
@@ -51,10 +51,10 @@ def test_data_without_splits_has_none(run, model, odd_coins):
 
 def test_explain_and_anchors_say_the_split_too(run, model, odd_coins, tmp_path):
     page = tmp_path / "page.html"
-    out = run("explain", model, odd_coins, "--images", 1, "--out", page, "--json")[1]
+    out = run("explain", model, odd_coins, "--worst", 1, "--out", page, "--json")[1]
     assert json.loads(out)["split"] == "val"
     assert "2 images of the split val" in page.read_text("utf-8")
-    out = run("anchors", odd_coins, "--json", "--html", page)[1]
+    out = run("anchors", odd_coins, "--json", "--report", page)[1]
     assert json.loads(out)["split"] == "train"
     assert "4 images of the split train" in page.read_text("utf-8")
     assert "4 images of the split train; " in run("anchors", odd_coins)[1]

@@ -31,4 +31,4 @@ def test_train(run, odd_coins, tmp_path):
 
 def test_anchors_and_explain(run, model, odd_coins, tmp_path):
     assert run("anchors", odd_coins)[0] == 0
-    assert run("explain", model, odd_coins, "--images", 1, "--out", tmp_path / "page.html")[0] == 0
+    assert run("explain", model, odd_coins, "--worst", 1, "--out", tmp_path / "page.html")[0] == 0

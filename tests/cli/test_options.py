@@ -61,7 +61,7 @@ def test_every_number_has_a_range():
     assert [f"{verb} {one.opts[0]}" for verb, one in options if isinstance(one.type, bare)] == []
     assert {option.opts[0] for _, option in NUMBERS} == {
         *("--accumulate", "--batch-size", "--channels", "--epochs", "--eval-every", "--frozen-stride"),
-        *("--image-size", "--images", "--lr", "--max-ap-loss", "--max-bad", "--patience", "--seed"),
+        *("--image-size", "--worst", "--lr", "--max-ap-loss", "--max-bad", "--patience", "--seed"),
         *("--split-by", "--threshold", "--time-budget", "--workers"),
     }
 
@@ -125,10 +125,19 @@ def test_shares(text, share):
             ["train", "d", "--accumulate", 3],
             "--accumulate: found 3 parts of a batch of 2 images, wanted at most 2",
         ),
-        (["train", "d", "--track", "paper"], "--track: found 'paper', wanted tensorboard or wandb or mlflow"),
+        (
+            ["train", "d", "--track", "paper"],
+            "--track: found 'paper', wanted one of tensorboard, wandb, mlflow",
+        ),
         (["train", "d", "--weights", "w.safetensors"], "--weights: found no file w.safetensors, wanted a"),
-        (["train", "d", "--model", "fcos_lite0_fpn", "--anchors", "auto"], "fcos_lite0_fpn: found points,"),
-        (["train", "d", "--model", "fcos_lite0_fpn", "--box-loss", "l2"], "box_loss: found 'l2', wanted"),
+        (
+            ["train", "d", "--architecture", "fcos_lite0_fpn", "--anchors", "auto"],
+            "fcos_lite0_fpn: found points,",
+        ),
+        (
+            ["train", "d", "--architecture", "fcos_lite0_fpn", "--box-loss", "l2"],
+            "box_loss: found 'l2', wanted",
+        ),
         (["train", "d", "--resume", "--out", "new"], "new: found no training to resume, wanted the --out"),
         (["train", "d", "--out", "run"], "run: found a training that is already there, wanted an empty"),
         (
@@ -159,16 +168,16 @@ def test_shares(text, share):
             "--split: found with a single image, wanted labelled data",
         ),
         (
-            ["explain", "m", "a.jpg", "--images", 4],
-            "--images: found with a single image, wanted labelled data",
+            ["explain", "m", "a.jpg", "--worst", 4],
+            "--worst: found with a single image, wanted labelled data",
         ),
         (
             ["explain", "m", "a.jpg", "--format", "voc"],
             "--format: found with a single image, wanted labelled",
         ),
         (
-            ["detect", "m", "a.jpg", "--format", "xml"],
-            "format: found 'xml', wanted one of json, csv, coco or",
+            ["detect", "m", "a.jpg", "--to", "xml"],
+            "--to: found 'xml', wanted one of json, csv, coco, parquet; see",
         ),
         (
             ["detect", "m", "a.jpg", "--workers", 2],
@@ -184,11 +193,17 @@ def test_shares(text, share):
             "full: found something that is already there, wanted a new or empty",
         ),
         (
-            ["check", "d", "--html", "full"],
-            "--html: found the folder full, wanted a file; write full/report.html",
+            ["check", "d", "--report", "full"],
+            "--report: found the folder full, wanted a file; write full/report.html",
         ),
-        (["anchors", "d", "--model", "yolo"], "architecture: found 'yolo', wanted one of "),
-        (["anchors", "d", "--model", "fcos_lite0_fpn"], "fcos_lite0_fpn: found points, wanted anchors"),
+        (
+            ["anchors", "d", "--architecture", "yolo"],
+            "--architecture: found 'yolo', wanted one of faster_rcnn_lite0_fpn, ",
+        ),
+        (
+            ["anchors", "d", "--architecture", "fcos_lite0_fpn"],
+            "fcos_lite0_fpn: found points, wanted anchors",
+        ),
     ],
     ids=lambda value: " ".join(map(str, value)) if isinstance(value, list) else "",
 )

@@ -139,7 +139,7 @@ def test_ray_from_a_bucket_to_a_bucket(s3, shots, model_file, expected):
 def test_a_job_killed_at_random_moments(tmp_path, shots, model_file, expected, engine):
     draw = random.Random(1)
     out = tmp_path / "out"
-    arguments = ["--format", "parquet", "--engine", engine]
+    arguments = ["--to", "parquet", "--engine", engine]
     killed = 0
     for attempt in range(12):
         job = subprocess.Popen(command(model_file, shots / "all.txt", out, *arguments), cwd=ROOT)
@@ -248,7 +248,7 @@ def test_ray_listens_on_loopback_only_and_reports_nothing(tmp_path, shots, model
 def test_buckets_that_are_not_there(tmp_path, s3, shots, model_file, source, out, message):
     s3.put_file(str(shots / "000.jpg"), "shots/one.jpg")
     out = out if out.startswith("s3") else tmp_path / out
-    done = run(model_file, source, out, "--format", "parquet")
+    done = run(model_file, source, out, "--to", "parquet")
     assert (done.returncode, done.stderr) == (2, f"masu: error: {message}\n")
     assert not (tmp_path / "out").exists()
 

@@ -258,7 +258,7 @@ def test_other_settings_than_the_weights_are_an_error(saved, tmp_path):
     path = rewritten(saved, tmp_path, names=json.dumps(["one"]))
     assert message_of(load, path) == (
         f"{path}: found (4, 256) for predictor.scores.weight, wanted (2, 256); these are weights of another "
-        "architecture or other classes; choose the --model they were trained with"
+        "architecture or other classes; choose the --architecture they were trained with"
     )
 
 
@@ -331,7 +331,7 @@ def test_a_warm_start_from_another_backbone_is_refused(detector):
         warm_start(other, detector)
     assert str(caught.value) == (
         "weights: found a FasterRCNN on efficientnet_lite0, wanted a FasterRCNN on timm/resnet10t; choose "
-        "the --model and --backbone it was trained with"
+        "the --architecture and --backbone it was trained with"
     )
 
 

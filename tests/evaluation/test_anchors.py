@@ -101,7 +101,7 @@ def test_without_objects(tmp_path):
 
 def test_command_line(coins, tmp_path):
     page = tmp_path / "pages" / "anchors.html"
-    done = CliRunner().invoke(cli, ["anchors", str(coins), "--html", str(page), "--json"])
+    done = CliRunner().invoke(cli, ["anchors", str(coins), "--report", str(page), "--json"])
     assert done.exit_code == 0, done.output
     figures = json.loads(done.stdout)
     assert figures["own"]["objects"] == 15

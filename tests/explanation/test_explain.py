@@ -243,7 +243,7 @@ def test_the_command_writes_the_page(detector, coins, tmp_path):
     model, page = tmp_path / "model.safetensors", tmp_path / "page.html"
     masu.save(detector, model)
     ran = CliRunner().invoke(
-        cli, ["explain", str(model), str(coins), "--images", "1", "--out", str(page), "--json"]
+        cli, ["explain", str(model), str(coins), "--worst", "1", "--out", str(page), "--json"]
     )
     assert ran.exit_code == 0, ran.output
     assert json.loads(ran.stdout)["page"] == str(page)

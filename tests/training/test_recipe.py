@@ -67,7 +67,7 @@ def test_what_the_architecture_decides():
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"architecture": "yolo"}, "--model: found 'yolo', wanted one of "),
+        ({"architecture": "yolo"}, "--architecture: found 'yolo', wanted one of "),
         ({"epochs": 0}, "--epochs: found 0, wanted a whole number from 1 to 1000000; choose one of these"),
         ({"batch_size": -1}, "--batch-size: found -1, wanted a whole number from 1 to 65536"),
         ({"accumulate": 0}, "--accumulate: found 0, wanted a whole number from 1 to 65536"),

@@ -368,7 +368,7 @@ def test_file_names_that_are_not_utf8(tmp_path):
     (tmp_path / "a" / "all.json").write_text(json.dumps(page))
     image.with_name(os.fsdecode(b"\xe9.png")).write_bytes(b"")
     mended = tmp_path / "mended"
-    code, out, _ = run("check", tmp_path / "a", "--html", tmp_path / "p.html", "--fix", mended)
+    code, out, _ = run("check", tmp_path / "a", "--report", tmp_path / "p.html", "--fix", mended)
     assert code == 1
     assert "a/images/\\udce9.png: no annotation names it" in out
     assert "class d\\ud800g: 2 objects" in out
@@ -417,7 +417,9 @@ def test_the_command_line(data, tmp_path):
     assert code == 1
     assert "error: box without area, 1 found: correct the box or delete it" in out
     assert "annotation id 13: box 5 5 5 9 has no area" in out
-    code, out, err = run("check", path, "--json", "--fix", tmp_path / "mended", "--html", tmp_path / "p.html")
+    code, out, err = run(
+        "check", path, "--json", "--fix", tmp_path / "mended", "--report", tmp_path / "p.html"
+    )
     assert code == 1
     report = json.loads(out)
     assert report["errors"] == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from masu.bulk.local_engine import run_local
 from masu.bulk.plan import MANIFEST, left, make_plan
@@ -15,8 +15,7 @@ from masu.bulk.stores import open_store
 from masu.bulk.table import require_pyarrow
 from masu.errors import InputError
 from masu.ranges import BATCH_SIZE, PART_IMAGES, SHARE, WORKERS
-
-Engine = Literal["local", "ray"]
+from masu.words import BulkEngine
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ def detect_bulk(
     out: str | os.PathLike[str],
     *,
     threshold: float | None = None,
-    engine: Engine = "local",
+    engine: BulkEngine = "local",
     workers: int | None = None,
     batch_size: int = 1,
     shard_images: int | None = None,
@@ -82,8 +81,8 @@ def detect_bulk(
         InputError: for an argument out of range, a package that is not installed, no image, a folder of
             another job, or a store that does not answer. What has been written stays.
     """
-    if engine not in get_args(Engine):
-        raise InputError(f"engine: found {engine!r}, wanted one of {', '.join(get_args(Engine))}")
+    if engine not in get_args(BulkEngine):
+        raise InputError(f"engine: found {engine!r}, wanted one of {', '.join(get_args(BulkEngine))}")
     for name, value, span in (
         ("threshold", threshold, SHARE),
         ("workers", workers, WORKERS),

@@ -47,7 +47,7 @@ def require_pyarrow() -> Any:
         import pyarrow.parquet
     except ImportError:
         raise bad_input(
-            "--format parquet", "no such package", "the package pyarrow", "pip install 'masu[parquet]'"
+            "--to parquet", "no such package", "the package pyarrow", "pip install 'masu[parquet]'"
         ) from None
     return pyarrow
 

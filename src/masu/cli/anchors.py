@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
-
 from masu.cli.data import looked_at
+from masu.cli.grammar import option, verb
 from masu.cli.notes import note, print_faults, print_result
-from masu.cli.options import DATA, HTML, IMAGES, NETWORK_SIZE, form_of, json_of
+from masu.cli.options import ARCHITECTURE, DATA, IMAGES, NETWORK_SIZE, REPORT, form_of, json_of
 from masu.json_text import to_json
 
 
-@click.command(short_help="How well anchors cover the objects, and better ones.")
+@verb(short_help="How well anchors cover the objects, and better ones.")
 @DATA
-@click.option("--model", "architecture", help="Architecture, see `masu models`. Default: the small one.")
-@click.option("--split", help="Split to look at. Default: train, else trainval, where DATA has them.")
+@ARCHITECTURE
+@option("--split", help="Split to look at. Default: train, else trainval, where DATA has them.")
 @NETWORK_SIZE
 @form_of("DATA")
 @IMAGES
-@HTML
+@REPORT
 @json_of("all figures")
 def anchors(
     data: Path,

@@ -6,19 +6,20 @@ from pathlib import Path
 
 import click
 
+from masu.cli.grammar import option, verb
 from masu.cli.notes import note, print_result
-from masu.cli.options import DATA, HTML, IMAGES, NETWORK_SIZE, form_of, json_of
+from masu.cli.options import DATA, IMAGES, NETWORK_SIZE, REPORT, form_of, json_of
 from masu.errors import counted
 from masu.json_text import to_json
 
 
-@click.command(short_help="Find the faults of labelled images before training.")
+@verb(short_help="Find the faults of labelled images before training.")
 @DATA
 @form_of("DATA")
 @IMAGES
 @NETWORK_SIZE
-@HTML
-@click.option("--fix", "fixed", type=click.Path(path_type=Path), help="Folder for a copy without faults.")
+@REPORT
+@option("--fix", "fixed", type=click.Path(path_type=Path), help="Folder for a copy without faults.")
 @json_of("all findings")
 def check(
     data: Path,

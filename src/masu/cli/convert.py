@@ -6,23 +6,24 @@ from pathlib import Path
 
 import click
 
+from masu.cli.grammar import option, verb
 from masu.cli.notes import note, print_result
-from masu.cli.options import form_of, json_of
-from masu.cli.values import Number, refuse_idle
+from masu.cli.options import form_of, images_of, json_of
+from masu.cli.values import DataFormat, Number, refuse_idle
 from masu.errors import counted
 from masu.json_text import to_json
 from masu.ranges import SEED
 
 
-@click.command(short_help="Write labelled images in another format.")
+@verb(short_help="Write labelled images in another format.")
 @click.argument("source", metavar="IN", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--to", "target", required=True, help="coco, voc, yolo, csv … (a wrong one lists all).")
+@option("--to", "target", type=DataFormat(written=True), required=True, help="Format to write.")
 @form_of("IN")
-@click.option("--split-by", help="Share all pictures out anew: 80/20 or 80/10/10 (train/val/test).")
-@click.option("--seed", type=Number(SEED), default=0, show_default=True, help="Of --split-by.")
-@click.option("--images", type=click.Path(path_type=Path), help="Another folder that holds the images of IN.")
-@click.option("--link", is_flag=True, help="Links to the images instead of copies.")
+@option("--split-by", help="Share all pictures out anew: 80/20 or 80/10/10 (train/val/test).")
+@option("--seed", type=Number(SEED), default=0, show_default=True, help="Of --split-by.")
+@images_of("IN")
+@option("--link", is_flag=True, help="Links to the images instead of copies.")
 @json_of("what was written")
 def convert(
     source: Path,

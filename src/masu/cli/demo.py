@@ -6,15 +6,14 @@ from pathlib import Path
 
 import click
 
+from masu.cli.grammar import option, verb
 from masu.cli.notes import note, print_result
 from masu.cli.options import json_of
 from masu.json_text import to_json
 
 
-@click.command(short_help="The whole job in minutes, on made-up scenes.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Folder."
-)
+@verb(short_help="The whole job in minutes, on made-up scenes.")
+@option("--out", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Folder.")
 @json_of("the figures")
 def demo(out: Path, as_json: bool) -> int:
     """The whole job in minutes: make scenes of handwritten digits, train, evaluate, detect, show a page."""

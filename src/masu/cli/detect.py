@@ -7,31 +7,42 @@ from typing import Any
 
 import click
 
+from masu.cli.grammar import option, verb
 from masu.cli.notes import note, print_error, print_result
 from masu.cli.options import DEVICE, IMAGES_AT_ONCE
-from masu.cli.values import Number, scores
+from masu.cli.values import Number, Word, scores
 from masu.errors import InputError, counted, listed
 from masu.ranges import SHARE, WORKERS
+from masu.words import BULK_ENGINES, DETECTION_FORMATS
 
 
-@click.command(short_help="Find objects in photographs.")
+@verb(short_help="Find objects in photographs.")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("sources", nargs=-1, required=True)
-@click.option("--threshold", type=Number(SHARE), help="Smallest score. Default: the model's own, or 0.5.")
-@click.option("--format", "form", help="json, csv, coco or parquet. Default: json; parquet with ray.")
-@click.option("--out", help="Folder for results and drawn pictures; for parquet also s3://bucket/folder.")
-@IMAGES_AT_ONCE
-@click.option(
-    "--engine", default="local", show_default=True, help="local: one process. ray: many, over Ray Data."
+@option("--threshold", type=Number(SHARE), help="Smallest score. Default: the model's own, or 0.5.")
+@option(
+    "--to",
+    old="--format",
+    type=Word(DETECTION_FORMATS),
+    help="Format of the results. Default: json; parquet with ray.",
 )
-@click.option("--workers", type=Number(WORKERS), help="Processes of --engine ray. Default: one per core.")
+@option("--out", help="Folder for results and drawn pictures; for parquet also s3://bucket/folder.")
+@IMAGES_AT_ONCE
+@option(
+    "--engine",
+    type=Word(BULK_ENGINES),
+    default="local",
+    show_default=True,
+    help="local: one process. ray: many, over Ray Data.",
+)
+@option("--workers", type=Number(WORKERS), help="Processes of --engine ray. Default: one per core.")
 @DEVICE
-@click.option("--trust-code", is_flag=True, help="Open a .pt2 too, which can run any code on this computer.")
+@option("--trust-code", is_flag=True, help="Open a .pt2 too, which can run any code on this computer.")
 def detect(
     model: Path,
     sources: tuple[str, ...],
     threshold: float | None,
-    form: str | None,
+    to: str | None,
     out: str | None,
     batch_size: int,
     engine: Any,
@@ -42,12 +53,12 @@ def detect(
     """Find objects in SOURCES: image files, folders, globs. Without --out the result goes to stdout.
 
     A model has thresholds of its own, per class, after `masu evaluate --store-thresholds`.
-    --format parquet is for very many images: it goes on where it was stopped, and SOURCES may also be URLs
+    --to parquet is for very many images: it goes on where it was stopped, and SOURCES may also be URLs
     such as s3://bucket/folder and lists of paths (.txt).
     """
-    if form == "parquet" or engine != "local":
+    if to == "parquet" or engine != "local":
         return _detect_bulk(
-            model, sources, threshold, form, out, batch_size, engine, workers, trust_code, device
+            model, sources, threshold, to, out, batch_size, engine, workers, trust_code, device
         )
     if workers is not None:
         raise InputError("--workers: found with --engine local, wanted --engine ray; leave it out")
@@ -56,8 +67,8 @@ def detect(
     from masu.verbs.detect import check_format
     from masu.verbs.detect import detect as run
 
-    form = form or "json"
-    check_format(form)
+    to = to or "json"
+    check_format(to)
     detector = open_detector(model, trust_code=trust_code, device=device)
     if threshold is None and detector.thresholds:
         note(f"the model's thresholds: {scores(detector.thresholds)}")
@@ -66,7 +77,7 @@ def detect(
             detector,
             sources,
             threshold=detector.thresholds if threshold is None else threshold,
-            format=form,
+            format=to,
             out=out,
             batch_size=batch_size,
             progress=progress,
@@ -92,7 +103,7 @@ def _detect_bulk(
     model: Path,
     sources: tuple[str, ...],
     threshold: float | None,
-    form: str | None,
+    to: str | None,
     out: str | None,
     batch_size: int,
     engine: Any,
@@ -103,8 +114,8 @@ def _detect_bulk(
     from masu.bulk.job import detect_bulk
     from masu.terminal import counter
 
-    if form not in (None, "parquet"):
-        raise InputError(f"--format: found {form} with --engine {engine}, wanted parquet; leave it out")
+    if to not in (None, "parquet"):
+        raise InputError(f"--to: found {to} with --engine {engine}, wanted parquet; leave it out")
     if out is None:
         raise InputError("--out: found none, wanted a folder for the Parquet files, or s3://bucket/folder")
     with counter("detecting") as progress:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from masu.cli.data import looked_at
+from masu.cli.grammar import option, verb
 from masu.cli.notes import note, print_faults, print_result, processes_started, rank
 from masu.cli.options import DATA, DEVICE, EVALUATED_SPLIT, IMAGES, IMAGES_AT_ONCE, form_of, json_of
 from masu.cli.values import Page, refuse_idle, scores
@@ -14,12 +15,12 @@ from masu.errors import InputError
 from masu.json_text import to_json
 
 
-@click.command(short_help="Measure a model: AP, its errors, its losses by stage.")
+@verb(short_help="Measure a model: AP, its errors, its losses by stage.")
 @click.argument("model", type=click.Path(path_type=Path))
 @DATA
 @EVALUATED_SPLIT
 @IMAGES_AT_ONCE
-@click.option(
+@option(
     "--funnel",
     "with_funnel",
     is_flag=True,
@@ -28,10 +29,10 @@ from masu.json_text import to_json
 @DEVICE
 @form_of("DATA")
 @IMAGES
-@click.option("--report", "page", type=Page(), help="Write a page about the errors.")
-@click.option("--store-thresholds", is_flag=True, help="Write each class's best threshold into MODEL.")
+@option("--report", "page", type=Page(), help="Write a page about the errors.")
+@option("--store-thresholds", is_flag=True, help="Write each class's best threshold into MODEL.")
 @json_of("all figures")
-@click.option("--trust-code", is_flag=True, help="Open a .pt2 too, which can run any code on this computer.")
+@option("--trust-code", is_flag=True, help="Open a .pt2 too, which can run any code on this computer.")
 def evaluate(
     model: Path,
     data: Path,

@@ -8,36 +8,46 @@ from typing import Any
 import click
 
 from masu.cli.data import looked_at
+from masu.cli.grammar import option, verb
 from masu.cli.notes import note, print_faults, print_result
-from masu.cli.options import EVALUATED_SPLIT, form_of, json_of
+from masu.cli.options import EVALUATED_SPLIT, IMAGES, form_of, json_of
 from masu.cli.values import Number, Page, refuse_idle
+from masu.errors import counted
 from masu.json_text import to_json
 from masu.ranges import PHOTOGRAPHS
 
 
-@click.command(short_help="A page that follows boxes through every stage.")
+def _is_no_folder(value: str) -> bool:
+    return value.isdecimal() and not Path(value).is_dir()
+
+
+@verb(short_help="A page that follows boxes through every stage.")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("source", metavar="IMAGE|DATA", type=click.Path(path_type=Path))
-@click.option("--out", type=Page(), default="report.html", show_default=True, help="The page.")
+@option("--out", type=Page(), default="report.html", show_default=True, help="The page.")
 @EVALUATED_SPLIT
-@click.option(
-    "--images",
+@option(
+    "--worst",
+    old="--images",
+    old_of=_is_no_folder,
     type=Number(PHOTOGRAPHS),
     default=4,
     show_default=True,
-    help="Images of DATA on the page.",
+    help="Images on the page: those of DATA that lost most objects.",
 )
-@click.option("--saliency", is_flag=True, help="Show which pixels the best 20 boxes of an image rest on.")
+@option("--saliency", is_flag=True, help="Show which pixels the best 20 boxes of an image rest on.")
 @form_of("DATA")
+@IMAGES
 @json_of("what was written")
 def explain(
     model: Path,
     source: Path,
     out: Path,
     split: str | None,
-    images: int,
+    worst: int,
     saliency: bool,
     form: str | None,
+    images: Path | None,
     as_json: bool,
 ) -> int:
     """Write a page that follows boxes through every stage of MODEL, and lost objects to where they were lost.
@@ -52,21 +62,22 @@ def explain(
     from masu.terminal import counter
 
     one_image = source.suffix.lower() in IMAGE_SUFFIXES
-    for option in ("--split", "--images", "--format") if one_image else ():
-        refuse_idle(option, "with a single image", "labelled data for it")
+    for name in ("--split", "--worst", "--format", "--images") if one_image else ():
+        refuse_idle(name, "with a single image", "labelled data for it")
     detector = load(model)
     given: Any = source
     if not one_image:
-        annotations = read_annotations(source, form)
+        annotations = read_annotations(source, form, images)
         chosen = evaluation_split(split, annotations.splits, source)
         given = looked_at(annotations, chosen, detector.input.channels)
         print_faults(given)
     with counter("explaining") as progress:
-        done = run(detector, given, out, most=images, saliency=saliency, progress=progress)
+        done = run(detector, given, out, most=worst, saliency=saliency, progress=progress)
     for fault in done.faults:
         note(fault)
     if as_json:
         print_result(to_json(done.as_dict()))
     lost = "" if done.lost is None else f", {done.lost} of {done.objects} objects lost"
-    note(f"{len(done.images)} images, {done.detections} boxes{lost}; open {done.page}")
+    seen, boxes = counted(len(done.images), "image"), counted(done.detections, "box", "boxes")
+    note(f"{seen}, {boxes}{lost}; open {done.page}")
     return 0

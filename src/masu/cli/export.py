@@ -8,26 +8,31 @@ from typing import Any
 import click
 
 from masu.cli.data import looked_at
+from masu.cli.grammar import option, verb
 from masu.cli.notes import note, print_result
-from masu.cli.options import form_of, json_of
-from masu.cli.values import Number, refuse_idle
+from masu.cli.options import form_of, images_of, json_of
+from masu.cli.values import Number, Word, refuse_idle
 from masu.json_text import to_json
 from masu.ranges import AP_LOSS
+from masu.words import EXPORT_TARGETS
 
 
-@click.command(short_help="Write a model for ONNX Runtime, OpenVINO, torch.export.")
+@verb(short_help="Write a model for ONNX Runtime, OpenVINO, torch.export.")
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--to", default="onnx", show_default=True, help="onnx, openvino (.xml, .bin) or torch (.pt2).")
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="File to write. Default: MODEL's name, new suffix."
+@option(
+    "--to",
+    type=Word(EXPORT_TARGETS),
+    default="onnx",
+    show_default=True,
+    help="OpenVINO's file is .xml beside .bin, that of torch.export .pt2.",
 )
-@click.option("--data", type=click.Path(path_type=Path), help="Labelled images to compare on, AP too.")
-@click.option("--split", help="Split of --data. Default: test, else val, where it has splits.")
+@option("--out", type=click.Path(path_type=Path), help="File to write. Default: MODEL's name, new suffix.")
+@option("--data", type=click.Path(path_type=Path), help="Labelled images to compare on, AP too.")
+@option("--split", help="Split of --data. Default: test, else val, where it has splits.")
 @form_of("--data")
-@click.option(
-    "--int8", is_flag=True, help="Compute in 8 bits (onnx), calibrated on the train split of --data."
-)
-@click.option(
+@images_of("--data")
+@option("--int8", is_flag=True, help="Compute in 8 bits (onnx), calibrated on the train split of --data.")
+@option(
     "--max-ap-loss",
     type=Number(AP_LOSS),
     default=0.01,
@@ -42,6 +47,7 @@ def export(
     data: Path | None,
     split: str | None,
     form: str | None,
+    images: Path | None,
     int8: bool,
     max_ap_loss: float,
     as_json: bool,
@@ -60,8 +66,8 @@ def export(
     from masu.verbs.export import export as run
     from masu.verbs.export import refuse_target
 
-    for option in ("--split", "--format", "--max-ap-loss") if data is None else ():
-        refuse_idle(option, "without --data, to which it belongs", "both or neither")
+    for name in ("--split", "--format", "--images", "--max-ap-loss") if data is None else ():
+        refuse_idle(name, "without --data, to which it belongs", "both or neither")
     beside = model if model.exists() else Path(model.name)  # torchvision/NAME is no place
     file = out or beside.with_suffix(SUFFIXES.get(to, ""))
     refuse_target(file, to, int8=int8, data=data is not None)
@@ -69,7 +75,7 @@ def export(
     channels = detector.input.channels
     dataset = calibration = None
     if data is not None:
-        source = read_annotations(data, form)
+        source = read_annotations(data, form, images)
         dataset = looked_at(source, evaluation_split(split, source.splits, data), channels)
         if int8:
             calibration = looked_at(source, training_split(None, source.splits, data), channels)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import click
-
+from masu.cli.grammar import verb
 from masu.cli.notes import print_result
 from masu.cli.options import json_of
 from masu.json_text import to_json
 
 
-@click.command()
+@verb()
 @json_of("the list")
 def models(as_json: bool) -> int:
     """The architectures, with parameters and arithmetic."""

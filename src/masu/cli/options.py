@@ -2,48 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import click
 
-from masu.cli.values import Device, Number, Page
+from masu.cli.grammar import Decorator, option
+from masu.cli.values import DataFormat, Device, Number, Page, Word
 from masu.ranges import BATCH_SIZE, IMAGE_SIZE
-
-Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
+from masu.words import ARCHITECTURES
 
 DATA = click.argument("data", type=click.Path(path_type=Path))
-IMAGES = click.option(
-    "--images", type=click.Path(path_type=Path), help="Another folder that holds the images of DATA."
+ARCHITECTURE = option(
+    "--architecture",
+    old="--model",
+    type=Word(ARCHITECTURES),
+    help="Architecture, see `masu models`. Default: the small one.",
 )
-EVALUATED_SPLIT = click.option(
-    "--split", help="Split of the data. Default: test, else val, where it has splits."
-)
-NETWORK_SIZE = click.option(
+EVALUATED_SPLIT = option("--split", help="Split of the data. Default: test, else val, where it has splits.")
+NETWORK_SIZE = option(
     "--image-size",
     type=Number(IMAGE_SIZE),
     help="Shorter side in pixels that the network sees. Default: the model's.",
 )
-IMAGES_AT_ONCE = click.option(
+IMAGES_AT_ONCE = option(
     "--batch-size", type=Number(BATCH_SIZE), default=1, show_default=True, help="Images at once."
 )
-DEVICE = click.option(
+DEVICE = option(
     "--device",
     type=Device(),
     default="auto",
     show_default=True,
     help="auto (a CUDA GPU where there is one), cpu, cuda, cuda:1 or mps.",
 )
-HTML = click.option("--html", "page", type=Page(), help="Write a page with pictures.")
+REPORT = option("--report", "page", old="--html", type=Page(), help="Write a page with pictures.")
 
 
 def form_of(data: str) -> Decorator:
     """``--format`` of what the verb calls its data."""
-    said = f"Format of {data}: coco, voc, yolo … (a wrong one lists all). Default: found by looking."
-    return click.option("--format", "form", help=said)
+    said = f"Format of {data}. Default: found by looking."
+    return option("--format", "form", type=DataFormat(), help=said)
+
+
+def images_of(data: str) -> Decorator:
+    """``--images`` of what the verb calls its data."""
+    said = f"Another folder that holds the images of {data}."
+    return option("--images", type=click.Path(path_type=Path), help=said)
+
+
+IMAGES = images_of("DATA")
 
 
 def json_of(what: str) -> Decorator:
     """``--json``, which prints ``what``."""
-    return click.option("--json", "as_json", is_flag=True, help=f"Print {what} as one JSON object.")
+    return option("--json", "as_json", is_flag=True, help=f"Print {what} as one JSON object.")

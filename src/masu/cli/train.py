@@ -9,105 +9,105 @@ import click
 
 from masu import ranges
 from masu.cli.data import training_and_validation
+from masu.cli.grammar import option, verb
 from masu.cli.notes import note, print_faults, print_result, rank
-from masu.cli.options import DATA, DEVICE, IMAGES, form_of, json_of
-from masu.cli.values import Number, Share, Time, refuse_idle
+from masu.cli.options import ARCHITECTURE, DATA, DEVICE, form_of, images_of, json_of
+from masu.cli.values import Number, Share, Time, Word, refuse_idle
 from masu.errors import InputError
 from masu.json_text import to_json
+from masu.words import ANCHORS, BOX_LOSSES, ON_NONFINITE, OPTIMIZERS, PRECISIONS, SCHEDULES, TRACKERS
 
 
-@click.command(short_help="Train a detector on labelled images.")
+@verb(short_help="Train a detector on labelled images.")
 @DATA
-@click.option("--val", type=click.Path(path_type=Path), help="Validation data. Default: a split of DATA.")
-@click.option("--split", help="Split to train on. Default: train, else trainval, where DATA has them.")
-@click.option("--val-split", help="Split to validate on. Default: val; without one, a fifth is held back.")
-@click.option("--model", "architecture", help="Architecture, see `masu models`. Default: the small one.")
-@click.option("--backbone", help="Another backbone: efficientnet_lite2, timm/NAME … Default: the model's.")
-@click.option(
+@option("--val", type=click.Path(path_type=Path), help="Validation data. Default: a split of DATA.")
+@option("--split", help="Split to train on. Default: train, else trainval, where DATA has them.")
+@option("--val-split", help="Split to validate on. Default: val; without one, a fifth is held back.")
+@ARCHITECTURE
+@option("--backbone", help="Another backbone: efficientnet_lite2, timm/NAME … Default: the model's.")
+@option(
     "--weights",
     default="auto",
     show_default=True,
     help="auto, imagenet, none, a model file (its classes may be others) or torchvision/NAME.",
 )
-@click.option(
+@option(
     "--frozen-stride",
     type=Number(ranges.FROZEN_STRIDE),
     help="Keep backbone stages up to this stride; 0 trains all.",
 )
-@click.option("--frozen-norms/--trained-norms", default=None, help="Keep or train normalisation.")
-@click.option(
+@option("--frozen-norms/--trained-norms", default=None, help="Keep or train normalisation.")
+@option(
     "--channels", type=Number(ranges.CHANNELS), help="Images of so many channels, as they are. Default: RGB."
 )
-@click.option("--anchors", default="model", show_default=True, help="model, or auto: fitted to the data.")
-@click.option("--box-loss", help="smooth_l1, l1, l2 or giou (FCOS: giou). Default: the architecture's.")
-@click.option(
+@option("--anchors", type=Word(ANCHORS), default="model", show_default=True, help="auto: fitted to the data.")
+@option("--box-loss", type=Word(BOX_LOSSES), help="Default: the architecture's; FCOS has giou alone.")
+@option(
     "--epochs",
     type=Number(ranges.EPOCHS),
     help="Passes over the training images. Default: 20, or --time-budget.",
 )
-@click.option(
+@option(
     "--time-budget", type=Time(), help="Training time such as 90s, 10m, 1h; the schedule is fitted to it."
 )
-@click.option("--precision", default="fp32", show_default=True, help="Of the networks: fp32, bf16 or fp16.")
-@click.option(
+@option("--precision", type=Word(PRECISIONS), default="fp32", show_default=True, help="Of the networks.")
+@option(
     "--accumulate",
     type=Number(ranges.BATCH_SIZE),
     default=1,
     show_default=True,
     help="Parts of a batch, saves memory.",
 )
-@click.option(
-    "--patience", type=Number(ranges.EPOCHS), help="Stop after so many evaluations without a better AP."
-)
-@click.option(
+@option("--patience", type=Number(ranges.EPOCHS), help="Stop after so many evaluations without a better AP.")
+@option(
     "--batch-size",
     type=Number(ranges.BATCH_SIZE),
     default=2,
     show_default=True,
     help="Images per step, of all processes.",
 )
-@click.option(
+@option(
     "--image-size",
     type=Number(ranges.IMAGE_SIZE),
     help="Shorter side in pixels. Default: the architecture's.",
 )
-@click.option("--optimizer", help="sgd or adamw. Default: the architecture's.")
-@click.option(
-    "--lr", type=Number(ranges.LEARNING_RATE), help="Largest learning rate. Default: the architecture's."
-)
-@click.option("--schedule", default="cosine", show_default=True, help="cosine, one-cycle or constant.")
-@click.option("--flip-vertical", is_flag=True, help="Also flip upside down (cells, aerial pictures).")
-@click.option("--no-flip", is_flag=True, help="Never flip (letters, digits, signs).")
-@click.option(
+@option("--optimizer", type=Word(OPTIMIZERS), help="Default: the architecture's.")
+@option("--lr", type=Number(ranges.LEARNING_RATE), help="Largest learning rate. Default: the architecture's.")
+@option("--schedule", type=Word(SCHEDULES), default="cosine", show_default=True, help="Of the learning rate.")
+@option("--flip-vertical", is_flag=True, help="Also flip upside down (cells, aerial pictures).")
+@option("--no-flip", is_flag=True, help="Never flip (letters, digits, signs).")
+@option(
     "--eval-every",
     type=Number(ranges.EPOCHS),
     default=1,
     show_default=True,
     help="Epochs between evaluations.",
 )
-@click.option(
-    "--on-nonfinite", default="stop", show_default=True, help="stop, or skip: steps without finite loss."
+@option(
+    "--on-nonfinite",
+    type=Word(ON_NONFINITE),
+    default="stop",
+    show_default=True,
+    help="What a step without finite loss does.",
 )
-@click.option(
-    "--seed", type=Number(ranges.SEED), default=0, show_default=True, help="Start of all randomness."
-)
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the run. Default: runs/train-N.")
-@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
-@click.option(
+@option("--seed", type=Number(ranges.SEED), default=0, show_default=True, help="Start of all randomness.")
+@option("--out", type=click.Path(path_type=Path), help="Folder of the run. Default: runs/train-N.")
+@option("--resume", is_flag=True, help="Go on with the run in --out.")
+@option(
     "--workers", type=Number(ranges.READERS), default=0, show_default=True, help="Processes that read ahead."
 )
-@click.option("--track", help="Also send the figures to tensorboard, wandb or mlflow.")
-@click.option(
+@option("--track", type=Word(TRACKERS), help="Also send the figures there.")
+@option(
     "--max-bad",
     type=Share(),
     default="5%",
     show_default=True,
     help="Faulty images or objects to skip before refusing.",
 )
-@click.option("--strict", is_flag=True, help="Refuse at the first fault; as --max-bad 0.")
+@option("--strict", is_flag=True, help="Refuse at the first fault; as --max-bad 0.")
 @DEVICE
 @form_of("DATA")
-@IMAGES
+@images_of("DATA and --val")
 @json_of("the result")
 def train(
     data: Path,

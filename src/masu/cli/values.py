@@ -1,17 +1,94 @@
-"""What the words of options mean: numbers of a range, shares, times; and options that would do nothing."""
+"""What the words of options mean: a word of a list, numbers of a range, shares, times; and idle options."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
 from masu.errors import InputError, bad_input, listed
 from masu.ranges import SECONDS, SHARE, Range
+from masu.words import DATA_FORMATS, WRITTEN_FORMATS, nearest
+
+
+class Word(click.ParamType):  # type: ignore[type-arg]
+    """One word of a list, which ``--help`` shows; all else is refused in one line with the nearest word."""
+
+    name = "word"
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self._words = tuple(words)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """All that it may be."""
+        return self._words
+
+    def knows(self, text: str) -> bool:
+        """Whether it may be this."""
+        return text in self.words
+
+    @property
+    def short(self) -> bool:
+        """Few enough to stand beside the option's name."""
+        return len("|".join(self.words)) <= 40
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """The words, where they are few."""
+        return "|".join(self.words) if self.short else "NAME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The word."""
+        if not isinstance(value, str) or not self.knows(value):
+            verb = f"{ctx.command_path} " if ctx is not None else ""
+            near = nearest(value, self.words) if isinstance(value, str) else None
+            raise bad_input(
+                param.opts[0] if param is not None else "word",
+                f"{value!r:.60}",
+                f"one of {', '.join(self.words)}",
+                f"see '{verb}--help'" if near is None else f"did you mean {near}?",
+            )
+        return value
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The words that begin so."""
+        return [CompletionItem(word) for word in self.words if word.startswith(incomplete)]
+
+
+class DataFormat(Word):
+    """A format of data sets: masu's own, or one of a package, which is loaded only when it is named.
+
+    Args:
+        written: one that is written, not one that is read.
+    """
+
+    def __init__(self, *, written: bool = False) -> None:
+        super().__init__(WRITTEN_FORMATS if written else DATA_FORMATS)
+        self._written = written
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Masu's own, and the entry points' names."""
+        return (*self._words, *(entry.name for entry in entry_points(group="masu.formats")))
+
+    def knows(self, text: str) -> bool:
+        """Whether it may be this; a package may call its format otherwise than its entry point."""
+        if text in self._words:
+            return True
+        if text in DATA_FORMATS or not entry_points(group="masu.formats"):
+            return False
+        from masu.data.formats import formats
+
+        known = formats().get(text)
+        return known is not None and (known.write is not None or not self._written)
 
 
 class Number(click.ParamType):  # type: ignore[type-arg]

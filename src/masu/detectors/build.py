@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 
@@ -17,10 +17,9 @@ from masu.detectors.zoo import ARCHITECTURES, make
 from masu.errors import InputError
 from masu.nets.imagenet import fill_imagenet, installed
 from masu.ranges import IMAGE_SIZE
+from masu.words import Start
 
 __all__ = ["build", "from_torchvision", "load", "make", "save", "store_thresholds", "warm_start"]
-
-Start = Literal["auto", "imagenet", "none"]
 
 
 def build(
@@ -115,7 +114,7 @@ def warm_start(detector: Detector, source: Detector) -> WarmStart:
     found, wanted = (f"{type(d).__name__} on {d.config.pyramid.backbone}" for d in (source, detector))
     if found != wanted:
         raise InputError(
-            f"weights: found a {found}, wanted a {wanted}; choose the --model and --backbone "
+            f"weights: found a {found}, wanted a {wanted}; choose the --architecture and --backbone "
             "it was trained with"
         )
     own, theirs = detector.state_dict(), source.state_dict()

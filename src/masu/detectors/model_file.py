@@ -163,7 +163,7 @@ def check_layout(found: Mapping[str, Entry], wanted: Mapping[str, Tensor], path:
         if has != shape:
             raise InputError(
                 f"{path}: found {has} for {_short(name)}, wanted {shape}; these are weights of another "
-                "architecture or other classes; choose the --model they were trained with"
+                "architecture or other classes; choose the --architecture they were trained with"
             )
         dtype = found[name].dtype if name in found else None
         own = torch.int64 if counts else wanted[name].dtype

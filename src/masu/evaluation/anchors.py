@@ -194,7 +194,7 @@ def check_has_anchors(config: DetectorConfig, architecture: str) -> None:
     if not config.fits_anchors:
         raise InputError(
             f"{architecture}: found points, wanted anchors, whose sizes and ratios can fit objects; leave "
-            "its anchors as they are, or choose another --model"
+            "its anchors as they are, or choose another --architecture"
         )
 
 

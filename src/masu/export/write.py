@@ -9,7 +9,7 @@ import json
 import zipfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,8 +22,7 @@ from masu.errors import bad_input
 from masu.export.graph import OUTPUTS, Graph
 from masu.runtime import ENTRY, Description
 from masu.seal import BLANK, CHECKSUM, seal
-
-Target = Literal["onnx", "openvino", "torch"]
+from masu.words import ExportTarget
 
 SUFFIXES: dict[str, str] = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt2"}
 """Of the file that is written; OpenVINO's weights lie beside it as ``.bin``."""
@@ -84,7 +83,7 @@ def trace(detector: Detector) -> ExportedProgram:
         ) from None
 
 
-def write(program: ExportedProgram, description: Description, to: Target, file: Path) -> None:
+def write(program: ExportedProgram, description: Description, to: ExportTarget, file: Path) -> None:
     """Write a traced detector to ``file``, whose suffix is that of ``SUFFIXES[to]``.
 
     ONNX and OpenVINO use the program up: trace another one for a second file.
@@ -99,7 +98,7 @@ def write(program: ExportedProgram, description: Description, to: Target, file: 
         raise not_written(file, error) from None
 
 
-def _write(program: ExportedProgram, description: Description, to: Target, file: Path) -> None:
+def _write(program: ExportedProgram, description: Description, to: ExportTarget, file: Path) -> None:
     text = json.dumps(asdict(description))
     if to == "torch":
         for name, tensor in program.state_dict.items():

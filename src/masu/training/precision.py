@@ -5,13 +5,10 @@ Source: Micikevicius et al. 2018 (Mixed Precision Training).
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 
 from masu.errors import bad_input
-
-Precision = Literal["fp32", "bf16", "fp16"]
+from masu.words import Precision
 
 _TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 
@@ -18,12 +18,7 @@ from masu.detectors.zoo import ARCHITECTURES, DEFAULT, SMALL
 from masu.devices import FUSED
 from masu.errors import InputError, bad_input, counted
 from masu.ops.images import InputPolicy
-from masu.training.precision import Precision
-
-OptimizerName = Literal["sgd", "adamw"]
-Schedule = Literal["cosine", "one-cycle", "constant"]
-Anchors = Literal["model", "auto"]
-OnNonfinite = Literal["stop", "skip"]
+from masu.words import Anchors, OnNonfinite, OptimizerName, Precision, Schedule
 
 EPOCHS = 20
 """Passes over the data where neither epochs nor a time budget are given."""
@@ -113,7 +108,7 @@ class TrainSettings:
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:
             raise InputError(
-                f"--model: found {self.architecture!r}, wanted one of {', '.join(ARCHITECTURES)}"
+                f"--architecture: found {self.architecture!r}, wanted one of {', '.join(ARCHITECTURES)}"
             )
         for option, value, span in (
             ("--epochs", self.epochs, ranges.EPOCHS),

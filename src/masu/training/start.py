@@ -12,13 +12,14 @@ import torch
 from masu.data.formats import Dataset
 from masu.data.loading.network_scale import scaled_objects
 from masu.data.loading.statistics import pixel_statistics
-from masu.detectors.build import Start, build, configuration, load, make, warm_start
+from masu.detectors.build import build, configuration, load, make, warm_start
 from masu.detectors.config import DetectorConfig, PyramidConfig
 from masu.detectors.detector import Detector
 from masu.detectors.zoo import with_backbone
 from masu.errors import bad_input
 from masu.evaluation.anchors import check_has_anchors, coverage, fitted
 from masu.training.recipe import TrainSettings
+from masu.words import Start
 
 
 def starting_detector(

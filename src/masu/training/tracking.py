@@ -7,11 +7,11 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from masu.errors import bad_input
+from masu.words import Tracker
 
-Tracker = Literal["tensorboard", "wandb", "mlflow"]
 Report = Callable[[dict[str, Any]], None]
 
 

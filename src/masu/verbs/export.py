@@ -23,9 +23,10 @@ from masu.export.agreement import NOTHING, Agreement, agreement_of
 from masu.export.exported import ExportedDetector, as_floats
 from masu.export.pictures import made_picture
 from masu.export.quantize import MOST_IMAGES, SPARED, Array, quantize
-from masu.export.write import SUFFIXES, Target, describe, trace, write
+from masu.export.write import SUFFIXES, describe, trace, write
 from masu.ranges import AP_LOSS
 from masu.records import Detections
+from masu.words import ExportTarget
 
 SHAPES = ((1, 300, 500), (2, 427, 640), (3, 200, 640), (1, 64, 48), (2, 240, 320))
 """Images, height and width of the batches that are compared; the graph is traced at another one."""
@@ -67,7 +68,7 @@ class ExportReport:
     """
 
     file: Path
-    to: Target
+    to: ExportTarget
     bytes: int
     checks: tuple[Checked, ...]
     ap: tuple[float, float] | None
@@ -89,7 +90,7 @@ def export(
     detector: Detector,
     out: Path,
     *,
-    to: Target = "onnx",
+    to: ExportTarget = "onnx",
     data: Dataset | None = None,
     int8: Dataset | None = None,
     max_ap_loss: float = 0.01,
@@ -157,8 +158,8 @@ def refuse_target(out: Path, to: str, *, int8: bool, data: bool) -> None:
         InputError: an unknown format, a file of another suffix or a folder of that name, or 8 bits without
             the format and the data that they need.
     """
-    if to not in get_args(Target):
-        raise InputError(f"--to: found {to!r}, wanted one of {', '.join(get_args(Target))}")
+    if to not in get_args(ExportTarget):
+        raise InputError(f"--to: found {to!r}, wanted one of {', '.join(get_args(ExportTarget))}")
     if out.suffix != SUFFIXES[to]:
         raise bad_input(out, f"the suffix {out.suffix!r}", f"{SUFFIXES[to]} for --to {to}", "rename it")
     if out.is_dir():
