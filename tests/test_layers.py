@@ -50,7 +50,17 @@ ROOMS = {
     "evaluation": {*MODEL, "export", "drawing", "processes", "pages"},
     "training": {*MODEL, "drawing", "processes", "pages", "evaluation"},
     "explanation": {*MODEL, "drawing", "pages", "evaluation"},
-    "verbs": {*MODEL, "export", "drawing", "results", "processes", "pages", "evaluation", "training"},
+    "verbs": {
+        *MODEL,
+        "export",
+        "drawing",
+        "results",
+        "processes",
+        "pages",
+        "evaluation",
+        "training",
+        "explanation",
+    },
     "bulk": {"errors", "ranges", "regular", "atomic", "records", "data", "detectors", "export"},
     "terminal": {"errors", "streams", "evaluation", "explanation", "verbs"},
     "cli": {

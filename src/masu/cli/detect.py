@@ -61,7 +61,7 @@ def detect(
         report = run(
             detector,
             sources,
-            threshold=detector.thresholds if threshold is None else threshold,
+            threshold=threshold,
             format=form,
             out=out,
             batch_size=batch_size,
