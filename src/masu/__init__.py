@@ -14,35 +14,53 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from masu import ops
+    from masu.bulk.job import detect_bulk
     from masu.data.formats import read_dataset
     from masu.data.loading.transforms import Augmentation
     from masu.detectors.as_torchvision import to_torchvision, to_torchvision_state_dict
-    from masu.detectors.build import build, from_torchvision, load, save
+    from masu.detectors.build import build, from_torchvision, load, save, store_thresholds
     from masu.errors import InputError
-    from masu.evaluation.evaluate import evaluate
     from masu.explanation.funnel import funnel
     from masu.explanation.saliency import saliency
-    from masu.records import Detections, Target
+    from masu.export.exported import open_detector
+    from masu.records import Detection, Detections, Target
     from masu.training.recipe import TrainSettings
-    from masu.training.train import train
+    from masu.verbs.anchors import anchors
+    from masu.verbs.check import check
+    from masu.verbs.convert import convert
+    from masu.verbs.demo import demo
     from masu.verbs.detect import detect
+    from masu.verbs.evaluate import evaluate
+    from masu.verbs.explain import explain
+    from masu.verbs.models import models
+    from masu.verbs.train import train
 
 __all__ = [
     "Augmentation",
+    "Detection",
     "Detections",
     "InputError",
     "Target",
     "TrainSettings",
+    "anchors",
     "build",
+    "check",
+    "convert",
+    "demo",
     "detect",
+    "detect_bulk",
     "evaluate",
+    "explain",
     "from_torchvision",
     "funnel",
     "load",
+    "models",
+    "open_detector",
     "ops",
     "read_dataset",
     "saliency",
     "save",
+    "store_thresholds",
     "to_torchvision",
     "to_torchvision_state_dict",
     "train",
@@ -50,23 +68,33 @@ __all__ = [
 
 _HOME = {
     "Augmentation": "masu.data.loading.transforms",
+    "Detection": "masu.records",
     "Detections": "masu.records",
     "InputError": "masu.errors",
     "Target": "masu.records",
     "TrainSettings": "masu.training.recipe",
+    "anchors": "masu.verbs.anchors",
     "build": "masu.detectors.build",
+    "check": "masu.verbs.check",
+    "convert": "masu.verbs.convert",
+    "demo": "masu.verbs.demo",
     "detect": "masu.verbs.detect",
-    "evaluate": "masu.evaluation.evaluate",
+    "detect_bulk": "masu.bulk.job",
+    "evaluate": "masu.verbs.evaluate",
+    "explain": "masu.verbs.explain",
     "from_torchvision": "masu.detectors.build",
     "funnel": "masu.explanation.funnel",
     "load": "masu.detectors.build",
+    "models": "masu.verbs.models",
+    "open_detector": "masu.export.exported",
     "ops": "masu.ops",
     "read_dataset": "masu.data.formats",
     "saliency": "masu.explanation.saliency",
     "save": "masu.detectors.build",
+    "store_thresholds": "masu.detectors.build",
     "to_torchvision": "masu.detectors.as_torchvision",
     "to_torchvision_state_dict": "masu.detectors.as_torchvision",
-    "train": "masu.training.train",
+    "train": "masu.verbs.train",
 }
 
 

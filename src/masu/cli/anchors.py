@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from masu.cli.data import looked_at
 from masu.cli.grammar import option, verb
 from masu.cli.notes import note, print_faults, print_result
 from masu.cli.options import ARCHITECTURE, DATA, IMAGES, NETWORK_SIZE, REPORT, form_of, json_of
@@ -34,19 +33,18 @@ def anchors(
 
     At the scale and on the grid that the network sees. `masu train --anchors auto` uses the fitted ones.
     """
-    from masu.data.formats import read_annotations
-    from masu.data.splits import training_split
     from masu.detectors.build import configuration
     from masu.detectors.zoo import DEFAULT
-    from masu.evaluation.anchors import anchor_report, check_has_anchors, write_page
-    from masu.terminal import print_anchors
+    from masu.evaluation.anchors import check_has_anchors, write_page
+    from masu.terminal import counter, print_anchors
+    from masu.verbs.anchors import anchors as run
+    from masu.verbs.reading import to_train_on
 
     architecture = architecture or DEFAULT
     check_has_anchors(configuration(architecture), architecture)
-    source = read_annotations(data, form, images)
-    dataset = looked_at(source, training_split(split, source.splits, data))
+    dataset = to_train_on(data, split, form=form, images=images, counter=counter)
     print_faults(dataset)
-    report = anchor_report(dataset, architecture, image_size)
+    report = run(dataset, architecture, image_size=image_size)
     if as_json:
         print_result(to_json(report.as_dict()))
     else:

@@ -35,17 +35,13 @@ def check(
     Exit code 1 when there are errors, of which masu would leave something out or which deceive.
     """
     from masu.data.formats.writing import refuse_place
-    from masu.detectors.zoo import ARCHITECTURES, DEFAULT
     from masu.terminal import counter, print_findings
-    from masu.verbs.check import DataCheck, write_page
+    from masu.verbs.check import DataCheck, network_policy, write_page
 
-    policy = ARCHITECTURES[DEFAULT]().pyramid.input
-    if image_size is not None:
-        policy = policy.of_size(image_size)
     if fixed is not None:
         refuse_place(fixed)
     with counter("looking at images") as progress:
-        found = DataCheck(data, form, policy, progress, images)
+        found = DataCheck(data, form, network_policy(image_size), progress, images)
     if as_json:
         print_result(to_json(found.report.as_dict()))
     else:

@@ -76,7 +76,7 @@ def detect(
         report = run(
             detector,
             sources,
-            threshold=detector.thresholds if threshold is None else threshold,
+            threshold=threshold,
             format=to,
             out=out,
             batch_size=batch_size,

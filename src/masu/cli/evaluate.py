@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from masu.cli.data import looked_at
 from masu.cli.grammar import option, verb
 from masu.cli.notes import note, print_faults, print_result, processes_started, rank
 from masu.cli.options import DATA, DEVICE, EVALUATED_SPLIT, IMAGES, IMAGES_AT_ONCE, form_of, json_of
@@ -54,8 +53,6 @@ def evaluate(
     With --report or --store-thresholds also the threshold with the largest F1 of each class, and what kinds
     of errors are made and cost. Choose thresholds with --split val: on a test split they flatter it.
     """
-    from masu.data.formats import read_annotations
-    from masu.data.splits import evaluation_split
     from masu.evaluation.error_page import write_page
     from masu.evaluation.error_report import error_report, refuse
     from masu.evaluation.evaluate import score
@@ -63,6 +60,7 @@ def evaluate(
     from masu.export.exported import open_detector
     from masu.processes import joined
     from masu.terminal import counter, print_errors, print_funnel, print_metrics
+    from masu.verbs.reading import to_measure_on
 
     if with_funnel:
         refuse_idle("--batch-size", "with --funnel, which looks at images one by one", "one of them")
@@ -71,9 +69,10 @@ def evaluate(
     detector = open_detector(model, trust_code=trust_code, device=device)
     if page is not None or store_thresholds:
         refuse(detector, model, store_thresholds)
-    source = read_annotations(data, form, images)
-    chosen = evaluation_split(split, source.splits, data)
-    dataset = looked_at(source, chosen, detector.input.channels)
+    dataset = to_measure_on(
+        data, split, form=form, images=images, channels=detector.input.channels, counter=counter
+    )
+    chosen = dataset.split
     print_faults(dataset)
     voc = dataset.form == "voc"
     where = f"{data.resolve().name}, split {chosen}" if chosen else data.resolve().name

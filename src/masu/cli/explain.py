@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from masu.cli.data import looked_at
 from masu.cli.grammar import option, verb
 from masu.cli.notes import note, print_faults, print_result
 from masu.cli.options import EVALUATED_SPLIT, IMAGES, form_of, json_of
@@ -54,22 +53,20 @@ def explain(
 
     For a photograph, or for the images of labelled DATA that lost most objects.
     """
-    from masu.data.formats import read_annotations
-    from masu.data.pixels.pictures import IMAGE_SUFFIXES
-    from masu.data.splits import evaluation_split
     from masu.detectors.build import load
-    from masu.explanation.explain import explain as run
     from masu.terminal import counter
+    from masu.verbs.explain import explain as run
+    from masu.verbs.explain import shows_one
+    from masu.verbs.reading import to_measure_on
 
-    one_image = source.suffix.lower() in IMAGE_SUFFIXES
-    for name in ("--split", "--worst", "--format", "--images") if one_image else ():
+    for name in ("--split", "--worst", "--format", "--images") if shows_one(source) else ():
         refuse_idle(name, "with a single image", "labelled data for it")
     detector = load(model)
     given: Any = source
-    if not one_image:
-        annotations = read_annotations(source, form, images)
-        chosen = evaluation_split(split, annotations.splits, source)
-        given = looked_at(annotations, chosen, detector.input.channels)
+    if not shows_one(source):
+        given = to_measure_on(
+            source, split, form=form, images=images, channels=detector.input.channels, counter=counter
+        )
         print_faults(given)
     with counter("explaining") as progress:
         done = run(detector, given, out, most=worst, saliency=saliency, progress=progress)

@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from masu.cli.data import looked_at
 from masu.cli.grammar import option, verb
 from masu.cli.notes import note, print_result
 from masu.cli.options import form_of, images_of, json_of
@@ -58,11 +57,9 @@ def export(
     refused and not kept; choices between candidates that are equal but for rounding (near-ties) are counted
     and said. With --int8 answers do differ: there AP on --data decides alone.
     """
-    from masu.data.formats import read_annotations
-    from masu.data.splits import evaluation_split, training_split
     from masu.detectors.build import load
     from masu.export.write import SUFFIXES
-    from masu.terminal import print_export
+    from masu.terminal import counter, print_export
     from masu.verbs.export import export as run
     from masu.verbs.export import refuse_target
 
@@ -72,14 +69,19 @@ def export(
     file = out or beside.with_suffix(SUFFIXES.get(to, ""))
     refuse_target(file, to, int8=int8, data=data is not None)
     detector = load(model)
-    channels = detector.input.channels
-    dataset = calibration = None
-    if data is not None:
-        source = read_annotations(data, form, images)
-        dataset = looked_at(source, evaluation_split(split, source.splits, data), channels)
-        if int8:
-            calibration = looked_at(source, training_split(None, source.splits, data), channels)
-    done = run(detector, file, to=to, data=dataset, int8=calibration, max_ap_loss=max_ap_loss, report=note)
+    done = run(
+        detector,
+        file,
+        to=to,
+        data=data,
+        split=split,
+        form=form,
+        images=images,
+        int8=int8,
+        max_ap_loss=max_ap_loss,
+        counter=counter,
+        report=note,
+    )
     if as_json:
         print_result(to_json(done.as_dict()))
     else:

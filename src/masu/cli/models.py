@@ -13,9 +13,9 @@ from masu.json_text import to_json
 def models(as_json: bool) -> int:
     """The architectures, with parameters and arithmetic."""
     from masu.terminal import print_models
-    from masu.verbs.models import describe
+    from masu.verbs.models import models as run
 
-    rows = describe()
+    rows = run()
     if as_json:
         print_result(to_json({"models": rows}))
     else:

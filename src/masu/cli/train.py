@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from masu import ranges
-from masu.cli.data import training_and_validation
 from masu.cli.grammar import option, verb
 from masu.cli.notes import note, print_faults, print_result, rank
 from masu.cli.options import ARCHITECTURE, DATA, DEVICE, form_of, images_of, json_of
@@ -151,15 +150,12 @@ def train(
     """Train a detector on DATA: Pascal VOC, COCO, YOLO, CSV, LabelMe or a folder with metadata.jsonl."""
     from masu.data.loading.transforms import Augmentation
     from masu.detectors.zoo import DEFAULT
-    from masu.devices import device_of
-    from masu.nets.imagenet import installed
-    from masu.terminal import TrainingDisplay
-    from masu.training.precision import check_precision
+    from masu.terminal import TrainingDisplay, counter
     from masu.training.recipe import TrainSettings
-    from masu.training.start import backbone_of, refuse_start
     from masu.training.tracking import Tracking, check_tracker
-    from masu.training.train import resumes
     from masu.training.train import train as run
+    from masu.verbs.reading import training_and_validation
+    from masu.verbs.train import prepared
 
     if strict:
         refuse_idle("--max-bad", "together with --strict, which decides", "one of them")
@@ -191,24 +187,21 @@ def train(
         on_nonfinite=on_nonfinite,
         seed=seed,
     )
-    if weights == "auto" and not installed(backbone_of(settings)):
-        raise InputError(
-            f"--weights: found no installed weights for {backbone_of(settings)}, wanted a choice: "
-            "--weights imagenet downloads them, --weights none starts from random ones, "
-            "--weights FILE from a model"
-        )
-    if out is None:
-        if resume:
-            raise InputError("--resume: found no --out, wanted the folder of the run to go on with")
-        out = next(p for i in range(1, 10_000) if not (p := Path(f"runs/train-{i}")).exists())
     check_tracker(track)
-    check_precision(precision, device_of(device))
-    refuse_start(settings)
-    if not rank():  # the others may come when the first has begun to write
-        resumes(out, resume)
+    out = prepared(settings, out, resume, device)
     most_bad = 0.0 if strict else max_bad
     training, validation = training_and_validation(
-        data, split, val, val_split, seed=seed, form=form, images=images, max_bad=most_bad, channels=channels
+        data,
+        split,
+        val,
+        val_split,
+        seed=seed,
+        form=form,
+        images=images,
+        max_bad=most_bad,
+        channels=channels,
+        counter=counter,
+        tell=note,
     )
     print_faults(training, validation)
     classes = ", ".join(training.names[:8]) + (" …" if len(training.names) > 8 else "")

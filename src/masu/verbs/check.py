@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,12 +20,14 @@ from masu.data.audit.strays import find_strays
 from masu.data.dataset import Dataset, part_name
 from masu.data.fitting import Box, measured
 from masu.data.formats import formats, read_annotations
-from masu.data.formats.writing import write_dataset
+from masu.data.formats.writing import refuse_place, write_dataset
 from masu.data.kinds import KINDS, Kind
 from masu.data.pixels.pictures import DECODER_ERRORS, open_picture
+from masu.detectors.zoo import ARCHITECTURES, DEFAULT
 from masu.json_text import to_json
 from masu.ops.images import InputPolicy
 from masu.pages.page import put_page, render
+from masu.ranges import IMAGE_SIZE
 
 MOST_PICTURES = 12
 """Pictures of each kind on the page."""
@@ -162,15 +165,61 @@ def _in_order(data: Dataset) -> Dataset:
     return data.take(np.argsort(first, kind="stable"))
 
 
-def check(path: Path, form: str | None = None, policy: InputPolicy | None = None) -> CheckReport:
-    """Find the faults of a data set.
+def check(
+    data: str | os.PathLike[str],
+    form: str | None = None,
+    policy: InputPolicy | None = None,
+    *,
+    images: str | os.PathLike[str] | None = None,
+    image_size: int | None = None,
+    html: str | os.PathLike[str] | None = None,
+    fix: str | os.PathLike[str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> CheckReport:
+    """Find the faults of labelled images before anything is trained on them.
+
+    Damaged files, bad boxes, doubles, similar class names, leaks between splits, and more.
 
     Args:
-        path: data set.
+        data: where the data set is, in any format that masu reads.
         form: its format; default: found by looking.
-        policy: how the network will see the images; default: that of photographs at 320 pixels.
+        policy: how the network will see the images; default: as the default architecture does.
+        images: another folder that holds the images.
+        image_size: shorter side in pixels that the network will see, in the place of the policy's.
+        html: also write a page with pictures of the places.
+        fix: also write a copy without what masu can decide, and ``changes.json``, into this new folder; the
+            original stays untouched.
+        progress: called with (images looked at, images in total).
+
+    Returns:
+        All findings; ``errors`` counts those of which masu would leave something out or which deceive.
+
+    Raises:
+        InputError: for data that cannot be read, or a folder for the copy that is not empty.
     """
-    return DataCheck(path, form, policy or InputPolicy(320, 640)).report
+    if fix is not None:
+        refuse_place(Path(fix))
+    found = DataCheck(
+        Path(data),
+        form,
+        policy or network_policy(image_size),
+        progress,
+        None if images is None else Path(images),
+    )
+    if html is not None:
+        write_page(found.report, Path(html))
+    if fix is not None:
+        found.write_mended(Path(fix))
+    return found.report
+
+
+def network_policy(image_size: int | None = None) -> InputPolicy:
+    """How the default architecture sees images, or one whose shorter side has other pixels."""
+    policy = ARCHITECTURES[DEFAULT]().pyramid.input
+    if image_size is None:
+        return policy
+    IMAGE_SIZE.check("image_size", image_size)
+    return policy.of_size(image_size)
 
 
 def write_page(report: CheckReport, file: Path) -> None:

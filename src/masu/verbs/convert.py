@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -42,14 +43,14 @@ class Converted:
 
 
 def convert(
-    source: Path,
-    out: Path,
+    source: str | os.PathLike[str],
+    out: str | os.PathLike[str],
     form: str,
     *,
     source_form: str | None = None,
     split_by: str | None = None,
     seed: int = 0,
-    images: Path | None = None,
+    images: str | os.PathLike[str] | None = None,
     link: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Converted:
@@ -73,6 +74,7 @@ def convert(
         InputError: as of :func:`masu.data.formats.read_annotations` and
             :func:`masu.data.formats.writing.write_dataset`.
     """
+    source, out = Path(source), Path(out)
     refuse_target(out, form)
     shares = None if split_by is None else parse_shares(split_by)
     annotations = read_annotations(source, source_form, images)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -58,7 +59,7 @@ class DemoResult:
 
 
 def demo(
-    out: Path,
+    out: str | os.PathLike[str] = "demo",
     *,
     epochs: int = 6,
     time_budget: float = 120.0,
@@ -84,6 +85,7 @@ def demo(
     """
     report = report or (lambda _: None)
     started = time.perf_counter()
+    out = Path(out)
     data_folder, run, found = out / "data", out / "run", out / "found"
     file = out / "index.html"
     if file.exists():

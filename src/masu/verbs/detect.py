@@ -24,6 +24,7 @@ from masu.ranges import BATCH_SIZE
 from masu.records import Detections
 from masu.results import Record, csv_text, json_text, record
 from masu.thresholds import DEFAULT_THRESHOLD, Threshold, check_threshold
+from masu.verbs.evaluate import refuse_path
 
 FORMATS = ("json", "csv", "coco")
 """Result formats that :func:`detect` writes."""
@@ -68,9 +69,9 @@ class DetectReport:
 
 def detect(
     detector: AnyDetector,
-    sources: Sequence[str | Path],
+    sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
-    threshold: Threshold = DEFAULT_THRESHOLD,
+    threshold: Threshold | None = None,
     format: str = "json",
     out: str | Path | None = None,
     batch_size: int = 1,
@@ -80,8 +81,9 @@ def detect(
 
     Args:
         detector: any masu detector.
-        sources: image files and folders of images.
-        threshold: lowest score to report, in 0..1: one number or one per class, as ``detector.thresholds``.
+        sources: image files, folders of images and patterns such as ``shots/*.jpg``; one or a list.
+        threshold: lowest score to report, in 0..1, one number or one per class; default: the detector's own
+            ``thresholds``, 0.5 for a class without one.
         format: ``"json"`` (a list, one entry per image), ``"csv"`` (one row per detection) or ``"coco"``
             (a COCO data set that masu reads again: boxes as x y w h, category ids from 1, file names relative
             to the folder that ``info.image_folder`` names: ``.``, that of the results, where all images lie
@@ -98,9 +100,13 @@ def detect(
         InputError: for an unknown format, a threshold or batch size out of range, an output folder that
             cannot be written, no image among the sources or none that can be read.
     """
+    refuse_path(detector, "detect")
     check_format(format)
+    if threshold is None:
+        threshold = getattr(detector, "thresholds", None) or DEFAULT_THRESHOLD
     check_threshold(threshold, detector.names)
     BATCH_SIZE.check("batch_size", batch_size)
+    sources = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
     folder = None if out is None else Path(out)
     paths, drawn = _without_drawn(find_images(sources), sources, folder)
     pictures = None if folder is None else _PictureFolder(folder / "pictures", paths)
@@ -173,7 +179,7 @@ class _ResultsFile:
 
 
 def _without_drawn(
-    paths: Sequence[Path], sources: Sequence[str | Path], folder: Path | None
+    paths: Sequence[Path], sources: Sequence[str | os.PathLike[str]], folder: Path | None
 ) -> tuple[list[Path], list[Path]]:
     """The paths without pictures that an earlier run drew into the results' folder, and these.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -14,8 +15,10 @@ from torch import Tensor
 
 from masu.atomic import put_together, workshop
 from masu.data.dataset import Dataset
+from masu.data.formats import read_annotations
 from masu.data.pixels.images import read_pixels
 from masu.data.pixels.pictures import UnreadableImageError
+from masu.data.splits import evaluation_split, training_split
 from masu.detectors.detector import Detector
 from masu.errors import InputError, bad_input, counted
 from masu.evaluation.evaluate import evaluate
@@ -26,6 +29,8 @@ from masu.export.quantize import MOST_IMAGES, SPARED, Array, quantize
 from masu.export.write import SUFFIXES, describe, trace, write
 from masu.ranges import AP_LOSS
 from masu.records import Detections
+from masu.verbs.evaluate import refuse_path
+from masu.verbs.reading import Counter, looked_at, quiet
 from masu.words import ExportTarget
 
 SHAPES = ((1, 300, 500), (2, 427, 640), (3, 200, 640), (1, 64, 48), (2, 240, 320))
@@ -88,12 +93,16 @@ class ExportReport:
 
 def export(
     detector: Detector,
-    out: Path,
+    out: str | os.PathLike[str],
     *,
     to: ExportTarget = "onnx",
-    data: Dataset | None = None,
-    int8: Dataset | None = None,
+    data: str | os.PathLike[str] | Dataset | None = None,
+    split: str | None = None,
+    form: str | None = None,
+    images: str | os.PathLike[str] | None = None,
+    int8: bool | Dataset | None = None,
     max_ap_loss: float = 0.01,
+    counter: Counter = quiet,
     report: Callable[[str], None] = lambda said: None,
 ) -> ExportReport:
     """Write a detector as one file and compare it with the detector; a file that differs is not kept.
@@ -104,10 +113,16 @@ def export(
         detector: any detector of masu; it is left as it was, on its device too.
         out: the file to write; its suffix must be that of the format. An older one is replaced.
         to: ``"onnx"``, ``"openvino"`` (``.xml`` with its ``.bin``) or ``"torch"`` (``torch.export``).
-        data: images for the comparison, and AP against AP; default: two made pictures, and no AP.
-        int8: images to calibrate on: convolutions and matrix products then compute in 8 bits, which changes
-            answers, so that AP on ``data`` alone decides. With ``to="onnx"`` only.
+        data: images for the comparison, and AP against AP: where a data set is, or one from
+            :func:`masu.read_dataset`; default: two made pictures, and no AP.
+        split: of ``data`` at a path; default: test, else val, where it has splits.
+        form: format of ``data`` at a path; default: found by looking.
+        images: another folder that holds the images of ``data`` at a path.
+        int8: compute in 8 bits, convolutions and matrix products: true, calibrated on the training split of
+            ``data`` at a path, or the images to calibrate on. This changes answers, so that AP on ``data``
+            alone decides. With ``to="onnx"`` only.
         max_ap_loss: largest AP that may be lost on ``data``.
+        counter: shows how far the looking at images is.
         report: told what is being done, and of near-ties.
 
     Raises:
@@ -115,8 +130,22 @@ def export(
             differ from the detector's.
     """
     started = time.perf_counter()
-    refuse_target(out, to, int8=int8 is not None, data=data is not None)
+    refuse_path(detector, "export")
+    out = Path(out)
+    refuse_target(out, to, int8=int8 not in (None, False), data=data is not None)
     AP_LOSS.check("max_ap_loss", max_ap_loss)
+    channels = detector.input.channels
+    calibration = int8 if isinstance(int8, Dataset) else None
+    if data is not None and not isinstance(data, Dataset):
+        source = read_annotations(data, form, images)
+        if int8 is True:
+            calibration = looked_at(source, training_split(None, source.splits, data), channels, counter)
+        data = looked_at(source, evaluation_split(split, source.splits, data), channels, counter)
+    elif int8 is True:
+        raise TypeError(
+            "export: found int8=True beside a Dataset, wanted the images to calibrate on; write "
+            "int8=masu.read_dataset(path, split='train')"
+        )
     detector = copy.deepcopy(detector).cpu().eval()
     pictures = _pictures(detector, data)
     report("tracing the network")
@@ -127,12 +156,14 @@ def export(
         report(f"writing {to}")
         write(program, description, to, written)
         spared, ap = 0, None
-        if int8 is not None and data is not None:
-            spared, ap = _to_eight_bits(written, detector, int8, data, max_ap_loss, report)
+        if calibration is not None and data is not None:
+            spared, ap = _to_eight_bits(written, detector, calibration, data, max_ap_loss, report)
         exported = ExportedDetector(written, trust_code=True)
         report("comparing with the detector")
-        checks = tuple(_check(detector, exported, pictures, shape, explain=int8 is None) for shape in SHAPES)
-        if int8 is None:
+        checks = tuple(
+            _check(detector, exported, pictures, shape, explain=calibration is None) for shape in SHAPES
+        )
+        if calibration is None:
             _refuse_differences(checks, to)
             _tell_near_ties(checks, report)
             ap = None if data is None else (_ap(detector, data, report), _ap(exported, data, report))
@@ -142,7 +173,9 @@ def export(
         size = sum(file.stat().st_size for file in files)
         del exported
         put_together(files, out.parent)
-    return ExportReport(out, to, size, checks, ap, int8 is not None, spared, time.perf_counter() - started)
+    return ExportReport(
+        out, to, size, checks, ap, calibration is not None, spared, time.perf_counter() - started
+    )
 
 
 def refuse_target(out: Path, to: str, *, int8: bool, data: bool) -> None:

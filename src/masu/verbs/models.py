@@ -16,7 +16,7 @@ PHOTOGRAPH = (480, 640)
 """Height and width of the photograph that the arithmetic is stated for."""
 
 
-def describe() -> list[dict[str, Any]]:
+def models() -> list[dict[str, Any]]:
     """One row per architecture, with 80 classes and a photograph of 480×640 pixels.
 
     Returns:

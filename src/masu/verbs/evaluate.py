@@ -1,0 +1,85 @@
+"""Evaluate: the figures of a detector on labelled images, given as a data set or as its place."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+
+from masu.data.dataset import Dataset
+from masu.evaluation.evaluate import LabelledImages, score
+from masu.evaluation.metrics import Metrics, ProposalMetrics
+from masu.evaluation.predictions import AnyDetector
+from masu.processes import ALONE, Processes
+from masu.verbs.reading import to_measure_on
+
+
+def evaluate(
+    detector: AnyDetector,
+    data: str | os.PathLike[str] | LabelledImages,
+    *,
+    split: str | None = None,
+    form: str | None = None,
+    images: str | os.PathLike[str] | None = None,
+    batch_size: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+    processes: Processes = ALONE,
+    voc: bool | None = None,
+) -> Metrics | ProposalMetrics:
+    """Score a detector on labelled images with COCO's measures.
+
+    Classes are compared by name, so detector and data may number them differently. A class that only the
+    detector knows is left out; objects of a class that only the data knows count as missed and are named in
+    ``faults``.
+
+    Args:
+        detector: any detector, or an exported file (:func:`masu.open_detector`). Its score threshold is the
+            model's own low one.
+        data: where the data set is, in any format that masu reads; or images and targets, from
+            :func:`masu.read_dataset`.
+        split: of a path; default: test, else val, where it has splits.
+        form: format of the data at a path; default: found by looking.
+        images: another folder that holds the images of a path.
+        batch_size: images per prediction.
+        progress: called with (images done, images in total), of this process.
+        processes: that evaluate together, each every so-manieth batch; all return the figures of all images.
+        voc: report ``voc_ap50`` also where no object is difficult; default: where the data are Pascal VOC.
+
+    Returns:
+        :class:`Metrics`: ``ap``, ``ap50``, ``per_class`` and more; :class:`ProposalMetrics` for a detector of
+        kind ``"proposals"``. ``faults`` also names what reading the data at a path has left out.
+
+    Raises:
+        TypeError: for a path in the place of the detector.
+        InputError: for data that cannot be read or have no split to measure on, no images, none that can be
+            read, no class in common, or a batch size out of range.
+    """
+    refuse_path(detector, "evaluate")
+    faults: tuple[str, ...] = ()
+    if isinstance(data, str | os.PathLike):
+        data = to_measure_on(data, split, form=form, images=images, channels=detector.input.channels)
+        faults = tuple(map(str, data.faults))
+    elif (split, form, images) != (None, None, None):
+        raise TypeError(
+            "evaluate: found split, form or images beside a data set, wanted them beside a path; "
+            "give them to masu.read_dataset"
+        )
+    if voc is None:
+        voc = isinstance(data, Dataset) and data.form == "voc"
+    metrics = score(
+        detector, data, batch_size=batch_size, progress=progress, processes=processes, voc=voc
+    ).metrics
+    return replace(metrics, faults=(*faults, *metrics.faults))
+
+
+def refuse_path(detector: object, verb: str) -> None:
+    """Refuse a model's path where its detector is wanted.
+
+    Raises:
+        TypeError: naming the call that opens it.
+    """
+    if isinstance(detector, str | os.PathLike):
+        raise TypeError(
+            f"{verb}: found the path {os.fspath(detector)}, wanted a detector; write masu.load(path), or "
+            "masu.open_detector(path) for an exported file"
+        )

@@ -1,0 +1,64 @@
+"""Explain: a page that follows the boxes of a photograph, or of labelled images, through every stage."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from masu.data.dataset import Dataset
+from masu.data.pixels.pictures import IMAGE_SUFFIXES
+from masu.detectors.detector import Detector
+from masu.evaluation.predictions import AnyDetector
+from masu.explanation.explain import ExplainReport
+from masu.explanation.explain import explain as write_explanation
+from masu.verbs.evaluate import refuse_path
+from masu.verbs.reading import to_measure_on
+
+
+def explain(
+    detector: Detector | AnyDetector,
+    source: str | os.PathLike[str] | Dataset,
+    out: str | os.PathLike[str] = "report.html",
+    *,
+    split: str | None = None,
+    most: int = 4,
+    saliency: bool = False,
+    form: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> ExplainReport:
+    """Write a page that shows every stage between a photograph and its boxes.
+
+    Args:
+        detector: a detector of masu; an exported file does not show its stages.
+        source: an image file; or labelled images, as a path or from :func:`masu.read_dataset`: then the page
+            starts with their funnel and shows the images that lost most objects.
+        out: the page to write.
+        split: of labelled images at a path; default: test, else val, where they have splits.
+        most: images of a data set on the page.
+        saliency: also show which pixels the best 20 boxes of each image rest on; each takes as long as about
+            30 predictions.
+        form: format of labelled images at a path; default: found by looking.
+        progress: called with (images done, in total), then, for each image on the page, with (saliency maps
+            done, in total).
+
+    Returns:
+        What is on the page; ``faults`` also names what reading the data at a path has left out.
+
+    Raises:
+        InputError: for an exported model, an image or data that cannot be read, ``most`` out of range, and as
+            :func:`masu.funnel`.
+    """
+    refuse_path(detector, "explain")
+    if isinstance(source, Dataset) or shows_one(source):
+        given = source if isinstance(source, Dataset) else Path(source)
+        return write_explanation(detector, given, Path(out), most=most, saliency=saliency, progress=progress)
+    data = to_measure_on(source, split, form=form, channels=detector.input.channels)
+    done = write_explanation(detector, data, Path(out), most=most, saliency=saliency, progress=progress)
+    return replace(done, faults=(*map(str, data.faults), *done.faults))
+
+
+def shows_one(source: str | os.PathLike[str]) -> bool:
+    """Whether a path is that of one image, by its suffix, and not of labelled data."""
+    return Path(source).suffix.lower() in IMAGE_SUFFIXES

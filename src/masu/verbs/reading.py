@@ -1,0 +1,171 @@
+"""The images that a verb is about: the right split of a data set, read once and looked at."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+from masu.data.audit.fingerprints import fingerprint_images, near_duplicates
+from masu.data.dataset import Dataset
+from masu.data.formats import read_annotations, usable
+from masu.data.splits import evaluation_split, training_split, validation_split
+from masu.data.splitting import apart, hold_back
+from masu.errors import InputError, counted
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Called with (images done, images in total)."""
+
+Counter: TypeAlias = Callable[[str], AbstractContextManager[Progress]]
+"""Shows that something goes on, under a title, for as long as it is open."""
+
+_HELD_BACK = 0.2
+
+
+@contextmanager
+def quiet(_title: str) -> Iterator[Progress]:
+    """A :data:`Counter` that shows nothing."""
+    yield lambda _done, _total: None
+
+
+def to_train_on(
+    path: str | os.PathLike[str],
+    split: str | None = None,
+    *,
+    form: str | None = None,
+    images: str | os.PathLike[str] | None = None,
+    channels: int | None = None,
+    counter: Counter = quiet,
+) -> Dataset:
+    """The images that a training would learn from.
+
+    Args:
+        path: data set.
+        split: default: train, else trainval, where there are splits.
+        form: its format; default: found by looking.
+        images: another folder that holds the images.
+        channels: of the images where they are no RGB photographs.
+        counter: shows how far the looking is.
+
+    Raises:
+        InputError: as of :func:`masu.read_dataset`; where no split is for training.
+    """
+    source = read_annotations(path, form, images)
+    return looked_at(source, training_split(split, source.splits, path), channels, counter)
+
+
+def to_measure_on(
+    path: str | os.PathLike[str],
+    split: str | None = None,
+    *,
+    form: str | None = None,
+    images: str | os.PathLike[str] | None = None,
+    channels: int | None = None,
+    counter: Counter = quiet,
+) -> Dataset:
+    """As :func:`to_train_on`, the images to measure on: the split test, else val, where there are splits."""
+    source = read_annotations(path, form, images)
+    return looked_at(source, evaluation_split(split, source.splits, path), channels, counter)
+
+
+def looked_at(source: Dataset, split: str | None, channels: int | None, counter: Counter = quiet) -> Dataset:
+    """The images of a split, looked at and fit for a detector.
+
+    Args:
+        source: all annotations, as of :func:`masu.data.formats.read_annotations`.
+        split: one of ``source.splits``; None takes all images.
+        channels: of the images where they are no RGB photographs.
+        counter: shows how far the looking is.
+
+    Raises:
+        InputError: as of :func:`masu.read_dataset`.
+    """
+    with counter("looking at images") as progress:
+        return usable(source, split, None, progress, channels)
+
+
+def training_and_validation(
+    path: str | os.PathLike[str],
+    split: str | None = None,
+    val: str | os.PathLike[str] | None = None,
+    val_split: str | None = None,
+    *,
+    seed: int = 0,
+    form: str | None = None,
+    images: str | os.PathLike[str] | None = None,
+    max_bad: float = 0.05,
+    channels: int | None = None,
+    counter: Counter = quiet,
+    tell: Callable[[str], None] = lambda _: None,
+) -> tuple[Dataset, Dataset]:
+    """The images to learn from and to validate on, with nothing in common.
+
+    Validation is the data's own part for it, or other data; without either a fifth of the training images is
+    held back, every class in both, images that are almost the same together. Images that are in a validation
+    or test split, too, are never trained on.
+
+    Args:
+        path: data set.
+        split: to learn from; default: train, else trainval, where there are splits.
+        val: other data to validate on.
+        val_split: to validate on; default: val.
+        seed: of the holding back.
+        form: format of the data; default: found by looking.
+        images: another folder that holds the images.
+        max_bad: largest share of faulty images or objects.
+        channels: of the images where they are no RGB photographs.
+        counter: shows how far the looking is.
+        tell: told where images are held back.
+
+    Raises:
+        InputError: as of :func:`masu.read_dataset`; where no split is for training; for more faults than
+            ``max_bad``.
+    """
+    source = read_annotations(path, form, images)
+    chosen = training_split(split, source.splits, path)
+    if val is None:
+        other, other_split = source, validation_split(val_split, source.splits, path)
+    else:
+        other = read_annotations(val, None, images)
+        other_split = validation_split(val_split, other.splits, val)
+        if other_split is None and other.splits:
+            found = (
+                f"{val}: found the splits {', '.join(other.splits)}, wanted one that is named for validation"
+            )
+            raise InputError(f"{found}; say which with --val-split NAME")
+    with counter("looking at images") as progress:
+        own = apart(source, chosen, other_split if val is None else None)
+        training = usable(own, None, None, progress, channels)
+        if val is not None or other_split is not None:
+            return training, usable(other, other_split, training.names, progress, channels)
+    return _held_back(training, Path(path), seed, max_bad, counter, tell)
+
+
+def _held_back(
+    training: Dataset, path: Path, seed: int, max_bad: float, counter: Counter, tell: Callable[[str], None]
+) -> tuple[Dataset, Dataset]:
+    if len(training) < 2:
+        raise InputError(
+            f"{path}: found {counted(len(training), 'image')}, wanted at least 2, one of them for validation"
+        )
+    training.refuse_bad(max_bad)
+    with counter("looking for images that are almost the same") as progress:
+        groups = near_duplicates(fingerprint_images(list(training.paths), progress=progress))
+    kept, held = hold_back(training, _HELD_BACK, seed, groups)
+    of = "" if training.split is None else f" of the split {training.split}"
+    tell(f"{path}: no validation split, {len(held)} of {len(training)} images{of} are held back for it")
+    return kept, held
+
+
+def warn_of_faults(*datasets: Dataset) -> None:
+    """A warning of what reading has left out or clipped, for callers who see no ``Dataset``."""
+    for data in datasets:
+        if data.faults:
+            warnings.warn(
+                f"{data.root}: {counted(len(data.faults), 'fault')} skipped or clipped, the first: "
+                f"{data.faults[0]}; masu.check(path) names all",
+                stacklevel=3,
+            )
