@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from masu import __version__
 from masu.cli import anchors, check, convert, demo, detect, evaluate, explain, export, models, train
+from masu.cli.grammar import QUIET, VERBOSE
 from masu.cli.notes import note, print_error, print_result, rank
 from masu.errors import InputError
 from masu.streams import CLOSED_PIPE, OutputError, kept_safe
@@ -58,6 +59,10 @@ def _refused(message: str) -> int:
 
 
 class _InOrderOfUse(click.Group):
+    def __init__(self, *positional: Any, **attributes: Any) -> None:
+        super().__init__(*positional, **attributes)
+        self.params += [QUIET, VERBOSE]
+
     def list_commands(self, _ctx: click.Context) -> list[str]:
         """The verbs as they were added, not by the alphabet."""
         return list(self.commands)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from masu.cli.grammar import option, verb
-from masu.cli.notes import note, print_result
+from masu.cli.notes import note, print_result, working
 from masu.cli.options import DATA, IMAGES, NETWORK_SIZE, REPORT, form_of, json_of
 from masu.errors import counted
 from masu.json_text import to_json
@@ -36,7 +36,7 @@ def check(
     """
     from masu.data.formats.writing import refuse_place
     from masu.detectors.zoo import ARCHITECTURES, DEFAULT
-    from masu.terminal import counter, print_findings
+    from masu.terminal import print_findings
     from masu.verbs.check import DataCheck, write_page
 
     policy = ARCHITECTURES[DEFAULT]().pyramid.input
@@ -44,7 +44,7 @@ def check(
         policy = policy.of_size(image_size)
     if fixed is not None:
         refuse_place(fixed)
-    with counter("looking at images") as progress:
+    with working("looking at images") as progress:
         found = DataCheck(data, form, policy, progress, images)
     if as_json:
         print_result(to_json(found.report.as_dict()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from masu.cli.notes import note
+from masu.cli.notes import detail, note, working
 from masu.errors import InputError, counted
 
 if TYPE_CHECKING:
@@ -26,10 +26,16 @@ def looked_at(source: Dataset, split: str | None, channels: int | None = None) -
         InputError: as of :func:`masu.read_dataset`.
     """
     from masu.data.formats import usable
-    from masu.terminal import counter
 
-    with counter("looking at images") as progress:
+    _tell(source, split)
+    with working("looking at images") as progress:
         return usable(source, split, None, progress, channels)
+
+
+def _tell(source: Dataset, split: str | None) -> None:
+    splits = f"splits {', '.join(source.splits)}" if source.splits else "no splits"
+    chosen = f"split {split}" if split else "all images"
+    detail(f"{source.root}: format {source.form}, {counted(len(source), 'image')}, {splits}; {chosen} taken")
 
 
 def training_and_validation(
@@ -57,7 +63,6 @@ def training_and_validation(
     from masu.data.formats import read_annotations, usable
     from masu.data.splits import training_split, validation_split
     from masu.data.splitting import apart
-    from masu.terminal import counter
 
     source = read_annotations(path, form, images)
     chosen = training_split(split, source.splits, path)
@@ -71,7 +76,10 @@ def training_and_validation(
                 f"{val}: found the splits {', '.join(other.splits)}, wanted one that is named for validation"
             )
             raise InputError(f"{found}; say which with --val-split NAME")
-    with counter("looking at images") as progress:
+    _tell(source, chosen)
+    if val is not None or other_split is not None:
+        _tell(other, other_split)
+    with working("looking at images") as progress:
         own = apart(source, chosen, other_split if val is None else None)
         training = usable(own, None, None, progress, channels)
         if val is not None or other_split is not None:
@@ -82,14 +90,13 @@ def training_and_validation(
 def _held_back(training: Dataset, path: Path, seed: int, max_bad: float) -> tuple[Dataset, Dataset]:
     from masu.data.audit.fingerprints import fingerprint_images, near_duplicates
     from masu.data.splitting import hold_back
-    from masu.terminal import counter
 
     if len(training) < 2:
         raise InputError(
             f"{path}: found {counted(len(training), 'image')}, wanted at least 2, one of them for validation"
         )
     training.refuse_bad(max_bad)
-    with counter("looking for images that are almost the same") as progress:
+    with working("looking for images that are almost the same") as progress:
         groups = near_duplicates(fingerprint_images(list(training.paths), progress=progress))
     kept, held = hold_back(training, _HELD_BACK, seed, groups)
     of = "" if training.split is None else f" of the split {training.split}"

@@ -9,8 +9,8 @@ import click
 
 from masu.cli.data import looked_at
 from masu.cli.grammar import option, verb
-from masu.cli.notes import note, print_faults, print_result
-from masu.cli.options import EVALUATED_SPLIT, IMAGES, form_of, json_of
+from masu.cli.notes import note, print_faults, print_result, working
+from masu.cli.options import EVALUATED_SPLIT, IMAGES, MODEL, form_of, json_of
 from masu.cli.values import Number, Page, refuse_idle
 from masu.errors import counted
 from masu.json_text import to_json
@@ -22,7 +22,7 @@ def _is_no_folder(value: str) -> bool:
 
 
 @verb(short_help="A page that follows boxes through every stage.")
-@click.argument("model", type=click.Path(path_type=Path))
+@MODEL
 @click.argument("source", metavar="IMAGE|DATA", type=click.Path(path_type=Path))
 @option("--out", type=Page(), default="report.html", show_default=True, help="The page.")
 @EVALUATED_SPLIT
@@ -59,7 +59,6 @@ def explain(
     from masu.data.splits import evaluation_split
     from masu.detectors.build import load
     from masu.explanation.explain import explain as run
-    from masu.terminal import counter
 
     one_image = source.suffix.lower() in IMAGE_SUFFIXES
     for name in ("--split", "--worst", "--format", "--images") if one_image else ():
@@ -71,7 +70,7 @@ def explain(
         chosen = evaluation_split(split, annotations.splits, source)
         given = looked_at(annotations, chosen, detector.input.channels)
         print_faults(given)
-    with counter("explaining") as progress:
+    with working("explaining") as progress:
         done = run(detector, given, out, most=worst, saliency=saliency, progress=progress)
     for fault in done.faults:
         note(fault)

@@ -10,7 +10,7 @@ import click
 from masu.cli.data import looked_at
 from masu.cli.grammar import option, verb
 from masu.cli.notes import note, print_result
-from masu.cli.options import form_of, images_of, json_of
+from masu.cli.options import MODEL, form_of, images_of, json_of
 from masu.cli.values import Number, Word, refuse_idle
 from masu.json_text import to_json
 from masu.ranges import AP_LOSS
@@ -18,7 +18,7 @@ from masu.words import EXPORT_TARGETS
 
 
 @verb(short_help="Write a model for ONNX Runtime, OpenVINO, torch.export.")
-@click.argument("model", type=click.Path(path_type=Path))
+@MODEL
 @option(
     "--to",
     type=Word(EXPORT_TARGETS),

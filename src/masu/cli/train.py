@@ -10,7 +10,7 @@ import click
 from masu import ranges
 from masu.cli.data import training_and_validation
 from masu.cli.grammar import option, verb
-from masu.cli.notes import note, print_faults, print_result, rank
+from masu.cli.notes import detail, note, print_faults, print_result, quiet, rank
 from masu.cli.options import ARCHITECTURE, DATA, form_of, images_of, json_of
 from masu.cli.values import Number, Share, Time, Word, refuse_idle
 from masu.errors import InputError
@@ -198,6 +198,8 @@ def train(
         if resume:
             raise InputError("--resume: found no --out, wanted the folder of the run to go on with")
         out = next(p for i in range(1, 10_000) if not (p := Path(f"runs/train-{i}")).exists())
+    for name, value in settings.resolved().described().items():
+        detail(f"{name}: {value}")
     check_tracker(track)
     check_precision(precision, device())
     refuse_start(settings)
@@ -213,7 +215,7 @@ def train(
         f"{len(training)} training and {len(validation)} validation images, "
         f"{len(training.names)} classes: {classes}"
     )
-    with TrainingDisplay() as display, Tracking(track, out, display.report) as tracking:
+    with TrainingDisplay(quiet=quiet()) as display, Tracking(track, out, display.report) as tracking:
         result = run(
             training,
             validation,

@@ -73,6 +73,7 @@ def detect(
     format: str = "json",
     out: str | Path | None = None,
     batch_size: int = 1,
+    pictures: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> DetectReport:
     """Find objects in image files; images that cannot be read are reported and passed over.
@@ -90,6 +91,7 @@ def detect(
             images with boxes. An input image is never overwritten: a name in use gets ``-2``, ``-3``, ….
             Default: write nothing, return the text.
         batch_size: images per prediction.
+        pictures: draw pictures into ``out``.
         progress: called with (images done, images in total).
 
     Raises:
@@ -101,7 +103,9 @@ def detect(
     BATCH_SIZE.check("batch_size", batch_size)
     folder = None if out is None else Path(out)
     paths, drawn = _without_drawn(find_images(sources), sources, folder)
-    pictures = None if folder is None else _PictureFolder(folder / "pictures", paths)
+    if folder is not None:
+        _make(folder)
+    drawing = _PictureFolder(folder / "pictures", paths) if folder is not None and pictures else None
     faults: list[str] = []
     records: list[dict[str, Any]] = []
     seconds = 0.0
@@ -112,9 +116,9 @@ def detect(
         for prediction in stream:
             seconds += prediction.seconds
             records.append(_record(prediction))
-            if pictures is not None:
+            if drawing is not None:
                 try:
-                    pictures.write(prediction)
+                    drawing.write(prediction)
                 except (OSError, ValueError, MemoryError) as error:
                     why = str(error) or "no memory"
                     faults.append(f"{prediction.path}: no picture written: {why}")
@@ -133,7 +137,7 @@ def detect(
         seconds_per_image=seconds / len(records),
         text=text,
         file=file,
-        pictures=() if pictures is None else tuple(pictures.written),
+        pictures=() if drawing is None else tuple(drawing.written),
         faults=tuple(faults),
         passed_over=(*passed_over(sources), *drawn),
     )
@@ -275,18 +279,22 @@ def _drawable(image: Tensor, found: Detections) -> tuple[Tensor, Detections]:
     return image[:, ::step, ::step], replace(found, boxes=found.boxes / step)
 
 
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot be made ({error.strerror}); choose another output folder"
+        ) from error
+
+
 class _PictureFolder:
     """Writes drawn pictures under names that are free: neither taken in this run nor an input image."""
 
     def __init__(self, folder: Path, inputs: Sequence[Path]) -> None:
         self.folder = folder
         self.written: list[Path] = []
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(
-                f"{folder}: cannot be made ({error.strerror}); choose another output folder"
-            ) from error
+        _make(folder)
         sweep(folder)
         # folded: file systems of macOS and Windows do not tell a.jpg from A.JPG
         self._taken = {str(path.resolve()).casefold() for path in inputs}
