@@ -14,6 +14,7 @@ import click
 
 from masu import __version__
 from masu.cli import anchors, check, convert, demo, detect, evaluate, explain, export, models, train
+from masu.cli.foreign import refuse_verb
 from masu.cli.grammar import QUIET, VERBOSE
 from masu.cli.notes import note, print_error, print_result, rank
 from masu.errors import InputError
@@ -58,17 +59,25 @@ def _refused(message: str) -> int:
     return 2
 
 
-class _InOrderOfUse(click.Group):
+class _Verbs(click.Group):
     def __init__(self, *positional: Any, **attributes: Any) -> None:
         super().__init__(*positional, **attributes)
         self.params += [QUIET, VERBOSE]
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The verb; that of another tool is refused with masu's."""
+        if not ctx.resilient_parsing and args[0] not in self.commands:
+            refuse_verb(args)
+        return super().resolve_command(ctx, args)
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         """The verbs as they were added, not by the alphabet."""
         return list(self.commands)
 
 
-@click.group(cls=_InOrderOfUse, context_settings=CONTEXT)
+@click.group(cls=_Verbs, context_settings=CONTEXT)
 @click.version_option(__version__, message="masu %(version)s")
 def cli() -> None:
     """Train, explain and ship object detectors on the computer you have.

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import click
 
+from masu.cli.foreign import refuse_key_and_value, refuse_option
 from masu.cli.notes import detail, note, set_loudness
 from masu.cli.values import Word
 
@@ -87,6 +88,9 @@ class Verb(click.Command):
         said: list[str] = []
         try:
             rest = super().parse_args(ctx, list(self._in_todays_words(ctx, args, said)))
+        except click.NoSuchOption as error:
+            refuse_option(ctx, error.option_name)
+            raise
         except click.UsageError as error:
             error.ctx = error.ctx or ctx  # an option without its value does not say whose it is
             raise
@@ -104,6 +108,8 @@ class Verb(click.Command):
                 yield word
                 yield from reversed(words)
                 return
+            if not word.startswith("-"):
+                refuse_key_and_value(ctx, word)
             name, equals, value = word.partition("=")
             before = [one for one in options if one.old == name]
             follows = bool(words) and not equals and (name in with_value or bool(before))
