@@ -13,7 +13,19 @@ from typing import Any, NoReturn
 import click
 
 from masu import __version__
-from masu.cli import anchors, check, convert, demo, detect, evaluate, explain, export, models, train
+from masu.cli import (
+    anchors,
+    check,
+    completion,
+    convert,
+    demo,
+    detect,
+    evaluate,
+    explain,
+    export,
+    models,
+    train,
+)
 from masu.cli.foreign import refuse_verb
 from masu.cli.grammar import QUIET, VERBOSE
 from masu.cli.notes import note, print_error, print_result, rank
@@ -97,5 +109,6 @@ for verb in (
     explain.explain,
     detect.detect,
     export.export,
+    completion.completion,
 ):
     cli.add_command(verb)

@@ -108,7 +108,7 @@ class Verb(click.Command):
                 yield word
                 yield from reversed(words)
                 return
-            if not word.startswith("-"):
+            if not word.startswith("-") and not ctx.resilient_parsing:
                 refuse_key_and_value(ctx, word)
             name, equals, value = word.partition("=")
             before = [one for one in options if one.old == name]
