@@ -86,6 +86,8 @@ PART_IMAGES = Range(1, 1_000_000)
 """Images of a part of a bulk job."""
 PHOTOGRAPHS = Range(1, 1000)
 """Images on one page."""
+MAX_DETECTIONS = Range(1, 1_000_000)
+"""Boxes of one image."""
 LEARNING_RATE = Range(0, 1000, whole=False, above=True)
 WEIGHT_DECAY = Range(0, 1000, whole=False)
 STEPS = Range(0, 2**40)

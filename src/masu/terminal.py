@@ -71,10 +71,14 @@ class TrainingDisplay:
     """A bar with loss terms, images per second and time left; one line per finished epoch.
 
     Use as a context manager and pass ``display.report`` to ``train``.
+
+    Args:
+        quiet: show nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, quiet: bool = False) -> None:
         self._console = _Console(stderr=True, soft_wrap=True)
+        self._console.quiet = quiet
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}", markup=False),
             BarColumn(bar_width=24),
@@ -82,7 +86,7 @@ class TrainingDisplay:
             TextColumn("{task.fields[text]}", markup=False),
             console=self._console,
             transient=True,
-            disable=not self._console.is_terminal,
+            disable=quiet or not self._console.is_terminal,
         )
         self._task: TaskID | None = None
 

@@ -9,12 +9,26 @@ import logging
 import os
 import signal
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from masu import __version__
-from masu.cli import anchors, check, convert, demo, detect, evaluate, explain, export, models, train
+from masu.cli import (
+    anchors,
+    check,
+    completion,
+    convert,
+    demo,
+    detect,
+    evaluate,
+    explain,
+    export,
+    models,
+    train,
+)
+from masu.cli.foreign import refuse_verb
+from masu.cli.grammar import QUIET, VERBOSE
 from masu.cli.notes import note, print_error, print_result, rank
 from masu.errors import InputError
 from masu.streams import CLOSED_PIPE, OutputError, kept_safe
@@ -59,13 +73,25 @@ def _refused(message: str) -> int:
     return 2
 
 
-class _InOrderOfUse(click.Group):
+class _Verbs(click.Group):
+    def __init__(self, *positional: Any, **attributes: Any) -> None:
+        super().__init__(*positional, **attributes)
+        self.params += [QUIET, VERBOSE]
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The verb; that of another tool is refused with masu's."""
+        if not ctx.resilient_parsing and args[0] not in self.commands:
+            refuse_verb(args)
+        return super().resolve_command(ctx, args)
+
     def list_commands(self, _ctx: click.Context) -> list[str]:
         """The verbs as they were added, not by the alphabet."""
         return list(self.commands)
 
 
-@click.group(cls=_InOrderOfUse, context_settings=CONTEXT)
+@click.group(cls=_Verbs, context_settings=CONTEXT)
 @click.version_option(__version__, message="masu %(version)s")
 def cli() -> None:
     """Train, explain and ship object detectors on the computer you have.
@@ -85,5 +111,6 @@ for verb in (
     explain.explain,
     detect.detect,
     export.export,
+    completion.completion,
 ):
     cli.add_command(verb)

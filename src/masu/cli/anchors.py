@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from masu.cli.grammar import option, verb
-from masu.cli.notes import note, print_faults, print_result
+from masu.cli.notes import note, print_faults, print_result, working
 from masu.cli.options import ARCHITECTURE, DATA, IMAGES, NETWORK_SIZE, REPORT, form_of, json_of
 from masu.json_text import to_json
 
@@ -36,13 +36,13 @@ def anchors(
     from masu.detectors.build import configuration
     from masu.detectors.zoo import DEFAULT
     from masu.evaluation.anchors import check_has_anchors, write_page
-    from masu.terminal import counter, print_anchors
+    from masu.terminal import print_anchors
     from masu.verbs.anchors import anchors as run
     from masu.verbs.reading import to_train_on
 
     architecture = architecture or DEFAULT
     check_has_anchors(configuration(architecture), architecture)
-    dataset = to_train_on(data, split, form=form, images=images, counter=counter)
+    dataset = to_train_on(data, split, form=form, images=images, counter=working)
     print_faults(dataset)
     report = run(dataset, architecture, image_size=image_size)
     if as_json:

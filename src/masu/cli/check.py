@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from masu.cli.grammar import option, verb
-from masu.cli.notes import note, print_result
+from masu.cli.notes import note, print_result, working
 from masu.cli.options import DATA, IMAGES, NETWORK_SIZE, REPORT, form_of, json_of
 from masu.errors import counted
 from masu.json_text import to_json
@@ -35,12 +35,12 @@ def check(
     Exit code 1 when there are errors, of which masu would leave something out or which deceive.
     """
     from masu.data.formats.writing import refuse_place
-    from masu.terminal import counter, print_findings
+    from masu.terminal import print_findings
     from masu.verbs.check import DataCheck, network_policy, write_page
 
     if fixed is not None:
         refuse_place(fixed)
-    with counter("looking at images") as progress:
+    with working("looking at images") as progress:
         found = DataCheck(data, form, network_policy(image_size), progress, images)
     if as_json:
         print_result(to_json(found.report.as_dict()))

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from masu.cli.grammar import option, verb
-from masu.cli.notes import note, print_result
+from masu.cli.notes import note, print_result, working
 from masu.cli.options import form_of, images_of, json_of
 from masu.cli.values import DataFormat, Number, refuse_idle
 from masu.errors import counted
@@ -37,12 +37,11 @@ def convert(
     as_json: bool,
 ) -> int:
     """Write the data set IN anew in the folder OUT, in another format or with other splits."""
-    from masu.terminal import counter
     from masu.verbs.convert import convert as run
 
     if split_by is None:
         refuse_idle("--seed", "without --split-by, to which it belongs", "both or neither")
-    with counter("looking at pictures") as progress:
+    with working("looking at pictures") as progress:
         done = run(
             source,
             out,

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from masu.cli.grammar import option, verb
-from masu.cli.notes import note, print_result
+from masu.cli.notes import note, print_result, quiet
 from masu.cli.options import json_of
 from masu.json_text import to_json
 
@@ -21,7 +21,7 @@ def demo(out: Path, as_json: bool) -> int:
     from masu.verbs.demo import demo as run
 
     note("handwritten digits on photographs; a few minutes on two processors")
-    with TrainingDisplay() as display:
+    with TrainingDisplay(quiet=quiet()) as display:
         result = run(out, report=display.report)
     note(f"AP50 {result.ap50:.3f}, AP {result.ap:.3f} on held-back scenes after {result.seconds:.0f} s")
     note(f"open {result.page}")

@@ -8,18 +8,21 @@ from typing import Any
 import click
 
 from masu.cli.grammar import option, verb
-from masu.cli.notes import note, print_error, print_result
-from masu.cli.options import DEVICE, IMAGES_AT_ONCE
-from masu.cli.values import Number, Word, scores
+from masu.cli.notes import detail, note, print_error, print_result, working
+from masu.cli.options import CLASSES, DEVICE, IMAGES_AT_ONCE, IOU, MAX_DETECTIONS, MODEL, TRUST_CODE
+from masu.cli.values import Number, Word, refuse_idle, scores
 from masu.errors import InputError, counted, listed
 from masu.ranges import SHARE, WORKERS
 from masu.words import BULK_ENGINES, DETECTION_FORMATS
 
 
 @verb(short_help="Find objects in photographs.")
-@click.argument("model", type=click.Path(path_type=Path))
+@MODEL
 @click.argument("sources", nargs=-1, required=True)
 @option("--threshold", type=Number(SHARE), help="Smallest score. Default: the model's own, or 0.5.")
+@CLASSES
+@IOU
+@MAX_DETECTIONS
 @option(
     "--to",
     old="--format",
@@ -27,6 +30,7 @@ from masu.words import BULK_ENGINES, DETECTION_FORMATS
     help="Format of the results. Default: json; parquet with ray.",
 )
 @option("--out", help="Folder for results and drawn pictures; for parquet also s3://bucket/folder.")
+@option("--no-pictures", is_flag=True, help="Draw no pictures into --out.")
 @IMAGES_AT_ONCE
 @option(
     "--engine",
@@ -37,13 +41,17 @@ from masu.words import BULK_ENGINES, DETECTION_FORMATS
 )
 @option("--workers", type=Number(WORKERS), help="Processes of --engine ray. Default: one per core.")
 @DEVICE
-@option("--trust-code", is_flag=True, help="Open a .pt2 too, which can run any code on this computer.")
+@TRUST_CODE
 def detect(
     model: Path,
     sources: tuple[str, ...],
     threshold: float | None,
+    classes: tuple[str, ...],
+    iou: float | None,
+    max_detections: int | None,
     to: str | None,
     out: str | None,
+    no_pictures: bool,
     batch_size: int,
     engine: Any,
     workers: int | None,
@@ -57,38 +65,46 @@ def detect(
     such as s3://bucket/folder and lists of paths (.txt).
     """
     if to == "parquet" or engine != "local":
+        for name in ("--classes", "--iou", "--max-detections", "--no-pictures"):
+            refuse_idle(name, "with --to parquet, which keeps all rows", "--to json, csv or coco")
         return _detect_bulk(
             model, sources, threshold, to, out, batch_size, engine, workers, trust_code, device
         )
     if workers is not None:
         raise InputError("--workers: found with --engine local, wanted --engine ray; leave it out")
+    if out is None:
+        refuse_idle("--no-pictures", "without --out, where pictures would be", "both or neither")
+    from masu.evaluation.choice import OnlyClasses, classes_of, suppressed
+    from masu.evaluation.predictions import AnyDetector
     from masu.export.exported import open_detector
-    from masu.terminal import counter
-    from masu.verbs.detect import check_format
     from masu.verbs.detect import detect as run
 
-    to = to or "json"
-    check_format(to)
-    detector = open_detector(model, trust_code=trust_code, device=device)
-    if threshold is None and detector.thresholds:
-        note(f"the model's thresholds: {scores(detector.thresholds)}")
-    with counter("detecting") as progress:
+    with working("opening the model"):
+        opened = open_detector(model, trust_code=trust_code, device=device)
+    suppressed(opened, iou, max_detections)
+    chosen = classes_of(classes, opened.names)
+    detail(f"{model}: {counted(len(opened.names), 'class', 'classes')} ({listed(opened.names, 8)})")
+    if threshold is None and opened.thresholds:
+        note(f"the model's thresholds: {scores(opened.thresholds)}")
+    detector: AnyDetector = OnlyClasses(opened, chosen) if chosen else opened
+    with working("detecting") as progress:
         report = run(
             detector,
             sources,
-            threshold=threshold,
-            format=to,
+            threshold=opened.thresholds if threshold is None else threshold,
+            format=to or "json",
             out=out,
             batch_size=batch_size,
+            pictures=not no_pictures,
             progress=progress,
         )
     if out is None:
         print_result(report.text, nl=False)
     else:
+        drawn = "" if no_pictures else f", pictures in {Path(out) / 'pictures'}"
         note(
             f"{counted(report.detections, 'object')} in {counted(report.images, 'image')}; "
-            f"results in {report.file}, "
-            f"pictures in {Path(out) / 'pictures'}"
+            f"results in {report.file}{drawn}"
         )
     if others := report.passed_over:
         were = "was" if len(others) == 1 else "were"
@@ -112,13 +128,12 @@ def _detect_bulk(
     device: str,
 ) -> int:
     from masu.bulk.job import detect_bulk
-    from masu.terminal import counter
 
     if to not in (None, "parquet"):
         raise InputError(f"--to: found {to} with --engine {engine}, wanted parquet; leave it out")
     if out is None:
         raise InputError("--out: found none, wanted a folder for the Parquet files, or s3://bucket/folder")
-    with counter("detecting") as progress:
+    with working("detecting") as progress:
         report = detect_bulk(
             model,
             sources,

@@ -4,20 +4,34 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
-
 from masu.cli.grammar import option, verb
-from masu.cli.notes import note, print_faults, print_result, processes_started, rank
-from masu.cli.options import DATA, DEVICE, EVALUATED_SPLIT, IMAGES, IMAGES_AT_ONCE, form_of, json_of
+from masu.cli.notes import note, print_faults, print_result, processes_started, rank, working
+from masu.cli.options import (
+    CLASSES,
+    DATA,
+    DEVICE,
+    EVALUATED_SPLIT,
+    IMAGES,
+    IMAGES_AT_ONCE,
+    IOU,
+    MAX_DETECTIONS,
+    MODEL,
+    TRUST_CODE,
+    form_of,
+    json_of,
+)
 from masu.cli.values import Page, refuse_idle, scores
 from masu.errors import InputError
 from masu.json_text import to_json
 
 
 @verb(short_help="Measure a model: AP, its errors, its losses by stage.")
-@click.argument("model", type=click.Path(path_type=Path))
+@MODEL
 @DATA
 @EVALUATED_SPLIT
+@CLASSES
+@IOU
+@MAX_DETECTIONS
 @IMAGES_AT_ONCE
 @option(
     "--funnel",
@@ -31,11 +45,14 @@ from masu.json_text import to_json
 @option("--report", "page", type=Page(), help="Write a page about the errors.")
 @option("--store-thresholds", is_flag=True, help="Write each class's best threshold into MODEL.")
 @json_of("all figures")
-@option("--trust-code", is_flag=True, help="Open a .pt2 too, which can run any code on this computer.")
+@TRUST_CODE
 def evaluate(
     model: Path,
     data: Path,
     split: str | None,
+    classes: tuple[str, ...],
+    iou: float | None,
+    max_detections: int | None,
     batch_size: int,
     with_funnel: bool,
     device: str,
@@ -53,31 +70,39 @@ def evaluate(
     With --report or --store-thresholds also the threshold with the largest F1 of each class, and what kinds
     of errors are made and cost. Choose thresholds with --split val: on a test split they flatter it.
     """
+    from masu.evaluation.choice import classes_of, only_classes, suppressed
     from masu.evaluation.error_page import write_page
     from masu.evaluation.error_report import error_report, refuse
     from masu.evaluation.evaluate import score
     from masu.explanation.funnel import funnel
     from masu.export.exported import open_detector
     from masu.processes import joined
-    from masu.terminal import counter, print_errors, print_funnel, print_metrics
+    from masu.terminal import print_errors, print_funnel, print_metrics
     from masu.verbs.reading import to_measure_on
 
     if with_funnel:
         refuse_idle("--batch-size", "with --funnel, which looks at images one by one", "one of them")
         if (world := processes_started()) > 1:
             raise InputError(f"--funnel: found {world} processes, wanted one; start masu without a launcher")
-    detector = open_detector(model, trust_code=trust_code, device=device)
+    if store_thresholds:
+        for name in ("--classes", "--iou", "--max-detections"):
+            refuse_idle(name, "with --store-thresholds, which are of the model as it is", "one of them")
+    with working("opening the model"):
+        detector = open_detector(model, trust_code=trust_code, device=device)
+    suppressed(detector, iou, max_detections)
     if page is not None or store_thresholds:
         refuse(detector, model, store_thresholds)
     dataset = to_measure_on(
-        data, split, form=form, images=images, channels=detector.input.channels, counter=counter
+        data, split, form=form, images=images, channels=detector.input.channels, counter=working
     )
     chosen = dataset.split
+    if named := classes_of(classes, dataset.names):
+        dataset = only_classes(dataset, named)
     print_faults(dataset)
     voc = dataset.form == "voc"
     where = f"{data.resolve().name}, split {chosen}" if chosen else data.resolve().name
     lost = None
-    with joined() as processes, counter("evaluating") as progress:
+    with joined() as processes, working("evaluating") as progress:
         if not with_funnel:
             scored = score(
                 detector, dataset, batch_size=batch_size, progress=progress, processes=processes, voc=voc

@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from masu.cli.grammar import option, verb
-from masu.cli.notes import note, print_faults, print_result
-from masu.cli.options import EVALUATED_SPLIT, IMAGES, form_of, json_of
+from masu.cli.notes import note, print_faults, print_result, working
+from masu.cli.options import EVALUATED_SPLIT, IMAGES, MODEL, form_of, json_of
 from masu.cli.values import Number, Page, refuse_idle
 from masu.errors import counted
 from masu.json_text import to_json
@@ -21,7 +21,7 @@ def _is_no_folder(value: str) -> bool:
 
 
 @verb(short_help="A page that follows boxes through every stage.")
-@click.argument("model", type=click.Path(path_type=Path))
+@MODEL
 @click.argument("source", metavar="IMAGE|DATA", type=click.Path(path_type=Path))
 @option("--out", type=Page(), default="report.html", show_default=True, help="The page.")
 @EVALUATED_SPLIT
@@ -54,7 +54,6 @@ def explain(
     For a photograph, or for the images of labelled DATA that lost most objects.
     """
     from masu.detectors.build import load
-    from masu.terminal import counter
     from masu.verbs.explain import explain as run
     from masu.verbs.explain import shows_one
     from masu.verbs.reading import to_measure_on
@@ -65,10 +64,10 @@ def explain(
     given: Any = source
     if not shows_one(source):
         given = to_measure_on(
-            source, split, form=form, images=images, channels=detector.input.channels, counter=counter
+            source, split, form=form, images=images, channels=detector.input.channels, counter=working
         )
         print_faults(given)
-    with counter("explaining") as progress:
+    with working("explaining") as progress:
         done = run(detector, given, out, most=worst, saliency=saliency, progress=progress)
     for fault in done.faults:
         note(fault)

@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from masu.cli.grammar import option, verb
-from masu.cli.notes import note, print_result
-from masu.cli.options import form_of, images_of, json_of
+from masu.cli.notes import note, print_result, working
+from masu.cli.options import MODEL, form_of, images_of, json_of
 from masu.cli.values import Number, Word, refuse_idle
 from masu.json_text import to_json
 from masu.ranges import AP_LOSS
@@ -17,7 +17,7 @@ from masu.words import EXPORT_TARGETS
 
 
 @verb(short_help="Write a model for ONNX Runtime, OpenVINO, torch.export.")
-@click.argument("model", type=click.Path(path_type=Path))
+@MODEL
 @option(
     "--to",
     type=Word(EXPORT_TARGETS),
@@ -59,7 +59,7 @@ def export(
     """
     from masu.detectors.build import load
     from masu.export.write import SUFFIXES
-    from masu.terminal import counter, print_export
+    from masu.terminal import print_export
     from masu.verbs.export import export as run
     from masu.verbs.export import refuse_target
 
@@ -79,7 +79,7 @@ def export(
         images=images,
         int8=int8,
         max_ap_loss=max_ap_loss,
-        counter=counter,
+        counter=working,
         report=note,
     )
     if as_json:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import click
 
-from masu.cli.notes import note
+from masu.cli.foreign import refuse_key_and_value, refuse_option
+from masu.cli.notes import detail, note, set_loudness
 from masu.cli.values import Word
 
 Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -51,14 +53,44 @@ def option(*names: str, **attributes: Any) -> Decorator:
     return click.option(*names, cls=Option, **attributes)
 
 
+QUIET = Option(
+    ["--quiet"],
+    is_flag=True,
+    expose_value=False,
+    callback=set_loudness,
+    help="Print results and errors only.",
+)
+VERBOSE = Option(
+    ["--verbose"],
+    is_flag=True,
+    expose_value=False,
+    callback=set_loudness,
+    help="Also say what was decided and how long each part took.",
+)
+
+
 class Verb(click.Command):
-    """A verb, which takes the earlier spellings of its options too."""
+    """A verb, which is quiet or verbose and takes the earlier spellings of its options too."""
+
+    def __init__(self, *positional: Any, **attributes: Any) -> None:
+        super().__init__(*positional, **attributes)
+        self.params += [QUIET, VERBOSE]
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it."""
+        started = time.perf_counter()
+        code = super().invoke(ctx)
+        detail(f"{self.name}: {time.perf_counter() - started:.1f} s in all")
+        return code
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse what was written, each earlier spelling as today's."""
         said: list[str] = []
         try:
             rest = super().parse_args(ctx, list(self._in_todays_words(ctx, args, said)))
+        except click.NoSuchOption as error:
+            refuse_option(ctx, error.option_name)
+            raise
         except click.UsageError as error:
             error.ctx = error.ctx or ctx  # an option without its value does not say whose it is
             raise
@@ -76,6 +108,8 @@ class Verb(click.Command):
                 yield word
                 yield from reversed(words)
                 return
+            if not word.startswith("-") and not ctx.resilient_parsing:
+                refuse_key_and_value(ctx, word)
             name, equals, value = word.partition("=")
             before = [one for one in options if one.old == name]
             follows = bool(words) and not equals and (name in with_value or bool(before))

@@ -1,23 +1,71 @@
-"""What the command line prints: its result, and lines beside it from the first process only."""
+"""What the command line prints: its result, and as much beside it as is wanted; the first process alone."""
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from masu.errors import counted, visible
+from masu.errors import InputError, counted, visible
 
 if TYPE_CHECKING:
     from masu.data.formats import Dataset
 
+_LOUDNESS = "masu.loudness"
+
+
+def set_loudness(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    """``--quiet`` and ``--verbose``, before or after the verb.
+
+    Raises:
+        InputError: for both of them.
+    """
+    if wanted:
+        before = context.meta.setdefault(_LOUDNESS, parameter.name)
+        if before != parameter.name:
+            raise InputError("--quiet: found together with --verbose, wanted one of them; leave one out")
+
+
+def _loudness() -> Literal["quiet", "verbose", "normal"]:
+    context = click.get_current_context(silent=True)
+    said: Literal["quiet", "verbose", "normal"] = "normal"
+    return said if context is None else context.meta.get(_LOUDNESS, said)
+
+
+def quiet() -> bool:
+    """Whether only results and errors are wanted."""
+    return _loudness() == "quiet"
+
 
 def note(message: str) -> None:
     """A line beside the result."""
-    if not rank():
+    if not rank() and not quiet():
         print_error(f"masu: {message}")
+
+
+def detail(message: str) -> None:
+    """A line for who wants to know what was decided, and how long it took."""
+    if _loudness() == "verbose":
+        note(message)
+
+
+@contextmanager
+def working(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar for ``progress(done, total)``, and for who wants to know it the time that it took."""
+    started = time.perf_counter()
+    if quiet():
+        yield lambda _done, _total: None
+    else:
+        from masu.terminal import counter
+
+        with counter(what) as progress:
+            yield progress
+    detail(f"{what}: {time.perf_counter() - started:.1f} s")
 
 
 def print_result(text: str, *, nl: bool = True) -> None:
@@ -32,6 +80,9 @@ def print_error(line: str) -> None:
 
 def print_faults(*datasets: Dataset) -> None:
     """The first faults that reading has left out or clipped, and their number."""
+    for dataset in datasets:
+        split = f", split {dataset.split}" if dataset.split else ""
+        detail(f"{dataset.root}: format {dataset.form}{split}, {counted(len(dataset), 'image')}")
     faults = [fault for dataset in datasets for fault in dataset.faults]
     for fault in faults[:20]:
         note(f"{fault}")

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
+from masu import ranges
 from masu.cli.grammar import Decorator, option
 from masu.cli.values import DataFormat, Device, Number, Page, Word
-from masu.ranges import BATCH_SIZE, IMAGE_SIZE
 from masu.words import ARCHITECTURES
 
+MODEL = click.argument("model", type=click.Path(path_type=Path))
 DATA = click.argument("data", type=click.Path(path_type=Path))
 ARCHITECTURE = option(
     "--architecture",
@@ -21,11 +22,23 @@ ARCHITECTURE = option(
 EVALUATED_SPLIT = option("--split", help="Split of the data. Default: test, else val, where it has splits.")
 NETWORK_SIZE = option(
     "--image-size",
-    type=Number(IMAGE_SIZE),
+    type=Number(ranges.IMAGE_SIZE),
     help="Shorter side in pixels that the network sees. Default: the model's.",
 )
 IMAGES_AT_ONCE = option(
-    "--batch-size", type=Number(BATCH_SIZE), default=1, show_default=True, help="Images at once."
+    "--batch-size", type=Number(ranges.BATCH_SIZE), default=1, show_default=True, help="Images at once."
+)
+CLASSES = option("--classes", multiple=True, metavar="A,B,…", help="Only these classes.")
+IOU = option(
+    "--iou",
+    type=Number(ranges.SHARE),
+    help="IoU above which the weaker box goes. Default: the model's.",
+)
+MAX_DETECTIONS = option(
+    "--max-detections", type=Number(ranges.MAX_DETECTIONS), help="Boxes of an image. Default: the model's."
+)
+TRUST_CODE = option(
+    "--trust-code", is_flag=True, help="Open a .pt2 too, which can run any code on this computer."
 )
 DEVICE = option(
     "--device",

@@ -9,7 +9,7 @@ import click
 
 from masu import ranges
 from masu.cli.grammar import option, verb
-from masu.cli.notes import note, print_faults, print_result, rank
+from masu.cli.notes import detail, note, print_faults, print_result, quiet, rank, working
 from masu.cli.options import ARCHITECTURE, DATA, DEVICE, form_of, images_of, json_of
 from masu.cli.values import Number, Share, Time, Word, refuse_idle
 from masu.errors import InputError
@@ -150,7 +150,7 @@ def train(
     """Train a detector on DATA: Pascal VOC, COCO, YOLO, CSV, LabelMe or a folder with metadata.jsonl."""
     from masu.data.loading.transforms import Augmentation
     from masu.detectors.zoo import DEFAULT
-    from masu.terminal import TrainingDisplay, counter
+    from masu.terminal import TrainingDisplay
     from masu.training.recipe import TrainSettings
     from masu.training.tracking import Tracking, check_tracker
     from masu.training.train import train as run
@@ -187,6 +187,8 @@ def train(
         on_nonfinite=on_nonfinite,
         seed=seed,
     )
+    for name, value in settings.resolved().described().items():
+        detail(f"{name}: {value}")
     check_tracker(track)
     out = prepared(settings, out, resume, device)
     most_bad = 0.0 if strict else max_bad
@@ -200,7 +202,7 @@ def train(
         images=images,
         max_bad=most_bad,
         channels=channels,
-        counter=counter,
+        counter=working,
         tell=note,
     )
     print_faults(training, validation)
@@ -209,7 +211,7 @@ def train(
         f"{len(training)} training and {len(validation)} validation images, "
         f"{len(training.names)} classes: {classes}"
     )
-    with TrainingDisplay() as display, Tracking(track, out, display.report) as tracking:
+    with TrainingDisplay(quiet=quiet()) as display, Tracking(track, out, display.report) as tracking:
         result = run(
             training,
             validation,

@@ -113,6 +113,10 @@ class CascadeRCNNConfig(DetectorConfig):
         """See :meth:`DetectorConfig.with_box_loss`."""
         return replace(self, rpn=self.rpn.with_box_loss(name), rois=replace(self.rois, box_loss=name))
 
+    def with_suppression(self, iou: float, most: int) -> CascadeRCNNConfig:
+        """See :meth:`DetectorConfig.with_suppression`."""
+        return replace(self, rois=replace(self.rois, nms_thresh=iou, detections_per_img=most))
+
     @property
     def pretrained(self) -> str:
         """See :attr:`DetectorConfig.pretrained`: its pyramid and RPN are those of a Faster R-CNN."""

@@ -41,6 +41,10 @@ class DetectorConfig(ABC):
     def with_box_loss(self, name: str) -> Self:
         """The same with another loss on boxes, in every stage."""
 
+    @abstractmethod
+    def with_suppression(self, iou: float, most: int) -> Self:
+        """The same with another IoU of the last suppression, and another number of boxes kept at most."""
+
     @property
     @abstractmethod
     def fg_iou_thresh(self) -> float:

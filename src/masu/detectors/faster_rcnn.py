@@ -65,6 +65,10 @@ class FasterRCNNConfig(DetectorConfig):
         """See :meth:`DetectorConfig.with_box_loss`."""
         return replace(self, rpn=self.rpn.with_box_loss(name), rois=replace(self.rois, box_loss=name))
 
+    def with_suppression(self, iou: float, most: int) -> FasterRCNNConfig:
+        """See :meth:`DetectorConfig.with_suppression`."""
+        return replace(self, rois=replace(self.rois, nms_thresh=iou, detections_per_img=most))
+
 
 class FasterRCNN(Detector):
     """Two-stage detector.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 import torch
@@ -94,6 +94,10 @@ class FCOSConfig(PyramidConfig):
         if name != "giou":
             raise InputError(f"box_loss: found {name!r}, wanted 'giou': FCOS has no deltas to compare")
         return self
+
+    def with_suppression(self, iou: float, most: int) -> FCOSConfig:
+        """See :meth:`masu.detectors.config.DetectorConfig.with_suppression`."""
+        return replace(self, nms_thresh=iou, detections_per_img=most)
 
 
 @dataclass(frozen=True, eq=False)

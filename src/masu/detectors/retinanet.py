@@ -68,6 +68,10 @@ class RetinaNetConfig(PyramidConfig):
         """See :meth:`masu.detectors.config.DetectorConfig.with_box_loss`."""
         return replace(self, box_loss=name)
 
+    def with_suppression(self, iou: float, most: int) -> RetinaNetConfig:
+        """See :meth:`masu.detectors.config.DetectorConfig.with_suppression`."""
+        return replace(self, nms_thresh=iou, detections_per_img=most)
+
 
 class RetinaNet(PyramidDetector):
     """One-stage detector.

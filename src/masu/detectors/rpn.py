@@ -91,6 +91,10 @@ class RPNConfig(PyramidConfig):
         """See :meth:`masu.detectors.config.DetectorConfig.with_box_loss`."""
         return replace(self, proposals=replace(self.proposals, box_loss=name))
 
+    def with_suppression(self, iou: float, most: int) -> RPNConfig:
+        """See :meth:`masu.detectors.config.DetectorConfig.with_suppression`."""
+        return replace(self, proposals=replace(self.proposals, nms_thresh=iou, post_nms_top_n=most))
+
 
 class RPN(PyramidDetector):
     """Backbone, pyramid and RPN head; on its own a trainable, class-agnostic proposal generator.

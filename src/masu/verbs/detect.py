@@ -75,6 +75,7 @@ def detect(
     format: str = "json",
     out: str | Path | None = None,
     batch_size: int = 1,
+    pictures: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> DetectReport:
     """Find objects in image files; images that cannot be read are reported and passed over.
@@ -94,6 +95,7 @@ def detect(
             ten seconds, or more rarely where that takes longer. An input image is never overwritten: a name
             in use gets ``-2``, ``-3``, …. Default: write nothing, return the text.
         batch_size: images per prediction.
+        pictures: draw pictures into ``out``.
         progress: called with (images done, images in total).
 
     Raises:
@@ -109,7 +111,9 @@ def detect(
     sources = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
     folder = None if out is None else Path(out)
     paths, drawn = _without_drawn(find_images(sources), sources, folder)
-    pictures = None if folder is None else _PictureFolder(folder / "pictures", paths)
+    if folder is not None:
+        _make(folder)
+    drawing = _PictureFolder(folder / "pictures", paths) if folder is not None and pictures else None
     results = None if folder is None else _ResultsFile(folder, format, detector.names)
     faults: list[str] = []
     records: list[Record] = []
@@ -122,9 +126,9 @@ def detect(
             seconds += prediction.seconds
             height, width = prediction.image.shape[-2:]
             records.append(record(prediction.detections, str(prediction.path), (height, width)))
-            if pictures is not None:
+            if drawing is not None:
                 try:
-                    pictures.write(prediction)
+                    drawing.write(prediction)
                 except (OSError, ValueError, MemoryError) as error:
                     why = str(error) or "no memory"
                     faults.append(f"{prediction.path}: no picture written: {why}")
@@ -145,7 +149,7 @@ def detect(
         seconds_per_image=seconds / len(records),
         text="" if results is not None else _render(records, detector.names, format, Path()),
         file=None if results is None else results.file,
-        pictures=() if pictures is None else tuple(pictures.written),
+        pictures=() if drawing is None else tuple(drawing.written),
         faults=tuple(faults),
         passed_over=(*passed_over(sources), *drawn),
     )
@@ -274,18 +278,22 @@ def _drawable(image: Tensor, found: Detections) -> tuple[Tensor, Detections]:
     return image[:, ::step, ::step], replace(found, boxes=found.boxes / step)
 
 
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot be made ({error.strerror}); choose another output folder"
+        ) from error
+
+
 class _PictureFolder:
     """Writes drawn pictures under names that are free: neither taken in this run nor an input image."""
 
     def __init__(self, folder: Path, inputs: Sequence[Path]) -> None:
         self.folder = folder
         self.written: list[Path] = []
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(
-                f"{folder}: cannot be made ({error.strerror}); choose another output folder"
-            ) from error
+        _make(folder)
         sweep(folder)
         # folded: file systems of macOS and Windows do not tell a.jpg from A.JPG
         self._taken = {str(path.resolve()).casefold() for path in inputs}

@@ -1,0 +1,118 @@
+"""What one wants of a detector: some classes only, another suppression, fewer boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from torch import Tensor, isin
+
+from masu.data.dataset import Dataset
+from masu.data.fitting import with_names
+from masu.detectors.detector import Detector
+from masu.errors import bad_input, listed
+from masu.evaluation.predictions import AnyDetector
+from masu.ops.images import InputPolicy
+from masu.ranges import MAX_DETECTIONS, SHARE
+from masu.records import Detections
+from masu.thresholds import Threshold
+from masu.words import nearest
+
+
+def suppressed(detector: AnyDetector, iou: float | None = None, most: int | None = None) -> None:
+    """Give a detector another last suppression; its model file stays as it is.
+
+    Args:
+        detector: one of masu, which is changed.
+        iou: above which the weaker of two boxes of a class is dropped; None: as it is.
+        most: boxes of an image; None: as it is.
+
+    Raises:
+        InputError: for an exported file, whose graph has both built in, or a number out of range.
+    """
+    if iou is None and most is None:
+        return
+    option = "--iou" if iou is not None else "--max-detections"
+    if not isinstance(detector, Detector):
+        raise bad_input(
+            option,
+            "an exported file, whose suppression is part of its graph",
+            "a model of masu (.safetensors)",
+            f"leave {option} out, or name the model that was exported",
+        )
+    if iou is not None:
+        SHARE.check("--iou", iou)
+    if most is not None:
+        MAX_DETECTIONS.check("--max-detections", most)
+    last = detector.stages[-1]
+    own_iou, own_most = last.nms_thresh, last.limit
+    assert own_iou is not None
+    assert own_most is not None
+    detector.config = detector.config.with_suppression(
+        own_iou if iou is None else float(iou), own_most if most is None else most
+    )
+
+
+def classes_of(texts: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    """The classes that texts name: each text one class, or several with commas between them.
+
+    Raises:
+        InputError: for a class that is not known, with the nearest one.
+    """
+    names = [name for text in texts for name in ([text] if text in known else text.split(","))]
+    chosen = tuple(dict.fromkeys(name.strip() if name not in known else name for name in names))
+    for name in chosen:
+        if name not in known:
+            near = nearest(name, known)
+            raise bad_input(
+                "--classes",
+                repr(name),
+                f"one of {listed(known)}",
+                "choose one of these" if near is None else f"did you mean {near}?",
+            )
+    return chosen
+
+
+class OnlyClasses:
+    """A detector of which only some classes are reported; the others are found and left out.
+
+    Args:
+        detector: any masu detector.
+        chosen: names of its classes.
+    """
+
+    def __init__(self, detector: AnyDetector, chosen: Sequence[str]) -> None:
+        self._detector = detector.prediction_network() if isinstance(detector, Detector) else detector
+        self._labels = [detector.names.index(name) for name in chosen]
+
+    @property
+    def input(self) -> InputPolicy:
+        """See :class:`AnyDetector`."""
+        return self._detector.input
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All class names of the detector; labels index them."""
+        return self._detector.names
+
+    @property
+    def kind(self) -> str:
+        """See :class:`AnyDetector`."""
+        return self._detector.kind
+
+    def predict(
+        self, images: Sequence[Tensor], threshold: Threshold | None = None, batch_size: int = 1
+    ) -> list[Detections]:
+        """See :class:`AnyDetector`."""
+        return [self._only(one) for one in self._detector.predict(images, threshold, batch_size)]
+
+    def _only(self, found: Detections) -> Detections:
+        keep = isin(found.labels, found.labels.new_tensor(self._labels))
+        names = tuple(name for name, kept in zip(found.names, keep.tolist(), strict=True) if kept)
+        return Detections(found.boxes[keep], found.scores[keep], found.labels[keep], names)
+
+
+def only_classes(data: Dataset, chosen: Sequence[str]) -> Dataset:
+    """The same images with only the objects of some classes."""
+    wanted = np.isin(data.labels, [data.names.index(name) for name in chosen])
+    return with_names(data.keep(wanted), chosen)
