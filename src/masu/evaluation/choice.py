@@ -107,9 +107,7 @@ class OnlyClasses:
         return [self._only(one) for one in self._detector.predict(images, threshold, batch_size)]
 
     def _only(self, found: Detections) -> Detections:
-        keep = isin(found.labels, found.labels.new_tensor(self._labels))
-        names = tuple(name for name, kept in zip(found.names, keep.tolist(), strict=True) if kept)
-        return Detections(found.boxes[keep], found.scores[keep], found.labels[keep], names)
+        return found[isin(found.labels, found.labels.new_tensor(self._labels))]
 
 
 def only_classes(data: Dataset, chosen: Sequence[str]) -> Dataset:
