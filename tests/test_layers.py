@@ -56,6 +56,7 @@ ROOMS = {
     "terminal": {"errors", "streams", "evaluation", "explanation", "verbs"},
     "cli": {
         *MODEL,
+        "regular",
         "streams",
         "export",
         "processes",

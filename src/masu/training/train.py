@@ -12,7 +12,7 @@ import io
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,6 +83,7 @@ def train(
     workers: int = 0,
     max_bad: float = 0.05,
     checkpoint_seconds: float = 30.0,
+    more: Mapping[str, str] | None = None,
 ) -> TrainResult:
     """Train a detector and keep its best and last state in a folder.
 
@@ -103,6 +104,7 @@ def train(
         checkpoint_seconds: between two checkpoints within an epoch; where writing one takes long, it is
             more, so that they cost 2 % of the time; 0 writes after every step. They change nothing in what
             is learnt.
+        more: texts of further files in ``out``, by name.
 
     Raises:
         InputError: where ``out`` already holds a run and ``resume`` is false, or holds none and it is true,
@@ -138,6 +140,7 @@ def train(
                     workers,
                     max_bad,
                     checkpoint_seconds,
+                    more or {},
                     processes,
                 )
             except (WriteError, LostWorkerError, LostProcessError) as error:
@@ -166,6 +169,7 @@ def _train(
     workers: int,
     max_bad: float,
     checkpoint_seconds: float,
+    more: Mapping[str, str],
     processes: Processes,
 ) -> TrainResult:
     unreadable = Unreadable(data, max_bad, report, processes)
@@ -205,6 +209,8 @@ def _train(
     if processes.first:
         written = settings.described() | {"trained_on": judged.trained_on}
         write_text(out / "settings.json", to_json(written, indent=2) + "\n")
+        for name, text in more.items():
+            write_text(out / name, text)
     page = TrainPage(out, settings, (data, val), unreadable.told)
 
     def show(ended: str | None = None) -> None:
