@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from masu.cli.data import looked_at
+from masu.cli.exit_codes import DONE
 from masu.cli.grammar import option, verb
 from masu.cli.notes import note, print_result
 from masu.cli.options import MODEL, form_of, images_of, json_of
@@ -84,4 +85,4 @@ def export(
         print_result(to_json(done.as_dict()))
     else:
         print_export(done)
-    return 0
+    return DONE

@@ -12,6 +12,7 @@ import click
 from masu import __version__, ranges
 from masu.cli.config import as_toml, read_config
 from masu.cli.data import training_and_validation
+from masu.cli.exit_codes import DONE, STOPPED
 from masu.cli.grammar import Decorator, option, section, verb
 from masu.cli.notes import detail, note, print_faults, print_result, quiet, rank
 from masu.cli.options import ARCHITECTURE, DATA, form_of, images_of, json_of
@@ -230,7 +231,7 @@ def train(
             f"stopped; {result.last} holds what was learnt. "
             f"Go on with the same command plus --out {out} --resume"
         )
-        return 130
+        return STOPPED
     note(f"{result.best} after {result.seconds:.0f} s of training; open {out / 'report.html'}")
     best = max(result.history, key=lambda row: row.get("ap") or row.get("ar100") or -1.0)
     if as_json and not rank():
@@ -245,7 +246,7 @@ def train(
                 }
             )
         )
-    return 0
+    return DONE
 
 
 def _settings(values: dict[str, Any]) -> TrainSettings:
