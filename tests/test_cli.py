@@ -57,7 +57,7 @@ def test_results_go_to_stdout_and_a_bad_image_to_stderr(run, coins, tmp_path):
     bad = tmp_path / "bad.jpg"
     bad.write_text("no image")
     code, text, error = run("detect", model, coins / "images" / "val" / "0.png", bad, "--to", "csv")
-    assert code == 2
+    assert code == 3
     assert text.splitlines()[0] == "file,x1,y1,x2,y2,score,label,name"
     assert error == (
         f"masu: error: {bad}: found a file that is no image or of an unknown kind, wanted an image Pillow "

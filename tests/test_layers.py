@@ -72,6 +72,7 @@ ROOMS = {
     "terminal": {"errors", "streams", "evaluation", "explanation", "verbs"},
     "cli": {
         *MODEL,
+        "regular",
         "streams",
         "export",
         "devices",

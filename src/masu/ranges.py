@@ -90,10 +90,12 @@ MAX_DETECTIONS = Range(1, 1_000_000)
 """Boxes of one image."""
 LEARNING_RATE = Range(0, 1000, whole=False, above=True)
 WEIGHT_DECAY = Range(0, 1000, whole=False)
-STEPS = Range(0, 2**40)
-CLIP_NORM = Range(0, 2**100, whole=False, above=True)
+STEPS = Range(0, 1_000_000_000)
+CLIP_NORM = Range(0, 1_000_000_000, whole=False, above=True)
 SECONDS = Range(0, 366 * 86_400, whole=False, above=True)
 """Of training: up to a year."""
+GROWN = Range(0, 1, whole=False, above=True)
+FACTOR = Range(0, 1000, whole=False, above=True)
 SHARE = Range(0, 1, whole=False)
 AP_LOSS = Range(-1, 1, whole=False)
 """A difference of two shares."""

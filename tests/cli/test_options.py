@@ -61,7 +61,8 @@ def test_every_number_has_a_range():
     assert [f"{verb} {one.opts[0]}" for verb, one in options if isinstance(one.type, bare)] == []
     assert {option.opts[0] for _, option in NUMBERS} == {
         *("--accumulate", "--batch-size", "--channels", "--epochs", "--eval-every", "--frozen-stride"),
-        *("--iou", "--max-detections"),
+        *("--iou", "--max-detections", "--average", "--clip-norm", "--grow-from", "--warmup-steps"),
+        *("--horizontal-flip", "--photometric", "--vertical-flip", "--weight-decay"),
         *("--image-size", "--worst", "--lr", "--max-ap-loss", "--max-bad", "--patience", "--seed"),
         *("--split-by", "--threshold", "--time-budget", "--workers"),
     }

@@ -27,6 +27,7 @@ from masu.cli import (
     models,
     train,
 )
+from masu.cli.exit_codes import BAD_INPUT, DONE, STOPPED, as_epilog
 from masu.cli.foreign import refuse_verb
 from masu.cli.grammar import QUIET, VERBOSE
 from masu.cli.notes import note, print_error, print_result, rank
@@ -53,16 +54,16 @@ def main() -> NoReturn:
 
 def _run() -> int:
     try:
-        return cli.main(prog_name="masu", standalone_mode=False) or 0
+        return cli.main(prog_name="masu", standalone_mode=False) or DONE
     except click.exceptions.NoArgsIsHelpError as error:
         print_result(error.format_message())
-        return 0
+        return DONE
     except click.ClickException as error:
         command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "masu"
         return _refused(f"{error.format_message()} See '{command} --help'.")
     except (click.Abort, KeyboardInterrupt):
         note("stopped")
-        return 130
+        return STOPPED
     except (InputError, OSError) as error:
         return _refused(str(error))
 
@@ -70,7 +71,7 @@ def _run() -> int:
 def _refused(message: str) -> int:
     who = f" in process {rank()}" if rank() else ""
     print_error(f"masu: error{who}: {' '.join(message.split())}")
-    return 2
+    return BAD_INPUT
 
 
 class _Verbs(click.Group):
@@ -91,7 +92,7 @@ class _Verbs(click.Group):
         return list(self.commands)
 
 
-@click.group(cls=_Verbs, context_settings=CONTEXT)
+@click.group(cls=_Verbs, context_settings=CONTEXT, epilog=as_epilog())
 @click.version_option(__version__, message="masu %(version)s")
 def cli() -> None:
     """Train, explain and ship object detectors on the computer you have.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from masu.cli.exit_codes import DONE
 from masu.cli.grammar import option, verb
 from masu.cli.notes import note, print_faults, print_result, working
 from masu.cli.options import ARCHITECTURE, DATA, IMAGES, NETWORK_SIZE, REPORT, form_of, json_of
@@ -52,4 +53,4 @@ def anchors(
     if page is not None:
         write_page(report, page)
         note(f"open {page}")
-    return 0
+    return DONE

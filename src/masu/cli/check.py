@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from masu.cli.exit_codes import DONE, FINDINGS
 from masu.cli.grammar import option, verb
 from masu.cli.notes import note, print_result, working
 from masu.cli.options import DATA, IMAGES, NETWORK_SIZE, REPORT, form_of, json_of
@@ -55,4 +56,4 @@ def check(
             note(change)
         more = ", 20 shown" if len(changes) > 20 else ""
         note(f"{counted(len(changes), 'change')}{more}; the mended copy and changes.json are in {fixed}")
-    return 1 if found.report.errors else 0
+    return FINDINGS if found.report.errors else DONE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from masu.cli.exit_codes import DONE
 from masu.cli.grammar import verb
 from masu.cli.notes import print_result
 from masu.cli.values import Word
@@ -32,4 +33,4 @@ def completion(context: click.Context, shell: str) -> int:
     assert kind is not None
     script = kind(context.find_root().command, {}, "masu", "_MASU_COMPLETE")
     print_result(f"# install: {INSTALLING[shell]}\n{script.source_template % script.source_vars()}")
-    return 0
+    return DONE

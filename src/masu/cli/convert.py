@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from masu.cli.exit_codes import DONE
 from masu.cli.grammar import option, verb
 from masu.cli.notes import note, print_result, working
 from masu.cli.options import form_of, images_of, json_of
@@ -64,4 +65,4 @@ def convert(
         for split, images in done.images.items()
     )
     note(f"{done.source_format} to {done.format}: {parts}; in {out}")
-    return 0
+    return DONE

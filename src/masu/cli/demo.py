@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from masu.cli.exit_codes import DONE
 from masu.cli.grammar import option, verb
 from masu.cli.notes import note, print_result, quiet
 from masu.cli.options import json_of
@@ -27,4 +28,4 @@ def demo(out: Path, as_json: bool) -> int:
     note(f"open {result.page}")
     if as_json:
         print_result(to_json(result.as_dict()))
-    return 0
+    return DONE

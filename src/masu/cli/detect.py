@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from masu.cli.exit_codes import DONE, LEFT_OUT
 from masu.cli.grammar import option, verb
 from masu.cli.notes import detail, note, print_error, print_result, working
 from masu.cli.options import CLASSES, DEVICE, IMAGES_AT_ONCE, IOU, MAX_DETECTIONS, MODEL, TRUST_CODE
@@ -112,7 +113,7 @@ def detect(
         note(f"{counted(len(others), 'file')} {were} passed over: {names}")
     for fault in report.faults:
         print_error(f"masu: error: {fault}")
-    return 2 if report.faults else 0
+    return LEFT_OUT if report.faults else DONE
 
 
 def _detect_bulk(
@@ -152,4 +153,4 @@ def _detect_bulk(
         f"{counted(report.detections, 'object')} found, "
         f"{counted(report.errors, 'image')} with an error in their row"
     )
-    return 0
+    return DONE

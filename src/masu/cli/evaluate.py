@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from masu.cli.exit_codes import DONE
 from masu.cli.grammar import option, verb
 from masu.cli.notes import note, print_faults, print_result, processes_started, rank, working
 from masu.cli.options import (
@@ -111,7 +112,7 @@ def evaluate(
             lost = funnel(detector, dataset, progress=progress, voc=voc)
             scored = lost.scored
     if rank():
-        return 0
+        return DONE
     for fault in scored.metrics.faults:
         note(fault)
     report = None
@@ -129,7 +130,7 @@ def evaluate(
         if report is not None:
             print_errors(report)
     if report is None:
-        return 0
+        return DONE
     if page is not None:
         write_page(report, page, model.name, where, detector.input.channels)
         note(f"open {page}")
@@ -141,4 +142,4 @@ def evaluate(
         if chosen not in ("val", "valid", "validation"):
             flattered = f"the split {chosen}" if chosen else "all of the data"
             note(f"chosen on {flattered}, whose figures they flatter; --split val keeps a test split honest")
-    return 0
+    return DONE

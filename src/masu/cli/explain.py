@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from masu.cli.exit_codes import DONE
 from masu.cli.grammar import option, verb
 from masu.cli.notes import note, print_faults, print_result, working
 from masu.cli.options import EVALUATED_SPLIT, IMAGES, MODEL, form_of, json_of
@@ -76,4 +77,4 @@ def explain(
     lost = "" if done.lost is None else f", {done.lost} of {done.objects} objects lost"
     seen, boxes = counted(len(done.images), "image"), counted(done.detections, "box", "boxes")
     note(f"{seen}, {boxes}{lost}; open {done.page}")
-    return 0
+    return DONE

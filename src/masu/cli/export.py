@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from masu.cli.exit_codes import DONE
 from masu.cli.grammar import option, verb
 from masu.cli.notes import note, print_result, working
 from masu.cli.options import MODEL, form_of, images_of, json_of
@@ -86,4 +87,4 @@ def export(
         print_result(to_json(done.as_dict()))
     else:
         print_export(done)
-    return 0
+    return DONE

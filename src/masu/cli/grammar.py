@@ -39,6 +39,7 @@ class Option(click.Option):
     ) -> None:
         super().__init__(names, **attributes)
         self.old, self.old_of = old, old_of
+        self.section = ""
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
         """The name and the help, made when it is asked for: packages may add words."""
@@ -75,6 +76,17 @@ class Verb(click.Command):
     def __init__(self, *positional: Any, **attributes: Any) -> None:
         super().__init__(*positional, **attributes)
         self.params += [QUIET, VERBOSE]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The options, section by section."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for one in self.get_params(ctx):
+            record = one.get_help_record(ctx)
+            if record is not None and isinstance(one, click.Option):
+                sections.setdefault(getattr(one, "section", ""), []).append(record)
+        for name in [*filter(None, sections), ""]:
+            with formatter.section(name or ("Other options" if len(sections) > 1 else "Options")):
+                formatter.write_dl(sections[name])
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run it."""
@@ -121,6 +133,19 @@ class Verb(click.Command):
             yield f"{new}={value}" if equals else new
             if follows:
                 yield value
+
+
+def section(name: str) -> Decorator:
+    """The heading of the options below it, up to the next one."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        # decorators run from the last one up: what is there already stands below
+        for one in getattr(function, "__click_params__", []):
+            if isinstance(one, Option) and not one.section:
+                one.section = name
+        return function
+
+    return decorate
 
 
 def verb(**attributes: Any) -> Callable[[Callable[..., Any]], click.Command]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from masu.cli.exit_codes import DONE
 from masu.cli.grammar import verb
 from masu.cli.notes import print_result
 from masu.cli.options import json_of
@@ -20,4 +21,4 @@ def models(as_json: bool) -> int:
         print_result(to_json({"models": rows}))
     else:
         print_models(rows)
-    return 0
+    return DONE

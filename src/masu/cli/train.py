@@ -2,100 +2,54 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from masu import ranges
-from masu.cli.grammar import option, verb
+from masu import __version__, ranges
+from masu.cli.config import as_toml, read_config
+from masu.cli.exit_codes import DONE, STOPPED
+from masu.cli.grammar import Decorator, option, section, verb
 from masu.cli.notes import detail, note, print_faults, print_result, quiet, rank, working
 from masu.cli.options import ARCHITECTURE, DATA, DEVICE, form_of, images_of, json_of
-from masu.cli.values import Number, Share, Time, Word, refuse_idle
+from masu.cli.values import Number, Share, Span, Time, Word, refuse_idle
 from masu.errors import InputError
 from masu.json_text import to_json
 from masu.words import ANCHORS, BOX_LOSSES, ON_NONFINITE, OPTIMIZERS, PRECISIONS, SCHEDULES, TRACKERS
 
+if TYPE_CHECKING:
+    from masu.training.recipe import TrainSettings
+
+
+def _number(name: str, span: ranges.Range, said: str, default: float | None = None, *names: str) -> Decorator:
+    return option(
+        name, *names, type=Number(span), default=default, show_default=default is not None, help=said
+    )
+
+
+def _word(name: str, words: tuple[str, ...], said: str, default: str | None = None) -> Decorator:
+    return option(name, type=Word(words), default=default, show_default=default is not None, help=said)
+
 
 @verb(short_help="Train a detector on labelled images.")
 @DATA
+@option(
+    "--config",
+    type=click.Path(path_type=Path),
+    is_eager=True,
+    expose_value=False,
+    callback=read_config,
+    help="TOML file of these options, such as RUN/config.toml; the command line wins.",
+)
+@section("Data")
 @option("--val", type=click.Path(path_type=Path), help="Validation data. Default: a split of DATA.")
 @option("--split", help="Split to train on. Default: train, else trainval, where DATA has them.")
 @option("--val-split", help="Split to validate on. Default: val; without one, a fifth is held back.")
-@ARCHITECTURE
-@option("--backbone", help="Another backbone: efficientnet_lite2, timm/NAME … Default: the model's.")
-@option(
-    "--weights",
-    default="auto",
-    show_default=True,
-    help="auto, imagenet, none, a model file (its classes may be others) or torchvision/NAME.",
-)
-@option(
-    "--frozen-stride",
-    type=Number(ranges.FROZEN_STRIDE),
-    help="Keep backbone stages up to this stride; 0 trains all.",
-)
-@option("--frozen-norms/--trained-norms", default=None, help="Keep or train normalisation.")
-@option(
-    "--channels", type=Number(ranges.CHANNELS), help="Images of so many channels, as they are. Default: RGB."
-)
-@option("--anchors", type=Word(ANCHORS), default="model", show_default=True, help="auto: fitted to the data.")
-@option("--box-loss", type=Word(BOX_LOSSES), help="Default: the architecture's; FCOS has giou alone.")
-@option(
-    "--epochs",
-    type=Number(ranges.EPOCHS),
-    help="Passes over the training images. Default: 20, or --time-budget.",
-)
-@option(
-    "--time-budget", type=Time(), help="Training time such as 90s, 10m, 1h; the schedule is fitted to it."
-)
-@option("--precision", type=Word(PRECISIONS), default="fp32", show_default=True, help="Of the networks.")
-@option(
-    "--accumulate",
-    type=Number(ranges.BATCH_SIZE),
-    default=1,
-    show_default=True,
-    help="Parts of a batch, saves memory.",
-)
-@option("--patience", type=Number(ranges.EPOCHS), help="Stop after so many evaluations without a better AP.")
-@option(
-    "--batch-size",
-    type=Number(ranges.BATCH_SIZE),
-    default=2,
-    show_default=True,
-    help="Images per step, of all processes.",
-)
-@option(
-    "--image-size",
-    type=Number(ranges.IMAGE_SIZE),
-    help="Shorter side in pixels. Default: the architecture's.",
-)
-@option("--optimizer", type=Word(OPTIMIZERS), help="Default: the architecture's.")
-@option("--lr", type=Number(ranges.LEARNING_RATE), help="Largest learning rate. Default: the architecture's.")
-@option("--schedule", type=Word(SCHEDULES), default="cosine", show_default=True, help="Of the learning rate.")
-@option("--flip-vertical", is_flag=True, help="Also flip upside down (cells, aerial pictures).")
-@option("--no-flip", is_flag=True, help="Never flip (letters, digits, signs).")
-@option(
-    "--eval-every",
-    type=Number(ranges.EPOCHS),
-    default=1,
-    show_default=True,
-    help="Epochs between evaluations.",
-)
-@option(
-    "--on-nonfinite",
-    type=Word(ON_NONFINITE),
-    default="stop",
-    show_default=True,
-    help="What a step without finite loss does.",
-)
-@option("--seed", type=Number(ranges.SEED), default=0, show_default=True, help="Start of all randomness.")
-@option("--out", type=click.Path(path_type=Path), help="Folder of the run. Default: runs/train-N.")
-@option("--resume", is_flag=True, help="Go on with the run in --out.")
-@option(
-    "--workers", type=Number(ranges.READERS), default=0, show_default=True, help="Processes that read ahead."
-)
-@option("--track", type=Word(TRACKERS), help="Also send the figures there.")
+@form_of("DATA")
+@images_of("DATA and --val")
 @option(
     "--max-bad",
     type=Share(),
@@ -104,54 +58,97 @@ from masu.words import ANCHORS, BOX_LOSSES, ON_NONFINITE, OPTIMIZERS, PRECISIONS
     help="Faulty images or objects to skip before refusing.",
 )
 @option("--strict", is_flag=True, help="Refuse at the first fault; as --max-bad 0.")
+@section("Model")
+@ARCHITECTURE
+@option("--backbone", help="Another backbone: efficientnet_lite2, timm/NAME … Default: the model's.")
+@option(
+    "--weights",
+    default="auto",
+    show_default=True,
+    help="auto, imagenet, none, a model file (its classes may be others) or torchvision/NAME.",
+)
+@_number("--image-size", ranges.IMAGE_SIZE, "Shorter side in pixels. Default: the architecture's.")
+@_number("--channels", ranges.CHANNELS, "Images of so many channels, as they are. Default: RGB.")
+@_word("--anchors", ANCHORS, "auto: fitted to the data.", "model")
+@_word("--box-loss", BOX_LOSSES, "Default: the architecture's; FCOS has giou alone.")
+@_number("--frozen-stride", ranges.FROZEN_STRIDE, "Keep backbone stages up to this stride; 0 trains all.")
+@option("--frozen-norms/--trained-norms", default=None, help="Keep or train normalisation.")
+@section("Schedule")
+@_number("--epochs", ranges.EPOCHS, "Passes over the training images. Default: 20, or --time-budget.")
+@option(
+    "--time-budget", type=Time(), help="Training time such as 90s, 10m, 1h; the schedule is fitted to it."
+)
+@_number("--batch-size", ranges.BATCH_SIZE, "Images per step, of all processes.", 2)
+@_number("--accumulate", ranges.BATCH_SIZE, "Parts of a batch, saves memory.", 1)
+@_word("--optimizer", OPTIMIZERS, "Default: the architecture's.")
+@_number(
+    "--lr", ranges.LEARNING_RATE, "Largest learning rate. Default: the architecture's.", None, "learning_rate"
+)
+@_word("--schedule", SCHEDULES, "Of the learning rate.", "cosine")
+@_number("--warmup-steps", ranges.STEPS, "Steps over which the learning rate rises.", 100)
+@_number("--weight-decay", ranges.WEIGHT_DECAY, "Default: 0.0001 (sgd), 0.05 (adamw).")
+@_number("--clip-norm", ranges.CLIP_NORM, "Largest norm of a step's gradient.", 10.0)
+@_number(
+    "--average",
+    ranges.SHARE,
+    "Old weights' share of their average. Default: the architecture's.",
+)
+@_word("--precision", PRECISIONS, "Of the networks.", "fp32")
+@_word("--on-nonfinite", ON_NONFINITE, "What a step without finite loss does.", "stop")
+@_number("--eval-every", ranges.EPOCHS, "Epochs between evaluations.", 1, "evaluate_every")
+@_number("--patience", ranges.EPOCHS, "Stop after so many evaluations without a better AP.")
+@_number("--seed", ranges.SEED, "Start of all randomness.", 0)
+@section("Variation of the images")
+@option("--no-flip", is_flag=True, help="Never flip (letters, digits, signs); as --horizontal-flip 0.")
+@option(
+    "--flip-vertical",
+    is_flag=True,
+    help="Also flip upside down (cells, aerial pictures); as --vertical-flip 0.5.",
+)
+@_number("--horizontal-flip", ranges.SHARE, "Share of the images that are mirrored.", 0.5)
+@_number("--vertical-flip", ranges.SHARE, "Share of the images that are turned upside down.", 0.0)
+@_number("--photometric", ranges.SHARE, "Share of the images whose colours and brightness change.", 0.5)
+@option("--scale", type=Span(), default="0.75..1.33", show_default=True, help="Smallest and largest zoom.")
+@_number("--grow-from", ranges.GROWN, "Share of the image size to begin with. Default: the architecture's.")
+@option(
+    "--size-range",
+    type=Span(),
+    default="1..1",
+    show_default=True,
+    help="Smallest and largest share of the image size, drawn for every step.",
+)
+@section("Run")
+@option("--out", type=click.Path(path_type=Path), help="Folder of the run. Default: runs/train-N.")
+@option("--resume", is_flag=True, help="Go on with the run in --out.")
 @DEVICE
-@form_of("DATA")
-@images_of("DATA and --val")
+@_number("--workers", ranges.READERS, "Processes that read ahead.", 0)
+@option("--track", type=Word(TRACKERS), help="Also send the figures there.")
 @json_of("the result")
 def train(
     data: Path,
     val: Path | None,
     split: str | None,
     val_split: str | None,
-    architecture: str | None,
-    backbone: str | None,
-    weights: str,
-    frozen_stride: int | None,
-    frozen_norms: bool | None,
-    channels: int | None,
-    anchors: Any,
-    box_loss: str | None,
-    epochs: int | None,
-    time_budget: float | None,
-    precision: Any,
-    accumulate: int,
-    patience: int | None,
-    batch_size: int,
-    image_size: int | None,
-    optimizer: Any,
-    lr: float | None,
-    schedule: Any,
-    flip_vertical: bool,
-    no_flip: bool,
-    eval_every: int,
-    on_nonfinite: Any,
-    seed: int,
-    out: Path | None,
-    resume: bool,
-    workers: int,
-    track: Any,
-    max_bad: float,
-    strict: bool,
-    device: str,
     form: str | None,
     images: Path | None,
+    max_bad: float,
+    strict: bool,
+    no_flip: bool,
+    flip_vertical: bool,
+    out: Path | None,
+    resume: bool,
+    device: str,
+    workers: int,
+    track: Any,
     as_json: bool,
+    **values: Any,
 ) -> int:
-    """Train a detector on DATA: Pascal VOC, COCO, YOLO, CSV, LabelMe or a folder with metadata.jsonl."""
-    from masu.data.loading.transforms import Augmentation
+    """Train a detector on DATA, labelled images of any format that masu reads.
+
+    RUN/config.toml, which every run writes, gives the same run again: masu train --config RUN/config.toml
+    """
     from masu.detectors.zoo import DEFAULT
     from masu.terminal import TrainingDisplay
-    from masu.training.recipe import TrainSettings
     from masu.training.tracking import Tracking, check_tracker
     from masu.training.train import train as run
     from masu.verbs.reading import training_and_validation
@@ -159,49 +156,43 @@ def train(
 
     if strict:
         refuse_idle("--max-bad", "together with --strict, which decides", "one of them")
+        max_bad = 0.0
     if no_flip and flip_vertical:
         raise InputError("--flip-vertical: found together with --no-flip, wanted one of them")
-    settings = TrainSettings(
-        architecture=architecture or DEFAULT,
-        backbone=backbone,
-        weights=weights,
-        frozen_stride=frozen_stride,
-        frozen_norms=frozen_norms,
-        channels=channels,
-        anchors=anchors,
-        box_loss=box_loss,
-        image_size=image_size,
-        epochs=epochs,
-        time_budget=time_budget,
-        precision=precision,
-        accumulate=accumulate,
-        patience=patience,
-        batch_size=batch_size,
-        optimizer=optimizer,
-        learning_rate=lr,
-        schedule=schedule,
-        augmentation=Augmentation(
-            horizontal_flip=0.0 if no_flip else 0.5, vertical_flip=0.5 if flip_vertical else 0.0
-        ),
-        evaluate_every=eval_every,
-        on_nonfinite=on_nonfinite,
-        seed=seed,
-    )
+    if no_flip:
+        refuse_idle("--horizontal-flip", "together with --no-flip, which decides", "one of them")
+        values["horizontal_flip"] = 0.0
+    if flip_vertical:
+        refuse_idle("--vertical-flip", "together with --flip-vertical, which decides", "one of them")
+        values["vertical_flip"] = 0.5
+    settings = _settings(values | {"architecture": values["architecture"] or DEFAULT})
     for name, value in settings.resolved().described().items():
         detail(f"{name}: {value}")
     check_tracker(track)
     out = prepared(settings, out, resume, device)
-    most_bad = 0.0 if strict else max_bad
+    beside = {
+        "data": data,
+        "val": val,
+        "split": split,
+        "val_split": val_split,
+        "form": form,
+        "images": images,
+        "max_bad": max_bad,
+        "device": device,
+        "workers": workers,
+        "track": track,
+    }
+    config = _config(settings, beside)
     training, validation = training_and_validation(
         data,
         split,
         val,
         val_split,
-        seed=seed,
+        seed=settings.seed,
         form=form,
         images=images,
-        max_bad=most_bad,
-        channels=channels,
+        max_bad=max_bad,
+        channels=settings.channels,
         counter=working,
         tell=note,
     )
@@ -220,15 +211,16 @@ def train(
             report=tracking.report,
             resume=resume,
             workers=workers,
-            max_bad=most_bad,
+            max_bad=max_bad,
             device=device,
+            more={"config.toml": config},
         )
     if result.interrupted:
         note(
             f"stopped; {result.last} holds what was learnt. "
             f"Go on with the same command plus --out {out} --resume"
         )
-        return 130
+        return STOPPED
     note(f"{result.best} after {result.seconds:.0f} s of training; open {out / 'report.html'}")
     best = max(result.history, key=lambda row: row.get("ap") or row.get("ar100") or -1.0)
     if as_json and not rank():
@@ -243,4 +235,26 @@ def train(
                 }
             )
         )
-    return 0
+    return DONE
+
+
+def _settings(values: dict[str, Any]) -> TrainSettings:
+    """The settings of the options, whose names are those of the fields."""
+    from masu.data.loading.transforms import Augmentation
+    from masu.training.recipe import TrainSettings
+
+    varied = {one.name: values.pop(one.name) for one in fields(Augmentation)}
+    return TrainSettings(**values, augmentation=Augmentation(**varied))
+
+
+def _config(settings: TrainSettings, beside: dict[str, Any]) -> str:
+    """The text of ``RUN/config.toml``: every option by its name, with what the architecture decided."""
+    values = settings.resolved().described()
+    values |= beside | values.pop("augmentation")
+    for name in ("data", "val", "images", "weights"):
+        if values[name] is not None:
+            path = os.fspath(values[name])
+            values[name] = os.path.abspath(path) if os.path.exists(path) else path
+    spelt = {one.name: one.opts[0].removeprefix("--") for one in click.get_current_context().command.params}
+    named = {spelt[name]: value for name, value in values.items() if name in spelt}
+    return as_toml(named, f"masu {__version__}; the same run again: masu train --config THIS_FILE")

@@ -13,7 +13,7 @@ from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from masu.errors import InputError, bad_input, listed
-from masu.ranges import SECONDS, SHARE, Range
+from masu.ranges import FACTOR, SECONDS, SHARE, Range
 from masu.words import DATA_FORMATS, WRITTEN_FORMATS, nearest
 
 
@@ -185,6 +185,29 @@ class Device(click.ParamType):  # type: ignore[type-arg]
         return str(value)
 
 
+class Span(click.ParamType):  # type: ignore[type-arg]
+    """``0.8..1.2``, or two numbers in a list: above 0, the second no smaller."""
+
+    name = "span"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """How it is written."""
+        return "A..B"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, float]:
+        """The two numbers."""
+        parts = value.split("..") if isinstance(value, str) else value
+        ends: list[Any] = [FACTOR.read(part) if isinstance(part, str) else part for part in parts]
+        if len(ends) != 2 or not all(end in FACTOR for end in ends) or ends[0] > ends[1]:
+            name = param.opts[0] if param is not None else "span"
+            raise bad_input(
+                name, f"{value!r:.60}", "two rising numbers above 0 such as 0.8..1.2", "write them so"
+            )
+        return float(ends[0]), float(ends[1])
+
+
 class Page(click.ParamType):  # type: ignore[type-arg]
     """The file of a page; a folder is refused before anything is looked at."""
 
@@ -212,7 +235,7 @@ def refuse_idle(option: str, found: str, wanted: str) -> None:
     """
     context = click.get_current_context()
     (name,) = (one.name for one in context.command.params if option in one.opts)
-    if context.get_parameter_source(str(name)) is not ParameterSource.DEFAULT:
+    if context.get_parameter_source(str(name)) not in (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP):
         raise InputError(f"{option}: found {found}, wanted {wanted}; leave {option} out")
 
 

@@ -12,7 +12,7 @@ import io
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +85,7 @@ def train(
     max_bad: float = 0.05,
     checkpoint_seconds: float = 30.0,
     device: str | torch.device = "auto",
+    more: Mapping[str, str] | None = None,
 ) -> TrainResult:
     """Train a detector and keep its best and last state in a folder.
 
@@ -107,6 +108,7 @@ def train(
             is learnt.
         device: where the network computes, see :func:`masu.devices.device_of`. A run may be resumed on
             another one.
+        more: texts of further files in ``out``, by name.
 
     Raises:
         InputError: where ``out`` already holds a run and ``resume`` is false, or holds none and it is true,
@@ -143,6 +145,7 @@ def train(
                     workers,
                     max_bad,
                     checkpoint_seconds,
+                    more or {},
                     processes,
                     here,
                 )
@@ -172,6 +175,7 @@ def _train(
     workers: int,
     max_bad: float,
     checkpoint_seconds: float,
+    more: Mapping[str, str],
     processes: Processes,
     here: torch.device,
 ) -> TrainResult:
@@ -211,6 +215,8 @@ def _train(
     if processes.first:
         written = settings.described() | {"trained_on": judged.trained_on}
         write_text(out / "settings.json", to_json(written, indent=2) + "\n")
+        for name, text in more.items():
+            write_text(out / name, text)
     page = TrainPage(out, settings, (data, val), unreadable.told)
 
     def show(ended: str | None = None) -> None:
