@@ -13,7 +13,7 @@ from masu.bulk.predictor import Predictor
 from masu.bulk.sources import list_images
 from masu.bulk.stores import open_store
 from masu.bulk.table import require_pyarrow
-from masu.errors import InputError
+from masu.errors import bad_input
 from masu.ranges import BATCH_SIZE, PART_IMAGES, SHARE, WORKERS
 
 Engine = Literal["local", "ray"]
@@ -80,7 +80,7 @@ def detect_bulk(
             another job, or a store that does not answer. What has been written stays.
     """
     if engine not in get_args(Engine):
-        raise InputError(f"engine: found {engine!r}, wanted one of {', '.join(get_args(Engine))}")
+        raise bad_input("engine", f"{engine!r}", f"one of {', '.join(get_args(Engine))}", code="unknown-name")
     for name, value, span in (
         ("threshold", threshold, SHARE),
         ("workers", workers, WORKERS),

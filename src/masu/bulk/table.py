@@ -47,7 +47,11 @@ def require_pyarrow() -> Any:
         import pyarrow.parquet
     except ImportError:
         raise bad_input(
-            "--format parquet", "no such package", "the package pyarrow", "pip install 'masu[parquet]'"
+            "--format parquet",
+            "no such package",
+            "the package pyarrow",
+            "pip install 'masu[parquet]'",
+            code="missing-package",
         ) from None
     return pyarrow
 

@@ -10,7 +10,7 @@ import click
 from masu.cli.notes import note, print_error, print_result
 from masu.cli.options import IMAGES_AT_ONCE
 from masu.cli.values import Number, scores
-from masu.errors import InputError, counted, listed
+from masu.errors import bad_input, counted, listed
 from masu.ranges import SHARE, WORKERS
 
 
@@ -46,7 +46,7 @@ def detect(
     if form == "parquet" or engine != "local":
         return _detect_bulk(model, sources, threshold, form, out, batch_size, engine, workers, trust_code)
     if workers is not None:
-        raise InputError("--workers: found with --engine local, wanted --engine ray; leave it out")
+        raise bad_input("--workers", "with --engine local", "--engine ray", "leave it out")
     from masu.export.exported import open_detector
     from masu.terminal import counter
     from masu.verbs.detect import check_format
@@ -99,9 +99,9 @@ def _detect_bulk(
     from masu.terminal import counter
 
     if form not in (None, "parquet"):
-        raise InputError(f"--format: found {form} with --engine {engine}, wanted parquet; leave it out")
+        raise bad_input("--format", f"{form} with --engine {engine}", "parquet", "leave it out")
     if out is None:
-        raise InputError("--out: found none, wanted a folder for the Parquet files, or s3://bucket/folder")
+        raise bad_input("--out", "none", "a folder for the Parquet files, or s3://bucket/folder")
     with counter("detecting") as progress:
         report = detect_bulk(
             model,

@@ -9,7 +9,7 @@ import click
 from masu.cli.notes import note, print_faults, print_result, processes_started, rank
 from masu.cli.options import DATA, EVALUATED_SPLIT, IMAGES, IMAGES_AT_ONCE, form_of, json_of
 from masu.cli.values import Page, refuse_idle, scores
-from masu.errors import InputError
+from masu.errors import bad_input
 from masu.json_text import to_json
 
 
@@ -62,7 +62,7 @@ def evaluate(
     if with_funnel:
         refuse_idle("--batch-size", "with --funnel, which looks at images one by one", "one of them")
         if (world := processes_started()) > 1:
-            raise InputError(f"--funnel: found {world} processes, wanted one; start masu without a launcher")
+            raise bad_input("--funnel", f"{world} processes", "one", "start masu without a launcher")
     detector = open_detector(model, trust_code=trust_code)
     if page is not None or store_thresholds:
         refuse(detector, model, store_thresholds)

@@ -11,7 +11,7 @@ from masu import ranges
 from masu.cli.notes import note, print_faults, print_result, rank
 from masu.cli.options import DATA, IMAGES, form_of, json_of
 from masu.cli.values import Number, Share, Time, refuse_idle
-from masu.errors import InputError
+from masu.errors import bad_input
 from masu.json_text import to_json
 
 
@@ -158,7 +158,7 @@ def train(
     if strict:
         refuse_idle("--max-bad", "together with --strict, which decides", "one of them")
     if no_flip and flip_vertical:
-        raise InputError("--flip-vertical: found together with --no-flip, wanted one of them")
+        raise bad_input("--flip-vertical", "together with --no-flip", "one of them", code="unknown-name")
     settings = TrainSettings(
         architecture=architecture or DEFAULT,
         backbone=backbone,

@@ -9,7 +9,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from masu.errors import InputError, bad_input, listed
+from masu.errors import bad_input, listed
 from masu.ranges import SECONDS, SHARE, Range
 
 
@@ -31,7 +31,7 @@ class Number(click.ParamType):  # type: ignore[type-arg]
         if number is None or number not in self.span:
             name = param.opts[0] if param is not None else "number"
             verb = f"{ctx.command_path} " if ctx is not None else ""
-            raise bad_input(name, f"{value!r:.60}", self.wanted, f"see '{verb}--help'")
+            raise bad_input(name, f"{value!r:.60}", self.wanted, f"see '{verb}--help'", code="out-of-range")
         return number
 
     @property
@@ -122,7 +122,7 @@ def refuse_idle(option: str, found: str, wanted: str) -> None:
     context = click.get_current_context()
     (name,) = (one.name for one in context.command.params if option in one.opts)
     if context.get_parameter_source(str(name)) is not ParameterSource.DEFAULT:
-        raise InputError(f"{option}: found {found}, wanted {wanted}; leave {option} out")
+        raise bad_input(option, found, wanted, f"leave {option} out")
 
 
 def scores(thresholds: Mapping[str, float]) -> str:

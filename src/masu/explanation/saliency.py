@@ -179,7 +179,9 @@ def _wanted(
     """The box, ``(4,)`` on the CPU, and the class id that are to be explained."""
     if (detection is None) == (box is None):
         given = "neither a detection nor a box" if box is None else "a detection and a box"
-        raise bad_input("saliency", given, "one of them", "give detection=0, or box and label")
+        raise bad_input(
+            "saliency", given, "one of them", "give detection=0, or box and label", code="unknown-name"
+        )
     found = detector.predict([image])[0]
     if detection is not None:
         if not 0 <= detection < len(found):
@@ -216,4 +218,6 @@ def _label(label: int | str | None, names: Sequence[str]) -> int:
         return label
     if label is None and len(names) == 1:
         return 0
-    raise bad_input("label", repr(label), f"one of {listed(names)}", "give a class id or name")
+    raise bad_input(
+        "label", repr(label), f"one of {listed(names)}", "give a class id or name", code="unknown-name"
+    )

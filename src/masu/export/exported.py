@@ -120,7 +120,9 @@ def _program(path: Path) -> tuple[Any, Description]:
     import masu.ops.operators  # noqa: F401 the program calls them
 
     if not path.is_file():
-        raise bad_input(path, "no such file", "a file that masu export wrote", "check the path")
+        raise bad_input(
+            path, "no such file", "a file that masu export wrote", "check the path", code="missing-file"
+        )
     if not zipfile.is_zipfile(path):
         raise bad_input(
             path,
