@@ -20,7 +20,7 @@ import torch
 from PIL import Image
 
 import masu
-from masu.export.write import describe, trace, write
+from masu.exports.write import describe, trace, write
 from masu.runtime import Model
 
 

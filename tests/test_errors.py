@@ -17,7 +17,7 @@ from masu.data.pixels.pictures import UnreadableImageError, find_images
 from masu.detectors.build import configuration
 from masu.errors import InputError, bad_input
 from masu.evaluation.metrics import coco_metrics
-from masu.export.write import SUFFIXES
+from masu.exports.write import SUFFIXES
 from masu.ranges import BATCH_SIZE
 from masu.runtime import Model
 from masu.thresholds import check_threshold

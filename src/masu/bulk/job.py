@@ -72,7 +72,7 @@ def detect_bulk(
         workers: processes of ``"ray"``; default: one per core. The cores are shared out among them.
         batch_size: images that run through the network together.
         shard_images: images of a part; default: see :func:`masu.bulk.plan.make_plan`.
-        trust_code: see :class:`masu.export.exported.ExportedDetector`.
+        trust_code: see :class:`masu.exports.exported.ExportedDetector`.
         progress: called with (images done, images in the job) after every part.
 
     Raises:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from masu.detectors.detector import Detector
-    from masu.export.exported import ExportedDetector
+    from masu.exports.exported import ExportedDetector
 
 
 class Predictor:
@@ -38,7 +38,7 @@ class Predictor:
         threads: that the network uses in this process; default: its own choice, all cores.
         batch_size: images that run through the network together, where they are padded alike.
         readers: threads that decode.
-        trust_code: see :class:`masu.export.exported.ExportedDetector`.
+        trust_code: see :class:`masu.exports.exported.ExportedDetector`.
     """
 
     def __init__(
@@ -153,6 +153,6 @@ def _read(path: str, channels: int | None) -> Tensor | str:
 @functools.lru_cache(maxsize=1)
 def _load(model: str, changed: int, threads: int | None, trust_code: bool) -> Detector | ExportedDetector:
     """Engines unpickle the predictor for every task: the model outlives it. ``changed`` tells a new file."""
-    from masu.export.exported import open_detector
+    from masu.exports.exported import open_detector
 
     return open_detector(Path(model), threads, trust_code=trust_code)

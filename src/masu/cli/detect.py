@@ -47,7 +47,7 @@ def detect(
         return _detect_bulk(model, sources, threshold, form, out, batch_size, engine, workers, trust_code)
     if workers is not None:
         raise bad_input("--workers", "with --engine local", "--engine ray", "leave it out")
-    from masu.export.exported import open_detector
+    from masu.exports.exported import open_detector
     from masu.terminal import counter
     from masu.verbs.detect import check_format
     from masu.verbs.detect import detect as run

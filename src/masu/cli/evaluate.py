@@ -54,7 +54,7 @@ def evaluate(
     from masu.evaluation.error_report import error_report, refuse
     from masu.evaluation.evaluate import score
     from masu.explanation.funnel import funnel
-    from masu.export.exported import open_detector
+    from masu.exports.exported import open_detector
     from masu.processes import joined
     from masu.terminal import counter, print_errors, print_funnel, print_metrics
     from masu.verbs.reading import to_measure_on

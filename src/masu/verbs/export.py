@@ -22,11 +22,11 @@ from masu.data.splits import evaluation_split, training_split
 from masu.detectors.detector import Detector
 from masu.errors import bad_input, counted
 from masu.evaluation.evaluate import evaluate
-from masu.export.agreement import NOTHING, Agreement, agreement_of
-from masu.export.exported import ExportedDetector, as_floats
-from masu.export.pictures import made_picture
-from masu.export.quantize import MOST_IMAGES, SPARED, Array, quantize
-from masu.export.write import SUFFIXES, Target, describe, trace, write
+from masu.exports.agreement import NOTHING, Agreement, agreement_of
+from masu.exports.exported import ExportedDetector, as_floats
+from masu.exports.pictures import made_picture
+from masu.exports.quantize import MOST_IMAGES, SPARED, Array, quantize
+from masu.exports.write import SUFFIXES, Target, describe, trace, write
 from masu.ranges import AP_LOSS
 from masu.records import Detections
 from masu.verbs.evaluate import refuse_path

@@ -19,7 +19,7 @@ from masu.detectors.build import load
 from masu.detectors.detector import Detector
 from masu.detectors.predict import Predictor
 from masu.errors import bad_input
-from masu.export.write import SUFFIXES
+from masu.exports.write import SUFFIXES
 from masu.ops.images import InputPolicy
 from masu.records import Detections
 from masu.runtime import ENTRY, Description, Engine, Model, check_answer, described, refuse_broken
