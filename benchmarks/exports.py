@@ -32,8 +32,8 @@ from masu.detectors.fcos import FCOS
 from masu.detectors.retinanet import RetinaNet
 from masu.detectors.torchvision_models import from_torchvision
 from masu.detectors.zoo import ARCHITECTURES, make
-from masu.export.agreement import agreement_of
-from masu.export.write import SUFFIXES, describe, trace, write
+from masu.exports.agreement import agreement_of
+from masu.exports.write import SUFFIXES, describe, trace, write
 from masu.runtime import Engine, Model
 from masu.verbs.export import export
 

@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 import masu
-from masu.export.write import describe, trace, write
+from masu.exports.write import describe, trace, write
 from masu.runtime import Model
 
 

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 import masu
-from masu.export.write import describe, trace, write
+from masu.exports.write import describe, trace, write
 from tests.networks import spread
 
 COINS = [(28, 19, 66, 58), (84, 22, 118, 57), (141, 17, 182, 58), (190, 15, 236, 61), (245, 12, 292, 60)]

@@ -6,7 +6,7 @@ from sklearn.datasets import load_sample_images
 from torch import nn
 
 from masu.detectors.rpn import RPN, ProposalSettings, RPNConfig
-from masu.export.agreement import agreement_of
+from masu.exports.agreement import agreement_of
 from masu.ops.images import InputPolicy
 
 

@@ -18,8 +18,8 @@ from sklearn.datasets import load_sample_images
 
 import masu
 from masu import InputError
-from masu.export.agreement import agreement_of
-from masu.export.write import describe
+from masu.exports.agreement import agreement_of
+from masu.exports.write import describe
 from masu.records import Detections
 from masu.runtime import Description, Model, _main, check_answer
 from masu.seal import BLANK, CHECKSUM, seal

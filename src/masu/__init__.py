@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from masu.errors import InputError
     from masu.explanation.funnel import funnel
     from masu.explanation.saliency import saliency
-    from masu.export.exported import open_detector
+    from masu.exports.exported import open_detector
     from masu.records import Detection, Detections, Target
     from masu.training.recipe import TrainSettings
     from masu.verbs.anchors import anchors
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from masu.verbs.detect import detect
     from masu.verbs.evaluate import evaluate
     from masu.verbs.explain import explain
+    from masu.verbs.export import export
     from masu.verbs.models import models
     from masu.verbs.train import train
 
@@ -51,6 +52,7 @@ __all__ = [
     "detect_bulk",
     "evaluate",
     "explain",
+    "export",
     "from_torchvision",
     "funnel",
     "load",
@@ -82,11 +84,12 @@ _HOME = {
     "detect_bulk": "masu.bulk.job",
     "evaluate": "masu.verbs.evaluate",
     "explain": "masu.verbs.explain",
+    "export": "masu.verbs.export",
     "from_torchvision": "masu.detectors.build",
     "funnel": "masu.explanation.funnel",
     "load": "masu.detectors.build",
     "models": "masu.verbs.models",
-    "open_detector": "masu.export.exported",
+    "open_detector": "masu.exports.exported",
     "ops": "masu.ops",
     "read_dataset": "masu.data.formats",
     "saliency": "masu.explanation.saliency",

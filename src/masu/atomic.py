@@ -29,6 +29,8 @@ _LONGEST = 40  # characters of the name, so that names of any length have room f
 class WriteError(InputError):
     """A file that could not be written; what stood in its place is as it was."""
 
+    default_code = "not-written"
+
 
 def write_whole(path: Path, chunks: Iterable[bytes | memoryview], *, swept: bool = False) -> None:
     """Write a file beside its place, bring it to the disk, then rename it.
@@ -174,10 +176,13 @@ def not_written(path: Path, error: OSError, written: int = 0) -> WriteError:
     """What to say of a file that could not be written."""
     found = (error.strerror or str(error)).lower()
     after = f" after {written / 1e6:.1f} MB" if written else ""
-    said = bad_input(
-        path, f"{found}{after}", "a folder with room that can be written to", "the file is as it was before"
+    return bad_input(
+        path,
+        f"{found}{after}",
+        "a folder with room that can be written to",
+        "the file is as it was before",
+        kind=WriteError,
     )
-    return WriteError(str(said))
 
 
 def _part(path: Path) -> Path:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from masu.errors import InputError
+from masu.errors import InputError, bad_input
 
 
 def parsed(texts: Mapping[str, str], entry: str) -> Any:
@@ -17,11 +17,12 @@ def parsed(texts: Mapping[str, str], entry: str) -> Any:
         InputError: where there is none.
     """
     if entry not in texts:
-        raise InputError(f"{entry}: found none, wanted it beside the weights")
+        raise bad_input(entry, "none", "it beside the weights")
     try:
         return json.loads(texts[entry])
     except (ValueError, RecursionError):
-        raise InputError(f"{entry}: found a text that is no JSON") from None
+        found = "a text that is no JSON"
+        raise InputError(f"{entry}: found {found}", thing=entry, found=found) from None
 
 
 def to_json(value: Any, **options: Any) -> str:

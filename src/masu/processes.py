@@ -35,6 +35,8 @@ longest time that one rightly works alone.
 class LostProcessError(InputError):
     """Another process of the group has ended or is silent."""
 
+    default_code = "lost-process"
+
 
 @dataclass(frozen=True)
 class Processes:
@@ -219,13 +221,10 @@ def _environment(variable: str, otherwise: str, span: Range) -> int:
 def _lost(processes: Processes, error: Exception) -> LostProcessError:
     reason = re.sub(r"^\[\S*\] ", "", str(error).splitlines()[0])  # the line of gloo's source
     reason = reason.split(". ")[0].rstrip(".")
-    return LostProcessError(
-        str(
-            bad_input(
-                f"process {processes.rank} of {processes.world}",
-                f"no answer of another one ({reason})",
-                "all of them to the end",
-                "the one that ended first says why, or was killed",
-            )
-        )
+    return bad_input(
+        f"process {processes.rank} of {processes.world}",
+        f"no answer of another one ({reason})",
+        "all of them to the end",
+        "the one that ended first says why, or was killed",
+        kind=LostProcessError,
     )

@@ -64,7 +64,7 @@ class Range:
             InputError: naming the ``thing``.
         """
         if value not in self:
-            raise bad_input(thing, f"{value!r:.60}", str(self), "choose one of these")
+            raise bad_input(thing, f"{value!r:.60}", str(self), "choose one of these", code="out-of-range")
 
 
 SEED = Range(0, 2**63 - 1)

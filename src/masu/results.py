@@ -151,4 +151,6 @@ def to_dataframe(found: Detections) -> Any:
 
 
 def _missing(package: str) -> InputError:
-    return bad_input(package, "no such package", f"the package {package}", f"pip install {package}")
+    return bad_input(
+        package, "no such package", f"the package {package}", f"pip install {package}", code="missing-package"
+    )

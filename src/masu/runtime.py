@@ -178,6 +178,7 @@ def described(path: Path, text: str | None) -> Description:
             f"a description that this masu does not know ({error})",
             "one of this version or older",
             "update masu or export again",
+            code="unknown-name",
         ) from None
 
 
@@ -287,7 +288,9 @@ class Model:
         if path.suffix not in (".onnx", ".xml"):
             raise bad_input(path, f"the suffix {path.suffix!r}", ".onnx or .xml", "make one with masu export")
         if not path.is_file():
-            raise bad_input(path, "no such file", "a file that masu export wrote", "check the path")
+            raise bad_input(
+                path, "no such file", "a file that masu export wrote", "check the path", code="missing-file"
+            )
         chosen = engine or ("onnxruntime" if path.suffix == ".onnx" else "openvino")
         if chosen == "onnxruntime" and path.suffix == ".xml":
             raise bad_input(path, "OpenVINO's format", "engine openvino", "or export to onnx")
@@ -560,7 +563,9 @@ def _open_openvino(path: Path, threads: int | None) -> _Opened:
 
 
 def _missing(engine: str) -> InputError:
-    return bad_input(engine, "no such package", f"the package {engine}", f"pip install {engine}")
+    return bad_input(
+        engine, "no such package", f"the package {engine}", f"pip install {engine}", code="missing-package"
+    )
 
 
 def _main(arguments: Sequence[str] | None = None) -> int:
@@ -575,7 +580,8 @@ def _main(arguments: Sequence[str] | None = None) -> int:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message}; see '{self.prog} --help'")
+        fix = f"see '{self.prog} --help'"
+        raise InputError(f"{message}; {fix}", thing=self.prog, found=message, fix=fix)
 
 
 def _run_all(arguments: Sequence[str] | None) -> int:
@@ -592,7 +598,13 @@ def _run_all(arguments: Sequence[str] | None) -> int:
         chosen = parser.parse_args(arguments)
         least = None
         if chosen.threshold is not None and (least := SHARE.read(chosen.threshold)) is None:
-            raise bad_input("--threshold", f"{chosen.threshold!r:.60}", str(SHARE), "choose one of these")
+            raise bad_input(
+                "--threshold",
+                f"{chosen.threshold!r:.60}",
+                str(SHARE),
+                "choose one of these",
+                code="out-of-range",
+            )
         model = Model(chosen.model, chosen.engine)
         threshold = model.thresholds if least is None else least
         faults = 0

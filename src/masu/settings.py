@@ -14,7 +14,7 @@ from functools import cache
 from numbers import Integral, Real
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
-from masu.errors import InputError, counted, listed
+from masu.errors import InputError, bad_input, counted, listed
 
 
 @dataclass(frozen=True)
@@ -130,10 +130,11 @@ def _built(kind: Any, value: Any, thing: str) -> Any:
     inner = f"{thing}." if thing else ""
     for key in value:
         if key not in hints:
-            raise InputError(f"{inner}{str(key)[:60]}: found an unknown setting")
+            name, odd = f"{inner}{str(key)[:60]}", "an unknown setting"
+            raise InputError(f"{name}: found {odd}", thing=name, found=odd)
     for one in fields(kind):
         if one.name not in value and one.default is MISSING and one.default_factory is MISSING:
-            raise InputError(f"{inner}{one.name}: found none, wanted this setting")
+            raise bad_input(f"{inner}{one.name}", "none", "this setting")
     return kind(**{key: read(hints[key], item, f"{inner}{key}") for key, item in value.items()})
 
 
@@ -204,4 +205,4 @@ def _span(rules: tuple[Any, ...]) -> str:
 
 
 def _unfit(thing: str, value: Any, wanted: str) -> InputError:
-    return InputError(f"{thing}: found {shown(value)}, wanted {wanted}")
+    return bad_input(thing, shown(value), wanted)

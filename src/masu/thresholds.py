@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import TypeAlias
 
-from masu.errors import InputError, listed
+from masu.errors import bad_input, listed
 
 Threshold: TypeAlias = float | Mapping[str, float]
 """A score in 0..1 for all classes, or class name → score; a class without one has ``DEFAULT_THRESHOLD``."""
@@ -26,9 +26,9 @@ def check_threshold(threshold: Threshold, names: Sequence[str]) -> None:
     for name, score in scores.items():
         thing = "threshold" if name is None else f"threshold of class {name!r}"
         if name is not None and name not in known:
-            raise InputError(f"{thing}: found no such class, wanted one of {listed(names)}")
+            raise bad_input(thing, "no such class", f"one of {listed(names)}", code="unknown-name")
         if not _is_number(score) or not 0 <= score <= 1:
-            raise InputError(f"{thing}: found {score!r}, wanted a score from 0 to 1")
+            raise bad_input(thing, f"{score!r}", "a score from 0 to 1", code="out-of-range")
 
 
 def _is_number(value: object) -> bool:

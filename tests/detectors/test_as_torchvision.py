@@ -15,7 +15,7 @@ import masu
 from masu.detectors.build import build
 from masu.detectors.zoo import make
 from masu.errors import InputError
-from masu.export.agreement import agreement_of
+from masu.exports.agreement import agreement_of
 from masu.records import Detections
 from tests.detectors.test_detectors import SMALL_FCOS, SMALL_RETINANET
 

@@ -17,7 +17,7 @@ from masu.detectors.rois import RoISettings
 from masu.detectors.rpn import RPN, RPNConfig
 from masu.detectors.zoo import ARCHITECTURES, DETECTORS, with_backbone
 from masu.errors import InputError
-from masu.export.write import SUFFIXES
+from masu.exports.write import SUFFIXES
 from masu.nets.norm import FrozenNorm
 from masu.ops.images import InputPolicy
 from masu.settings import read

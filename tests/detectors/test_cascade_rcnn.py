@@ -18,8 +18,8 @@ from masu.detectors.trace import trace
 from masu.detectors.zoo import with_backbone
 from masu.explanation.fates import places_of
 from masu.explanation.funnel import funnel
-from masu.export.exported import ExportedDetector
-from masu.export.write import SUFFIXES
+from masu.exports.exported import ExportedDetector
+from masu.exports.write import SUFFIXES
 from masu.nets.heads import BoxPredictor
 from masu.ops.coder import decode, encode
 from masu.ops.geometry import clip, iou

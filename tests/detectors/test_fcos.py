@@ -18,8 +18,8 @@ from masu.explanation.explain import explain
 from masu.explanation.fates import places_of
 from masu.explanation.funnel import funnel
 from masu.explanation.what_if import milder
-from masu.export.exported import ExportedDetector
-from masu.export.write import SUFFIXES
+from masu.exports.exported import ExportedDetector
+from masu.exports.write import SUFFIXES
 from masu.ops.points import encode
 from masu.records import BACKGROUND, IGNORE, OBJECT, ImageBatch, Target
 from masu.verbs.export import export

@@ -29,7 +29,7 @@ from masu.explanation.attribution import by_gradient
 from masu.explanation.explain import explain
 from masu.explanation.faithfulness import scene
 from masu.explanation.funnel import funnel
-from masu.export.exported import ExportedDetector
+from masu.exports.exported import ExportedDetector
 from tests.detectors.test_detectors import SMALL_RETINANET, SMALL_RPN
 from tests.networks import bright_cells, shifted_cells, spread
 

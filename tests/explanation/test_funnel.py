@@ -14,7 +14,7 @@ from masu.evaluation.evaluate import evaluate
 from masu.explanation.fates import places_of
 from masu.explanation.funnel import FunnelReport, funnel
 from masu.explanation.what_if import Remedy
-from masu.export.exported import ExportedDetector
+from masu.exports.exported import ExportedDetector
 from masu.records import Target
 from tests.detectors.test_detectors import SMALL_RETINANET, SMALL_RPN
 from tests.networks import spread

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.export import Dim
 
-from masu.export.onnx_operators import TRANSLATIONS
+from masu.exports.onnx_operators import TRANSLATIONS
 from masu.ops import assign_levels, best_first, roi_align, suppress, top_k
 
 ABSENT = -torch.inf

@@ -22,11 +22,11 @@ import masu
 from masu import InputError, read_dataset
 from masu.atomic import WriteError
 from masu.cli import cli
-from masu.export import agreement
-from masu.export import write as writing
-from masu.export.exported import ExportedDetector, open_detector
-from masu.export.quantize import quantize
-from masu.export.write import SUFFIXES, describe
+from masu.exports import agreement
+from masu.exports import write as writing
+from masu.exports.exported import ExportedDetector, open_detector
+from masu.exports.quantize import quantize
+from masu.exports.write import SUFFIXES, describe
 from masu.runtime import ENTRY
 from masu.seal import BLANK, CHECKSUM
 from masu.terminal import print_export
@@ -440,3 +440,23 @@ def test_a_program_called_from_eight_threads_finds_what_one_finds(small, traced,
     for one, other in zip(found, wanted * 2, strict=True):
         assert torch.equal(one.boxes, other.boxes)
         assert torch.equal(one.scores, other.scores)
+
+
+def test_data_at_a_path_is_of_the_split_to_measure_on(small, coins, tmp_path, monkeypatch):
+    class EnoughError(Exception):
+        pass
+
+    def seen(detector, data):
+        looked.append(data)
+        raise EnoughError
+
+    looked = []
+    monkeypatch.setattr("masu.verbs.export._pictures", seen)
+    for given in ({}, {"split": "train"}):
+        with pytest.raises(EnoughError):
+            masu.export(small, str(tmp_path / "a.onnx"), data=str(coins), **given)
+    assert [(data.split, len(data)) for data in looked] == [("val", 2), ("train", 4)]
+    with pytest.raises(TypeError, match=r"^export: found int8=True beside a Dataset, wanted the images"):
+        masu.export(small, tmp_path / "a.onnx", data=looked[0], int8=True)
+    with pytest.raises(TypeError, match=r"^export: found the path a\.safetensors, wanted a detector; "):
+        masu.export("a.safetensors", tmp_path / "a.onnx")

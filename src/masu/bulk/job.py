@@ -13,7 +13,7 @@ from masu.bulk.predictor import Predictor
 from masu.bulk.sources import list_images
 from masu.bulk.stores import open_store
 from masu.bulk.table import require_pyarrow
-from masu.errors import InputError
+from masu.errors import bad_input
 from masu.ranges import BATCH_SIZE, PART_IMAGES, SHARE, WORKERS
 from masu.words import BulkEngine
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from masu.bulk.stores import Store
 from masu.bulk.table import part_rows
-from masu.errors import InputError, bad_input
+from masu.errors import bad_input
 
 MANIFEST = "_masu.json"
 """Name of the manifest; readers of Parquet folders pass over names that begin with an underscore."""
@@ -117,7 +117,7 @@ def checksum(model: Path) -> str:
     digest = hashlib.sha256()
     for file in (model, model.with_suffix(".bin")) if model.suffix == ".xml" else (model,):
         if not file.is_file():
-            raise bad_input(file, "no such file", "a model", "check the path")
+            raise bad_input(file, "no such file", "a model", "check the path", code="missing-file")
         with open(file, "rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()
@@ -145,12 +145,12 @@ def left(plan: Plan, store: Store) -> list[int]:
                 f"no readable manifest ({error})",
                 "one of this version",
                 "choose another --out",
+                code="unknown-name",
             ) from None
         difference = _difference(existing, plan)
         if difference:
-            raise InputError(
-                f"{thing}: found another job ({difference}), wanted this one or an empty folder; "
-                "choose another --out"
+            raise bad_input(
+                thing, f"another job ({difference})", "this one or an empty folder", "choose another --out"
             )
     elif any(name.startswith("part-") and name.endswith(".parquet") for name in names):
         raise bad_input(thing, f"parts without {MANIFEST}", "an empty folder", "choose another --out")

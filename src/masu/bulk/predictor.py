@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from masu.detectors.detector import Detector
-    from masu.export.exported import ExportedDetector
+    from masu.exports.exported import ExportedDetector
 
 
 class Predictor:
@@ -158,6 +158,6 @@ def _load(
     model: str, changed: int, threads: int | None, trust_code: bool, device: str
 ) -> Detector | ExportedDetector:
     """Engines unpickle the predictor for every task: the model outlives it. ``changed`` tells a new file."""
-    from masu.export.exported import open_detector
+    from masu.exports.exported import open_detector
 
     return open_detector(Path(model), threads, trust_code=trust_code, device=device)

@@ -76,7 +76,7 @@ def run_ray(
         )
         for row in tallies.iter_rows():
             if fault := row.pop("fault"):
-                raise InputError(fault)
+                raise InputError(fault, thing="job", found=fault)
             yield Tally(**row)
 
 
@@ -91,7 +91,11 @@ def _cluster() -> Iterator[Any]:
         import ray.data
     except ImportError:
         raise bad_input(
-            "--engine ray", "no such package", "the package ray", "pip install 'masu[ray]'"
+            "--engine ray",
+            "no such package",
+            "the package ray",
+            "pip install 'masu[ray]'",
+            code="missing-package",
         ) from None
     started = not ray.is_initialized()
     if started and address:

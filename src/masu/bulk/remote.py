@@ -16,6 +16,8 @@ from masu.errors import InputError, bad_input
 class StoreError(InputError):
     """An object store that refuses or does not answer: no fault of an image, so the job stops."""
 
+    default_code = "store"
+
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _PACKAGES = {
@@ -73,7 +75,7 @@ def store_errors(url: str) -> Iterator[None]:
     except Exception as error:  # noqa: BLE001 each store's client has exceptions of its own, some no OSError
         found = f"a store that refuses or does not answer ({type(error).__name__}: {error})"
         wanted, fix = "readable objects or a writable folder", "check address and keys and start again"
-        raise StoreError(str(bad_input(url, found, wanted, fix))) from None
+        raise bad_input(url, found, wanted, fix, kind=StoreError) from None
 
 
 @contextmanager

@@ -48,7 +48,11 @@ def _listed(source: str) -> Iterator[str]:
             content = read_bytes(source)
     except FileNotFoundError:
         raise bad_input(
-            source, "no such file", "a list of images, one path or URL a line", "check the path"
+            source,
+            "no such file",
+            "a list of images, one path or URL a line",
+            "check the path",
+            code="missing-file",
         ) from None
     except OSError as error:
         found = f"a list that cannot be read ({error.strerror or error})"

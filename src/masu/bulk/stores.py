@@ -100,7 +100,10 @@ class ObjectFolder:
             with store_errors(self.url):
                 filesystem.pipe_file(path, content)
         except FileNotFoundError as error:
-            raise InputError(f"{self.url}: cannot be written ({error}); make the bucket first") from None
+            found, fix = f"cannot be written ({error})", "make the bucket first"
+            raise InputError(
+                f"{self.url}: {found}; {fix}", thing=self.url, found=found, fix=fix, code="not-written"
+            ) from None
 
     def open(self, name: str) -> IO[bytes]:
         """See :class:`Store`."""
@@ -120,4 +123,5 @@ def open_store(out: str | os.PathLike[str]) -> Store:
 
 
 def _unwritable(path: str, error: OSError) -> InputError:
-    return InputError(f"{path}: cannot be written ({error.strerror}); choose another folder")
+    found, fix = f"cannot be written ({error.strerror})", "choose another folder"
+    return InputError(f"{path}: {found}; {fix}", thing=str(path), found=found, fix=fix, code="not-written")

@@ -22,7 +22,7 @@ from masu.cli.options import (
     json_of,
 )
 from masu.cli.values import Page, refuse_idle, scores
-from masu.errors import InputError
+from masu.errors import bad_input
 from masu.json_text import to_json
 
 
@@ -76,7 +76,7 @@ def evaluate(
     from masu.evaluation.error_report import error_report, refuse
     from masu.evaluation.evaluate import score
     from masu.explanation.funnel import funnel
-    from masu.export.exported import open_detector
+    from masu.exports.exported import open_detector
     from masu.processes import joined
     from masu.terminal import print_errors, print_funnel, print_metrics
     from masu.verbs.reading import to_measure_on

@@ -109,7 +109,7 @@ class Number(click.ParamType):  # type: ignore[type-arg]
         if number is None or number not in self.span:
             name = param.opts[0] if param is not None else "number"
             verb = f"{ctx.command_path} " if ctx is not None else ""
-            raise bad_input(name, f"{value!r:.60}", self.wanted, f"see '{verb}--help'")
+            raise bad_input(name, f"{value!r:.60}", self.wanted, f"see '{verb}--help'", code="out-of-range")
         return number
 
     @property

@@ -13,7 +13,7 @@ import numpy as np
 
 from masu.data.kinds import KINDS, Fault
 from masu.data.splits import NO_SPLIT
-from masu.errors import InputError, listed
+from masu.errors import bad_input, listed
 from masu.records import Target
 
 Array = np.ndarray[Any, Any]
@@ -378,9 +378,11 @@ class Dataset:
         ):
             total = kept + sum(fault.action == "skipped" for fault in bad)
             if len(bad) > most * total:
-                raise InputError(
-                    f"{self.root}: found {len(bad)} of {total} {what} faulty, wanted at most {most:.0%} "
-                    f"(--max-bad); the first: {bad[0]}; see all with 'masu check {self.root}'"
+                raise bad_input(
+                    self.root,
+                    f"{len(bad)} of {total} {what} faulty",
+                    f"at most {most:.0%} (--max-bad)",
+                    f"the first: {bad[0]}; see all with 'masu check {self.root}'",
                 )
 
     def __repr__(self) -> str:

@@ -227,6 +227,7 @@ def with_names(data: Dataset, names: Sequence[str]) -> Dataset:
             f"class {data.names[data.labels[row]]!r}",
             f"one of the known classes ({listed(names)})",
             "rename the class in the annotations, or use a model trained with it",
+            code="unknown-name",
         )
     ids = dict(zip(data.names, data.category_ids, strict=True))
     above = dict(zip(data.names, data.supercategories or [""] * len(data.names), strict=True))

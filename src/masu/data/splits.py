@@ -167,7 +167,9 @@ def choose(asked: str, splits: Sequence[str], thing: object) -> str:
         alike = [name for name in alike if _turn(name) == _turn(asked)]
     if len(alike) == 1:
         return alike[0]
-    raise bad_input(thing, f"no split {asked!r}", f"one of {listed(splits)}", "choose one of these")
+    raise bad_input(
+        thing, f"no split {asked!r}", f"one of {listed(splits)}", "choose one of these", code="unknown-name"
+    )
 
 
 def training_split(asked: str | None, splits: Sequence[str], thing: object) -> str | None:

@@ -42,7 +42,7 @@ from masu.detectors.torchvision_parts import (
     Targets,
 )
 from masu.detectors.zoo import ARCHITECTURES, checked_names, make
-from masu.errors import InputError
+from masu.errors import InputError, bad_input
 from masu.nets.retina import Tower
 from masu.ops.images import InputPolicy
 from masu.ops.roi_align import SAMPLES
@@ -77,9 +77,10 @@ def to_torchvision(detector: Detector) -> AsFasterRCNN | AsRetinaNet | AsFCOS:
         FCOS: AsFCOS,
     }
     if type(detector) not in kinds:
-        raise InputError(
-            f"detector: found {type(detector).__name__}, wanted a FasterRCNN, RetinaNet or FCOS, which "
-            "torchvision has too"
+        raise bad_input(
+            "detector",
+            type(detector).__name__,
+            "a FasterRCNN, RetinaNet or FCOS, which torchvision has too",
         )
     made: AsFasterRCNN | AsRetinaNet | AsFCOS = kinds[type(detector)](detector)
     made.train(detector.training)
@@ -402,7 +403,7 @@ def _filled(
     config: Any, names: Sequence[str], classes: int, state: dict[str, Tensor], training: bool
 ) -> Detector:
     if len(names) != classes:
-        raise InputError(f"names: found {len(names)} names, wanted {classes}, one per class of the model")
+        raise bad_input("names", f"{len(names)} names", f"{classes}, one per class of the model")
     detector = make(config, checked_names(names))
     own = detector.state_dict()
     for name in sorted(own.keys() | state.keys()):
@@ -416,7 +417,7 @@ def _filled(
 
 
 def _refused(found: str, wanted: str) -> InputError:
-    return InputError(f"model: found {found}, wanted {wanted}; masu has no counterpart of it")
+    return bad_input("model", found, wanted, "masu has no counterpart of it")
 
 
 def to_torchvision_state_dict(detector: Detector) -> dict[str, Tensor]:
@@ -440,9 +441,12 @@ def to_torchvision_state_dict(detector: Detector) -> dict[str, Tensor]:
                     model = like(theirs, weights=None, weights_backbone=None, num_classes=count)
                 return family.back(own, model.state_dict(), detector.config, count)
     every = ", ".join(name for family in FAMILIES for name in family.names.values())
-    raise InputError(
-        f"detector: found {type(detector).__name__} on {detector.config.pyramid.backbone} with layers of its "
-        f"own, wanted one of {every}; masu.to_torchvision takes this one"
+    raise bad_input(
+        "detector",
+        f"{type(detector).__name__} on {detector.config.pyramid.backbone} with layers of its own",
+        f"one of {every}",
+        "masu.to_torchvision takes this one",
+        code="unknown-name",
     )
 
 

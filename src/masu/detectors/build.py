@@ -14,7 +14,7 @@ from masu.detectors.model_file import load, save, store_thresholds
 from masu.detectors.pretrained import fill_pretrained
 from masu.detectors.torchvision_models import from_torchvision
 from masu.detectors.zoo import ARCHITECTURES, make
-from masu.errors import InputError
+from masu.errors import bad_input
 from masu.nets.imagenet import fill_imagenet, installed
 from masu.ranges import IMAGE_SIZE
 from masu.words import Start
@@ -44,7 +44,9 @@ def build(
     """
     config = configuration(architecture) if isinstance(architecture, str) else architecture
     if weights not in get_args(Start):
-        raise InputError(f"weights: found {weights!r}, wanted one of {', '.join(get_args(Start))}")
+        raise bad_input(
+            "weights", f"{weights!r}", f"one of {', '.join(get_args(Start))}", code="unknown-name"
+        )
     if image_size is not None:
         IMAGE_SIZE.check("image_size", image_size)
     pyramid = config.pyramid
@@ -68,7 +70,9 @@ def configuration(architecture: str) -> DetectorConfig:
         InputError: for an unknown name.
     """
     if architecture not in ARCHITECTURES:
-        raise InputError(f"architecture: found {architecture!r}, wanted one of {', '.join(ARCHITECTURES)}")
+        raise bad_input(
+            "architecture", f"{architecture!r}", f"one of {', '.join(ARCHITECTURES)}", code="unknown-name"
+        )
     return ARCHITECTURES[architecture]()
 
 

@@ -21,7 +21,7 @@ from masu.detectors.prediction import PredictionNetwork
 from masu.detectors.raw import Raw
 from masu.detectors.stages import Kept, Stage, Step, run
 from masu.detectors.targets import Assignment
-from masu.errors import InputError
+from masu.errors import bad_input
 from masu.ops.geometry import resize
 from masu.ops.images import InputPolicy, batch_images
 from masu.records import Detections, ImageBatch, Target, check_labels
@@ -207,9 +207,11 @@ class Detector(nn.Module, Predictor, ABC):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Detector:
         kind = fn(torch.zeros(1)).dtype
         if kind in (torch.float16, torch.bfloat16):
-            raise InputError(
-                f"detector: found a change of all weights to {kind}, wanted float32 (or float64), which "
-                "boxes and scores need; run it under torch.autocast, or train with --precision"
+            raise bad_input(
+                "detector",
+                f"a change of all weights to {kind}",
+                "float32 (or float64), which boxes and scores need",
+                "run it under torch.autocast, or train with --precision",
             )
         return super()._apply(fn, recurse)  # type: ignore[no-any-return,no-untyped-call]
 

@@ -21,7 +21,7 @@ from masu.detectors.pyramid import PyramidDetector
 from masu.detectors.raw import Level, Raw
 from masu.detectors.stages import ONE_STAGE_REASONS, Kept, Rows, Stage
 from masu.detectors.targets import Assignment, hide_ignored, targets_at_network_size
-from masu.errors import InputError
+from masu.errors import bad_input
 from masu.nets.fcos import FCOSHead
 from masu.nets.retina import check_groups
 from masu.ops.losses import bce, focal, giou
@@ -92,7 +92,7 @@ class FCOSConfig(PyramidConfig):
             InputError: for another name.
         """
         if name != "giou":
-            raise InputError(f"box_loss: found {name!r}, wanted 'giou': FCOS has no deltas to compare")
+            raise bad_input("box_loss", f"{name!r}", "'giou': FCOS has no deltas to compare")
         return self
 
     def with_suppression(self, iou: float, most: int) -> FCOSConfig:

@@ -39,7 +39,7 @@ FORMAT = "masu-1"
 EXPORTED = (".onnx", ".xml", ".pt2")
 """Suffixes of what ``masu export`` writes, which cannot be turned back into a detector."""
 
-WANTED = "wanted a model file that masu wrote (RUN/best.safetensors)"
+WANTED = "a model file that masu wrote (RUN/best.safetensors)"
 
 FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 """Types that weights may have in a file; a detector has them as float32."""
@@ -208,19 +208,18 @@ class _Described:
 
 def _opened(path: Path) -> TensorFile:
     if path.suffix in EXPORTED:
-        raise InputError(
-            f"{path}: found an exported model, {WANTED}; take the .safetensors file that it was exported from"
-        )
+        fix = "take the .safetensors file that it was exported from"
+        raise bad_input(path, "an exported model", WANTED, fix)
     if not path.is_file():
         found = "a folder" if path.is_dir() else "no file" if path.exists() else "no such file"
-        raise InputError(f"{path}: found {found}, {WANTED}")
+        raise bad_input(path, found, WANTED, code="bad-input" if path.exists() else "missing-file")
     try:
         file = TensorFile(path)
     except (TensorFileError, OSError) as error:
-        raise InputError(f"{path}: found a file that is no safetensors ({error}), {WANTED}") from None
+        raise bad_input(path, f"a file that is no safetensors ({error})", WANTED) from None
     if file.metadata.get("format") != FORMAT:
         file.close()
-        raise InputError(f"{path}: found a safetensors file without masu's description, {WANTED}")
+        raise bad_input(path, "a safetensors file without masu's description", WANTED)
     return file
 
 
@@ -228,30 +227,29 @@ def _tensors(file: TensorFile, path: Path) -> dict[str, Tensor]:
     try:
         return file.tensors()
     except (TensorFileError, OSError) as error:
-        raise InputError(f"{path}: found a file that cannot be read ({error}), {WANTED}") from None
+        raise bad_input(path, f"a file that cannot be read ({error})", WANTED) from None
 
 
 def _described(metadata: Mapping[str, str], path: Path) -> _Described:
     """What a file says of its detector, by the schema of the settings."""
     try:
         if "type" not in metadata:
-            raise InputError("type: found none, wanted it beside the weights")
+            raise bad_input("type", "none", "it beside the weights")
         kind = metadata["type"]
         if kind not in DETECTORS:
-            raise InputError(f"type: found {kind[:40]!r}, wanted one of {', '.join(DETECTORS)}")
+            raise bad_input("type", f"{kind[:40]!r}", f"one of {', '.join(DETECTORS)}", code="unknown-name")
         config_kind = DETECTORS[kind][1]
         given = in_todays_words(kind, parsed(metadata, "config"))
         later = list(unknown(config_kind, given))
         if later:
-            raise InputError(f"unknown setting{'s' * (len(later) > 1)} {listed(map(repr, later), 5)}")
+            found = f"unknown setting{'s' * (len(later) > 1)} {listed(map(repr, later), 5)}"
+            raise InputError(found, thing="config", found=found)
         config = read(config_kind, given, "")
         names = tuple(read(Names, parsed(metadata, "names"), "names"))
         if DETECTORS[kind][0].kind == "detector":
             checked_names(names)
         elif names != ("object",):
-            raise InputError(
-                f"names: found {listed(names, 3)[:80]}, wanted the one class of proposals, object"
-            )
+            raise bad_input("names", f"{listed(names, 3)[:80]}", "the one class of proposals, object")
         thresholds = read(
             dict[str, float], parsed({"thresholds": "{}", **metadata}, "thresholds"), "thresholds"
         )
@@ -265,10 +263,12 @@ def _described(metadata: Mapping[str, str], path: Path) -> _Described:
 def _unusable(error: ValueError, metadata: Mapping[str, str], path: Path) -> InputError:
     why = visible(" ".join(str(error).split()))
     version = visible(" ".join(metadata.get("version", "unknown").split()))
-    return InputError(
-        f"{path}: found settings that masu {masu.__version__} does not know ({why[:600]}), written by masu "
-        f"{version[:40]}; wanted a file of this version or older; update masu"
+    found = (
+        f"settings that masu {masu.__version__} does not know ({why[:600]}), written by masu {version[:40]}"
     )
+    wanted, fix = "a file of this version or older", "update masu"
+    line = f"{path}: found {found}; wanted {wanted}; {fix}"
+    return InputError(line, thing=str(path), found=found, wanted=wanted, fix=fix, code="other-version")
 
 
 def _short(name: str) -> str:

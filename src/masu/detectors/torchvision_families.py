@@ -30,7 +30,7 @@ from torchvision.ops import MultiScaleRoIAlign
 from masu.detectors.config import DetectorConfig, PyramidConfig
 from masu.detectors.faster_rcnn import FasterRCNNConfig
 from masu.detectors.retinanet import RetinaNetConfig
-from masu.errors import InputError
+from masu.errors import InputError, bad_input
 from masu.nets.backbones import PROBE
 from masu.ops.coder import MAX_LOG_SCALE
 
@@ -42,7 +42,7 @@ NEVER = -1e4
 
 def refused(found: str, wanted: str) -> InputError:
     """The error for a model that would answer differently here."""
-    return InputError(f"model: found {found}, wanted {wanted}; masu has no counterpart of it")
+    return bad_input("model", found, wanted, "masu has no counterpart of it")
 
 
 class Family(ABC):
@@ -94,8 +94,8 @@ class Family(ABC):
             return self.without_first_class(state, classes), names
         if len(names) != classes:
             fewer = f", or {classes - 1} where id 0 was never used" if self.first == 0 else ""
-            raise InputError(
-                f"names: found {len(names)} names, wanted {classes}, one per class without background{fewer}"
+            raise bad_input(
+                "names", f"{len(names)} names", f"{classes}, one per class without background{fewer}"
             )
         return state, names
 
@@ -185,10 +185,11 @@ class TwoStages(Family):
             raise refused("a Faster R-CNN on another backbone", f"one of {', '.join(self.names)}")
         if with_settings:  # they come from the model, so that either name is right
             return "faster_rcnn_mobilenet_v3_large_fpn"
-        raise InputError(
-            "architecture: found a MobileNet state dict, wanted architecture="
-            "'faster_rcnn_mobilenet_v3_large_fpn' or 'faster_rcnn_mobilenet_v3_large_320_fpn', "
-            "whose tensors are alike"
+        raise bad_input(
+            "architecture",
+            "a MobileNet state dict",
+            "architecture='faster_rcnn_mobilenet_v3_large_fpn' or "
+            "'faster_rcnn_mobilenet_v3_large_320_fpn', whose tensors are alike",
         )
 
     def classes(self, state: Mapping[str, Tensor]) -> int:
@@ -361,9 +362,7 @@ class OneStage(Family):
         check("box_coder.bbox_xform_clip", model.box_coder.bbox_xform_clip, MAX_LOG_SCALE)
         box_loss = head.regression_head._loss_type
         if box_loss not in ("l1", "giou"):
-            raise InputError(
-                f"model: found box loss {box_loss!r}, wanted 'l1' or 'giou', which are alike in masu"
-            )
+            raise bad_input("model", f"box loss {box_loss!r}", "'l1' or 'giou', which are alike in masu")
         return replace(
             config.with_pyramid(pyramid_settings(model, model.anchor_generator, config)),
             fg_iou_thresh=model.proposal_matcher.high_threshold,
@@ -381,7 +380,7 @@ def check(name: str, found: Any, wanted: Any) -> None:
     """Refuse a setting that has only one value here."""
     alike = math.isclose(found, wanted) if isinstance(wanted, float) else found == wanted
     if not alike:
-        raise refused(f"{name} = {found}", f"{wanted}")
+        raise refused(f"{name} = {found}", wanted)
 
 
 def check_kinds(parts: Sequence[tuple[str, object, Any]]) -> None:

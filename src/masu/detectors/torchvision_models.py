@@ -13,7 +13,7 @@ from masu.detectors.detector import Detector
 from masu.detectors.torchvision_families import Family, OneStage, TwoStages, check_tree, refused
 from masu.detectors.torchvision_fcos import FCOSFamily
 from masu.detectors.zoo import ARCHITECTURES, checked_names, make
-from masu.errors import InputError
+from masu.errors import InputError, bad_input
 
 FAMILIES: tuple[Family, ...] = (TwoStages(), FCOSFamily(), OneStage())
 """Every kind that can be taken over; FCOS has all that marks a RetinaNet, so it comes first."""
@@ -29,13 +29,17 @@ def load_torchvision(name: str) -> Detector:
         InputError: for another name, or where the download fails.
     """
     if name not in NAMES:
-        raise InputError(f"torchvision/{name}: found an unknown model, wanted one of {', '.join(NAMES)}")
+        raise bad_input(
+            f"torchvision/{name}", "an unknown model", f"one of {', '.join(NAMES)}", code="unknown-name"
+        )
     weights = torchvision.models.get_model_weights(name)["DEFAULT"]
     try:
         state = weights.get_state_dict(progress=True, check_hash=True)
     except OSError as error:
+        found, wanted = f"download from {weights.url} failed ({error})", "a network connection"
+        thing = f"torchvision/{name}"
         raise InputError(
-            f"torchvision/{name}: download from {weights.url} failed ({error}); wanted a network connection"
+            f"{thing}: {found}; wanted {wanted}", thing=thing, found=found, wanted=wanted, code="no-network"
         ) from None
     model = torchvision.models.get_model(name, weights=None, weights_backbone=None, num_classes=91)
     family = family_of(model.state_dict())
@@ -88,7 +92,9 @@ def from_torchvision(
     family = family_of(state)
     name = architecture or family.recognise(state, isinstance(model, nn.Module))
     if name not in family.names.values():
-        raise InputError(f"architecture: found {name!r}, wanted one of {', '.join(family.names.values())}")
+        raise bad_input(
+            "architecture", f"{name!r}", f"one of {', '.join(family.names.values())}", code="unknown-name"
+        )
     config = ARCHITECTURES[name]()
     if isinstance(model, nn.Module):
         check_tree(model, next(t for t, ours in family.names.items() if ours == name), family.parts)
@@ -127,9 +133,11 @@ def _fill(detector: Detector, tensors: Mapping[str, Tensor], name: str) -> None:
 def _unwrapped(given: Any) -> tuple[Any, dict[str, Tensor]]:
     """The model or state dict itself, and its tensors by torchvision's names."""
     if not isinstance(given, nn.Module | Mapping):
-        raise InputError(
-            f"model: found {type(given).__name__}, wanted a torchvision model or its state dict; "
-            'masu.load("torchvision/NAME") downloads one'
+        raise bad_input(
+            "model",
+            type(given).__name__,
+            "a torchvision model or its state dict",
+            'masu.load("torchvision/NAME") downloads one',
         )
     model = given
     while isinstance(model, nn.Module) and isinstance(
@@ -161,4 +169,4 @@ def family_of(state: Mapping[str, Tensor]) -> Family:
     for family in FAMILIES:
         if family.mark in state:
             return family
-    raise InputError(f"model: found no detector of torchvision, wanted one of {', '.join(NAMES)}")
+    raise bad_input("model", "no detector of torchvision", f"one of {', '.join(NAMES)}", code="unknown-name")

@@ -16,7 +16,7 @@ from masu.detectors.fcos import FCOS, FCOSConfig
 from masu.detectors.retinanet import RetinaNet, RetinaNetConfig
 from masu.detectors.rois import RoISettings
 from masu.detectors.rpn import RPN, ProposalSettings, RPNConfig
-from masu.errors import InputError
+from masu.errors import bad_input
 from masu.nets.imagenet import pretraining_pixels
 from masu.ops.images import InputPolicy
 
@@ -52,12 +52,12 @@ def checked_names(names: Sequence[str]) -> tuple[str, ...]:
         InputError: for anything else.
     """
     if isinstance(names, str) or not all(isinstance(name, str) for name in names):
-        raise InputError(f"names: found {names!r}, wanted a list of class names")
+        raise bad_input("names", f"{names!r}", "a list of class names")
     if not names:
-        raise InputError("names: found none, wanted at least one class name")
+        raise bad_input("names", "none", "at least one class name")
     repeated = sorted(name for name, times in Counter(names).items() if times > 1)
     if repeated:
-        raise InputError(f"names: found {repeated[0]!r} more than once, wanted each class name once")
+        raise bad_input("names", f"{repeated[0]!r} more than once", "each class name once")
     return tuple(names)
 
 

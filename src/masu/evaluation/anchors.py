@@ -15,7 +15,7 @@ from masu.data.dataset import Dataset
 from masu.data.loading.network_scale import ScaledObjects, scaled_objects
 from masu.detectors.build import configuration, make
 from masu.detectors.config import DetectorConfig, PyramidConfig
-from masu.errors import InputError
+from masu.errors import bad_input
 from masu.ops.anchors import cell_anchors, fit_anchors, level_strides
 from masu.ops.best_anchor import best_anchors
 from masu.pages.page import put_page, render
@@ -171,7 +171,9 @@ def anchor_report(data: Dataset, architecture: str, image_size: int | None = Non
     pyramid = config.pyramid
     objects = scaled_objects(data, pyramid.input)
     if len(objects.shapes) == 0:
-        raise InputError(f"found {objects.images} images without an object, wanted objects to cover")
+        raise bad_input(
+            "", f"{objects.images} images without an object", "objects to cover", code="no-objects"
+        )
     return AnchorReport(
         architecture=architecture,
         min_size=pyramid.input.min_size,

@@ -15,7 +15,7 @@ from masu.evaluation.evaluate import Scored
 from masu.evaluation.matches import ImageMatch, match_image
 from masu.evaluation.metrics import Metrics
 from masu.evaluation.overlaps import Array
-from masu.export.exported import ExportedDetector
+from masu.exports.exported import ExportedDetector
 from masu.thresholds import DEFAULT_THRESHOLD
 
 

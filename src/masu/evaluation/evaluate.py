@@ -10,7 +10,7 @@ from typing import Protocol
 
 import torch
 
-from masu.errors import InputError
+from masu.errors import InputError, bad_input
 from masu.evaluation.metrics import Metrics, ProposalMetrics, coco_metrics, proposal_metrics
 from masu.evaluation.predictions import AnyDetector, Prediction, predictions
 from masu.processes import ALONE, Processes
@@ -100,7 +100,7 @@ def score(
     ``each`` is called with every prediction of this process and its target.
     """
     if not len(data):
-        raise InputError("data: found no images, wanted at least one; check the folder and the split")
+        raise bad_input("data", "no images", "at least one", "check the folder and the split")
     items = [data[index] for index in range(len(data))]
     class_agnostic = detector.kind == "proposals"
     faults = [] if class_agnostic else _unknown_classes(detector.names, data.names, items)
@@ -124,7 +124,8 @@ def score(
                 each(prediction, items[number][1])
     seen, unreadable = _of_all(seen, unreadable, detector.names, processes)
     if not seen:
-        raise InputError(f"data: none of {len(items)} images can be read; the first: {unreadable[0]}")
+        why = f"none of {len(items)} images can be read; the first: {unreadable[0]}"
+        raise InputError(f"data: {why}", thing="data", found=why, code="unreadable-image")
     read, targets = [items[i][0] for i in seen], [items[i][1] for i in seen]
     found = [detections for detections, _ in seen.values()]
     seconds = sum(seconds for _, seconds in seen.values())
@@ -170,9 +171,11 @@ def _unknown_classes(
     known: Sequence[str], wanted: Sequence[str], items: Sequence[tuple[Path, Target]]
 ) -> list[str]:
     if not set(known) & set(wanted):
-        raise InputError(
-            f"data: found classes {_listed(wanted)}, wanted at least one of the detector's {_listed(known)}; "
-            "class names must be spelt alike"
+        raise bad_input(
+            "data",
+            f"classes {_listed(wanted)}",
+            f"at least one of the detector's {_listed(known)}",
+            "class names must be spelt alike",
         )
     labels = torch.cat([target.labels[~target.ignored].cpu() for _, target in items])
     counts = torch.bincount(labels, minlength=len(wanted)).tolist()

@@ -13,7 +13,7 @@ import hotcoco
 import numpy as np
 import numpy.typing as npt
 
-from masu.errors import InputError
+from masu.errors import bad_input
 from masu.evaluation.difficult import set_apart
 from masu.evaluation.table import Table
 from masu.evaluation.voc import voc_ap
@@ -247,8 +247,8 @@ def _accumulate(
 ) -> tuple[_Floats, _Floats]:
     """Precision ``(10, 101, K, 4, limits)`` and recall ``(10, K, 4, limits)``; −1 where undefined."""
     if objects.images != found.images:
-        raise InputError(
-            f"detections: found results of {found.images} images, wanted {objects.images}, one per target"
+        raise bad_input(
+            "detections", f"results of {found.images} images", f"{objects.images}, one per target"
         )
     if not images or not names:
         classes = len(names)
@@ -283,7 +283,7 @@ def _mean(values: _Floats) -> float | None:
 
 def _check_limits(limits: Sequence[int], count: int) -> None:
     if len(limits) != count or any(a >= b for a, b in zip((0, *limits), limits, strict=False)):
-        raise InputError(f"max_detections: found {tuple(limits)}, wanted {count} rising numbers from 1")
+        raise bad_input("max_detections", f"{tuple(limits)}", f"{count} rising numbers from 1")
 
 
 def _jsonable(fields: dict[str, Any]) -> dict[str, Any]:

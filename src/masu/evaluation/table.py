@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from masu.errors import InputError
+from masu.errors import bad_input
 from masu.evaluation.overlaps import Array
 from masu.records import Detections, Target
 
@@ -122,9 +122,11 @@ def _category(label: Array, category_of: Array | None, owner: str) -> Array:
         return np.ones_like(label)
     wrong = label[(label < 0) | (label >= len(category_of))]
     if len(wrong):
-        raise InputError(
-            f"{owner}: found label {wrong[0]}, wanted 0 to {len(category_of) - 1}, "
-            f"one per class name; give the names that the labels index"
+        raise bad_input(
+            owner,
+            f"label {wrong[0]}",
+            f"0 to {len(category_of) - 1}, one per class name",
+            "give the names that the labels index",
         )
     categories: Array = category_of[label] if len(label) else label
     return categories

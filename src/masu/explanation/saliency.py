@@ -88,7 +88,7 @@ def saliency(
     only the box. This takes about 40 predictions. The detector is left as it was.
 
     Args:
-        detector: any of masu's, or an exported file as :func:`masu.export.exported.open_detector` opens it.
+        detector: any of masu's, or an exported file as :func:`masu.exports.exported.open_detector` opens it.
         image: a file, a Pillow image, an array or a tensor.
         detection: index into ``detector.predict([image])[0]``, best score first; or give box and label.
         box: x1, y1, x2, y2 in pixels of the image: the detection of the class with the best IoU × score that
@@ -179,7 +179,9 @@ def _wanted(
     """The box, ``(4,)`` on the CPU, and the class id that are to be explained."""
     if (detection is None) == (box is None):
         given = "neither a detection nor a box" if box is None else "a detection and a box"
-        raise bad_input("saliency", given, "one of them", "give detection=0, or box and label")
+        raise bad_input(
+            "saliency", given, "one of them", "give detection=0, or box and label", code="unknown-name"
+        )
     found = detector.predict([image])[0]
     if detection is not None:
         if not 0 <= detection < len(found):
@@ -216,4 +218,6 @@ def _label(label: int | str | None, names: Sequence[str]) -> int:
         return label
     if label is None and len(names) == 1:
         return 0
-    raise bad_input("label", repr(label), f"one of {listed(names)}", "give a class id or name")
+    raise bad_input(
+        "label", repr(label), f"one of {listed(names)}", "give a class id or name", code="unknown-name"
+    )

@@ -15,7 +15,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from masu.errors import InputError
+from masu.errors import InputError, bad_input
 from masu.nets.conv import use_fast_convs
 from masu.nets.norm import evaluating
 
@@ -115,9 +115,11 @@ class WholeNet(Stages):
     def freeze_to_stride(self, stride: int) -> None:
         """See :meth:`Stages.freeze_to_stride`."""
         if 0 < stride < self.strides[-1]:
-            raise InputError(
-                f"frozen stride: found {stride}, wanted 0 or at least {self.strides[-1]}, since this network "
-                "cannot be cut into stages; freeze nothing or all of it"
+            raise bad_input(
+                "frozen stride",
+                f"{stride}",
+                f"0 or at least {self.strides[-1]}, since this network cannot be cut into stages",
+                "freeze nothing or all of it",
             )
         self.requires_grad_(stride == 0)
 
@@ -219,9 +221,12 @@ def as_stages(net: Any) -> Stages:
 
 def unknown_backbone(name: str, why: str = "") -> InputError:
     """The error for a name that stands for no backbone."""
-    return InputError(
-        f"backbone: found {name!r}{why}, wanted one of {', '.join(BACKBONES)}, or timm/NAME with a feature "
-        "extractor of timm for images of any size, such as timm/mobilenetv4_conv_small"
+    return bad_input(
+        "backbone",
+        f"{name!r}{why}",
+        f"one of {', '.join(BACKBONES)}, or timm/NAME with a feature extractor of timm for images of "
+        "any size, such as timm/mobilenetv4_conv_small",
+        code="unknown-name",
     )
 
 

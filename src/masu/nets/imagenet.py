@@ -106,11 +106,13 @@ def _from_timm(name: str) -> dict[str, Tensor]:
 
 
 def _no_download(backbone: str, found: str) -> InputError:
-    return InputError(
-        f"ImageNet weights of {backbone}: {' '.join(found.split())}; wanted a network connection. Start from "
-        "a file (--weights FILE), from nothing (--weights none), or choose faster_rcnn_lite0_fpn, whose "
-        "weights are installed"
+    thing, found, wanted = f"ImageNet weights of {backbone}", " ".join(found.split()), "a network connection"
+    fix = (
+        "Start from a file (--weights FILE), from nothing (--weights none), or choose faster_rcnn_lite0_fpn, "
+        "whose weights are installed"
     )
+    line = f"{thing}: {found}; wanted {wanted}. {fix}"
+    return InputError(line, thing=thing, found=found, wanted=wanted, fix=fix, code="no-network")
 
 
 def _of_stages(weights: dict[str, Tensor]) -> dict[str, Tensor]:

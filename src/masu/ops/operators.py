@@ -2,7 +2,7 @@
 
 Each is an operator of torch with an implementation in eager mode, which calls the plain function, and the
 shape of its result for tracing. While a graph is traced, the plain functions call the operators.
-:mod:`masu.export.onnx_operators` has them in standard ONNX.
+:mod:`masu.exports.onnx_operators` has them in standard ONNX.
 """
 
 from __future__ import annotations

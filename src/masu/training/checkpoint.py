@@ -74,7 +74,7 @@ class Checkpoint:
             fault = damage(part)
             if fault is not None:
                 found = f"{fault} on reading back"
-                raise WriteError(str(bad_input(part, found, "what was written", "check the disk")))
+                raise bad_input(part, found, "what was written", "check the disk", kind=WriteError)
             if self._present_is_good and self.path.exists():
                 put_in_place(self.path, self.before)
             put_in_place(part, self.path)
@@ -99,9 +99,10 @@ class Checkpoint:
                     say(f"{faults[0]}; going on from {path}, the checkpoint before it")
                 return content
             faults.append(f"{path}: found {fault}")
+        wanted, fix = "the state of a training in one of them", "start anew in another folder (--out)"
+        found = "; ".join(faults)
         raise InputError(
-            f"{'; '.join(faults)}; wanted the state of a training in one of them; start anew in another "
-            "folder (--out)"
+            f"{found}; wanted {wanted}; {fix}", thing=str(self.path), found=found, wanted=wanted, fix=fix
         )
 
 

@@ -28,15 +28,25 @@ class NotFinite:
     """What is wrong with a step.
 
     Attributes:
-        said: what is not finite and on which images.
+        thing: the gradient, or a term of the loss.
+        found: its value, and on which images.
         overflow: fp16 is to blame, whose largest number is 65504: a gradient of losses that were scaled.
     """
 
-    said: str
+    thing: str
+    found: str
     overflow: bool
 
     def __str__(self) -> str:
-        return self.said
+        return f"{self.thing}: found {self.found}"
+
+    def error(self, row: str, fix: str) -> InputError:
+        """What stops the training, after as many steps as ``row`` says."""
+        found, wanted = f"{self.found}{row}", "a finite number"
+        line = f"{self.thing}: found {found}, wanted {wanted}; {fix}"
+        return InputError(
+            line, thing=self.thing, found=found, wanted=wanted, fix=fix, code="not-finite"
+        )  # in full: the images are what is looked for
 
 
 def not_finite(
@@ -66,7 +76,8 @@ def not_finite(
     paths = [path for text in processes.texts(own) for path in json.loads(text)]
     overflow = term is None and scale > 1
     scaled = f" at scale {scale:g} of fp16" if overflow else ""
-    return NotFinite(f"{thing}: found {value} in epoch {epoch + 1} on {', '.join(paths)}{scaled}", overflow)
+    found = f"{value} in epoch {epoch + 1} on {', '.join(paths)}{scaled}"
+    return NotFinite(thing, found, overflow)
 
 
 @torch.no_grad()
@@ -96,14 +107,10 @@ def skip_or_stop(
     kept = out / "last.safetensors"
     rest = f"the last good model is {kept}" if kept.exists() else "no model was written yet"
     if settings.on_nonfinite == "stop" and not bad.overflow:
-        raise InputError(
-            f"{bad}, wanted a finite number; lower --lr, look at these images or go on without such steps "
-            f"(--resume --on-nonfinite skip); {rest}"
-        )
+        look = "lower --lr, look at these images or go on without such steps (--resume --on-nonfinite skip)"
+        raise bad.error("", f"{look}; {rest}")
     for earlier, now in zip(statistics, detector.buffers(), strict=True):
         now.copy_(earlier)
     state.skip()
     if state.skipped_in_a_row >= MOST_IN_A_ROW and not bad.overflow:
-        raise InputError(
-            f"{bad}, the {MOST_IN_A_ROW}th step in a row, wanted a finite number; lower --lr; {rest}"
-        )
+        raise bad.error(f", the {MOST_IN_A_ROW}th step in a row", f"lower --lr; {rest}")

@@ -144,23 +144,21 @@ class TrainSettings:
         ):
             value = getattr(self, name)
             if value is not None and value not in get_args(kinds):
-                raise InputError(
-                    f"--{name.replace('_', '-')}: found {value!r}, wanted {' or '.join(get_args(kinds))}"
-                )
+                raise bad_input(f"--{name.replace('_', '-')}", f"{value!r}", " or ".join(get_args(kinds)))
         if self.box_loss is not None and self.box_loss not in BOX_LOSSES:
-            raise InputError(f"--box-loss: found {self.box_loss!r}, wanted one of {', '.join(BOX_LOSSES)}")
+            raise bad_input(
+                "--box-loss", f"{self.box_loss!r}", f"one of {', '.join(BOX_LOSSES)}", code="unknown-name"
+            )
         if self.weights == "none" and (self.frozen_stride or self.frozen_norms):
             option = "--frozen-stride" if self.frozen_stride else "--frozen-norms"
-            raise InputError(
-                f"{option}: found with --weights none, wanted trained weights to keep; leave it out"
-            )
+            raise bad_input(option, "with --weights none", "trained weights to keep", "leave it out")
         if self.average is not None and not 0 <= self.average < 1:
-            raise InputError(f"average: found {self.average}, wanted a number from 0 and below 1")
+            raise bad_input("average", f"{self.average}", "a number from 0 and below 1")
         if self.grow_from is not None and not 0 < self.grow_from <= 1:
-            raise InputError(f"grow_from: found {self.grow_from}, wanted a number above 0 and at most 1")
+            raise bad_input("grow_from", f"{self.grow_from}", "a number above 0 and at most 1")
         object.__setattr__(self, "size_range", tuple(self.size_range))
         if not 0 < self.size_range[0] <= self.size_range[1]:
-            raise InputError(f"size_range: found {self.size_range}, wanted two rising numbers above 0")
+            raise bad_input("size_range", f"{self.size_range}", "two rising numbers above 0")
         if self.augmentation is not None:
             variation(self.augmentation)  # refuses what is none
 

@@ -18,7 +18,7 @@ from masu.atomic import write_text
 from masu.detectors.build import save
 from masu.detectors.detector import Detector
 from masu.detectors.model_file import check_values
-from masu.errors import InputError, listed, visible
+from masu.errors import InputError, bad_input, listed, visible
 from masu.json_text import parsed, to_json
 from masu.processes import ALONE, Processes
 from masu.settings import Within, read, shown
@@ -124,7 +124,7 @@ class RunState:
         """What is kept of a whole epoch."""
         if self.images == 0:
             found = "none with a finite loss" if self.skipped else "none that can be read"
-            raise InputError(f"training images: found {found} in a whole epoch, wanted at least one")
+            raise bad_input("training images", f"{found} in a whole epoch", "at least one")
         return {
             "epoch": self.epoch + 1,
             **self._means(),
@@ -276,10 +276,10 @@ class RunFile:
         try:
             self._same_settings(read(dict[str, Any], parsed(metadata, "settings"), "settings"))
             if state.step > steps:
-                raise InputError(f"state.step: found {state.step}, wanted at most {steps}")
+                raise bad_input("state.step", f"{state.step}", f"at most {steps}")
             scaler = read(dict[str, float], parsed(metadata, "scaler"), "scaler")
             if scaler.keys() != self.scaler.state_dict().keys():
-                raise InputError(f"scaler: found {listed(scaler)}, wanted {listed(self.scaler.state_dict())}")
+                raise bad_input("scaler", f"{listed(scaler)}", f"{listed(self.scaler.state_dict())}")
             self._check_tensors(tensors, metadata)
         except InputError as error:
             raise _not_understood(error, metadata, path) from None
@@ -323,7 +323,7 @@ class RunFile:
             found = "nothing" if name not in tensors else _described(tensors[name])
             should = "nothing" if name not in wanted else _described(wanted[name])
             if found != should:
-                raise InputError(f"{name[:120]}: found {found}, wanted {should}")
+                raise bad_input(name[:120], found, should)
         for name, tensor in tensors.items():
             check_values(name, tensor, self.checkpoint.read_from)
 
@@ -331,18 +331,22 @@ class RunFile:
         now = self.settings
         unknown = sorted(earlier.keys() - now.keys())
         if unknown:
-            raise InputError(f"settings.{unknown[0][:60]}: found an unknown setting")
+            raise _odd(f"settings.{unknown[0][:60]}", "an unknown setting")
         changed = [n for n in now if now[n] != earlier.get(n, now[n]) and n not in MAY_CHANGE]
         if changed:
-            raise OtherSettingsError(
-                f"{self.checkpoint.path}: found {changed[0]} {earlier.get(changed[0])!r} in the run and "
-                f"{now[changed[0]]!r} now, wanted the same settings; resume with the options that the run "
-                "was started with"
+            raise bad_input(
+                self.checkpoint.path,
+                f"{changed[0]} {earlier.get(changed[0])!r} in the run and {now[changed[0]]!r} now",
+                "the same settings",
+                "resume with the options that the run was started with",
+                kind=OtherSettingsError,
             )
 
 
 class OtherSettingsError(InputError):
     """Settings of a run that are not those it was started with."""
+
+    default_code = "other-settings"
 
 
 def state_of(metadata: Mapping[str, str], path: Path) -> RunState:
@@ -354,24 +358,24 @@ def state_of(metadata: Mapping[str, str], path: Path) -> RunState:
     try:
         layout = metadata.get("format", FORMAT)
         if layout != FORMAT:
-            raise InputError(f"format: found {layout[:40]!r}, wanted {FORMAT!r}")
+            raise bad_input("format", f"{layout[:40]!r}", f"{FORMAT!r}")
         given = parsed(metadata, "state")
         missing = [one.name for one in fields(RunState) if isinstance(given, dict) and one.name not in given]
         if missing:
-            raise InputError(f"state.{missing[0]}: found none, wanted this counter")
+            raise bad_input(f"state.{missing[0]}", "none", "this counter")
         state: RunState = read(RunState, given, "state")
         for number, row in enumerate(state.history, start=1):
             for name in (*ROW, *row):
                 figure = read(float | None, row.get(name), f"state.history.{number}.{str(name)[:40]}")
                 if (name in ROW and figure is None) or (name == "epoch" and figure != number):
-                    raise InputError(f"state.history.{number}.{name}: found {shown(row.get(name))}")
+                    raise _odd(f"state.history.{number}.{name}", shown(row.get(name)))
         if not state.best_epoch <= state.epoch == len(state.history):
-            raise InputError(
-                f"state.epoch: found {state.epoch} with {len(state.history)} epochs in the history, the best "
-                f"of them {state.best_epoch}"
+            best = f"the best of them {state.best_epoch}"
+            raise _odd(
+                "state.epoch", f"{state.epoch} with {len(state.history)} epochs in the history, {best}"
             )
         if state.images and not state.epoch_seconds:
-            raise InputError(f"state.epoch_seconds: found 0 after {state.images} images")
+            raise _odd("state.epoch_seconds", f"0 after {state.images} images")
     except InputError as error:
         raise _not_understood(error, metadata, path) from None
     return state
@@ -382,11 +386,16 @@ def _not_understood(error: InputError, metadata: Mapping[str, str], path: Path) 
         return error
     version = visible(" ".join(metadata.get("version", "of an unknown version").split()))[:40]
     why = visible(" ".join(str(error).split()))[:600]
-    return InputError(
-        f"{path}: found a state that masu {masu.__version__} does not understand ({why}), written by masu "
-        f"{version}; wanted one of this version; go on with the masu that wrote it, or start anew in another "
-        "folder (--out)"
-    )
+    found = f"a state that masu {masu.__version__} does not understand ({why}), written by masu {version}"
+    wanted = "one of this version"
+    fix = "go on with the masu that wrote it, or start anew in another folder (--out)"
+    line = f"{path}: found {found}; wanted {wanted}; {fix}"
+    return InputError(line, thing=str(path), found=found, wanted=wanted, fix=fix, code="other-version")
+
+
+def _odd(thing: str, found: str) -> InputError:
+    """An entry that no run writes; what was wanted is said of the file as a whole."""
+    return InputError(f"{thing}: found {found}", thing=thing, found=found)
 
 
 def _described(tensor: Tensor) -> str:

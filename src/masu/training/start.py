@@ -62,7 +62,11 @@ def refuse_start(settings: TrainSettings) -> None:
     weights = settings.weights
     if not (weights in get_args(Start) or weights.startswith("torchvision/") or Path(weights).is_file()):
         raise bad_input(
-            "--weights", f"no file {weights}", "a model file, auto, imagenet or none", "check the path"
+            "--weights",
+            f"no file {weights}",
+            "a model file, auto, imagenet or none",
+            "check the path",
+            code="missing-file",
         )
 
 

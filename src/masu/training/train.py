@@ -159,9 +159,11 @@ def train(
                     "lower --batch-size or --image-size" if settings.batch_size > 1 else "lower --image-size"
                 )
                 fix += ", or raise --accumulate" if settings.accumulate < settings.batch_size else ""
-                raise InputError(
-                    f"memory: found too little for a step of {counted(settings.batch_size, 'image')}, wanted "
-                    f"more; {fix}, in another folder; {intact(out)}"
+                raise bad_input(
+                    "memory",
+                    f"too little for a step of {counted(settings.batch_size, 'image')}",
+                    "more",
+                    f"{fix}, in another folder; {intact(out)}",
                 ) from None
 
 
@@ -204,7 +206,7 @@ def _train(
         saved.write_results(state)  # a kill may have come between the state and these
         if not processes.of_first(processes.first and saved.restore_best(state)):
             lost = _lost_best(out, state)
-            report({"event": "fault", "fault": lost})
+            report({"event": "fault", "fault": str(lost)})
     else:
         saved.write(state)  # shows at once that the folder can be written to
     if val is not None and not (~val.ignored).any():
@@ -318,7 +320,7 @@ def _train(
     finally:
         stop.leave()
     if lost is not None and not processes.of_first((out / "best.safetensors").is_file()):
-        raise InputError(lost)
+        raise lost
     return _result(out, state, interrupted=False)
 
 
@@ -337,19 +339,22 @@ def refuse_lone_values(detector: Detector, settings: TrainSettings, data: Datase
     for height, width in {(h, w) for h, w in data.sizes.tolist() if h}:
         tall, wide = padded_size(height, width, policy)
         if tall <= stride and wide <= stride:
-            raise InputError(
-                f"--image-size: found {policy.min_size} px and a step of one image, whose deepest map is a "
-                "single cell that normalisation cannot be trained on, wanted more; choose a larger "
-                "--image-size, a --batch-size that leaves no image alone, or --frozen-norms"
+            raise bad_input(
+                "--image-size",
+                f"{policy.min_size} px and a step of one image, whose deepest map is a single cell "
+                "that normalisation cannot be trained on",
+                "more",
+                "choose a larger --image-size, a --batch-size that leaves no image alone, or --frozen-norms",
             )
 
 
 def _check_alike(data: Dataset, val: Dataset | None, settings: TrainSettings, processes: Processes) -> None:
     """Refuse processes that would not train the same on the same."""
     if settings.batch_size < processes.world:
-        raise InputError(
-            f"--batch-size: found {settings.batch_size} for {processes.world} processes, wanted at least "
-            f"{processes.world}: it counts the images of a step in all processes together"
+        raise bad_input(
+            "--batch-size",
+            f"{settings.batch_size} for {processes.world} processes",
+            f"at least {processes.world}: it counts the images of a step in all processes together",
         )
     processes.alike("settings", json.dumps(settings.described()))
     digest = hashlib.blake2b()
@@ -364,7 +369,7 @@ def _check_alike(data: Dataset, val: Dataset | None, settings: TrainSettings, pr
 def _check(data: Dataset, out: Path, resume: bool) -> bool:
     """Whether to resume; refuses what cannot be done."""
     if not (~data.ignored).any():
-        raise InputError(f"{data.root}: found no labelled object in {len(data)} images, wanted at least one")
+        raise bad_input(data.root, f"no labelled object in {len(data)} images", "at least one")
     return resumes(out, resume)
 
 
@@ -376,12 +381,14 @@ def resumes(out: Path, resume: bool) -> bool:
     """
     resumable = any((out / f"{name}.safetensors").exists() for name in ("resume", "resume-before"))
     if (resumable or (out / "last.safetensors").exists()) and not resume:
-        raise InputError(
-            f"{out}: found a training that is already there, wanted an empty folder; continue it (--resume) "
-            "or choose another one (--out)"
+        raise bad_input(
+            out,
+            "a training that is already there",
+            "an empty folder",
+            "continue it (--resume) or choose another one (--out)",
         )
     if resume and not resumable and not launched():
-        raise InputError(f"{out}: found no training to resume, wanted the --out folder of an earlier run")
+        raise bad_input(out, "no training to resume", "the --out folder of an earlier run")
     return resume and resumable
 
 
@@ -411,16 +418,17 @@ def _write_samples(detector: Detector, val: Dataset, path: Path) -> None:
         write_whole(path, [file.getvalue()])
 
 
-def _lost_best(out: Path, state: RunState) -> str:
+def _lost_best(out: Path, state: RunState) -> InputError:
     """What to say of a best model that was deleted; of the epochs to come, one is the best."""
     line = bad_input(
         out / "best.safetensors",
         f"no such file, and no checkpoint of epoch {state.best_epoch} whose model it was",
         "the best model of the run",
         f"take {out / 'last.safetensors'}, of epoch {state.epoch}, or train anew in another folder (--out)",
+        code="missing-file",
     )
     state.best, state.best_epoch = -1.0, 0
-    return str(line)
+    return line
 
 
 def _result(out: Path, state: RunState, interrupted: bool) -> TrainResult:

@@ -11,7 +11,7 @@ from typing import Any
 
 from masu.data.dataset import Dataset
 from masu.data.kinds import Fault
-from masu.errors import InputError
+from masu.errors import bad_input
 from masu.processes import Processes
 
 
@@ -53,7 +53,9 @@ class Unreadable:
         self.report({"event": "fault", "fault": str(fault)})
         bad = sum(fault.kind == "unreadable-image" for fault in self.told)
         if bad > self.most * len(self.data):
-            raise InputError(
-                f"{self.data.root}: found {bad} of {len(self.data)} images unreadable, wanted at most "
-                f"{self.most:.0%} (--max-bad); the last: {fault}; replace them or leave them out"
+            raise bad_input(
+                self.data.root,
+                f"{bad} of {len(self.data)} images unreadable",
+                f"at most {self.most:.0%} (--max-bad)",
+                f"the last: {fault}; replace them or leave them out",
             )

@@ -17,7 +17,7 @@ from masu.data.loading.transforms import Augmentation
 from masu.data.pixels.images import read_image
 from masu.detectors.build import load
 from masu.drawing import draw
-from masu.errors import InputError, bad_input
+from masu.errors import bad_input
 from masu.evaluation.evaluate import evaluate
 from masu.evaluation.metrics import Metrics
 from masu.evaluation.predictions import AnyDetector
@@ -89,7 +89,7 @@ def demo(
     data_folder, run, found = out / "data", out / "run", out / "found"
     file = out / "index.html"
     if file.exists():
-        raise InputError(f"{out}: found an earlier demo, wanted a new folder; choose another one (--out)")
+        raise bad_input(out, "an earlier demo", "a new folder", "choose another one (--out)")
     # digits are no longer themselves in a mirror
     augmentation = Augmentation(horizontal_flip=0.0, vertical_flip=0.0)
     settings = TrainSettings(

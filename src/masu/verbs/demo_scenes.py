@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from masu.atomic import folder_whole, new_file
-from masu.errors import InputError
+from masu.errors import InputError, bad_input
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 Mask: TypeAlias = npt.NDArray[np.float64]
@@ -91,7 +91,7 @@ def make_scenes(folder: Path, train: int, val: int, test: int, seed: int = 0) ->
     counts = dict(zip(SPLITS, (train, val, test), strict=True))
     for name, value, least in [*((split, count, 1) for split, count in counts.items()), ("seed", seed, 0)]:
         if value < least:
-            raise InputError(f"demo scenes: found {name} = {value}, wanted {least} or more; raise it")
+            raise bad_input("demo scenes", f"{name} = {value}", f"{least} or more", "raise it")
     material = split_material()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -100,8 +100,9 @@ def make_scenes(folder: Path, train: int, val: int, test: int, seed: int = 0) ->
                 scenes = compose_scenes(material[split], count, np.random.default_rng([seed, number]))
                 _write_split(made, split, scenes)
     except OSError as error:
+        found, fix = f"cannot be written ({error.strerror})", "choose another folder with --out"
         raise InputError(
-            f"{folder}: cannot be written ({error.strerror}); choose another folder with --out"
+            f"{folder}: {found}; {fix}", thing=str(folder), found=found, fix=fix, code="not-written"
         ) from error
 
 
@@ -114,9 +115,12 @@ def split_material() -> dict[str, Material]:
     try:
         from sklearn.datasets import load_digits, load_sample_images  # optional, and slow to import
     except ImportError:
-        raise InputError(
-            "demo: found no scikit-learn, wanted its digits and photographs; "
-            'install them: pip install "masu[demo]"'
+        raise bad_input(
+            "demo",
+            "no scikit-learn",
+            "its digits and photographs",
+            'install them: pip install "masu[demo]"',
+            code="missing-package",
         ) from None
     digits = load_digits()
     photographs = [np.asarray(photograph, np.uint8) for photograph in load_sample_images().images]

@@ -18,7 +18,7 @@ from masu.atomic import sweep, write_whole
 from masu.data.pixels.images import displayable
 from masu.data.pixels.pictures import find_images, passed_over
 from masu.drawing import draw
-from masu.errors import InputError
+from masu.errors import InputError, bad_input
 from masu.evaluation.predictions import AnyDetector, Prediction, predictions
 from masu.ranges import BATCH_SIZE
 from masu.records import Detections
@@ -139,7 +139,7 @@ def detect(
             results.write(records)
         raise
     if not records:
-        raise InputError(_none_readable(paths, faults))
+        raise _none_readable(paths, faults)
 
     if results is not None:
         results.write(records)
@@ -206,13 +206,14 @@ def check_format(format: str) -> None:
     """
     if format not in FORMATS:
         wanted = f"{', '.join(FORMATS)} or, with 'masu detect' and masu.bulk.job.detect_bulk, parquet"
-        raise InputError(f"format: found {format!r}, wanted one of {wanted}")
+        raise bad_input("format", f"{format!r}", f"one of {wanted}", code="unknown-name")
 
 
-def _none_readable(paths: Sequence[Path], faults: Sequence[str]) -> str:
+def _none_readable(paths: Sequence[Path], faults: Sequence[str]) -> InputError:
     if not paths:
-        return "images: found none, wanted at least one image file"
-    return f"images: none of {len(paths)} can be read; the first: {faults[0]}"
+        return bad_input("images", "none", "at least one image file", code="no-images")
+    found = f"none of {len(paths)} can be read; the first: {faults[0]}"
+    return InputError(f"images: {found}", thing="images", found=found, code="unreadable-image")
 
 
 def _render(records: list[Record], names: Sequence[str], format: str, folder: Path) -> str:

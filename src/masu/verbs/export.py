@@ -20,7 +20,7 @@ from masu.data.pixels.images import read_pixels
 from masu.data.pixels.pictures import UnreadableImageError
 from masu.data.splits import evaluation_split, training_split
 from masu.detectors.detector import Detector
-from masu.errors import InputError, bad_input, counted
+from masu.errors import bad_input, counted
 from masu.evaluation.evaluate import evaluate
 from masu.export.agreement import NOTHING, Agreement, agreement_of
 from masu.export.exported import ExportedDetector, as_floats
@@ -199,7 +199,7 @@ def refuse_target(out: Path, to: str, *, int8: bool, data: bool) -> None:
         raise bad_input(out, "a folder", "a file to write", "choose another --out")
     if int8 and (to != "onnx" or not data):
         found = f"--to {to}" if to != "onnx" else "no --data"
-        raise InputError(f"--int8: found {found}, wanted --to onnx and --data to measure the loss of AP on")
+        raise bad_input("--int8", found, "--to onnx and --data to measure the loss of AP on")
 
 
 def _to_eight_bits(
@@ -232,7 +232,7 @@ def _pictures(detector: Detector, data: Dataset | None) -> list[Tensor]:
     channels = detector.input.channels
     if data is None:
         if channels is not None:
-            raise InputError("--data: found none, wanted images of the model's channels to compare with")
+            raise bad_input("--data", "none", "images of the model's channels to compare with")
         return [made_picture(seed) for seed in range(2)]
     images = []
     for path, _ in data:
@@ -243,7 +243,7 @@ def _pictures(detector: Detector, data: Dataset | None) -> list[Tensor]:
         if len(images) == 8:
             break
     if not images:
-        raise InputError("--data: found no image that can be read, wanted at least one to compare with")
+        raise bad_input("--data", "no image that can be read", "at least one to compare with")
     return images
 
 
@@ -278,11 +278,13 @@ def _check(
         except Exception as error:
             if one is detector:
                 raise
-            raise InputError(
-                f"export: found a file that its runtime cannot run at {counted(count, 'image')} of "
-                f"{height}×{width} ({' '.join(str(error).split())[:200]}), wanted one that runs at any size; "
-                "no file was written; please report it with --image-size and the versions of torch and of "
-                "the runtime"
+            raise bad_input(
+                "export",
+                f"a file that its runtime cannot run at {counted(count, 'image')} of {height}×{width} "
+                f"({' '.join(str(error).split())[:200]})",
+                "one that runs at any size",
+                "no file was written; please report it with --image-size and the versions of torch "
+                "and of the runtime",
             ) from None
         times.append((answer, (time.perf_counter() - started) / count))
     (ours, our_time), (theirs, their_time) = times
@@ -323,12 +325,13 @@ def _refuse_differences(checks: Sequence[Checked], to: str) -> None:
         agreed = check.agreement
         if not agreed.equal:
             n, height, width = check.shape
-            raise InputError(
-                f"export: found {agreed.unmatched} differences, {agreed.near_ties} near-ties and "
-                f"{agreed.matched} equals among {agreed.detections} detections between PyTorch and the {to} "
-                f"file at {counted(n, 'image')} of {height}×{width}, wanted no difference"
-                f"{'' if agreed.unmatched else ', and near-ties beside equals only'}; no file was written; "
-                "please report it with the versions of torch and of the runtime"
+            raise bad_input(
+                "export",
+                f"{agreed.unmatched} differences, {agreed.near_ties} near-ties and {agreed.matched} "
+                f"equals among {agreed.detections} detections between PyTorch and the {to} file at "
+                f"{counted(n, 'image')} of {height}×{width}",
+                f"no difference{('' if agreed.unmatched else ', and near-ties beside equals only')}",
+                "no file was written; please report it with the versions of torch and of the runtime",
             )
 
 
@@ -357,7 +360,9 @@ def _ap(detector: Detector | ExportedDetector, data: Dataset, report: Callable[[
 def _refuse_loss(ap: tuple[float, float], most: float) -> None:
     own, theirs = ap
     if own - theirs > most:
-        raise InputError(
-            f"export: found AP {theirs:.4f} of the file against {own:.4f} of the detector, wanted a loss of "
-            f"at most {most:g} (--max-ap-loss); no file was written"
+        raise bad_input(
+            "export",
+            f"AP {theirs:.4f} of the file against {own:.4f} of the detector",
+            f"a loss of at most {most:g} (--max-ap-loss)",
+            "no file was written",
         )

@@ -14,7 +14,7 @@ from masu.data.dataset import Dataset
 from masu.data.formats import read_annotations, usable
 from masu.data.splits import evaluation_split, training_split, validation_split
 from masu.data.splitting import apart, hold_back
-from masu.errors import InputError, counted
+from masu.errors import bad_input, counted
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with (images done, images in total)."""
@@ -132,10 +132,12 @@ def training_and_validation(
         other = read_annotations(val, None, images)
         other_split = validation_split(val_split, other.splits, val)
         if other_split is None and other.splits:
-            found = (
-                f"{val}: found the splits {', '.join(other.splits)}, wanted one that is named for validation"
+            raise bad_input(
+                val,
+                f"the splits {', '.join(other.splits)}",
+                "one that is named for validation",
+                "say which with --val-split NAME",
             )
-            raise InputError(f"{found}; say which with --val-split NAME")
     with counter("looking at images") as progress:
         own = apart(source, chosen, other_split if val is None else None)
         training = usable(own, None, None, progress, channels)
@@ -148,9 +150,7 @@ def _held_back(
     training: Dataset, path: Path, seed: int, max_bad: float, counter: Counter, tell: Callable[[str], None]
 ) -> tuple[Dataset, Dataset]:
     if len(training) < 2:
-        raise InputError(
-            f"{path}: found {counted(len(training), 'image')}, wanted at least 2, one of them for validation"
-        )
+        raise bad_input(path, f"{counted(len(training), 'image')}", "at least 2, one of them for validation")
     training.refuse_bad(max_bad)
     with counter("looking for images that are almost the same") as progress:
         groups = near_duplicates(fingerprint_images(list(training.paths), progress=progress))

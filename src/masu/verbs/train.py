@@ -153,13 +153,14 @@ def prepared(
             that the device only imitates, or a folder that does not fit to ``resume``.
     """
     if settings.weights == "auto" and not installed(backbone_of(settings)):
-        raise InputError(
-            f"--weights: found no installed weights for {backbone_of(settings)}, wanted a choice: "
-            "--weights imagenet downloads them, --weights none starts from random ones, "
-            "--weights FILE from a model"
+        raise bad_input(
+            "--weights",
+            f"no installed weights for {backbone_of(settings)}",
+            "a choice: --weights imagenet downloads them, --weights none starts from random ones, "
+            "--weights FILE from a model",
         )
     if out is None and resume:
-        raise InputError("--resume: found no --out, wanted the folder of the run to go on with")
+        raise bad_input("--resume", "no --out", "the folder of the run to go on with")
     folder = next(_free_folders()) if out is None else Path(out)
     check_precision(settings.precision, device_of(device))
     refuse_start(settings)

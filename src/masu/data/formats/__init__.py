@@ -176,11 +176,17 @@ def find_format(path: Path, form: str | None, images: Path | None) -> tuple[Form
     """
     known = formats()
     if form is not None and form not in known:
-        raise bad_input("--format", repr(form), f"one of {listed(known)}", "leave it out to have it found")
+        raise bad_input(
+            "--format",
+            repr(form),
+            f"one of {listed(known)}",
+            "leave it out to have it found",
+            code="unknown-name",
+        )
     tried = list(known.values()) if form is None else [known[form]]
     wanted = " or ".join(one.looks for one in tried[:6]) + (" …" if len(tried) > 6 else "")
     if not os.path.exists(path):
-        raise bad_input(path, "no such file or folder", wanted, "check the path")
+        raise bad_input(path, "no such file or folder", wanted, "check the path", code="missing-file")
     if not os.path.isdir(path) and not os.path.isfile(path):
         raise bad_input(path, "neither a file nor a folder", wanted, "check the path")
     if images is not None and not images.is_dir():

@@ -116,7 +116,7 @@ def refuse_target(out: Path, form: str) -> Format:
     format_ = formats().get(form)
     if format_ is None or format_.write is None:
         known = listed(name for name, one in formats().items() if one.write is not None)
-        raise bad_input("--to", repr(form), f"one of {known}", "choose one of these")
+        raise bad_input("--to", repr(form), f"one of {known}", "choose one of these", code="unknown-name")
     refuse_place(out)
     return format_
 

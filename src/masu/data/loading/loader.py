@@ -122,7 +122,7 @@ def epoch_batches(
     numbers, workers = range(start, count), min(workers, os.cpu_count() or 1)
     for part in read_ahead(plan, numbers, workers, on_lost) if workers else map(plan.__getitem__, numbers):
         if part.refused:  # carried here: what a worker raises comes with the lines of its traceback
-            raise InputError(part.refused[0])
+            raise part.refused[0]
         for fault in part.faults:
             if on_fault is not None:
                 on_fault(fault)
@@ -171,7 +171,7 @@ class _Part(NamedTuple):
     planned: int
     loaded: list[_Loaded]
     faults: list[Fault]
-    refused: list[str]
+    refused: list[InputError]
 
 
 class _Plan(Indexed[_Part]):
@@ -220,7 +220,7 @@ class _Plan(Indexed[_Part]):
             try:
                 image, target = self.variation.varied(image, target, seed=draw, bands=bands, classes=classes)
             except InputError as error:
-                part.refused.append(f"{path}: {error}")
+                part.refused.append(InputError(f"{path}: {error}", thing=str(path), found=str(error)))
                 return
             except Exception as error:
                 error.add_note(f"in the augmentation of {path}")

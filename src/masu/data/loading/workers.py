@@ -30,6 +30,8 @@ LONGEST_WAIT = 300.0
 class LostWorkerError(InputError):
     """A process that reads ahead and gives nothing any more."""
 
+    default_code = "lost-process"
+
 
 def read_ahead(
     plan: Dataset[T], numbers: range, workers: int, on_lost: Callable[[str], None] | None = None
@@ -174,7 +176,7 @@ def _lost(thing: str, found: str) -> LostWorkerError:
     fix = "look whether memory or the disk of the images fails, or read without them (--workers 0)"
     if multiprocessing.get_start_method() != "fork":
         fix += "; a script must start the training below: if __name__ == '__main__'"
-    return LostWorkerError(str(bad_input(thing, found, "the next images", fix)))
+    return bad_input(thing, found, "the next images", fix, kind=LostWorkerError)
 
 
 def _live_and_die_with_the_training(number: int) -> None:

@@ -131,7 +131,7 @@ def read_header(path: Path, channels: int | None = None) -> Header:
             header = _of_plain(file)
         return header or _by_pillow(path)
     except FileNotFoundError:
-        raise UnreadableImageError(path, absence(path), "check the path") from None
+        raise UnreadableImageError(path, absence(path), "check the path", code="missing-file") from None
     except UnreadableImageError:
         raise
     except (*DECODER_ERRORS, Image.DecompressionBombError) as error:

@@ -78,12 +78,16 @@ class UnreadableImageError(InputError):
     """An image file that cannot be decoded.
 
     Attributes:
-        found: what is wrong with it, without the path.
+        found: what is wrong with it, without the path; in full.
     """
 
-    def __init__(self, path: object, found: str, fix: str, wanted: str = "an image Pillow can read") -> None:
-        super().__init__(str(bad_input(path, found, wanted, fix)))
-        self.found = " ".join(found.split())
+    default_code = "unreadable-image"
+
+    def __init__(
+        self, path: object, found: str, fix: str, wanted: str = "an image Pillow can read", code: str = ""
+    ) -> None:
+        said, whole = bad_input(path, found, wanted, fix), " ".join(found.split())
+        super().__init__(str(said), thing=said.thing, found=whole, wanted=wanted, fix=fix, code=code)
 
 
 def open_picture(path: Path) -> Image.Image:
@@ -136,7 +140,7 @@ def read_rgb(path: Path) -> Array:
             with open_picture(path) as image:
                 return _decode(image, path)
     except FileNotFoundError:
-        raise UnreadableImageError(path, absence(path), "check the path") from None
+        raise UnreadableImageError(path, absence(path), "check the path", code="missing-file") from None
     except UnidentifiedImageError:
         empty = path.stat().st_size == 0
         found = "an empty file" if empty else "a file that is no image or of an unknown kind"
@@ -250,7 +254,7 @@ def read_bands(path: Path, channels: int) -> Array:
         with open_picture(path) as picture:
             return np.array(ImageOps.exif_transpose(picture))
     except FileNotFoundError:
-        raise UnreadableImageError(path, absence(path), "check the path") from None
+        raise UnreadableImageError(path, absence(path), "check the path", code="missing-file") from None
     except UnreadableImageError:
         raise
     except (*DECODER_ERRORS, Image.DecompressionBombError) as error:
@@ -421,7 +425,9 @@ def find_images(sources: Sequence[str | os.PathLike[str]]) -> list[Path]:
     if isinstance(sources, str | os.PathLike):
         sources = [sources]
     if not sources:
-        raise bad_input("images", "no source", "a file, a folder or a pattern", "name at least one")
+        raise bad_input(
+            "images", "no source", "a file, a folder or a pattern", "name at least one", code="no-images"
+        )
     found: dict[Path, None] = {}
     for source in sources:
         images = _expand(source, IMAGE_SUFFIXES)
@@ -434,6 +440,7 @@ def find_images(sources: Sequence[str | os.PathLike[str]]) -> list[Path]:
                 what,
                 "an image, a folder of images or a pattern such as 'shots/*.jpg'",
                 "convert these to JPEG or PNG" if others else "check the path",
+                code="no-images" if os.path.isdir(source) or others else "missing-file",
             )
         found.update(dict.fromkeys(images))
     return list(found)

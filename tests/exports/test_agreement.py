@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from masu.export.agreement import Agreement, compare
+from masu.exports.agreement import Agreement, compare
 from masu.records import Detections
 
 BOX = (10.0, 10.0, 50.0, 40.0)

@@ -19,7 +19,7 @@ import masu
 from masu.atomic import new_file, not_written
 from masu.detectors.detector import Detector
 from masu.errors import bad_input
-from masu.export.graph import OUTPUTS, Graph
+from masu.exports.graph import OUTPUTS, Graph
 from masu.runtime import ENTRY, Description
 from masu.seal import BLANK, CHECKSUM, seal
 from masu.words import ExportTarget
@@ -126,7 +126,7 @@ def _write(program: ExportedProgram, description: Description, to: ExportTarget,
 
 def _write_onnx(program: ExportedProgram, text: str, file: Path) -> None:
     try:
-        from masu.export.onnx_operators import TRANSLATIONS
+        from masu.exports.onnx_operators import TRANSLATIONS
     except ImportError as error:
         raise bad_input(
             "export", f"no package {error.name}", "onnx and onnxscript", 'pip install "masu[export]"'

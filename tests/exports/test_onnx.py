@@ -11,9 +11,9 @@ from torch import nn
 from torch.export import Dim
 
 from masu import InputError
-from masu.export.exported import open_detector
-from masu.export.onnx_operators import TRANSLATIONS
-from masu.export.write import SUFFIXES, describe, trace, write
+from masu.exports.exported import open_detector
+from masu.exports.onnx_operators import TRANSLATIONS
+from masu.exports.write import SUFFIXES, describe, trace, write
 from masu.ops.images import InputPolicy, resized_size
 from masu.runtime import Model
 from tests.networks import bright_cells

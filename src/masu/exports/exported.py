@@ -20,7 +20,7 @@ from masu.detectors.detector import Detector
 from masu.detectors.predict import Predictor
 from masu.devices import device_of
 from masu.errors import bad_input
-from masu.export.write import SUFFIXES
+from masu.exports.write import SUFFIXES
 from masu.ops.images import InputPolicy
 from masu.records import Detections
 from masu.runtime import ENTRY, Description, Engine, Model, check_answer, described, refuse_broken
@@ -132,7 +132,9 @@ def _program(path: Path) -> tuple[Any, Description]:
     import masu.ops.operators  # noqa: F401 the program calls them
 
     if not path.is_file():
-        raise bad_input(path, "no such file", "a file that masu export wrote", "check the path")
+        raise bad_input(
+            path, "no such file", "a file that masu export wrote", "check the path", code="missing-file"
+        )
     if not zipfile.is_zipfile(path):
         raise bad_input(
             path,

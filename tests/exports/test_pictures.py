@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from masu.export.pictures import HEIGHT, WIDTH, made_picture
+from masu.exports.pictures import HEIGHT, WIDTH, made_picture
 
 
 def test_a_picture_is_that_of_its_seed():

@@ -9,8 +9,8 @@ from benchmarks.exports import trained_looking
 from benchmarks.torchvision_oracle import photographs
 from masu.detectors.build import configuration, make
 from masu.detectors.zoo import ARCHITECTURES
-from masu.export.agreement import agreement_of
-from masu.export.graph import Graph
+from masu.exports.agreement import agreement_of
+from masu.exports.graph import Graph
 from masu.ops.images import InputPolicy
 from masu.records import Detections
 from tests.networks import spread
