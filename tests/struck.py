@@ -32,7 +32,7 @@ def _imported():
     import masu.evaluation.anchors
     import masu.evaluation.error_page
     import masu.explanation.explain
-    import masu.export.exported
+    import masu.exports.exported
     import masu.terminal
     import masu.verbs.check
     import masu.verbs.convert

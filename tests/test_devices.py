@@ -6,7 +6,7 @@ import torch
 import masu
 from masu.devices import device_of, moved
 from masu.errors import InputError
-from masu.export.exported import open_detector
+from masu.exports.exported import open_detector
 
 needs_no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device here")
 

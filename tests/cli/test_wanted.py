@@ -97,7 +97,7 @@ def test_an_exported_file_cannot_change_its_suppression(run, model, image, tmp_p
     class Exported:
         names, thresholds = (NAMES[0],), {}
 
-    monkeypatch.setattr("masu.export.exported.open_detector", lambda *_, **__: Exported())
+    monkeypatch.setattr("masu.exports.exported.open_detector", lambda *_, **__: Exported())
     code, out, error = run("detect", "m.onnx", image, "--max-detections", 5)
     assert (code, out, error.count("\n")) == (2, "", 1)
     assert error.startswith(

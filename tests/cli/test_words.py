@@ -16,7 +16,7 @@ from masu.cli.values import DataFormat, Word
 from masu.data.formats import coco, formats
 from masu.detectors import box_loss
 from masu.detectors.zoo import ARCHITECTURES, DEFAULT
-from masu.export.write import SUFFIXES
+from masu.exports.write import SUFFIXES
 from masu.training.recipe import TrainSettings
 from masu.verbs import detect
 

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from masu.export.write import describe, trace, write
+from masu.exports.write import describe, trace, write
 from masu.seal import seal
 
 MUTANTS = 60

@@ -72,8 +72,8 @@ def detect_bulk(
         workers: processes of ``"ray"``; default: one per core. The cores are shared out among them.
         batch_size: images that run through the network together.
         shard_images: images of a part; default: see :func:`masu.bulk.plan.make_plan`.
-        trust_code: see :class:`masu.export.exported.ExportedDetector`.
-        device: see :func:`masu.export.exported.open_detector`; with ``"ray"``, whose processes would share a
+        trust_code: see :class:`masu.exports.exported.ExportedDetector`.
+        device: see :func:`masu.exports.exported.open_detector`; with ``"ray"``, whose processes would share a
             GPU, ``"auto"`` is the processor.
         progress: called with (images done, images in the job) after every part.
 
@@ -82,7 +82,8 @@ def detect_bulk(
             another job, or a store that does not answer. What has been written stays.
     """
     if engine not in get_args(BulkEngine):
-        raise InputError(f"engine: found {engine!r}, wanted one of {', '.join(get_args(BulkEngine))}")
+        wanted = f"one of {', '.join(get_args(BulkEngine))}"
+        raise bad_input("engine", f"{engine!r}", wanted, code="unknown-name")
     for name, value, span in (
         ("threshold", threshold, SHARE),
         ("workers", workers, WORKERS),

@@ -38,8 +38,8 @@ class Predictor:
         threads: that the network uses in this process; default: its own choice, all cores.
         batch_size: images that run through the network together, where they are padded alike.
         readers: threads that decode.
-        trust_code: see :class:`masu.export.exported.ExportedDetector`.
-        device: see :func:`masu.export.exported.open_detector`.
+        trust_code: see :class:`masu.exports.exported.ExportedDetector`.
+        device: see :func:`masu.exports.exported.open_detector`.
     """
 
     def __init__(

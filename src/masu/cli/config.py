@@ -71,7 +71,7 @@ def _checked(thing: str, one: click.Parameter, value: Any) -> Any:
         try:
             return one.type.convert(value, one, None)
         except InputError as error:
-            raise InputError(f"{thing}: {str(error).split(': ', 1)[-1]}") from None
+            raise bad_input(thing, error.found, error.wanted, error.fix, code=error.code) from None
     return value
 
 

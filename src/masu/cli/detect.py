@@ -12,7 +12,7 @@ from masu.cli.grammar import option, verb
 from masu.cli.notes import detail, note, print_error, print_result, working
 from masu.cli.options import CLASSES, DEVICE, IMAGES_AT_ONCE, IOU, MAX_DETECTIONS, MODEL, TRUST_CODE
 from masu.cli.values import Number, Word, refuse_idle, scores
-from masu.errors import InputError, counted, listed
+from masu.errors import bad_input, counted, listed
 from masu.ranges import SHARE, WORKERS
 from masu.words import BULK_ENGINES, DETECTION_FORMATS
 
@@ -72,12 +72,12 @@ def detect(
             model, sources, threshold, to, out, batch_size, engine, workers, trust_code, device
         )
     if workers is not None:
-        raise InputError("--workers: found with --engine local, wanted --engine ray; leave it out")
+        raise bad_input("--workers", "with --engine local", "--engine ray", "leave it out")
     if out is None:
         refuse_idle("--no-pictures", "without --out, where pictures would be", "both or neither")
     from masu.evaluation.choice import OnlyClasses, classes_of, suppressed
     from masu.evaluation.predictions import AnyDetector
-    from masu.export.exported import open_detector
+    from masu.exports.exported import open_detector
     from masu.verbs.detect import detect as run
 
     with working("opening the model"):
@@ -131,9 +131,9 @@ def _detect_bulk(
     from masu.bulk.job import detect_bulk
 
     if to not in (None, "parquet"):
-        raise InputError(f"--to: found {to} with --engine {engine}, wanted parquet; leave it out")
+        raise bad_input("--to", f"{to} with --engine {engine}", "parquet", "leave it out")
     if out is None:
-        raise InputError("--out: found none, wanted a folder for the Parquet files, or s3://bucket/folder")
+        raise bad_input("--out", "none", "a folder for the Parquet files, or s3://bucket/folder")
     with working("detecting") as progress:
         report = detect_bulk(
             model,

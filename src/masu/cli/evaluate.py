@@ -84,7 +84,7 @@ def evaluate(
     if with_funnel:
         refuse_idle("--batch-size", "with --funnel, which looks at images one by one", "one of them")
         if (world := processes_started()) > 1:
-            raise InputError(f"--funnel: found {world} processes, wanted one; start masu without a launcher")
+            raise bad_input("--funnel", f"{world} processes", "one", "start masu without a launcher")
     if store_thresholds:
         for name in ("--classes", "--iou", "--max-detections"):
             refuse_idle(name, "with --store-thresholds, which are of the model as it is", "one of them")

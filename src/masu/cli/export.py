@@ -59,7 +59,7 @@ def export(
     and said. With --int8 answers do differ: there AP on --data decides alone.
     """
     from masu.detectors.build import load
-    from masu.export.write import SUFFIXES
+    from masu.exports.write import SUFFIXES
     from masu.terminal import print_export
     from masu.verbs.export import export as run
     from masu.verbs.export import refuse_target

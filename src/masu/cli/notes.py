@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from masu.errors import InputError, counted, visible
+from masu.errors import bad_input, counted, visible
 
 if TYPE_CHECKING:
     from masu.data.formats import Dataset
@@ -28,7 +28,7 @@ def set_loudness(context: click.Context, parameter: click.Parameter, wanted: boo
     if wanted:
         before = context.meta.setdefault(_LOUDNESS, parameter.name)
         if before != parameter.name:
-            raise InputError("--quiet: found together with --verbose, wanted one of them; leave one out")
+            raise bad_input("--quiet", "together with --verbose", "one of them", "leave one out")
 
 
 def _loudness() -> Literal["quiet", "verbose", "normal"]:

@@ -16,7 +16,7 @@ from masu.cli.grammar import Decorator, option, section, verb
 from masu.cli.notes import detail, note, print_faults, print_result, quiet, rank, working
 from masu.cli.options import ARCHITECTURE, DATA, DEVICE, form_of, images_of, json_of
 from masu.cli.values import Number, Share, Span, Time, Word, refuse_idle
-from masu.errors import InputError
+from masu.errors import bad_input
 from masu.json_text import to_json
 from masu.words import ANCHORS, BOX_LOSSES, ON_NONFINITE, OPTIMIZERS, PRECISIONS, SCHEDULES, TRACKERS
 
@@ -158,7 +158,7 @@ def train(
         refuse_idle("--max-bad", "together with --strict, which decides", "one of them")
         max_bad = 0.0
     if no_flip and flip_vertical:
-        raise InputError("--flip-vertical: found together with --no-flip, wanted one of them")
+        raise bad_input("--flip-vertical", "together with --no-flip", "one of them")
     if no_flip:
         refuse_idle("--horizontal-flip", "together with --no-flip, which decides", "one of them")
         values["horizontal_flip"] = 0.0

@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
-from masu.errors import InputError, bad_input, listed
+from masu.errors import bad_input, listed
 from masu.ranges import FACTOR, SECONDS, SHARE, Range
 from masu.words import DATA_FORMATS, WRITTEN_FORMATS, nearest
 
@@ -236,7 +236,7 @@ def refuse_idle(option: str, found: str, wanted: str) -> None:
     context = click.get_current_context()
     (name,) = (one.name for one in context.command.params if option in one.opts)
     if context.get_parameter_source(str(name)) not in (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP):
-        raise InputError(f"{option}: found {found}, wanted {wanted}; leave {option} out")
+        raise bad_input(option, found, wanted, f"leave {option} out")
 
 
 def scores(thresholds: Mapping[str, float]) -> str:

@@ -117,10 +117,8 @@ def warm_start(detector: Detector, source: Detector) -> WarmStart:
     """
     found, wanted = (f"{type(d).__name__} on {d.config.pyramid.backbone}" for d in (source, detector))
     if found != wanted:
-        raise InputError(
-            f"weights: found a {found}, wanted a {wanted}; choose the --architecture and --backbone "
-            "it was trained with"
-        )
+        fix = "choose the --architecture and --backbone it was trained with"
+        raise bad_input("weights", f"a {found}", f"a {wanted}", fix)
     own, theirs = detector.state_dict(), source.state_dict()
     same = [n for n in own if n in theirs and own[n].shape == theirs[n].shape]
     rows, given_rows = detector.class_rows, source.class_rows

@@ -161,9 +161,11 @@ def check_layout(found: Mapping[str, Entry], wanted: Mapping[str, Tensor], path:
             shape = tuple(wanted[name].shape) if name in wanted else "nothing"
         has = found[name].shape if name in found else () if counts else "nothing"
         if has != shape:
-            raise InputError(
-                f"{path}: found {has} for {_short(name)}, wanted {shape}; these are weights of another "
-                "architecture or other classes; choose the --architecture they were trained with"
+            raise bad_input(
+                path,
+                f"{has} for {_short(name)}",
+                f"{shape}; these are weights of another architecture or other classes",
+                "choose the --architecture they were trained with",
             )
         dtype = found[name].dtype if name in found else None
         own = torch.int64 if counts else wanted[name].dtype

@@ -194,9 +194,11 @@ def check_has_anchors(config: DetectorConfig, architecture: str) -> None:
         InputError: for such a one.
     """
     if not config.fits_anchors:
-        raise InputError(
-            f"{architecture}: found points, wanted anchors, whose sizes and ratios can fit objects; leave "
-            "its anchors as they are, or choose another --architecture"
+        raise bad_input(
+            architecture,
+            "points",
+            "anchors, whose sizes and ratios can fit objects",
+            "leave its anchors as they are, or choose another --architecture",
         )
 
 

@@ -16,7 +16,7 @@ from masu.detectors.box_loss import NAMES as BOX_LOSSES
 from masu.detectors.detector import Detector
 from masu.detectors.zoo import ARCHITECTURES, DEFAULT, SMALL
 from masu.devices import FUSED
-from masu.errors import InputError, bad_input, counted
+from masu.errors import bad_input, counted
 from masu.ops.images import InputPolicy
 from masu.words import Anchors, OnNonfinite, OptimizerName, Precision, Schedule
 
@@ -107,9 +107,8 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:
-            raise InputError(
-                f"--architecture: found {self.architecture!r}, wanted one of {', '.join(ARCHITECTURES)}"
-            )
+            wanted = f"one of {', '.join(ARCHITECTURES)}"
+            raise bad_input("--architecture", f"{self.architecture!r}", wanted, code="unknown-name")
         for option, value, span in (
             ("--epochs", self.epochs, ranges.EPOCHS),
             ("--eval-every", self.evaluate_every, ranges.EPOCHS),

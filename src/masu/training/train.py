@@ -151,7 +151,7 @@ def train(
                 )
             except (WriteError, LostWorkerError, LostProcessError) as error:
                 seen = processes.first or out.is_dir()  # not so on another machine
-                raise InputError(f"{error}; {intact(out) if seen else f'process 0 has {out}'}") from None
+                raise error.because(intact(out) if seen else f"process 0 has {out}") from None
             except (MemoryError, RuntimeError, OSError) as error:
                 if not out_of_memory(error):
                     raise

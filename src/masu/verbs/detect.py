@@ -283,8 +283,9 @@ def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
+        found, fix = f"cannot be made ({error.strerror})", "choose another output folder"
         raise InputError(
-            f"{folder}: cannot be made ({error.strerror}); choose another output folder"
+            f"{folder}: {found}; {fix}", thing=str(folder), found=found, fix=fix, code="not-written"
         ) from error
 
 

@@ -22,11 +22,11 @@ from masu.data.splits import evaluation_split, training_split
 from masu.detectors.detector import Detector
 from masu.errors import bad_input, counted
 from masu.evaluation.evaluate import evaluate
-from masu.export.agreement import NOTHING, Agreement, agreement_of
-from masu.export.exported import ExportedDetector, as_floats
-from masu.export.pictures import made_picture
-from masu.export.quantize import MOST_IMAGES, SPARED, Array, quantize
-from masu.export.write import SUFFIXES, describe, trace, write
+from masu.exports.agreement import NOTHING, Agreement, agreement_of
+from masu.exports.exported import ExportedDetector, as_floats
+from masu.exports.pictures import made_picture
+from masu.exports.quantize import MOST_IMAGES, SPARED, Array, quantize
+from masu.exports.write import SUFFIXES, describe, trace, write
 from masu.ranges import AP_LOSS
 from masu.records import Detections
 from masu.verbs.evaluate import refuse_path
@@ -192,7 +192,7 @@ def refuse_target(out: Path, to: str, *, int8: bool, data: bool) -> None:
             the format and the data that they need.
     """
     if to not in get_args(ExportTarget):
-        raise InputError(f"--to: found {to!r}, wanted one of {', '.join(get_args(ExportTarget))}")
+        raise bad_input("--to", f"{to!r}", f"one of {', '.join(get_args(ExportTarget))}", code="unknown-name")
     if out.suffix != SUFFIXES[to]:
         raise bad_input(out, f"the suffix {out.suffix!r}", f"{SUFFIXES[to]} for --to {to}", "rename it")
     if out.is_dir():

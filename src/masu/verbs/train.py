@@ -13,7 +13,7 @@ import torch
 
 from masu.data.dataset import Dataset
 from masu.devices import device_of
-from masu.errors import InputError
+from masu.errors import bad_input
 from masu.nets.imagenet import installed
 from masu.training.precision import check_precision
 from masu.training.recipe import TrainSettings
