@@ -34,7 +34,7 @@ ROOMS = {
     "nets": {"errors", "records", "ops"},
     "detectors": {*SMALL, "forked", "devices", "records", "ops", "data", "nets"},
     "runtime": {"errors", "ranges", "streams", "json_text", "thresholds", "seal", "external_data", "data"},
-    "export": {
+    "exports": {
         "errors",
         "devices",
         "atomic",
@@ -53,7 +53,7 @@ ROOMS = {
     "results": {"errors", "atomic", "json_text", "records", "data", "drawing"},
     "processes": {"errors", "ranges"},
     "pages": {"errors", "json_text", "atomic"},
-    "evaluation": {*MODEL, "export", "drawing", "processes", "pages"},
+    "evaluation": {*MODEL, "exports", "drawing", "processes", "pages"},
     "training": {*MODEL, "devices", "drawing", "processes", "pages", "evaluation"},
     "explanation": {*MODEL, "drawing", "pages", "evaluation"},
     "verbs": {
@@ -68,13 +68,13 @@ ROOMS = {
         "training",
         "explanation",
     },
-    "bulk": {"errors", "ranges", "words", "regular", "atomic", "records", "data", "detectors", "export"},
+    "bulk": {"errors", "ranges", "words", "regular", "atomic", "records", "data", "detectors", "exports"},
     "terminal": {"errors", "streams", "evaluation", "explanation", "verbs"},
     "cli": {
         *MODEL,
         "regular",
         "streams",
-        "export",
+        "exports",
         "devices",
         "processes",
         "evaluation",
