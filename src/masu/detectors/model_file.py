@@ -55,6 +55,10 @@ def save(detector: Detector, path: str | os.PathLike[str]) -> None:
 
     The file appears whole or not at all: it is written beside its place and then renamed.
 
+    Args:
+        detector: any detector of masu.
+        path: the file; its folder is made, and an older file replaced.
+
     Raises:
         InputError: where it cannot be written, or :func:`load` would refuse it: for weights that are not
             finite, thresholds of other classes; an earlier file is left as it was.
@@ -88,6 +92,12 @@ def load(path: str | os.PathLike[str]) -> Detector:
     """A detector from a file that :func:`save` wrote, or ``"torchvision/NAME"`` with its COCO weights.
 
     Weights of float16, bfloat16 and float64 are taken as float32.
+
+    Args:
+        path: the model file; nothing in it is run.
+
+    Returns:
+        The detector with its class names, settings and thresholds.
 
     Raises:
         InputError: for a file that is missing or no model of masu, a setting that is unknown or out of its

@@ -110,6 +110,12 @@ def open_detector(
         path: the file.
         threads: of ONNX Runtime or OpenVINO; PyTorch's are set for the whole process.
         trust_code: see :class:`ExportedDetector`.
+
+    Returns:
+        What has ``predict``, ``stream``, ``names`` and ``thresholds``.
+
+    Raises:
+        InputError: as of :func:`masu.load` and :class:`ExportedDetector`.
     """
     if Path(path).suffix in SUFFIXES.values():
         return ExportedDetector(path, threads=threads, trust_code=trust_code)
