@@ -1,6 +1,7 @@
 """The house: which room may import which, and what the front door offers."""
 
 import ast
+import inspect
 import re
 import subprocess
 import sys
@@ -269,6 +270,22 @@ def test_a_public_name_resolves(name):
     value = getattr(masu, name)
     assert value.__name__.removeprefix("masu.") == name
     assert value.__doc__
+
+
+FUNCTIONS = [name for name in masu.__all__ if inspect.isfunction(getattr(masu, name))]
+
+
+def test_there_are_public_functions():
+    assert len(FUNCTIONS) > 20
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_help_says_what_goes_in_and_what_comes_out(name):
+    function = getattr(masu, name)
+    said, signature = inspect.getdoc(function), inspect.signature(function)
+    told = re.findall(r"^    (?:\*\*)?(\w+): ", said.partition("Args:")[2].partition("\n\n")[0], re.MULTILINE)
+    assert told == list(signature.parameters)
+    assert ("\nReturns:" in said) == (signature.return_annotation not in (None, "None"))
 
 
 def test_the_public_arithmetic_is_sorted_and_plain():

@@ -5,7 +5,7 @@
     from masu.runtime import Model
 
     model = Model("cells.onnx")
-    for found in model.predict(["a.jpg", "b.jpg"], threshold=0.5):
+    for found in model.predict(["a.jpg", "b.jpg"], threshold=0.5):  # or one image, a folder, a pattern
         print(found.names, found.scores, found.boxes)
 
 or on the command line ``python -m masu.runtime cells.onnx photographs/*.jpg``.

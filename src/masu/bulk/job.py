@@ -77,6 +77,9 @@ def detect_bulk(
             GPU, ``"auto"`` is the processor.
         progress: called with (images done, images in the job) after every part.
 
+    Returns:
+        How many images, parts and detections there are, and images with an error in their row.
+
     Raises:
         InputError: for an argument out of range, a package that is not installed, no image, a folder of
             another job, or a store that does not answer. What has been written stays.

@@ -428,6 +428,9 @@ def to_torchvision_state_dict(detector: Detector) -> dict[str, Tensor]:
     Args:
         detector: of an architecture that torchvision has, with its own layers.
 
+    Returns:
+        Tensors by name.
+
     Raises:
         InputError: for another one.
     """

@@ -39,6 +39,9 @@ def build(
             and first head pretrained on made-up scenes where masu has them; else ``"none"``.
         image_size: length of the shorter side the network sees; default: the architecture's own.
 
+    Returns:
+        The detector, in training mode.
+
     Raises:
         InputError: for an unknown architecture, repeated or missing names, or a download that fails.
     """

@@ -56,6 +56,10 @@ def save(detector: Detector, path: str | os.PathLike[str]) -> None:
 
     The file appears whole or not at all: it is written beside its place and then renamed.
 
+    Args:
+        detector: any detector of masu.
+        path: the file; its folder is made, and an older file replaced.
+
     Raises:
         InputError: where it cannot be written, or :func:`load` would refuse it: for weights that are not
             finite, thresholds of other classes; an earlier file is left as it was.
@@ -91,8 +95,11 @@ def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> De
     Weights of float16, bfloat16 and float64 are taken as float32.
 
     Args:
-        path: the file, or the name.
+        path: the model file, or the name; nothing in it is run.
         device: where the detector is put, see :func:`masu.devices.device_of`.
+
+    Returns:
+        The detector with its class names, settings and thresholds.
 
     Raises:
         InputError: for a device that is not there, a file that is missing or no model of masu, a setting that

@@ -84,6 +84,9 @@ def from_torchvision(
         architecture: masu's name; default: recognised. A state dict does not tell the two MobileNet
             architectures apart, there it is needed.
 
+    Returns:
+        A detector with the same weights that gives the same answers.
+
     Raises:
         InputError: for another architecture, another number of names, or a model with a setting, a part or a
             change that masu has no counterpart of; it names that.

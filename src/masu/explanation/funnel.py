@@ -148,6 +148,9 @@ def funnel(
         progress: called with (images done, images in total).
         voc: as of :func:`masu.evaluate`.
 
+    Returns:
+        The figures, every object with the stage that lost it, and what milder settings would bring back.
+
     Raises:
         InputError: for an exported model, an IoU out of range, and as :func:`masu.evaluate`.
     """

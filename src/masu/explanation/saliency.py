@@ -96,6 +96,9 @@ def saliency(
         label: class id or name of the box.
         method: ``"gradient"`` or ``"occlusion"``; None: the gradient, for an exported file occlusion.
 
+    Returns:
+        The map, and the score that says whether to trust it.
+
     Raises:
         InputError: for an image that cannot be read, a detection that is not there, a box without area or
             outside of the image, an unknown class or method, or the gradient of an exported file.

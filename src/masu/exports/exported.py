@@ -117,8 +117,12 @@ def open_detector(
         trust_code: see :class:`ExportedDetector`.
         device: of a model of masu, see :func:`masu.devices.device_of`. Exported files run on the processor.
 
+    Returns:
+        What has ``predict``, ``stream``, ``names`` and ``thresholds``.
+
     Raises:
-        InputError: as both, and for an exported file on another device.
+        InputError: as of :func:`masu.load` and :class:`ExportedDetector`, and for an exported file on another
+            device.
     """
     if Path(path).suffix not in SUFFIXES.values():
         return load(path, device)

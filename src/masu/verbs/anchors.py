@@ -33,6 +33,9 @@ def anchors(
         form: format of the data at a path; default: found by looking.
         images: another folder that holds the images of a path.
 
+    Returns:
+        ``own`` and ``fitted``: how many objects have an anchor, by size of object and level.
+
     Raises:
         InputError: for data that cannot be read or hold no objects, an unknown architecture or one without
             anchors, or a size out of range.

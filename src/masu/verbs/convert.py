@@ -70,6 +70,9 @@ def convert(
         link: links to the images instead of copies.
         progress: called with (pictures looked at, pictures in total).
 
+    Returns:
+        What was written, what could not be copied and what the format cannot hold.
+
     Raises:
         InputError: as of :func:`masu.data.formats.read_annotations` and
             :func:`masu.data.formats.writing.write_dataset`.

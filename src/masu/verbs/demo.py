@@ -78,6 +78,9 @@ def demo(
         report: told of each part, ``{"event": "part", "part": "training"}``, and of all that
             :func:`masu.train` reports.
 
+    Returns:
+        The figures reached, and where the page is.
+
     Raises:
         InputError: without scikit-learn, for a folder with an earlier demo or one that cannot be written, and
             for settings that :func:`make_scenes` or :class:`masu.TrainSettings` refuses.

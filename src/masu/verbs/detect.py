@@ -98,6 +98,9 @@ def detect(
         pictures: draw pictures into ``out``.
         progress: called with (images done, images in total).
 
+    Returns:
+        The text of the results or the files written, and what could not be read.
+
     Raises:
         InputError: for an unknown format, a threshold or batch size out of range, an output folder that
             cannot be written, no image among the sources or none that can be read.

@@ -125,6 +125,9 @@ def export(
         counter: shows how far the looking at images is.
         report: told what is being done, and of near-ties.
 
+    Returns:
+        The file, how far it agrees with the detector, and the times of both.
+
     Raises:
         InputError: an unknown format or wrong suffix, packages that are missing, or a file whose answers
             differ from the detector's.

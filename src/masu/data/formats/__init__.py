@@ -97,6 +97,9 @@ def read_dataset(
         images: another folder that holds the images.
         channels: of the images where they are no RGB photographs.
 
+    Returns:
+        ``len(data)``, ``data[i].image``, ``data[i].target``, ``names``, ``splits`` and ``faults``.
+
     Raises:
         InputError: nothing at ``path``, no data set of a known format or of several, an absent split, a file
             that cannot be parsed, no image at all, or an object whose class is not in ``names``.
