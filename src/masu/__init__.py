@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from masu.detectors.as_torchvision import to_torchvision, to_torchvision_state_dict
     from masu.detectors.build import build, from_torchvision, load, save, store_thresholds
     from masu.errors import InputError
-    from masu.explanation.funnel import funnel
     from masu.explanation.saliency import saliency
     from masu.exports.exported import open_detector
     from masu.records import Detection, Detections, Target
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from masu.verbs.evaluate import evaluate
     from masu.verbs.explain import explain
     from masu.verbs.export import export
+    from masu.verbs.funnel import funnel
     from masu.verbs.models import models
     from masu.verbs.train import train
 
@@ -86,7 +86,7 @@ _HOME = {
     "explain": "masu.verbs.explain",
     "export": "masu.verbs.export",
     "from_torchvision": "masu.detectors.build",
-    "funnel": "masu.explanation.funnel",
+    "funnel": "masu.verbs.funnel",
     "load": "masu.detectors.build",
     "models": "masu.verbs.models",
     "open_detector": "masu.exports.exported",

@@ -156,7 +156,7 @@ def test_evaluate_names_what_was_left_out(coins):
 
 
 def test_a_path_is_no_detector(coins):
-    for verb_ in (masu.evaluate, masu.explain, masu.detect):
+    for verb_ in (masu.evaluate, masu.funnel, masu.explain, masu.detect):
         with pytest.raises(TypeError) as caught:
             verb_("best.safetensors", coins)
         assert str(caught.value) == (
@@ -165,6 +165,14 @@ def test_a_path_is_no_detector(coins):
         )
 
 
-def test_evaluate_wants_splits_of_paths_only(small, coins):
-    with pytest.raises(TypeError, match=r"^evaluate: found split, form or images beside a data set"):
-        masu.evaluate(small, masu.read_dataset(coins), split="val")
+@pytest.mark.parametrize("verb_", [masu.evaluate, masu.funnel])
+def test_splits_are_of_paths_only(small, coins, verb_):
+    said = f"{verb_.__name__}: found split, form or images beside a data set, wanted them beside a path; "
+    with pytest.raises(TypeError) as caught:
+        verb_(small, masu.read_dataset(coins), split="val")
+    assert str(caught.value) == f"{said}give them to masu.read_dataset"
+
+
+def test_funnel_takes_a_path(coins):
+    detector = masu.build("faster_rcnn_lite0_fpn", ["coin"], "imagenet")
+    assert {fate.image for fate in masu.funnel(detector, coins).fates} == {0, 1}

@@ -88,7 +88,7 @@ def saliency(
     only the box. This takes about 40 predictions. The detector is left as it was.
 
     Args:
-        detector: any of masu's, or an exported file as :func:`masu.exports.exported.open_detector` opens it.
+        detector: any of masu's, or an exported file as :func:`masu.open_detector` opens it.
         image: a file, a Pillow image, an array or a tensor.
         detection: index into ``detector.predict([image])[0]``, best score first; or give box and label.
         box: x1, y1, x2, y2 in pixels of the image: the detection of the class with the best IoU × score that

@@ -55,21 +55,39 @@ def evaluate(
             read, no class in common, or a batch size out of range.
     """
     refuse_path(detector, "evaluate")
-    faults: tuple[str, ...] = ()
-    if isinstance(data, str | os.PathLike):
-        data = to_measure_on(data, split, form=form, images=images, channels=detector.input.channels)
-        faults = tuple(map(str, data.faults))
-    elif (split, form, images) != (None, None, None):
-        raise TypeError(
-            "evaluate: found split, form or images beside a data set, wanted them beside a path; "
-            "give them to masu.read_dataset"
-        )
+    labelled, read = measured_on("evaluate", data, split, form, images, detector.input.channels)
+    faults = () if read is None else map(str, read.faults)
     if voc is None:
-        voc = isinstance(data, Dataset) and data.form == "voc"
+        voc = getattr(labelled, "form", None) == "voc"
     metrics = score(
-        detector, data, batch_size=batch_size, progress=progress, processes=processes, voc=voc
+        detector, labelled, batch_size=batch_size, progress=progress, processes=processes, voc=voc
     ).metrics
     return replace(metrics, faults=(*faults, *metrics.faults))
+
+
+def measured_on(
+    verb: str,
+    data: str | os.PathLike[str] | LabelledImages,
+    split: str | None,
+    form: str | None,
+    images: str | os.PathLike[str] | None,
+    channels: int | None,
+) -> tuple[LabelledImages, Dataset | None]:
+    """The images that a verb measures on, and those again where they were read at a path.
+
+    Raises:
+        TypeError: for options of a path beside a data set.
+        InputError: as of :func:`masu.verbs.reading.to_measure_on`.
+    """
+    if isinstance(data, str | os.PathLike):
+        read = to_measure_on(data, split, form=form, images=images, channels=channels)
+        return read, read
+    if (split, form, images) != (None, None, None):
+        raise TypeError(
+            f"{verb}: found split, form or images beside a data set, wanted them beside a path; "
+            "give them to masu.read_dataset"
+        )
+    return data, None
 
 
 def refuse_path(detector: object, verb: str) -> None:
