@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-CLIENTS = everyday research fiftyone serving
+CLIENTS = everyday research fiftyone serving deeplabcut
 CLIENTS_VENV ?= .venv-clients
 
 .PHONY: demo test coverage test-faults test-bulk test-clients test-torchvision lint parity bench clean
