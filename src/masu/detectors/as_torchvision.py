@@ -316,6 +316,17 @@ class AsFCOS(_OneStage, torchvision.models.detection.FCOS):  # type: ignore[misc
         losses: Losses = self.compute_loss(targets, answers, anchors, counts)
         return losses
 
+    def postprocess_detections(
+        self, answers: dict[str, list[Tensor]], anchors: list[list[Tensor]], sizes: list[tuple[int, int]]
+    ) -> Found:
+        """torchvision's, without the column of id 0: the root of its score, 0, has no gradient."""
+        if self.head.classification_head.cls_logits.bias[0] > NEVER / 2:  # another head, of all columns
+            every: Found = super().postprocess_detections(answers, anchors, sizes)
+            return every
+        classes = {"cls_logits": [logits[..., 1:] for logits in answers["cls_logits"]]}
+        found: Found = super().postprocess_detections(answers | classes, anchors, sizes)
+        return [own | {"labels": own["labels"] + 1} for own in found]
+
     def _more(self) -> dict[str, Tensor]:
         return _named("head.centreness.", self.head.regression_head.bbox_ctrness)
 

@@ -93,18 +93,11 @@ class MasuRPN(RegionProposalNetwork):  # type: ignore[misc]
         logits = [flatten_levels([x], 1).to(anchors[0]) for x in objectness]
         moved = [flatten_levels([x], 4).to(anchors[0]) for x in deltas]
         counts = [int(x.shape[1]) for x in logits]
-        settings = ProposalSettings(
-            pre_nms_top_n=self.pre_nms_top_n(),
-            post_nms_top_n=self.post_nms_top_n(),
-            nms_thresh=self.nms_thresh,
-            min_size=self.min_size,
-            score_thresh=self.score_thresh,
-        )
         rows = [
             Rows(boxes, ranking.detach(), own.detach()[:, :, None])
             for boxes, ranking, own in zip(anchors[0].split(counts), logits, moved, strict=True)
         ]
-        kept = step(proposal_stage(settings), rows, _sizes(images.image_sizes, anchors[0])).kept
+        proposals = self._proposals(rows, images.image_sizes)
         losses: Losses = {}
         if targets is not None:
             labels, matched = self.assign_targets_to_anchors(anchors, targets)
@@ -112,12 +105,25 @@ class MasuRPN(RegionProposalNetwork):  # type: ignore[misc]
             both = torch.cat(logits, 1).flatten(0, 1), torch.cat(moved, 1).flatten(0, 1)
             terms = self.compute_loss(*both, labels, wanted)
             losses = dict(zip(("loss_objectness", "loss_rpn_box_reg"), terms, strict=True))
-        return _lists(kept)[0], losses
+        return proposals, losses
+
+    @torch.compiler.disable
+    def _proposals(self, rows: list[Rows], sizes: Sequence[tuple[int, int]]) -> list[Tensor]:
+        """``(P, 4)`` of each image."""
+        settings = ProposalSettings(
+            pre_nms_top_n=self.pre_nms_top_n(),
+            post_nms_top_n=self.post_nms_top_n(),
+            nms_thresh=self.nms_thresh,
+            min_size=self.min_size,
+            score_thresh=self.score_thresh,
+        )
+        return _lists(step(proposal_stage(settings), rows, _sizes(sizes, rows[0].boxes)).kept)[0]
 
 
 class Pool(MultiScaleRoIAlign):  # type: ignore[misc]
     """torchvision's, by masu's kernel, and without keeping the scales of the first images that it saw."""
 
+    @torch.compiler.disable
     def forward(
         self, x: Mapping[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]
     ) -> Tensor:
@@ -149,6 +155,7 @@ class MasuRoIHeads(RoIHeads):  # type: ignore[misc]
         terms = fastrcnn_loss(*answers, labels, wanted)
         return dict(zip(("loss_classifier", "loss_box_reg"), terms, strict=True))
 
+    @torch.compiler.disable
     def postprocess_detections(
         self,
         class_logits: Tensor,
