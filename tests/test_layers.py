@@ -17,6 +17,7 @@ ROOMS = {
     "errors": set(),
     "ranges": {"errors"},
     "words": set(),
+    "schemas": set(),
     "streams": set(),
     "atomic": {"errors"},
     "thresholds": {"errors"},
@@ -56,6 +57,7 @@ ROOMS = {
     "terminal": {"errors", "streams", "evaluation", "explanation", "verbs"},
     "cli": {
         *MODEL,
+        "schemas",
         "regular",
         "streams",
         "export",

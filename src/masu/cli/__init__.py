@@ -6,6 +6,7 @@ PyTorch is imported only by the verbs that need it, when they run.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from typing import Any, NoReturn
@@ -24,6 +25,7 @@ from masu.cli import (
     explain,
     export,
     models,
+    schema,
     train,
 )
 from masu.cli.exit_codes import BAD_INPUT, DONE, STOPPED, as_epilog
@@ -68,7 +70,8 @@ def _run() -> int:
 
 def _refused(message: str) -> int:
     who = f" in process {rank()}" if rank() else ""
-    print_error(f"masu: error{who}: {' '.join(message.split())}")
+    shown = re.sub(r"\S{300,}", lambda long: f"{long[0][:300]}…", " ".join(message.split()))
+    print_error(f"masu: error{who}: {shown}")
     return BAD_INPUT
 
 
@@ -110,6 +113,7 @@ for verb in (
     explain.explain,
     detect.detect,
     export.export,
+    schema.schema,
     completion.completion,
 ):
     cli.add_command(verb)

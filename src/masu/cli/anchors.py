@@ -7,9 +7,9 @@ from pathlib import Path
 from masu.cli.data import looked_at
 from masu.cli.exit_codes import DONE
 from masu.cli.grammar import option, verb
-from masu.cli.notes import note, print_faults, print_result
+from masu.cli.notes import note, print_faults
 from masu.cli.options import ARCHITECTURE, DATA, IMAGES, NETWORK_SIZE, REPORT, form_of, json_of
-from masu.json_text import to_json
+from masu.cli.schema import print_json
 
 
 @verb(short_help="How well anchors cover the objects, and better ones.")
@@ -49,7 +49,7 @@ def anchors(
     print_faults(dataset)
     report = anchor_report(dataset, architecture, image_size)
     if as_json:
-        print_result(to_json(report.as_dict()))
+        print_json("anchors", report.as_dict())
     else:
         print_anchors(report)
     if page is not None:
