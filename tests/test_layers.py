@@ -18,6 +18,7 @@ ROOMS = {
     "errors": set(),
     "ranges": {"errors"},
     "words": set(),
+    "schemas": set(),
     "streams": set(),
     "atomic": {"errors"},
     "thresholds": {"errors"},
@@ -73,6 +74,7 @@ ROOMS = {
     "terminal": {"errors", "streams", "evaluation", "explanation", "verbs"},
     "cli": {
         *MODEL,
+        "schemas",
         "regular",
         "streams",
         "exports",

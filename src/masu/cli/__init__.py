@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import sys
 from typing import Any, NoReturn
@@ -25,6 +26,7 @@ from masu.cli import (
     explain,
     export,
     models,
+    schema,
     train,
 )
 from masu.cli.exit_codes import BAD_INPUT, DONE, STOPPED, as_epilog
@@ -70,7 +72,8 @@ def _run() -> int:
 
 def _refused(message: str) -> int:
     who = f" in process {rank()}" if rank() else ""
-    print_error(f"masu: error{who}: {' '.join(message.split())}")
+    shown = re.sub(r"\S{300,}", lambda long: f"{long[0][:300]}…", " ".join(message.split()))
+    print_error(f"masu: error{who}: {shown}")
     return BAD_INPUT
 
 
@@ -112,6 +115,7 @@ for verb in (
     explain.explain,
     detect.detect,
     export.export,
+    schema.schema,
     completion.completion,
 ):
     cli.add_command(verb)

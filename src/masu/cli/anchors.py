@@ -6,9 +6,9 @@ from pathlib import Path
 
 from masu.cli.exit_codes import DONE
 from masu.cli.grammar import option, verb
-from masu.cli.notes import note, print_faults, print_result, working
+from masu.cli.notes import note, print_faults, working
 from masu.cli.options import ARCHITECTURE, DATA, IMAGES, NETWORK_SIZE, REPORT, form_of, json_of
-from masu.json_text import to_json
+from masu.cli.schema import print_json
 
 
 @verb(short_help="How well anchors cover the objects, and better ones.")
@@ -47,7 +47,7 @@ def anchors(
     print_faults(dataset)
     report = run(dataset, architecture, image_size=image_size)
     if as_json:
-        print_result(to_json(report.as_dict()))
+        print_json("anchors", report.as_dict())
     else:
         print_anchors(report)
     if page is not None:

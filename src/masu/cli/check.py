@@ -8,10 +8,10 @@ import click
 
 from masu.cli.exit_codes import DONE, FINDINGS
 from masu.cli.grammar import option, verb
-from masu.cli.notes import note, print_result, working
+from masu.cli.notes import note, working
 from masu.cli.options import DATA, IMAGES, NETWORK_SIZE, REPORT, form_of, json_of
+from masu.cli.schema import print_json
 from masu.errors import counted
-from masu.json_text import to_json
 
 
 @verb(short_help="Find the faults of labelled images before training.")
@@ -44,7 +44,7 @@ def check(
     with working("looking at images") as progress:
         found = DataCheck(data, form, network_policy(image_size), progress, images)
     if as_json:
-        print_result(to_json(found.report.as_dict()))
+        print_json("check", found.report.as_dict())
     else:
         print_findings(found.report)
     if page is not None:

@@ -8,11 +8,11 @@ import click
 
 from masu.cli.exit_codes import DONE
 from masu.cli.grammar import option, verb
-from masu.cli.notes import note, print_result, working
+from masu.cli.notes import note, working
 from masu.cli.options import form_of, images_of, json_of
+from masu.cli.schema import print_json
 from masu.cli.values import DataFormat, Number, refuse_idle
 from masu.errors import counted
-from masu.json_text import to_json
 from masu.ranges import SEED
 
 
@@ -59,7 +59,7 @@ def convert(
     if len(done.faults) > 20:
         note(f"{len(done.faults)} faults in the source, 20 shown; see all with 'masu check {source}'")
     if as_json:
-        print_result(to_json(done.as_dict()))
+        print_json("convert", done.as_dict())
     parts = ", ".join(
         f"{split} {counted(images, 'image')} with {counted(done.objects[split], 'object')}"
         for split, images in done.images.items()

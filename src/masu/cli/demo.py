@@ -8,9 +8,9 @@ import click
 
 from masu.cli.exit_codes import DONE
 from masu.cli.grammar import option, verb
-from masu.cli.notes import note, print_result, quiet
+from masu.cli.notes import note, quiet
 from masu.cli.options import json_of
-from masu.json_text import to_json
+from masu.cli.schema import print_json
 
 
 @verb(short_help="The whole job in minutes, on made-up scenes.")
@@ -27,5 +27,5 @@ def demo(out: Path, as_json: bool) -> int:
     note(f"AP50 {result.ap50:.3f}, AP {result.ap:.3f} on held-back scenes after {result.seconds:.0f} s")
     note(f"open {result.page}")
     if as_json:
-        print_result(to_json(result.as_dict()))
+        print_json("demo", result.as_dict())
     return DONE

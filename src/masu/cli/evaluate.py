@@ -6,7 +6,7 @@ from pathlib import Path
 
 from masu.cli.exit_codes import DONE
 from masu.cli.grammar import option, verb
-from masu.cli.notes import note, print_faults, print_result, processes_started, rank, working
+from masu.cli.notes import note, print_faults, processes_started, rank, working
 from masu.cli.options import (
     CLASSES,
     DATA,
@@ -21,9 +21,9 @@ from masu.cli.options import (
     form_of,
     json_of,
 )
+from masu.cli.schema import print_json
 from masu.cli.values import Page, refuse_idle, scores
 from masu.errors import bad_input
-from masu.json_text import to_json
 
 
 @verb(short_help="Measure a model: AP, its errors, its losses by stage.")
@@ -122,7 +122,7 @@ def evaluate(
     if as_json:
         figures = {"data": str(data), "split": chosen} | scored.metrics.as_dict()
         figures |= {} if report is None else report.as_dict()
-        print_result(to_json(figures if lost is None else figures | {"funnel": lost.as_dict()}))
+        print_json("evaluate", figures if lost is None else figures | {"funnel": lost.as_dict()})
     else:
         print_metrics(scored.metrics.as_dict(), where)
         if lost is not None:

@@ -9,11 +9,11 @@ import click
 
 from masu.cli.exit_codes import DONE
 from masu.cli.grammar import option, verb
-from masu.cli.notes import note, print_faults, print_result, working
+from masu.cli.notes import note, print_faults, working
 from masu.cli.options import EVALUATED_SPLIT, IMAGES, MODEL, form_of, json_of
+from masu.cli.schema import print_json
 from masu.cli.values import Number, Page, refuse_idle
 from masu.errors import counted
-from masu.json_text import to_json
 from masu.ranges import PHOTOGRAPHS
 
 
@@ -73,7 +73,7 @@ def explain(
     for fault in done.faults:
         note(fault)
     if as_json:
-        print_result(to_json(done.as_dict()))
+        print_json("explain", done.as_dict())
     lost = "" if done.lost is None else f", {done.lost} of {done.objects} objects lost"
     seen, boxes = counted(len(done.images), "image"), counted(done.detections, "box", "boxes")
     note(f"{seen}, {boxes}{lost}; open {done.page}")

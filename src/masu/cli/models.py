@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from masu.cli.exit_codes import DONE
 from masu.cli.grammar import verb
-from masu.cli.notes import print_result
 from masu.cli.options import json_of
-from masu.json_text import to_json
+from masu.cli.schema import print_json
 
 
 @verb()
@@ -18,7 +17,7 @@ def models(as_json: bool) -> int:
 
     rows = run()
     if as_json:
-        print_result(to_json({"models": rows}))
+        print_json("models", {"models": rows})
     else:
         print_models(rows)
     return DONE

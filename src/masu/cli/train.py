@@ -13,11 +13,11 @@ from masu import __version__, ranges
 from masu.cli.config import as_toml, read_config
 from masu.cli.exit_codes import DONE, STOPPED
 from masu.cli.grammar import Decorator, option, section, verb
-from masu.cli.notes import detail, note, print_faults, print_result, quiet, rank, working
+from masu.cli.notes import detail, note, print_faults, quiet, rank, working
 from masu.cli.options import ARCHITECTURE, DATA, DEVICE, form_of, images_of, json_of
+from masu.cli.schema import print_json
 from masu.cli.values import Number, Share, Span, Time, Word, refuse_idle
 from masu.errors import bad_input
-from masu.json_text import to_json
 from masu.words import ANCHORS, BOX_LOSSES, ON_NONFINITE, OPTIMIZERS, PRECISIONS, SCHEDULES, TRACKERS
 
 if TYPE_CHECKING:
@@ -224,16 +224,15 @@ def train(
     note(f"{result.best} after {result.seconds:.0f} s of training; open {out / 'report.html'}")
     best = max(result.history, key=lambda row: row.get("ap") or row.get("ar100") or -1.0)
     if as_json and not rank():
-        print_result(
-            to_json(
-                {
-                    "best": str(result.best),
-                    "seconds": result.seconds,
-                    "split": training.split,
-                    "val_split": validation.split,
-                    **best,
-                }
-            )
+        print_json(
+            "train",
+            {
+                "best": str(result.best),
+                "seconds": result.seconds,
+                "split": training.split,
+                "val_split": validation.split,
+                **best,
+            },
         )
     return DONE
 

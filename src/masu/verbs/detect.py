@@ -14,6 +14,7 @@ from typing import Any
 
 from torch import Tensor
 
+from masu import __version__
 from masu.atomic import sweep, write_whole
 from masu.data.pixels.images import displayable
 from masu.data.pixels.pictures import find_images, passed_over
@@ -244,7 +245,11 @@ def _coco(records: list[Record], names: Sequence[str], folder: Path) -> dict[str
             )
     image_folder, files = _relative([one["file"] for one in records], folder)
     return {
-        "info": {"image_folder": image_folder},
+        "info": {
+            "masu": __version__,
+            "schema": "masu.detect-coco/1",
+            "image_folder": image_folder,
+        },
         "images": [
             {"id": i, "file_name": file, "width": r["width"], "height": r["height"]}
             for i, (file, r) in enumerate(zip(files, records, strict=True), 1)
