@@ -160,9 +160,8 @@ def test_gradients_reach_every_image(model):
     assert all(batch.grad.abs().sum(dim=(1, 2, 3)) > 0)
 
 
+@pytest.mark.parametrize("detector", KINDS[1:], indirect=True)
 def test_the_settings_of_one_stage_are_live(model):
-    if not hasattr(model, "score_thresh"):
-        pytest.skip("two stages have theirs in roi_heads, which another test changes")
     with torch.no_grad():
         model.score_thresh, model.detections_per_img = 0.0, 7
         few = model(IMAGES[:1])[0]

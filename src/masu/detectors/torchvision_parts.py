@@ -107,7 +107,7 @@ class MasuRPN(RegionProposalNetwork):  # type: ignore[misc]
             losses = dict(zip(("loss_objectness", "loss_rpn_box_reg"), terms, strict=True))
         return proposals, losses
 
-    @torch.compiler.disable
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def _proposals(self, rows: list[Rows], sizes: Sequence[tuple[int, int]]) -> list[Tensor]:
         """``(P, 4)`` of each image."""
         settings = ProposalSettings(
@@ -123,7 +123,7 @@ class MasuRPN(RegionProposalNetwork):  # type: ignore[misc]
 class Pool(MultiScaleRoIAlign):  # type: ignore[misc]
     """torchvision's, by masu's kernel, and without keeping the scales of the first images that it saw."""
 
-    @torch.compiler.disable
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def forward(
         self, x: Mapping[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]
     ) -> Tensor:
@@ -155,7 +155,7 @@ class MasuRoIHeads(RoIHeads):  # type: ignore[misc]
         terms = fastrcnn_loss(*answers, labels, wanted)
         return dict(zip(("loss_classifier", "loss_box_reg"), terms, strict=True))
 
-    @torch.compiler.disable
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def postprocess_detections(
         self,
         class_logits: Tensor,
