@@ -278,3 +278,69 @@ def test_the_runtimes_refusals_are_one_line(capsys, arguments):
     out, error = capsys.readouterr()
     assert (out, error.count("\n")) == ("", 1)
     assert error.endswith("; see 'python -m masu.runtime --help'\n")
+
+
+ABSURD = [
+    "",
+    " ",
+    ".",
+    "/",
+    "/dev/null",
+    "no/such/place",
+    "9" * 5000,
+    "😀",
+    "a\nb",
+    "\udcff",
+    "--help",
+    "%s{}",
+    "-",
+]
+EVERY = [
+    (verb, one) for verb, command in cli.commands.items() for one in command.params if one.name != "help"
+]
+PLACES = {
+    "model": "m",
+    "data": "d",
+    "source": "d",
+    "sources": "a.jpg",
+    "out": "o",
+    "shell": "bash",
+    "name": "check",
+}
+NEEDS = {
+    **{("export", name): ["--data", "d"] for name in ("split", "form", "images", "max_ap_loss")},
+    ("convert", "seed"): ["--split-by", "1/1"],
+}
+
+
+def _no_demo(out, **_):
+    """Any folder is a place for a demo."""
+    raise masu.InputError(f"{out}: found a test, wanted none")
+
+
+@pytest.mark.parametrize(("verb", "option"), EVERY, ids=[f"{verb} {one.opts[0]}" for verb, one in EVERY])
+def test_an_absurd_value_is_one_line_and_no_work(run, tmp_path, monkeypatch, verb, option):
+    """Of every option and argument; where the value itself may stand, data or a model that is not there ends it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("masu.verbs.demo.demo", _no_demo)
+    flag = isinstance(option, click.Option) and option.is_flag
+    for text in ["1"] if flag else ABSURD:
+        places = [
+            text if one is option else PLACES[one.name]
+            for one in cli.commands[verb].params
+            if isinstance(one, click.Argument)
+        ]
+        said = [f"{option.opts[0]}={text}"] if isinstance(option, click.Option) else []
+        beside = [*NEEDS.get((verb, option.name), []), *(["--to", "coco"] if verb == "convert" else [])]
+        if option.name == "target":
+            beside = []
+        code, out, error = run(verb, *beside, *said, "--", *places)
+        if isinstance(option, click.Argument) and option.name == "model" and text == "--help":
+            continue
+        error = error.removeprefix(
+            "masu: handwritten digits on photographs; a few minutes on two processors\n"
+        )
+        assert (code, out, error.count("\n")) == (2, "", 1), (text[:20], out[:300], error[:300])
+        assert error.startswith("masu: error: ")
+        assert len(error) < 800, text[:20]
+        assert list(tmp_path.iterdir()) == [], text[:20]

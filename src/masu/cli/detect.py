@@ -61,6 +61,7 @@ def detect(
 ) -> int:
     """Find objects in SOURCES: image files, folders, globs. Without --out the result goes to stdout.
 
+    MODEL is a file such as runs/train-1/best.safetensors, or one that `masu export` wrote.
     A model has thresholds of its own, per class, after `masu evaluate --store-thresholds`.
     --to parquet is for very many images: it goes on where it was stopped, and SOURCES may also be URLs
     such as s3://bucket/folder and lists of paths (.txt).

@@ -66,6 +66,7 @@ def evaluate(
 ) -> int:
     """COCO AP of MODEL on DATA, over all and per class; average recall for a proposal generator.
 
+    MODEL is a file such as runs/train-1/best.safetensors, or one that `masu export` wrote.
     Classes go by name: objects of a class that MODEL does not know count as missed.
 
     With --report or --store-thresholds also the threshold with the largest F1 of each class, and what kinds

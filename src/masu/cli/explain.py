@@ -52,6 +52,7 @@ def explain(
 ) -> int:
     """Write a page that follows boxes through every stage of MODEL, and lost objects to where they were lost.
 
+    MODEL is a file such as runs/train-1/best.safetensors.
     For a photograph, or for the images of labelled DATA that lost most objects.
     """
     from masu.detectors.build import load

@@ -9,10 +9,10 @@ import click
 
 from masu.cli.exit_codes import DONE
 from masu.cli.grammar import option, verb
-from masu.cli.notes import note, print_result, working
+from masu.cli.notes import note, working
 from masu.cli.options import MODEL, form_of, images_of, json_of
+from masu.cli.schema import print_json
 from masu.cli.values import Number, Word, refuse_idle
-from masu.json_text import to_json
 from masu.ranges import AP_LOSS
 from masu.words import EXPORT_TARGETS
 
@@ -54,6 +54,7 @@ def export(
 ) -> int:
     """Write MODEL as one file for ONNX Runtime, OpenVINO or torch.export, and compare its answers.
 
+    MODEL is a file such as runs/train-1/best.safetensors.
     Without --data the two are compared on made pictures. A file whose detections differ from the model's is
     refused and not kept; choices between candidates that are equal but for rounding (near-ties) are counted
     and said. With --int8 answers do differ: there AP on --data decides alone.
@@ -67,7 +68,7 @@ def export(
     for name in ("--split", "--format", "--images", "--max-ap-loss") if data is None else ():
         refuse_idle(name, "without --data, to which it belongs", "both or neither")
     beside = model if model.exists() else Path(model.name)  # torchvision/NAME is no place
-    file = out or beside.with_suffix(SUFFIXES.get(to, ""))
+    file = out or (beside.with_suffix(SUFFIXES[to]) if beside.name else Path(f"model{SUFFIXES[to]}"))
     refuse_target(file, to, int8=int8, data=data is not None)
     detector = load(model)
     done = run(
@@ -84,7 +85,7 @@ def export(
         report=note,
     )
     if as_json:
-        print_result(to_json(done.as_dict()))
+        print_json("export", done.as_dict())
     else:
         print_export(done)
     return DONE

@@ -35,7 +35,9 @@ IOU = option(
     help="IoU above which the weaker box goes. Default: the model's.",
 )
 MAX_DETECTIONS = option(
-    "--max-detections", type=Number(ranges.MAX_DETECTIONS), help="Boxes of an image. Default: the model's."
+    "--max-detections",
+    type=Number(ranges.MAX_DETECTIONS),
+    help="Most boxes of an image. Default: the model's.",
 )
 TRUST_CODE = option(
     "--trust-code", is_flag=True, help="Open a .pt2 too, which can run any code on this computer."
