@@ -173,3 +173,14 @@ def test_the_settings_of_one_stage_are_live(model):
         model.nms_thresh = 1.0
         assert len(model(IMAGES[:1])[0]["scores"]) > one_by_one
     assert (model.to_masu().config.nms_thresh, model.to_masu().config.detections_per_img) == (1.0, 5000)
+
+
+def test_the_suppression_of_two_stages_is_live(two_stages):
+    model = masu.to_torchvision(two_stages)
+    model.roi_heads.score_thresh, model.roi_heads.detections_per_img = 0.0, 5000
+    counts = []
+    with torch.no_grad():
+        for model.roi_heads.nms_thresh in (0.05, 1.0):
+            counts.append(len(model(IMAGES[:1])[0]["scores"]))
+    assert counts[0] < counts[1]
+    assert model.to_masu().config.rois.nms_thresh == 1.0
