@@ -24,7 +24,7 @@ WORDS = [
     (verb, option)
     for verb, command in cli.commands.items()
     for option in command.params
-    if isinstance(option.type, Word)
+    if isinstance(option, click.Option) and isinstance(option.type, Word)
 ]
 IDS = [f"{verb} {option.opts[0]}" for verb, option in WORDS]
 
