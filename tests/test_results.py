@@ -108,7 +108,7 @@ def test_labels_count_from_0_or_from_1():
 
 
 def test_the_path_goes_along():
-    one = found().from_file("b/a.jpg")
+    one = found().with_path("b/a.jpg")
     for other in (one.to("cpu"), one.above(0.6), one[1:], pickle.loads(pickle.dumps(one))):  # noqa: S301
         assert other.path.as_posix() == "b/a.jpg"
     assert found().path is None

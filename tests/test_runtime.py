@@ -160,7 +160,7 @@ def test_in_an_environment_without_torch(onnx_file, tmp_path):
 def test_command_line(onnx_file, tmp_path, capsys):
     Image.fromarray(load_sample_images().images[1]).save(tmp_path / "a.png")
     (tmp_path / "b.png").write_bytes(b"no image")
-    assert _main([str(onnx_file), str(tmp_path), "--threshold", "0.2"]) == 2
+    assert _main([str(onnx_file), str(tmp_path), "--threshold", "0.2"]) == 3
     out, err = capsys.readouterr()
     row = json.loads(out)
     assert row["file"].endswith("a.png")
@@ -184,7 +184,8 @@ def test_the_command_line_takes_the_file_s_thresholds(with_thresholds, tmp_path,
     [
         ("a.pt", b"", "the suffix '.pt', wanted .onnx or .xml; make one with masu export"),
         ("a.onnx", None, "no such file, wanted a file that masu export wrote; check the path"),
-        ("a.onnx", b"nonsense", "a file that ONNX Runtime cannot open"),
+        ("a.onnx", b"nonsense", "a file that is no ONNX model"),
+        ("a.onnx", b"\x08\x07", "a file that ONNX Runtime cannot open"),
     ],
 )
 def test_files_that_are_no_model(tmp_path, name, content, said):

@@ -28,10 +28,15 @@ def device_of(word: str | torch.device = "auto") -> torch.device:
         device = torch.device(word)
     except RuntimeError:
         device = None
-    if device is None or str(device) not in there:
+    if device is None or not _is_there(device, there):
         why = "" if torch.version.cuda else "; this PyTorch is built without CUDA"
         raise bad_input("device", f"{str(word)!r:.60}{why}", listed(there), "choose one that is there")
     return device
+
+
+def _is_there(device: torch.device, there: list[str]) -> bool:
+    """``mps`` and ``mps:0`` are one device."""
+    return str(device) in there or (device.type in there and device.type != "cuda" and not device.index)
 
 
 def _there() -> list[str]:

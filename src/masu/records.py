@@ -79,8 +79,13 @@ def _unchecked(kind: type[Record], **values: object) -> Record:
 
 def _box_areas(boxes: Tensor) -> Tensor:
     """``(M,)`` float64 areas of ``(M, 4)`` xyxy boxes."""
-    corners = boxes if boxes.device.type == "mps" else boxes.double()  # which has no float64
+    corners = boxes.to(_areas_on(boxes.device))
     return (corners[:, 2:] - corners[:, :2]).prod(1)
+
+
+def _areas_on(device: torch.device) -> torch.dtype:
+    """The type of areas: ``mps`` has no float64."""
+    return torch.float32 if device.type == "mps" else torch.float64
 
 
 def _refuse_boxes_without_area(boxes: Tensor) -> None:
@@ -158,7 +163,7 @@ class Target:
             self.boxes.to(device),
             self.labels.to(device),
             self.ignored.to(device),
-            self.areas.to(device),
+            self.areas.to(device, _areas_on(torch.device(device))),
             self.difficult.to(device),
         )
 
@@ -345,7 +350,7 @@ class Detections:
             return self[self.scores >= self.scores.new_tensor(least)]
         return self[self.scores >= threshold]
 
-    def from_file(self, path: str | os.PathLike[str]) -> Detections:
+    def with_path(self, path: str | os.PathLike[str]) -> Detections:
         """The same detections, found in the image file at ``path``."""
         return _unchecked(Detections, **self.to_dict(), names=self.names, path=Path(path))
 

@@ -54,6 +54,9 @@ MOST_CLASSES = 100_000
 LONGEST_SIDE = 100_000
 """Pixels."""
 
+LEFT_OUT = 3
+"""Exit code, as of ``masu detect``: done, but for images that are named on standard error."""
+
 _OUTPUTS = ("boxes", "scores", "labels", "count")
 
 
@@ -615,12 +618,16 @@ def _run_all(arguments: Sequence[str] | None) -> int:
                 _refused(str(error))
                 faults += 1
                 continue
-            rows = zip(found.boxes.tolist(), found.scores.tolist(), found.names, strict=True)
-            objects = [{"box": box, "score": score, "name": name} for box, score, name in rows]
+            rows = zip(
+                found.boxes.tolist(), found.scores.tolist(), found.labels.tolist(), found.names, strict=True
+            )
+            objects = [
+                {"box": box, "score": score, "label": label, "name": name} for box, score, label, name in rows
+            ]
             print(to_json({"file": str(path), "detections": objects}, ensure_ascii=False))  # noqa: T201
     except (InputError, OSError) as error:
         return _refused(str(error))
-    return 2 if faults else 0
+    return LEFT_OUT if faults else 0
 
 
 def _refused(message: str) -> int:

@@ -18,6 +18,7 @@ Tracker = Literal["tensorboard", "wandb", "mlflow"]
 ExportTarget = Literal["onnx", "openvino", "torch"]
 BulkEngine = Literal["local", "ray"]
 
+STARTS: tuple[str, ...] = get_args(Start)
 ANCHORS: tuple[str, ...] = get_args(Anchors)
 OPTIMIZERS: tuple[str, ...] = get_args(OptimizerName)
 SCHEDULES: tuple[str, ...] = get_args(Schedule)

@@ -70,11 +70,11 @@ def test_the_model_file_stays_as_it_is(run, model, image):
     [
         (
             ["detect", "m.onnx", "a.jpg", "--classes", "a", "--to", "parquet"],
-            "--classes: found with --to parquet",
+            "--classes: found in a job for Parquet files",
         ),
         (
             ["detect", "m", "a.jpg", "--iou", "0.5", "--engine", "ray"],
-            "--iou: found with --to parquet, which",
+            "--iou: found in a job for Parquet files, which",
         ),
         (["detect", "m", "a.jpg", "--no-pictures"], "--no-pictures: found without --out, where pictures"),
         (

@@ -8,7 +8,7 @@ import torch
 
 import masu
 from masu.detectors.zoo import ARCHITECTURES
-from masu.evaluation.choice import OnlyClasses, classes_of, only_classes, suppressed
+from masu.evaluation.choice import OnlyClasses, classes_of, only_classes, set_suppression
 from masu.evaluation.evaluate import evaluate
 from masu.ops import iou
 from tests.networks import spread
@@ -39,14 +39,14 @@ def test_every_architecture_takes_another_suppression_and_keeps_all_else(name):
 def test_what_is_found_keeps_to_it(detector):
     image = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(1))
     config = detector.config
-    suppressed(detector)
+    set_suppression(detector)
     assert detector.config is config
     before = detector.predict([image])[0]
-    suppressed(detector, most=3)
+    set_suppression(detector, most=3)
     few = detector.predict([image])[0]
     assert len(before) > len(few) == 3
     assert torch.equal(few.boxes, before.boxes[:3])
-    suppressed(detector, iou=0.1, most=1000)
+    set_suppression(detector, iou=0.1, most=1000)
     found = detector.predict([image])[0]
     for label in range(3):
         boxes = found.boxes[found.labels == label]

@@ -66,29 +66,29 @@ def detect(
     --to parquet is for very many images: it goes on where it was stopped, and SOURCES may also be URLs
     such as s3://bucket/folder and lists of paths (.txt).
     """
+    if workers is not None and engine == "local":
+        raise bad_input("--workers", "with --engine local", "--engine ray", "leave it out")
     if to == "parquet" or engine != "local":
         for name in ("--classes", "--iou", "--max-detections", "--no-pictures"):
-            refuse_idle(name, "with --to parquet, which keeps all rows", "--to json, csv or coco")
+            refuse_idle(name, "in a job for Parquet files, which does not know it", "--to json, csv or coco")
         return _detect_bulk(
             model, sources, threshold, to, out, batch_size, engine, workers, trust_code, device
         )
-    if workers is not None:
-        raise bad_input("--workers", "with --engine local", "--engine ray", "leave it out")
     if out is None:
         refuse_idle("--no-pictures", "without --out, where pictures would be", "both or neither")
-    from masu.evaluation.choice import OnlyClasses, classes_of, suppressed
+    from masu.evaluation.choice import OnlyClasses, classes_of, set_suppression
     from masu.evaluation.predictions import AnyDetector
     from masu.exports.exported import open_detector
     from masu.verbs.detect import detect as run
 
     with working("opening the model"):
         opened = open_detector(model, trust_code=trust_code, device=device)
-    suppressed(opened, iou, max_detections)
     chosen = classes_of(classes, opened.names)
+    set_suppression(opened, iou, None if chosen else max_detections)
     detail(f"{model}: {counted(len(opened.names), 'class', 'classes')} ({listed(opened.names, 8)})")
     if threshold is None and opened.thresholds:
         note(f"the model's thresholds: {scores(opened.thresholds)}")
-    detector: AnyDetector = OnlyClasses(opened, chosen) if chosen else opened
+    detector: AnyDetector = OnlyClasses(opened, chosen, max_detections) if chosen else opened
     with working("detecting") as progress:
         report = run(
             detector,

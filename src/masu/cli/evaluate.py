@@ -72,7 +72,7 @@ def evaluate(
     With --report or --store-thresholds also the threshold with the largest F1 of each class, and what kinds
     of errors are made and cost. Choose thresholds with --split val: on a test split they flatter it.
     """
-    from masu.evaluation.choice import classes_of, only_classes, suppressed
+    from masu.evaluation.choice import classes_of, only_classes, set_suppression
     from masu.evaluation.error_page import write_page
     from masu.evaluation.error_report import error_report, refuse
     from masu.evaluation.evaluate import score
@@ -86,32 +86,34 @@ def evaluate(
         refuse_idle("--batch-size", "with --funnel, which looks at images one by one", "one of them")
         if (world := processes_started()) > 1:
             raise bad_input("--funnel", f"{world} processes", "one", "start masu without a launcher")
+        refuse_idle("--device", "with --funnel, which follows boxes on the processor", "one of them")
     if store_thresholds:
         for name in ("--classes", "--iou", "--max-detections"):
             refuse_idle(name, "with --store-thresholds, which are of the model as it is", "one of them")
-    with working("opening the model"):
-        detector = open_detector(model, trust_code=trust_code, device=device)
-    suppressed(detector, iou, max_detections)
-    if page is not None or store_thresholds:
-        refuse(detector, model, store_thresholds)
-    dataset = to_measure_on(
-        data, split, form=form, images=images, channels=detector.input.channels, counter=working
-    )
-    chosen = dataset.split
-    if named := classes_of(classes, dataset.names):
-        dataset = only_classes(dataset, named)
-    print_faults(dataset)
-    voc = dataset.form == "voc"
-    where = f"{data.resolve().name}, split {chosen}" if chosen else data.resolve().name
-    lost = None
-    with joined() as processes, working("evaluating") as progress:
-        if not with_funnel:
-            scored = score(
-                detector, dataset, batch_size=batch_size, progress=progress, processes=processes, voc=voc
-            )
-        else:
-            lost = funnel(detector, dataset, progress=progress, voc=voc)
-            scored = lost.scored
+    with joined() as processes:  # says which GPU is this process's own
+        with working("opening the model"):
+            detector = open_detector(model, trust_code=trust_code, device=device)
+        set_suppression(detector, iou, max_detections)
+        if page is not None or store_thresholds:
+            refuse(detector, model, store_thresholds)
+        dataset = to_measure_on(
+            data, split, form=form, images=images, channels=detector.input.channels, counter=working
+        )
+        chosen = dataset.split
+        if named := classes_of(classes, dataset.names):
+            dataset = only_classes(dataset, named)
+        print_faults(dataset)
+        voc = dataset.form == "voc"
+        where = f"{data.resolve().name}, split {chosen}" if chosen else data.resolve().name
+        lost = None
+        with working("evaluating") as progress:
+            if not with_funnel:
+                scored = score(
+                    detector, dataset, batch_size=batch_size, progress=progress, processes=processes, voc=voc
+                )
+            else:
+                lost = funnel(detector, dataset, progress=progress, voc=voc)
+                scored = lost.scored
     if rank():
         return DONE
     for fault in scored.metrics.faults:
@@ -140,7 +142,7 @@ def evaluate(
 
         store(model, report.best_thresholds())
         note(f"{model} now holds the thresholds {scores(report.best_thresholds())}")
-        if chosen not in ("val", "valid", "validation"):
+        if chosen != "val":
             flattered = f"the split {chosen}" if chosen else "all of the data"
             note(f"chosen on {flattered}, whose figures they flatter; --split val keeps a test split honest")
     return DONE

@@ -18,7 +18,7 @@ from masu.cli.options import ARCHITECTURE, DATA, DEVICE, form_of, images_of, jso
 from masu.cli.schema import print_json
 from masu.cli.values import Number, Share, Span, Time, Word, refuse_idle
 from masu.errors import bad_input
-from masu.words import ANCHORS, BOX_LOSSES, ON_NONFINITE, OPTIMIZERS, PRECISIONS, SCHEDULES, TRACKERS
+from masu.words import ANCHORS, BOX_LOSSES, ON_NONFINITE, OPTIMIZERS, PRECISIONS, SCHEDULES, STARTS, TRACKERS
 
 if TYPE_CHECKING:
     from masu.training.recipe import TrainSettings
@@ -227,11 +227,11 @@ def train(
         print_json(
             "train",
             {
+                **best,
                 "best": str(result.best),
                 "seconds": result.seconds,
                 "split": training.split,
                 "val_split": validation.split,
-                **best,
             },
         )
     return DONE
@@ -250,10 +250,11 @@ def _config(settings: TrainSettings, beside: dict[str, Any]) -> str:
     """The text of ``RUN/config.toml``: every option by its name, with what the architecture decided."""
     values = settings.resolved().described()
     values |= beside | values.pop("augmentation")
-    for name in ("data", "val", "images", "weights"):
+    named = settings.weights in STARTS or settings.weights.startswith("torchvision/")
+    for name in ("data", "val", "images", *(() if named else ("weights",))):
         if values[name] is not None:
             path = os.fspath(values[name])
             values[name] = os.path.abspath(path) if os.path.exists(path) else path
     spelt = {one.name: one.opts[0].removeprefix("--") for one in click.get_current_context().command.params}
-    named = {spelt[name]: value for name, value in values.items() if name in spelt}
-    return as_toml(named, f"masu {__version__}; the same run again: masu train --config THIS_FILE")
+    spoken = {spelt[name]: value for name, value in values.items() if name in spelt}
+    return as_toml(spoken, f"masu {__version__}; the same run again: masu train --config THIS_FILE")

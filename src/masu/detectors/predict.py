@@ -124,4 +124,4 @@ class Predictor:
             found = self.of_pixels([read_pixels(image, self.input.channels) for image in batch])
             for image, one in zip(batch, found, strict=True):
                 shown = one if threshold is None else one.above(threshold)
-                yield shown.from_file(image) if isinstance(image, str | os.PathLike) else shown
+                yield shown.with_path(image) if isinstance(image, str | os.PathLike) else shown

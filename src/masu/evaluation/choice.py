@@ -19,7 +19,7 @@ from masu.thresholds import Threshold
 from masu.words import nearest
 
 
-def suppressed(detector: AnyDetector, iou: float | None = None, most: int | None = None) -> None:
+def set_suppression(detector: AnyDetector, iou: float | None = None, most: int | None = None) -> None:
     """Give a detector another last suppression; its model file stays as it is.
 
     Args:
@@ -79,9 +79,11 @@ class OnlyClasses:
     Args:
         detector: any masu detector.
         chosen: names of its classes.
+        most: boxes of these classes in an image; None: all that the detector keeps.
     """
 
-    def __init__(self, detector: AnyDetector, chosen: Sequence[str]) -> None:
+    def __init__(self, detector: AnyDetector, chosen: Sequence[str], most: int | None = None) -> None:
+        self._most = most
         self._detector = detector.prediction_network() if isinstance(detector, Detector) else detector
         self._labels = [detector.names.index(name) for name in chosen]
 
@@ -107,7 +109,7 @@ class OnlyClasses:
         return [self._only(one) for one in self._detector.predict(images, threshold, batch_size)]
 
     def _only(self, found: Detections) -> Detections:
-        return found[isin(found.labels, found.labels.new_tensor(self._labels))]
+        return found[isin(found.labels, found.labels.new_tensor(self._labels))][: self._most]
 
 
 def only_classes(data: Dataset, chosen: Sequence[str]) -> Dataset:

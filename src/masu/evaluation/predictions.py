@@ -141,7 +141,8 @@ def _read_ahead(paths: Sequence[Path], channels: int | None, ahead: int) -> Iter
                 read.put(error)
 
     closed = Event()
-    Thread(target=work, daemon=True).start()
+    thread = Thread(target=work, daemon=True)
+    thread.start()
     try:
         for _ in paths:
             image = read.get()
@@ -152,3 +153,4 @@ def _read_ahead(paths: Sequence[Path], channels: int | None, ahead: int) -> Iter
     finally:
         closed.set()
         space.release()
+        thread.join()  # it may be decoding: what it does to the process's warnings ends with it

@@ -100,10 +100,11 @@ def bilinear_of_large(image: Tensor, size: tuple[int, int], dtype: torch.dtype) 
 
 def _neighbours(length: int, wanted: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """For each of ``wanted`` pixels those before and after its middle, and the share of the one after."""
-    at = (torch.arange(wanted, dtype=torch.float64, device=device) + 0.5) * (length / wanted) - 0.5
+    at = (torch.arange(wanted, dtype=torch.float64) + 0.5) * (length / wanted) - 0.5
     at = at.clamp(0, length - 1)
     first = at.floor().to(torch.int64)
-    return first, (first + 1).clamp(max=length - 1), at - first
+    share = (at - first).to(torch.float32 if device.type == "mps" else torch.float64)  # which has no other
+    return first.to(device), (first + 1).clamp(max=length - 1).to(device), share.to(device)
 
 
 def batch_images(

@@ -209,7 +209,7 @@ def check_format(format: str) -> None:
         InputError: for any other.
     """
     if format not in FORMATS:
-        wanted = f"{', '.join(FORMATS)} or, with 'masu detect' and masu.bulk.job.detect_bulk, parquet"
+        wanted = f"{', '.join(FORMATS)} or, with 'masu detect' and masu.detect_bulk, parquet"
         raise bad_input("format", f"{format!r}", f"one of {wanted}", code="unknown-name")
 
 

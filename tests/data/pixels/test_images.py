@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from masu.data.pixels.pictures import (
     IMAGE_SUFFIXES,
     UNREAD_SUFFIXES,
     UnreadableImageError,
+    decoders_silent,
     find_images,
     is_image_name,
     passed_over,
@@ -326,3 +328,17 @@ def test_a_picture_of_many_strips_is_the_same_pixels(tmp_path):
     Image.fromarray(pixels[..., 0]).convert("P").save(tmp_path / "p.png", transparency=3)
     assert (read_image(tmp_path / "a.png").permute(1, 2, 0).numpy() == pixels).all()
     assert (read_image(tmp_path / "p.png").numpy() == pixels[..., 0]).all()
+
+
+def test_decoders_in_two_threads_leave_warnings_as_they_were():
+    """They overlap, and the first to begin is the first to end."""
+    before = list(warnings.filters)
+    one, two = decoders_silent(), decoders_silent()
+    one.__enter__()
+    two.__enter__()
+    one.__exit__(None, None, None)
+    warnings.warn("unheard: an error, were it heard", stacklevel=1)
+    two.__exit__(None, None, None)
+    assert warnings.filters == before
+    with pytest.warns(UserWarning, match="heard again"):
+        warnings.warn("heard again", stacklevel=1)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -125,6 +126,35 @@ def read_picture(image: Image.Image) -> Array:
         raise damage(thing, error) from None
 
 
+class _Silence:
+    """How many threads are decoding, and what warnings were before the first of them began."""
+
+    lock, depth = Lock(), 0
+    before: Any = None
+
+
+@contextmanager
+def decoders_silent() -> Iterator[None]:
+    """No warnings meanwhile, in any number of threads at once.
+
+    Pillow warns of large and of slightly damaged files; it raises for those it cannot decode. Python keeps
+    one list of filters for all threads: the first takes it away, and the last puts it back.
+    """
+    with _Silence.lock:
+        if not _Silence.depth:
+            _Silence.before = warnings.catch_warnings()
+            _Silence.before.__enter__()
+            warnings.simplefilter("ignore")
+        _Silence.depth += 1
+    try:
+        yield
+    finally:
+        with _Silence.lock:
+            _Silence.depth -= 1
+            if not _Silence.depth:
+                _Silence.before.__exit__(None, None, None)
+
+
 def read_rgb(path: Path) -> Array:
     """An image file as ``(H, W, 3)`` uint8, upright; 16-bit grey scaled to 8 bits, alpha dropped.
 
@@ -134,11 +164,8 @@ def read_rgb(path: Path) -> Array:
     try:
         if path.is_dir():
             raise UnreadableImageError(path, "a folder", "name the files in it")
-        # Pillow warns of large and of slightly damaged files; it raises for those it cannot decode.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with open_picture(path) as image:
-                return _decode(image, path)
+        with decoders_silent(), open_picture(path) as image:
+            return _decode(image, path)
     except FileNotFoundError:
         raise UnreadableImageError(path, absence(path), "check the path", code="missing-file") from None
     except UnidentifiedImageError:
