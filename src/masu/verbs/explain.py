@@ -14,7 +14,7 @@ from masu.evaluation.predictions import AnyDetector
 from masu.explanation.explain import ExplainReport
 from masu.explanation.explain import explain as write_explanation
 from masu.verbs.evaluate import refuse_path
-from masu.verbs.reading import to_measure_on
+from masu.verbs.reading import IN_MEMORY, refuse_beside, to_measure_on
 
 
 def explain(
@@ -49,11 +49,14 @@ def explain(
         What is on the page; ``faults`` also names what reading the data at a path has left out.
 
     Raises:
+        TypeError: for ``split``, ``form`` or ``images`` beside a ``Dataset`` or a single image.
         InputError: for an exported model, an image or data that cannot be read, ``worst`` out of range, and
             as :func:`masu.funnel`.
     """
     refuse_path(detector, "explain")
     if isinstance(source, Dataset) or shows_one(source):
+        beside = IN_MEMORY if isinstance(source, Dataset) else "a single image"
+        refuse_beside(beside, "explain", split=split, form=form, images=images)
         given = source if isinstance(source, Dataset) else Path(source)
         return write_explanation(
             detector, given, Path(out), worst=worst, saliency=saliency, progress=progress

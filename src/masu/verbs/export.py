@@ -30,7 +30,7 @@ from masu.exports.write import SUFFIXES, describe, trace, write
 from masu.ranges import AP_LOSS
 from masu.records import Detections
 from masu.verbs.evaluate import refuse_path
-from masu.verbs.reading import Counter, looked_at, quiet
+from masu.verbs.reading import IN_MEMORY, Counter, looked_at, quiet, refuse_beside
 from masu.words import ExportTarget
 
 SHAPES = ((1, 300, 500), (2, 427, 640), (3, 200, 640), (1, 64, 48), (2, 240, 320))
@@ -129,6 +129,8 @@ def export(
         The file, how far it agrees with the detector, and the times of both.
 
     Raises:
+        TypeError: for ``split``, ``form`` or ``images`` without a path, or ``int8=True`` beside a
+            ``Dataset``.
         InputError: an unknown format or wrong suffix, packages that are missing, or a file whose answers
             differ from the detector's.
     """
@@ -139,6 +141,9 @@ def export(
     AP_LOSS.check("max_ap_loss", max_ap_loss)
     channels = detector.input.channels
     calibration = int8 if isinstance(int8, Dataset) else None
+    if data is None or isinstance(data, Dataset):
+        beside = "no data" if data is None else IN_MEMORY
+        refuse_beside(beside, "export", split=split, form=form, images=images)
     if data is not None and not isinstance(data, Dataset):
         source = read_annotations(data, form, images)
         if int8 is True:

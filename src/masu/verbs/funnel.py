@@ -43,6 +43,7 @@ def funnel(
         The figures, every object with the stage that lost it, and what milder settings would bring back.
 
     Raises:
+        TypeError: as of :func:`masu.evaluate`.
         InputError: for an exported model, an IoU out of range, and as :func:`masu.evaluate`.
     """
     refuse_path(detector, "funnel")
