@@ -25,6 +25,9 @@ Counter: TypeAlias = Callable[[str], AbstractContextManager[Progress]]
 IN_MEMORY = "a data set in memory"
 """Beside what options of a path mean nothing, see :func:`refuse_beside`."""
 
+MOST_TOLD = 20
+"""Faults that are told one by one."""
+
 _HELD_BACK = 0.2
 
 
@@ -181,6 +184,17 @@ def refuse_beside(beside: str, verb: str, **options: object) -> None:
             f"{verb}: found {', '.join(given)} beside {beside}, wanted {them} beside a path; "
             f"leave {them} out, or give {them} to masu.read_dataset"
         )
+
+
+def tell_faults(report: Callable[[str], None], *datasets: Dataset) -> None:
+    """Tell the first faults that reading has left out or clipped, each once, and their number."""
+    faults = list(dict.fromkeys(fault for data in datasets for fault in data.faults))
+    for fault in faults[:MOST_TOLD]:
+        report(str(fault))
+    if faults:
+        were = "was" if len(faults) == 1 else "were"
+        shown = f", {MOST_TOLD} shown" if len(faults) > MOST_TOLD else ""
+        report(f"{counted(len(faults), 'fault')} in the data {were} skipped or clipped{shown}")
 
 
 def warn_of_faults(*datasets: Dataset) -> None:
