@@ -145,7 +145,7 @@ def test_saved_as_masu_detect_writes_it(photograph, tmp_path):
 
     for suffix in ("json", "csv"):
         file = found(photograph).save(str(tmp_path / f"a.{suffix}"))
-        assert file.read_text() == detect(Finder(), [photograph], format=suffix).text
+        assert file.read_text() == detect(Finder(), [photograph], to=suffix).text
     (one,) = json.loads((tmp_path / "a.json").read_text())
     assert (one["file"], one["width"], one["height"]) == (str(photograph), 40, 30)
     assert one["detections"][1] == {"box": [30.123, 2, 38, 12], "score": 0.75, "label": 0, "name": "cat"}

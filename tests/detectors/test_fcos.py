@@ -210,7 +210,7 @@ def test_evaluation_funnel_explanation_and_saliency(small, coins, tmp_path):
     report = funnel(small, data)
     assert report.anchors is None
     assert sum(report.counts().values()) == len(report.fates) == sum(len(data[i].target) for i in (0, 1))
-    page = explain(small, data, tmp_path / "page.html", most=1).page
+    page = explain(small, data, tmp_path / "page.html", worst=1).page
     assert page.stat().st_size > 1000
     image = photographs(1)[0]
     found = masu.saliency(small, image, 0)

@@ -50,7 +50,7 @@ def data_of(page):
 
 def test_the_page_of_data_shows_the_images_that_lost_most(detector, coins, tmp_path):
     data = masu.read_dataset(coins, "train")
-    report = explain(detector, data, tmp_path / "new" / "page.html", most=2)
+    report = explain(detector, data, tmp_path / "new" / "page.html", worst=2)
     lost = [0] * len(data)
     for fate in funnel(detector, data).fates:
         lost[fate.image] += fate.stage != "found"
@@ -114,7 +114,7 @@ def cascade():
 
 
 def test_every_table_starts_from_what_the_one_before_kept(cascade, coins, tmp_path):
-    report = explain(cascade, masu.read_dataset(coins, "val"), tmp_path / "page.html", most=1)
+    report = explain(cascade, masu.read_dataset(coins, "val"), tmp_path / "page.html", worst=1)
     (photo,) = data_of(report.page)["photographs"]
     names = [table["name"] for table in photo["tables"]]
     assert names == ["proposals", "refinement_1", "refinement_2", "detections"]
@@ -131,7 +131,7 @@ def test_every_table_starts_from_what_the_one_before_kept(cascade, coins, tmp_pa
 def test_detectors_of_one_stage_have_pages(config, coins, tmp_path):
     torch.manual_seed(0)
     model = make(config, ["coin"]).eval()
-    report = explain(model, masu.read_dataset(coins, "val"), tmp_path / "page.html", most=1)
+    report = explain(model, masu.read_dataset(coins, "val"), tmp_path / "page.html", worst=1)
     (photo,) = data_of(report.page)["photographs"]
     assert len(photo["tables"]) == 1
     assert (photo["tables"][0]["classes"], photo["tables"][0]["started"]) == (None, None)
@@ -230,8 +230,8 @@ def test_bad_input_is_said(detector, coins, tmp_path):
         masu.InputError, match=r"^explain: found an exported model, which gives final boxes only"
     ):
         explain(exported, coins / "images" / "val" / "0.png", page)
-    with pytest.raises(masu.InputError, match=r"^most: found 0, wanted a whole number from 1 to 1000; "):
-        explain(detector, masu.read_dataset(coins, "val"), page, most=0)
+    with pytest.raises(masu.InputError, match=r"^worst: found 0, wanted a whole number from 1 to 1000; "):
+        explain(detector, masu.read_dataset(coins, "val"), page, worst=0)
     bad = tmp_path / "bad.png"
     bad.write_text("no image")
     with pytest.raises(masu.InputError, match=r"bad\.png: found a file that is no image"):
@@ -252,7 +252,7 @@ def test_the_command_writes_the_page(detector, coins, tmp_path):
         cli, ["explain", str(model), str(coins / "images" / "val" / "0.png"), "--out", str(page)]
     )
     assert ran.exit_code == 0, ran.output
-    assert "1 images" in ran.stderr
+    assert "masu: 1 image, " in ran.stderr
     assert f"the best {explain_maps.MOST_MAPS} boxes" in CliRunner().invoke(cli, ["explain", "--help"]).output
 
 
@@ -339,7 +339,7 @@ if CHROMIUM:
         monkeypatch.setattr(attribution, "GRADIENTS", 1)
         monkeypatch.setattr(explain_maps, "MOST_MAPS", 2)
         data = masu.read_dataset(coins, "train")
-        page = explain(detector, data, tmp_path / "page.html", most=2, saliency=True).page
+        page = explain(detector, data, tmp_path / "page.html", worst=2, saliency=True).page
         text = page.read_text(encoding="utf-8").replace("<head>", f"<head>{CATCH}").replace("</body>", WALK)
         page.write_text(text, encoding="utf-8")
         dom = opened(page, tmp_path)
@@ -365,7 +365,7 @@ if CHROMIUM:
         assert report["injected"] == 0  # the class that is markup has become text
 
     def test_in_a_browser_every_box_of_a_cascade_is_followed(cascade, coins, tmp_path):
-        page = explain(cascade, masu.read_dataset(coins, "train"), tmp_path / "page.html", most=2).page
+        page = explain(cascade, masu.read_dataset(coins, "train"), tmp_path / "page.html", worst=2).page
         text = page.read_text(encoding="utf-8").replace("<head>", f"<head>{CATCH}").replace("</body>", FOLLOW)
         page.write_text(text, encoding="utf-8")
         dom = opened(page, tmp_path)

@@ -71,7 +71,7 @@ def test_json_text(tmp_path):
 
 def test_csv_text_has_one_row_per_detection(tmp_path):
     paths = [write(tmp_path / "a.png"), write(tmp_path / "b.png", width=10)]
-    rows = list(csv.reader(io.StringIO(detect(Stub(), paths, format="csv", threshold=0.7).text)))
+    rows = list(csv.reader(io.StringIO(detect(Stub(), paths, to="csv", threshold=0.7).text)))
     assert rows == [
         ["file", "x1", "y1", "x2", "y2", "score", "label", "name"],
         [str(paths[0]), "0.0", "1.0", "40.0", "11.0", "0.9", "1", "dog, big"],
@@ -80,7 +80,7 @@ def test_csv_text_has_one_row_per_detection(tmp_path):
 
 def test_coco_text_is_a_whole_data_set(tmp_path):
     paths = [write(tmp_path / "a.png", width=10), write(tmp_path / "b.png")]
-    coco = json.loads(detect(Stub(), paths, format="coco", threshold=0.7).text)
+    coco = json.loads(detect(Stub(), paths, to="coco", threshold=0.7).text)
     assert coco["categories"] == [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog, big"}]
     assert coco["info"]["image_folder"] == str(tmp_path)
     assert coco["images"][0] == {"id": 1, "file_name": "a.png", "width": 10, "height": 30}
@@ -97,7 +97,7 @@ DOG, CAT = [0, 1, 40, 11], [pytest.approx(0.123), 0, 5, 5]
 
 def test_a_coco_file_above_its_images_is_read_back(tmp_path):
     paths = [write(tmp_path / "in" / "a" / "x.png"), write(tmp_path / "in" / "b" / "x.png", width=10)]
-    report = detect(Stub(), [tmp_path / "in" / "a", paths[1]], format="coco", out=tmp_path / "in")
+    report = detect(Stub(), [tmp_path / "in" / "a", paths[1]], to="coco", out=tmp_path / "in")
     assert json.loads(report.file.read_text())["info"]["image_folder"] == "."
     assert read_back(report.file) == [(paths[0], [DOG, CAT], [1, 0]), (paths[1], [], [])]
     data = read_dataset(report.file)
@@ -108,7 +108,7 @@ def test_a_coco_file_elsewhere_says_where_its_images_are(tmp_path, monkeypatch):
     paths = [write(tmp_path / "in" / "a" / "x.png"), write(tmp_path / "in" / "b" / "y.png")]
     monkeypatch.chdir(tmp_path / "in" / "a")
     sources = ["x.png", "../b/y.png"]
-    report = detect(Stub(), sources, format="coco", out=tmp_path / "out")
+    report = detect(Stub(), sources, to="coco", out=tmp_path / "out")
     said = json.loads(report.file.read_text())
     assert said["info"]["image_folder"] == str(tmp_path / "in")
     assert [image["file_name"] for image in said["images"]] == ["a/x.png", "b/y.png"]
@@ -119,21 +119,21 @@ def test_a_coco_file_elsewhere_says_where_its_images_are(tmp_path, monkeypatch):
 def test_coco_text_is_as_seen_from_the_working_folder(tmp_path, monkeypatch):
     path = write(tmp_path / "photos" / "a.png")
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "found.json").write_text(detect(Stub(), ["photos"], format="coco").text)
+    (tmp_path / "found.json").write_text(detect(Stub(), ["photos"], to="coco").text)
     assert read_back(tmp_path / "found.json") == [(path, [DOG, CAT], [1, 0])]
 
 
 @pytest.mark.parametrize(
-    ("format", "name"),
+    ("to", "name"),
     [("json", "detections.json"), ("csv", "detections.csv"), ("coco", "detections.coco.json")],
 )
-def test_out_holds_the_same_text_and_pictures_of_the_image_size(tmp_path, format, name, monkeypatch):
+def test_out_holds_the_same_text_and_pictures_of_the_image_size(tmp_path, to, name, monkeypatch):
     path = write(tmp_path / "in" / "a.png")
-    report = detect(Stub(), [path], format=format, out=tmp_path / "new" / "out")
+    report = detect(Stub(), [path], to=to, out=tmp_path / "new" / "out")
     assert report.file == tmp_path / "new" / "out" / name
     assert report.text == ""
     monkeypatch.chdir(report.file.parent)
-    assert report.file.read_text("utf-8") == detect(Stub(), [path], format=format).text
+    assert report.file.read_text("utf-8") == detect(Stub(), [path], to=to).text
     assert sorted(p.name for p in report.file.parent.iterdir()) == [name, "pictures"]
     (picture,) = report.pictures
     assert picture == tmp_path / "new" / "out" / "pictures" / "a.jpg"
@@ -241,7 +241,7 @@ def test_an_image_that_the_memory_does_not_suffice_for_is_its_own_fault(tmp_path
 
 def test_a_carriage_return_in_a_file_name_ends_no_row(tmp_path):
     path = write(tmp_path / "a\rb.png")
-    text = detect(Stub(), [path], format="csv").text
+    text = detect(Stub(), [path], to="csv").text
     rows = list(csv.reader(io.StringIO(text, newline="")))
     assert [row[0] for row in rows] == ["file", str(path), str(path)]
     assert {len(row) for row in rows} == {8}
@@ -295,9 +295,9 @@ def test_report_as_dict_is_json(tmp_path):
 def test_bad_input_is_named(tmp_path):
     path = write(tmp_path / "a.png")
     with pytest.raises(
-        InputError, match=r"format: found 'xml', wanted one of json, csv, coco or, .*, parquet"
+        InputError, match=r"^--to: found 'xml', wanted one of json, csv, coco or, .*, parquet"
     ):
-        detect(Stub(), [path], format="xml")
+        detect(Stub(), [path], to="xml")
     with pytest.raises(InputError, match=r"threshold: found 50"):
         detect(Stub(), [path], threshold=50)
     with pytest.raises(InputError, match=r"batch_size: found 0"):

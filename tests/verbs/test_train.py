@@ -114,7 +114,7 @@ def test_paths_and_data_sets_do_not_mix(coins, ran):
     for given, said in (
         ({"data": data, "val": coins}, "train: found data in memory and val at"),
         ({"data": coins, "val": data}, "train: found data at"),
-        ({"data": data, "split": "train"}, "train: found split, val_split, form or images beside a Dataset"),
+        ({"data": data, "split": "train"}, "train: found split= beside a data set in memory, "),
     ):
         with pytest.raises(TypeError) as caught:
             masu.train(**given)
@@ -163,14 +163,6 @@ def test_a_path_is_no_detector(coins):
             f"{verb_.__name__}: found the path best.safetensors, wanted a detector; write masu.load(path), or "
             "masu.open_detector(path) for an exported file"
         )
-
-
-@pytest.mark.parametrize("verb_", [masu.evaluate, masu.funnel])
-def test_splits_are_of_paths_only(small, coins, verb_):
-    said = f"{verb_.__name__}: found split, form or images beside a data set, wanted them beside a path; "
-    with pytest.raises(TypeError) as caught:
-        verb_(small, masu.read_dataset(coins), split="val")
-    assert str(caught.value) == f"{said}give them to masu.read_dataset"
 
 
 def test_funnel_takes_a_path(coins):

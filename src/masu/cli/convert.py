@@ -47,7 +47,7 @@ def convert(
             source,
             out,
             target,
-            source_form=form,
+            form=form,
             split_by=split_by,
             seed=seed,
             images=images,

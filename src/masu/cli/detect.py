@@ -94,7 +94,7 @@ def detect(
             detector,
             sources,
             threshold=opened.thresholds if threshold is None else threshold,
-            format=to or "json",
+            to=to or "json",
             out=out,
             batch_size=batch_size,
             pictures=not no_pictures,

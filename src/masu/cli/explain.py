@@ -70,7 +70,7 @@ def explain(
         )
         print_faults(given)
     with working("explaining") as progress:
-        done = run(detector, given, out, most=worst, saliency=saliency, progress=progress)
+        done = run(detector, given, out, worst=worst, saliency=saliency, progress=progress)
     for fault in done.faults:
         note(fault)
     if as_json:

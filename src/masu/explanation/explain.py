@@ -64,7 +64,7 @@ def explain(
     source: Path | Dataset,
     out: Path,
     *,
-    most: int = 4,
+    worst: int = 4,
     saliency: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> ExplainReport:
@@ -75,14 +75,14 @@ def explain(
         source: one image file, or a labelled data set: then the page starts with its funnel and shows the
             images that lost most objects.
         out: the page to write.
-        most: images of a data set on the page.
+        worst: images of a data set on the page.
         saliency: also show which pixels the best ``MOST_MAPS`` final boxes of each image rest on, see
             :func:`masu.explanation.explain_maps.maps`; each takes as long as about 30 predictions.
         progress: called with (images of the data set done, in total), then, for each image on the page, with
             (saliency maps done, in total).
 
     Raises:
-        InputError: for an exported model, an image that cannot be read, ``most`` out of range, and as
+        InputError: for an exported model, an image that cannot be read, ``worst`` out of range, and as
             :func:`masu.funnel`.
     """
     if not isinstance(detector, Detector):
@@ -92,14 +92,14 @@ def explain(
             "a model of masu",
             "take the .safetensors file that it was exported from",
         )
-    PHOTOGRAPHS.check("most", most)
+    PHOTOGRAPHS.check("worst", worst)
     report = split = None
     chosen: list[tuple[Path, Target | None, list[Fate]]]
     if isinstance(source, Dataset):
         report, split = funnel(detector, source, progress=progress), source.split
         chosen = [
             (source[i].image, source[i].target, [fate for fate in report.fates if fate.image == i])
-            for i in _most_lost(report, most)
+            for i in _most_lost(report, worst)
         ]
         if not chosen:
             raise bad_input(source.root, "no labelled objects", "objects to follow", "give a single image")

@@ -8,7 +8,7 @@ from masu.data.dataset import Dataset
 from masu.detectors.build import configuration
 from masu.detectors.zoo import DEFAULT
 from masu.evaluation.anchors import AnchorReport, anchor_report, check_has_anchors
-from masu.verbs.reading import to_train_on, warn_of_faults
+from masu.verbs.reading import IN_MEMORY, refuse_beside, to_train_on, warn_of_faults
 
 
 def anchors(
@@ -37,12 +37,15 @@ def anchors(
         ``own`` and ``fitted``: how many objects have an anchor, by size of object and level.
 
     Raises:
+        TypeError: for ``split``, ``form`` or ``images`` beside a ``Dataset``.
         InputError: for data that cannot be read or hold no objects, an unknown architecture or one without
             anchors, or a size out of range.
     """
     architecture = architecture or DEFAULT
     check_has_anchors(configuration(architecture), architecture)
-    if not isinstance(data, Dataset):
+    if isinstance(data, Dataset):
+        refuse_beside(IN_MEMORY, "anchors", split=split, form=form, images=images)
+    else:
         data = to_train_on(data, split, form=form, images=images)
         warn_of_faults(data)
     return anchor_report(data, architecture, image_size)

@@ -172,7 +172,7 @@ def check(
     *,
     images: str | os.PathLike[str] | None = None,
     image_size: int | None = None,
-    html: str | os.PathLike[str] | None = None,
+    report: str | os.PathLike[str] | None = None,
     fix: str | os.PathLike[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> CheckReport:
@@ -186,7 +186,7 @@ def check(
         policy: how the network will see the images; default: as the default architecture does.
         images: another folder that holds the images.
         image_size: shorter side in pixels that the network will see, in the place of the policy's.
-        html: also write a page with pictures of the places.
+        report: also write a page with pictures of the places.
         fix: also write a copy without what masu can decide, and ``changes.json``, into this new folder; the
             original stays untouched.
         progress: called with (images looked at, images in total).
@@ -206,8 +206,8 @@ def check(
         progress,
         None if images is None else Path(images),
     )
-    if html is not None:
-        write_page(found.report, Path(html))
+    if report is not None:
+        write_page(found.report, Path(report))
     if fix is not None:
         found.write_mended(Path(fix))
     return found.report

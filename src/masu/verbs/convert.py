@@ -45,9 +45,9 @@ class Converted:
 def convert(
     source: str | os.PathLike[str],
     out: str | os.PathLike[str],
-    form: str,
+    to: str,
     *,
-    source_form: str | None = None,
+    form: str | None = None,
     split_by: str | None = None,
     seed: int = 0,
     images: str | os.PathLike[str] | None = None,
@@ -61,8 +61,8 @@ def convert(
     Args:
         source: data set to read.
         out: new or empty folder.
-        form: a format that masu writes.
-        source_form: format of ``source``; default: found by looking.
+        to: a format that masu writes.
+        form: format of ``source``; default: found by looking.
         split_by: such as ``80/10/10``: share all pictures out anew, near-duplicates together; default: the
             splits of the source.
         seed: of the sharing out.
@@ -78,19 +78,19 @@ def convert(
             :func:`masu.data.formats.writing.write_dataset`.
     """
     source, out = Path(source), Path(out)
-    refuse_target(out, form)
+    refuse_target(out, to)
     shares = None if split_by is None else parse_shares(split_by)
-    annotations = read_annotations(source, source_form, images)
+    annotations = read_annotations(source, form, images)
     strays = find_strays(source, annotations)
     data = writable(measured(annotations, progress))
     if shares is not None:
         prints = fingerprint_images(list(data.paths), progress=progress)
         data = share_out(data, shares, seed, near_duplicates(prints))
-    lost = write_dataset(out, form, data, strays, link=link)
+    lost = write_dataset(out, to, data, strays, link=link)
     parts = data.parts()
     return Converted(
         source_format=data.form,
-        format=form,
+        format=to,
         images={part_name(split, parts): len(part) for split, part in parts.items()},
         objects={part_name(split, parts): len(part.boxes) for split, part in parts.items()},
         faults=tuple(dict.fromkeys(str(fault) for fault in data.faults)),

@@ -73,7 +73,7 @@ def detect(
     sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     threshold: Threshold | None = None,
-    format: str = "json",
+    to: str = "json",
     out: str | Path | None = None,
     batch_size: int = 1,
     pictures: bool = True,
@@ -86,7 +86,7 @@ def detect(
         sources: image files, folders of images and patterns such as ``shots/*.jpg``; one or a list.
         threshold: lowest score to report, in 0..1, one number or one per class; default: the detector's own
             ``thresholds``, 0.5 for a class without one.
-        format: ``"json"`` (a list, one entry per image), ``"csv"`` (one row per detection) or ``"coco"``
+        to: ``"json"`` (a list, one entry per image), ``"csv"`` (one row per detection) or ``"coco"``
             (a COCO data set that masu reads again: boxes as x y w h, category ids from 1, file names relative
             to the folder that ``info.image_folder`` names: ``.``, that of the results, where all images lie
             below it, else the deepest folder that holds them all). Boxes elsewhere are x1 y1 x2 y2; all are
@@ -107,7 +107,7 @@ def detect(
             cannot be written, no image among the sources or none that can be read.
     """
     refuse_path(detector, "detect")
-    check_format(format)
+    check_format(to)
     if threshold is None:
         threshold = getattr(detector, "thresholds", None) or DEFAULT_THRESHOLD
     check_threshold(threshold, detector.names)
@@ -118,7 +118,7 @@ def detect(
     if folder is not None:
         _make(folder)
     drawing = _PictureFolder(folder / "pictures", paths) if folder is not None and pictures else None
-    results = None if folder is None else _ResultsFile(folder, format, detector.names)
+    results = None if folder is None else _ResultsFile(folder, to, detector.names)
     faults: list[str] = []
     records: list[Record] = []
     seconds = 0.0
@@ -151,7 +151,7 @@ def detect(
         images=len(records),
         detections=sum(len(one["detections"]) for one in records),
         seconds_per_image=seconds / len(records),
-        text="" if results is not None else _render(records, detector.names, format, Path()),
+        text="" if results is not None else _render(records, detector.names, to, Path()),
         file=None if results is None else results.file,
         pictures=() if drawing is None else tuple(drawing.written),
         faults=tuple(faults),
@@ -168,9 +168,9 @@ SHARE_OF_TIME = 0.02
 class _ResultsFile:
     """The results so far, written whole again and again, so that a kill loses little."""
 
-    def __init__(self, folder: Path, format: str, names: Sequence[str]) -> None:
-        self.file = folder / _FILE_NAMES[format]
-        self._render = partial(_render, names=names, format=format, folder=folder)
+    def __init__(self, folder: Path, to: str, names: Sequence[str]) -> None:
+        self.file = folder / _FILE_NAMES[to]
+        self._render = partial(_render, names=names, to=to, folder=folder)
         self._due = time.monotonic() + OFTEN
 
     def write(self, records: list[Record]) -> None:
@@ -202,15 +202,15 @@ def _without_drawn(
     return [path for path in paths if path not in own], list(own)
 
 
-def check_format(format: str) -> None:
+def check_format(to: str) -> None:
     """Refuse a format that :func:`detect` does not write.
 
     Raises:
         InputError: for any other.
     """
-    if format not in FORMATS:
+    if to not in FORMATS:
         wanted = f"{', '.join(FORMATS)} or, with 'masu detect' and masu.detect_bulk, parquet"
-        raise bad_input("format", f"{format!r}", f"one of {wanted}", code="unknown-name")
+        raise bad_input("--to", f"{to!r}", f"one of {wanted}", code="unknown-name")
 
 
 def _none_readable(paths: Sequence[Path], faults: Sequence[str]) -> InputError:
@@ -220,10 +220,10 @@ def _none_readable(paths: Sequence[Path], faults: Sequence[str]) -> InputError:
     return InputError(f"images: {found}", thing="images", found=found, code="unreadable-image")
 
 
-def _render(records: list[Record], names: Sequence[str], format: str, folder: Path) -> str:
-    if format == "csv":
+def _render(records: list[Record], names: Sequence[str], to: str, folder: Path) -> str:
+    if to == "csv":
         return csv_text(records)
-    return json_text(_coco(records, names, folder) if format == "coco" else records)
+    return json_text(_coco(records, names, folder) if to == "coco" else records)
 
 
 def _coco(records: list[Record], names: Sequence[str], folder: Path) -> dict[str, Any]:

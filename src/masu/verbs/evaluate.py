@@ -11,7 +11,7 @@ from masu.evaluation.evaluate import LabelledImages, score
 from masu.evaluation.metrics import Metrics, ProposalMetrics
 from masu.evaluation.predictions import AnyDetector
 from masu.processes import ALONE, Processes
-from masu.verbs.reading import to_measure_on
+from masu.verbs.reading import IN_MEMORY, refuse_beside, to_measure_on
 
 
 def evaluate(
@@ -50,7 +50,7 @@ def evaluate(
         kind ``"proposals"``. ``faults`` also names what reading the data at a path has left out.
 
     Raises:
-        TypeError: for a path in the place of the detector.
+        TypeError: for a path in the place of the detector, or options of a path beside data in memory.
         InputError: for data that cannot be read or have no split to measure on, no images, none that can be
             read, no class in common, or a batch size out of range.
     """
@@ -82,11 +82,7 @@ def measured_on(
     if isinstance(data, str | os.PathLike):
         read = to_measure_on(data, split, form=form, images=images, channels=channels)
         return read, read
-    if (split, form, images) != (None, None, None):
-        raise TypeError(
-            f"{verb}: found split, form or images beside a data set, wanted them beside a path; "
-            "give them to masu.read_dataset"
-        )
+    refuse_beside(IN_MEMORY, verb, split=split, form=form, images=images)
     return data, None
 
 

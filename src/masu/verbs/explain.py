@@ -14,7 +14,7 @@ from masu.evaluation.predictions import AnyDetector
 from masu.explanation.explain import ExplainReport
 from masu.explanation.explain import explain as write_explanation
 from masu.verbs.evaluate import refuse_path
-from masu.verbs.reading import to_measure_on
+from masu.verbs.reading import IN_MEMORY, refuse_beside, to_measure_on
 
 
 def explain(
@@ -23,9 +23,10 @@ def explain(
     out: str | os.PathLike[str] = "report.html",
     *,
     split: str | None = None,
-    most: int = 4,
+    worst: int = 4,
     saliency: bool = False,
     form: str | None = None,
+    images: str | os.PathLike[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ExplainReport:
     """Write a page that shows every stage between a photograph and its boxes.
@@ -36,10 +37,11 @@ def explain(
             starts with their funnel and shows the images that lost most objects.
         out: the page to write.
         split: of labelled images at a path; default: test, else val, where they have splits.
-        most: images of a data set on the page.
+        worst: images of a data set on the page: those that lost most objects.
         saliency: also show which pixels the best 20 boxes of each image rest on; each takes as long as about
             30 predictions.
         form: format of labelled images at a path; default: found by looking.
+        images: another folder that holds the images of labelled data at a path.
         progress: called with (images done, in total), then, for each image on the page, with (saliency maps
             done, in total).
 
@@ -47,15 +49,20 @@ def explain(
         What is on the page; ``faults`` also names what reading the data at a path has left out.
 
     Raises:
-        InputError: for an exported model, an image or data that cannot be read, ``most`` out of range, and as
-            :func:`masu.funnel`.
+        TypeError: for ``split``, ``form`` or ``images`` beside a ``Dataset`` or a single image.
+        InputError: for an exported model, an image or data that cannot be read, ``worst`` out of range, and
+            as :func:`masu.funnel`.
     """
     refuse_path(detector, "explain")
     if isinstance(source, Dataset) or shows_one(source):
+        beside = IN_MEMORY if isinstance(source, Dataset) else "a single image"
+        refuse_beside(beside, "explain", split=split, form=form, images=images)
         given = source if isinstance(source, Dataset) else Path(source)
-        return write_explanation(detector, given, Path(out), most=most, saliency=saliency, progress=progress)
-    data = to_measure_on(source, split, form=form, channels=detector.input.channels)
-    done = write_explanation(detector, data, Path(out), most=most, saliency=saliency, progress=progress)
+        return write_explanation(
+            detector, given, Path(out), worst=worst, saliency=saliency, progress=progress
+        )
+    data = to_measure_on(source, split, form=form, images=images, channels=detector.input.channels)
+    done = write_explanation(detector, data, Path(out), worst=worst, saliency=saliency, progress=progress)
     return replace(done, faults=(*map(str, data.faults), *done.faults))
 
 

@@ -30,7 +30,7 @@ from masu.exports.write import SUFFIXES, describe, trace, write
 from masu.ranges import AP_LOSS
 from masu.records import Detections
 from masu.verbs.evaluate import refuse_path
-from masu.verbs.reading import Counter, looked_at, quiet
+from masu.verbs.reading import IN_MEMORY, Counter, looked_at, quiet, refuse_beside, tell_faults
 from masu.words import ExportTarget
 
 SHAPES = ((1, 300, 500), (2, 427, 640), (3, 200, 640), (1, 64, 48), (2, 240, 320))
@@ -123,12 +123,15 @@ def export(
             alone decides. With ``to="onnx"`` only.
         max_ap_loss: largest AP that may be lost on ``data``.
         counter: shows how far the looking at images is.
-        report: told what is being done, and of near-ties.
+        report: told what is being done, of near-ties, of faults of the data and of images that cannot be
+            read, those to calibrate on among them.
 
     Returns:
         The file, how far it agrees with the detector, and the times of both.
 
     Raises:
+        TypeError: for ``split``, ``form`` or ``images`` without a path, or ``int8=True`` beside a
+            ``Dataset``.
         InputError: an unknown format or wrong suffix, packages that are missing, or a file whose answers
             differ from the detector's.
     """
@@ -139,11 +142,15 @@ def export(
     AP_LOSS.check("max_ap_loss", max_ap_loss)
     channels = detector.input.channels
     calibration = int8 if isinstance(int8, Dataset) else None
+    if data is None or isinstance(data, Dataset):
+        beside = "no data" if data is None else IN_MEMORY
+        refuse_beside(beside, "export", split=split, form=form, images=images)
     if data is not None and not isinstance(data, Dataset):
         source = read_annotations(data, form, images)
         if int8 is True:
             calibration = looked_at(source, training_split(None, source.splits, data), channels, counter)
         data = looked_at(source, evaluation_split(split, source.splits, data), channels, counter)
+        tell_faults(report, data, *([] if calibration is None else [calibration]))
     elif int8 is True:
         raise TypeError(
             "export: found int8=True beside a Dataset, wanted the images to calibrate on; write "
@@ -219,7 +226,7 @@ def _to_eight_bits(
         How many were spared, and AP of the detector and of the file.
     """
     single = file.rename(file.with_name(f"single-{file.name}"))
-    images, own, spared, theirs = _images(calibration, detector), _ap(detector, data, report), 0, 0.0
+    images, own, spared, theirs = _images(calibration, detector, report), _ap(detector, data, report), 0, 0.0
     for spared in SPARED:
         report(f"calibrating 8 bits, the first {spared} convolutions spared")
         quantize(single, images, file, spared)
@@ -250,13 +257,14 @@ def _pictures(detector: Detector, data: Dataset | None) -> list[Tensor]:
     return images
 
 
-def _images(data: Dataset, detector: Detector) -> list[Array]:
-    """Inputs of the graph: evenly spread images."""
+def _images(data: Dataset, detector: Detector, report: Callable[[str], None]) -> list[Array]:
+    """Inputs of the graph: evenly spread images; ``report`` is told of those that cannot be read."""
     channels, images = detector.input.channels, []
     for index in range(0, len(data), -(-len(data) // MOST_IMAGES)):
         try:
             image = read_pixels(data[index].image, channels)
-        except UnreadableImageError:
+        except UnreadableImageError as error:
+            report(str(error))
             continue
         images.append(image[None].permute(0, 2, 3, 1) if channels is None else as_floats(image[None]))
     return [image.contiguous().numpy() for image in images]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 
 from masu.detectors.detector import Detector
 from masu.evaluation.evaluate import LabelledImages
@@ -11,7 +12,6 @@ from masu.evaluation.predictions import AnyDetector
 from masu.explanation.funnel import FunnelReport
 from masu.explanation.funnel import funnel as run
 from masu.verbs.evaluate import measured_on, refuse_path
-from masu.verbs.reading import warn_of_faults
 
 
 def funnel(
@@ -41,14 +41,18 @@ def funnel(
 
     Returns:
         The figures, every object with the stage that lost it, and what milder settings would bring back.
+        ``metrics.faults`` also names what reading the data at a path has left out.
 
     Raises:
+        TypeError: as of :func:`masu.evaluate`.
         InputError: for an exported model, an IoU out of range, and as :func:`masu.evaluate`.
     """
     refuse_path(detector, "funnel")
     labelled, read = measured_on("funnel", data, split, form, images, detector.input.channels)
-    if read is not None:
-        warn_of_faults(read)
     if voc is None:
         voc = getattr(labelled, "form", None) == "voc"
-    return run(detector, labelled, iou=iou, progress=progress, voc=voc)
+    report = run(detector, labelled, iou=iou, progress=progress, voc=voc)
+    if read is None:
+        return report
+    metrics = replace(report.metrics, faults=(*map(str, read.faults), *report.metrics.faults))
+    return replace(report, scored=replace(report.scored, metrics=metrics))

@@ -22,6 +22,12 @@ Progress: TypeAlias = Callable[[int, int], None]
 Counter: TypeAlias = Callable[[str], AbstractContextManager[Progress]]
 """Shows that something goes on, under a title, for as long as it is open."""
 
+IN_MEMORY = "a data set in memory"
+"""Beside what options of a path mean nothing, see :func:`refuse_beside`."""
+
+MOST_TOLD = 20
+"""Faults that are told one by one."""
+
 _HELD_BACK = 0.2
 
 
@@ -158,6 +164,37 @@ def _held_back(
     of = "" if training.split is None else f" of the split {training.split}"
     tell(f"{path}: no validation split, {len(held)} of {len(training)} images{of} are held back for it")
     return kept, held
+
+
+def refuse_beside(beside: str, verb: str, **options: object) -> None:
+    """Refuse options of a path where nothing is read at a path.
+
+    Args:
+        beside: what was given instead, such as ``a data set in memory``.
+        verb: the function that was called.
+        **options: by name; None: not given.
+
+    Raises:
+        TypeError: naming those that were given.
+    """
+    given = [f"{name}=" for name, value in options.items() if value is not None]
+    if given:
+        them = "it" if len(given) == 1 else "them"
+        raise TypeError(
+            f"{verb}: found {', '.join(given)} beside {beside}, wanted {them} beside a path; "
+            f"leave {them} out, or give {them} to masu.read_dataset"
+        )
+
+
+def tell_faults(report: Callable[[str], None], *datasets: Dataset) -> None:
+    """Tell the first faults that reading has left out or clipped, each once, and their number."""
+    faults = list(dict.fromkeys(fault for data in datasets for fault in data.faults))
+    for fault in faults[:MOST_TOLD]:
+        report(str(fault))
+    if faults:
+        were = "was" if len(faults) == 1 else "were"
+        shown = f", {MOST_TOLD} shown" if len(faults) > MOST_TOLD else ""
+        report(f"{counted(len(faults), 'fault')} in the data {were} skipped or clipped{shown}")
 
 
 def warn_of_faults(*datasets: Dataset) -> None:

@@ -20,7 +20,7 @@ from masu.training.recipe import TrainSettings
 from masu.training.start import backbone_of, refuse_start
 from masu.training.train import Report, TrainResult, resumes
 from masu.training.train import train as run
-from masu.verbs.reading import training_and_validation, warn_of_faults
+from masu.verbs.reading import IN_MEMORY, refuse_beside, training_and_validation, warn_of_faults
 
 DataSource = str | os.PathLike[str] | Dataset
 """A data set, or where it is."""
@@ -75,18 +75,15 @@ def train(
         Where the model files are, and the figures of every epoch.
 
     Raises:
-        TypeError: for a name that is no setting.
+        TypeError: for a name that is no setting, options of a path beside a ``Dataset``, or a ``Dataset``
+            beside a path.
         InputError: for data that cannot be read or have no split to learn from, settings that do not fit
             together, weights that are not there, a folder that already holds a run, more faults than
             ``max_bad``, a loss that is not finite, or a disk or memory that does not suffice.
     """
     settings = with_fields(settings or TrainSettings(), changed)
     if isinstance(data, Dataset):
-        if (split, val_split, form, images) != (None, None, None, None):
-            raise TypeError(
-                "train: found split, val_split, form or images beside a Dataset, wanted them beside a path; "
-                "give them to masu.read_dataset"
-            )
+        refuse_beside(IN_MEMORY, "train", split=split, val_split=val_split, form=form, images=images)
         if not isinstance(val, Dataset | None):
             raise TypeError(
                 f"train: found data in memory and val at {os.fspath(val)}, wanted both alike; write "
