@@ -92,11 +92,11 @@ VERBS = {
     "check --fix": Verb(
         lambda data, model, out: ["check", data, "--fix", out], "made", CHECKED, anew=True, short=3
     ),
-    "check --html": Verb(
-        lambda data, model, out: ["check", data, "--html", out], "a.html", CHECKED, earlier="page", short=3
+    "check --report": Verb(
+        lambda data, model, out: ["check", data, "--report", out], "a.html", CHECKED, earlier="page", short=3
     ),
-    "anchors --html": Verb(
-        lambda data, model, out: ["anchors", data, "--html", out], "a.html", earlier="page"
+    "anchors --report": Verb(
+        lambda data, model, out: ["anchors", data, "--report", out], "a.html", earlier="page"
     ),
     "explain": Verb(
         lambda data, model, out: ["explain", model, f"{data}/images/val/0.png", "--out", out],
@@ -112,10 +112,10 @@ VERBS = {
         earlier="model",
         short=1,
     ),
-    "detect --out, json": Verb(_detect("--format", "json"), "found", parts=True, short=1),
-    "detect --out, csv": Verb(_detect("--format", "csv"), "found", parts=True, long=5),
-    "detect --out, coco": Verb(_detect("--format", "coco"), "found", parts=True, long=5),
-    "detect --out, parquet": Verb(_detect("--format", "parquet"), "found", parts=True, short=1),
+    "detect --out, json": Verb(_detect("--to", "json"), "found", parts=True, short=1),
+    "detect --out, csv": Verb(_detect("--to", "csv"), "found", parts=True, long=5),
+    "detect --out, coco": Verb(_detect("--to", "coco"), "found", parts=True, long=5),
+    "detect --out, parquet": Verb(_detect("--to", "parquet"), "found", parts=True, short=1),
     "export, onnx": Verb(_export("onnx"), "m.onnx", long=2),
     "export, openvino": Verb(_export("openvino"), "m.xml", long=2),
     "export, torch": Verb(_export("torch"), "m.pt2", long=2),

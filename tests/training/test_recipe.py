@@ -80,8 +80,8 @@ def test_what_the_architecture_decides():
         ({"frozen_stride": -1}, "--frozen-stride: found -1, wanted a whole number from 0 to 1024"),
         ({"learning_rate": 0.0}, "--lr: found 0.0, wanted a number above 0"),
         ({"time_budget": math.inf}, "--time-budget: found inf, wanted a number above 0"),
-        ({"weight_decay": math.nan}, "weight_decay: found nan, wanted a number from 0 to 1000"),
-        ({"clip_norm": 0}, "clip_norm: found 0, wanted a number above 0"),
+        ({"weight_decay": math.nan}, "--weight-decay: found nan, wanted a number from 0 to 1000"),
+        ({"clip_norm": 0}, "--clip-norm: found 0, wanted a number above 0"),
         ({"optimizer": "lion"}, "--optimizer: found 'lion', wanted sgd or adamw"),
         ({"schedule": "step"}, "--schedule: found 'step', wanted cosine or one-cycle or constant"),
         ({"precision": "tf32"}, "--precision: found 'tf32', wanted fp32 or bf16 or fp16"),
@@ -92,9 +92,9 @@ def test_what_the_architecture_decides():
             "--frozen-stride: found with --weights none, wanted trained weights to keep; leave it out",
         ),
         ({"weights": "none", "frozen_norms": True}, "--frozen-norms: found with --weights none, wanted"),
-        ({"average": 1.0}, "average: found 1.0, wanted a number from 0 and below 1"),
-        ({"grow_from": 0.0}, "grow_from: found 0.0, wanted a number above 0 and at most 1"),
-        ({"size_range": (2, 1)}, "size_range: found (2, 1), wanted two rising numbers above 0"),
+        ({"average": 1.0}, "--average: found 1.0, wanted a number from 0 and below 1"),
+        ({"grow_from": 0.0}, "--grow-from: found 0.0, wanted a number above 0 and at most 1"),
+        ({"size_range": (2, 1)}, "--size-range: found (2, 1), wanted two rising numbers above 0"),
     ],
 )
 def test_settings_that_cannot_be(setting, message):

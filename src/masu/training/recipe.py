@@ -121,9 +121,9 @@ class TrainSettings:
             ("--lr", self.learning_rate, ranges.LEARNING_RATE),
             ("--time-budget", self.time_budget, ranges.SECONDS),
             ("--seed", self.seed, ranges.SEED),
-            ("weight_decay", self.weight_decay, ranges.WEIGHT_DECAY),
-            ("warmup_steps", self.warmup_steps, ranges.STEPS),
-            ("clip_norm", self.clip_norm, ranges.CLIP_NORM),
+            ("--weight-decay", self.weight_decay, ranges.WEIGHT_DECAY),
+            ("--warmup-steps", self.warmup_steps, ranges.STEPS),
+            ("--clip-norm", self.clip_norm, ranges.CLIP_NORM),
         ):
             if value is not None:
                 span.check(option, value)
@@ -152,12 +152,12 @@ class TrainSettings:
             option = "--frozen-stride" if self.frozen_stride else "--frozen-norms"
             raise bad_input(option, "with --weights none", "trained weights to keep", "leave it out")
         if self.average is not None and not 0 <= self.average < 1:
-            raise bad_input("average", f"{self.average}", "a number from 0 and below 1")
+            raise bad_input("--average", f"{self.average}", "a number from 0 and below 1")
         if self.grow_from is not None and not 0 < self.grow_from <= 1:
-            raise bad_input("grow_from", f"{self.grow_from}", "a number above 0 and at most 1")
+            raise bad_input("--grow-from", f"{self.grow_from}", "a number above 0 and at most 1")
         object.__setattr__(self, "size_range", tuple(self.size_range))
         if not 0 < self.size_range[0] <= self.size_range[1]:
-            raise bad_input("size_range", f"{self.size_range}", "two rising numbers above 0")
+            raise bad_input("--size-range", f"{self.size_range}", "two rising numbers above 0")
         if self.augmentation is not None:
             variation(self.augmentation)  # refuses what is none
 
