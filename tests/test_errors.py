@@ -8,19 +8,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torch import nn
 
 import masu
 from masu.atomic import WriteError, write_whole
+from masu.cli.values import Word
 from masu.data.pixels.images import read_image
-from masu.data.pixels.pictures import UnreadableImageError, find_images
+from masu.data.pixels.pictures import UnreadableImageError, damage, find_images
 from masu.detectors.build import configuration
+from masu.detectors.prediction import too_large
+from masu.detectors.torchvision_models import load_torchvision
 from masu.errors import InputError, bad_input
+from masu.evaluation.choice import classes_of
 from masu.evaluation.metrics import coco_metrics
 from masu.exports.write import SUFFIXES
 from masu.ranges import BATCH_SIZE
 from masu.runtime import Model
 from masu.thresholds import check_threshold
+from masu.training.tracking import check_tracker
 
 SOURCE = Path(masu.__file__).parent
 CODES = set(re.findall(r'``"([a-z-]+)"``', InputError.__doc__))
@@ -43,6 +50,10 @@ def place(tmp_path, monkeypatch):
     Path("notes/a.txt").write_text("milk")
     Path("cells.onnx").write_bytes(b"no graph")
     Image.new("RGB", (4, 4)).save("a.png")
+
+
+def refuse(error):
+    raise error
 
 
 GOLDEN = [
@@ -85,6 +96,43 @@ GOLDEN = [
         lambda: masu.TrainSettings(box_loss="huber"),
         "--box-loss: found 'huber', wanted one of smooth_l1, l1, l2, giou",
         "unknown-name",
+    ),
+    (
+        lambda: masu.TrainSettings(optimizer="adam"),
+        "--optimizer: found 'adam', wanted sgd or adamw",
+        "unknown-name",
+    ),
+    (
+        lambda: check_tracker("comet"),
+        "--track: found 'comet', wanted tensorboard or wandb or mlflow; choose one of them",
+        "unknown-name",
+    ),
+    (
+        lambda: classes_of(["cow"], ("cat", "dog")),
+        "--classes: found 'cow', wanted one of cat, dog; choose one of these",
+        "unknown-name",
+    ),
+    (
+        lambda: Word(("json", "csv")).convert("jsn", None, None),
+        "word: found 'jsn', wanted one of json, csv; did you mean json?",
+        "unknown-name",
+    ),
+    (lambda: load_torchvision("yolo"), None, "unknown-name"),
+    (lambda: masu.from_torchvision(nn.Linear(1, 1)), None, "bad-input"),
+    (
+        lambda: masu.to_torchvision_state_dict(masu.build("rpn_resnet50_fpn", ["a"], "none")),
+        None,
+        "bad-input",
+    ),
+    (
+        lambda: refuse(too_large("a.png", torch.empty(3, 7, 9))),
+        "a.png: found 9×7 pixels, for which the memory does not suffice, wanted a smaller image; cut it into tiles",
+        "unreadable-image",
+    ),
+    (
+        lambda: refuse(damage("a.png", MemoryError())),
+        "a.png: found a picture for which the memory does not suffice, wanted an image Pillow can read; cut it into tiles",
+        "unreadable-image",
     ),
     (
         lambda: check_threshold({"cow": 0.5}, ("cat", "dog")),

@@ -219,6 +219,7 @@ def test_a_description_of_another_version(onnx_file, tmp_path, text):
         Model(tmp_path / "a.onnx")
     assert "a.onnx: found a description that this masu does not know (" in str(error.value)
     assert str(error.value).endswith("), wanted one of this version or older; update masu or export again")
+    assert error.value.code == "other-version"
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,18 @@ ALONE = Processes()
 """A plain process."""
 
 
+def described() -> Processes:
+    """The group that the environment describes, which need not be joined yet; a world of one is alone.
+
+    Raises:
+        InputError: for a variable that is no number.
+    """
+    world = _environment("WORLD_SIZE", "1", PROCESSES)
+    if world == 1 or "RANK" not in os.environ:
+        return ALONE
+    return Processes(_environment("RANK", "0", RANK), world)
+
+
 @contextmanager
 def joined() -> Iterator[Processes]:
     """The group that the environment describes, left at the end; one that is there already is used and kept.
@@ -176,13 +188,12 @@ def joined() -> Iterator[Processes]:
     Raises:
         InputError: where the others do not come.
     """
-    world = _environment("WORLD_SIZE", "1", PROCESSES)
-    if world == 1 or "RANK" not in os.environ:
+    processes = described()
+    if processes.world == 1:
         yield ALONE
         return
     import torch.distributed as dist
 
-    processes = Processes(_environment("RANK", "0", RANK), world)
     if dist.is_initialized():
         yield processes
         return

@@ -181,7 +181,7 @@ def described(path: Path, text: str | None) -> Description:
             f"a description that this masu does not know ({error})",
             "one of this version or older",
             "update masu or export again",
-            code="unknown-name",
+            code="other-version",
         ) from None
 
 

@@ -140,6 +140,7 @@ def test_a_malformed_manifest_is_one_line(tmp_path, change, said):
         f"{tmp_path}/{MANIFEST}: found no readable manifest ({said}), wanted one of this version; "
         "choose another --out"
     )
+    assert caught.value.code == "other-version"
 
 
 @pytest.mark.parametrize("content", [b"[" * 100_000, b"\xff\xfe", b'{"format": NaN}', b"\0"])

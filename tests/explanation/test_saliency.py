@@ -185,6 +185,8 @@ def test_wrong_questions(small, red, arguments, message):
     with pytest.raises(InputError) as caught:
         masu.saliency(small, red, **arguments)
     assert str(caught.value).startswith(message)
+    named = "cow" in message or "magic" in message
+    assert caught.value.code == ("unknown-name" if named else "bad-input")
 
 
 def test_an_image_in_which_nothing_is_found(small, red):

@@ -71,6 +71,26 @@ def test_the_folder_is_the_next_that_is_free(coins, tmp_path, monkeypatch, ran):
     assert str(ran[0][0][3]) == "runs/train-2"
 
 
+def test_only_the_first_of_several_processes_refuses_a_folder(tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "last.safetensors").write_bytes(b"")
+    for world, rank, refused in (
+        (None, None, True),
+        (None, "1", True),
+        ("1", "1", True),
+        ("2", "0", True),
+        ("2", "1", False),
+    ):
+        for name, value in (("WORLD_SIZE", world), ("RANK", rank)):
+            monkeypatch.delenv(name, raising=False) if value is None else monkeypatch.setenv(name, value)
+        if refused:
+            with pytest.raises(masu.InputError, match="found a training that is already there"):
+                verb.prepared(masu.TrainSettings(), folder, False, "cpu")
+        else:
+            assert verb.prepared(masu.TrainSettings(), folder, False, "cpu") == folder
+
+
 def test_what_was_left_out_is_a_warning(coins, ran):
     file = coins / "annotations" / "instances_train.json"
     described = json.loads(file.read_text())
@@ -89,6 +109,11 @@ def test_what_was_left_out_is_a_warning(coins, ran):
             {"time_budgt": 60},
             TypeError,
             "train: found time_budgt=…, wanted a setting; did you mean time_budget?",
+        ),
+        (
+            {"TIME_BUDGET": 60},
+            TypeError,
+            "train: found TIME_BUDGET=…, wanted a setting; did you mean time_budget?",
         ),
         ({"qqq": 1}, TypeError, "train: found qqq=…, wanted a setting; help(masu.TrainSettings) names them"),
         (

@@ -145,7 +145,7 @@ def left(plan: Plan, store: Store) -> list[int]:
                 f"no readable manifest ({error})",
                 "one of this version",
                 "choose another --out",
-                code="unknown-name",
+                code="other-version",
             ) from None
         difference = _difference(existing, plan)
         if difference:

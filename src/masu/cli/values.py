@@ -53,6 +53,7 @@ class Word(click.ParamType):  # type: ignore[type-arg]
                 f"{value!r:.60}",
                 f"one of {', '.join(self.words)}",
                 f"see '{verb}--help'" if near is None else f"did you mean {near}?",
+                code="unknown-name",
             )
         return value
 

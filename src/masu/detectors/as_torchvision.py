@@ -460,7 +460,6 @@ def to_torchvision_state_dict(detector: Detector) -> dict[str, Tensor]:
         f"{type(detector).__name__} on {detector.config.pyramid.backbone} with layers of its own",
         f"one of {every}",
         "masu.to_torchvision takes this one",
-        code="unknown-name",
     )
 
 

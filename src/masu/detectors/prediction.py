@@ -33,7 +33,7 @@ def out_of_memory(error: Exception) -> bool:
 def too_large(path: object, image: Tensor) -> InputError:
     """The fault of an image ``(C, H, W)`` that the memory does not suffice for."""
     found = f"{image.shape[2]}×{image.shape[1]} pixels, for which the memory does not suffice"
-    return bad_input(path, found, "a smaller image", "cut it into tiles")
+    return bad_input(path, found, "a smaller image", "cut it into tiles", code="unreadable-image")
 
 
 class PredictionNetwork(Predictor):

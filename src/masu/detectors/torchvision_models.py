@@ -172,4 +172,4 @@ def family_of(state: Mapping[str, Tensor]) -> Family:
     for family in FAMILIES:
         if family.mark in state:
             return family
-    raise bad_input("model", "no detector of torchvision", f"one of {', '.join(NAMES)}", code="unknown-name")
+    raise bad_input("model", "no detector of torchvision", f"one of {', '.join(NAMES)}")

@@ -69,6 +69,7 @@ def classes_of(texts: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
                 repr(name),
                 f"one of {listed(known)}",
                 "choose one of these" if near is None else f"did you mean {near}?",
+                code="unknown-name",
             )
     return chosen
 

@@ -161,7 +161,8 @@ def _method(detector: AnyDetector, method: Method | None) -> Method:
     if method is None:
         return "gradient" if differentiable else "occlusion"
     if method not in get_args(Method):
-        raise bad_input("method", repr(method), " or ".join(get_args(Method)), "choose one of them")
+        wanted = " or ".join(get_args(Method))
+        raise bad_input("method", repr(method), wanted, "choose one of them", code="unknown-name")
     if method == "gradient" and not differentiable:
         raise bad_input(
             "method",
@@ -182,9 +183,7 @@ def _wanted(
     """The box, ``(4,)`` on the CPU, and the class id that are to be explained."""
     if (detection is None) == (box is None):
         given = "neither a detection nor a box" if box is None else "a detection and a box"
-        raise bad_input(
-            "saliency", given, "one of them", "give detection=0, or box and label", code="unknown-name"
-        )
+        raise bad_input("saliency", given, "one of them", "give detection=0, or box and label")
     found = detector.predict([image])[0]
     if detection is not None:
         if not 0 <= detection < len(found):
@@ -221,6 +220,5 @@ def _label(label: int | str | None, names: Sequence[str]) -> int:
         return label
     if label is None and len(names) == 1:
         return 0
-    raise bad_input(
-        "label", repr(label), f"one of {listed(names)}", "give a class id or name", code="unknown-name"
-    )
+    code = "unknown-name" if isinstance(label, str) else ""
+    raise bad_input("label", repr(label), f"one of {listed(names)}", "give a class id or name", code=code)

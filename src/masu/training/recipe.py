@@ -143,7 +143,8 @@ class TrainSettings:
         ):
             value = getattr(self, name)
             if value is not None and value not in get_args(kinds):
-                raise bad_input(f"--{name.replace('_', '-')}", f"{value!r}", " or ".join(get_args(kinds)))
+                option, wanted = f"--{name.replace('_', '-')}", " or ".join(get_args(kinds))
+                raise bad_input(option, f"{value!r}", wanted, code="unknown-name")
         if self.box_loss is not None and self.box_loss not in BOX_LOSSES:
             raise bad_input(
                 "--box-loss", f"{self.box_loss!r}", f"one of {', '.join(BOX_LOSSES)}", code="unknown-name"

@@ -84,7 +84,8 @@ def check_tracker(tracker: str | None) -> None:
     if tracker is None:
         return
     if tracker not in get_args(Tracker):
-        raise bad_input("--track", repr(tracker), " or ".join(get_args(Tracker)), "choose one of them")
+        wanted = " or ".join(get_args(Tracker))
+        raise bad_input("--track", repr(tracker), wanted, "choose one of them", code="unknown-name")
     missing = [name for name in ("accelerate", tracker) if find_spec(name) is None]
     if missing:
         raise bad_input(

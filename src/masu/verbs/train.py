@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,14 @@ from masu.data.dataset import Dataset
 from masu.devices import device_of
 from masu.errors import bad_input
 from masu.nets.imagenet import installed
+from masu.processes import described
 from masu.training.precision import check_precision
 from masu.training.recipe import TrainSettings
 from masu.training.start import backbone_of, refuse_start
 from masu.training.train import Report, TrainResult, resumes
 from masu.training.train import train as run
 from masu.verbs.reading import IN_MEMORY, refuse_beside, training_and_validation, warn_of_faults
+from masu.words import nearest
 
 DataSource = str | os.PathLike[str] | Dataset
 """A data set, or where it is."""
@@ -134,8 +135,8 @@ def with_fields(settings: TrainSettings, changed: Mapping[str, Any]) -> TrainSet
     known = [one.name for one in fields(settings)]
     for name in changed:
         if name not in known:
-            near = get_close_matches(name, known, 1)
-            meant = f"did you mean {near[0]}?" if near else "help(masu.TrainSettings) names them"
+            near = nearest(name, known)
+            meant = f"did you mean {near}?" if near else "help(masu.TrainSettings) names them"
             raise TypeError(f"train: found {name}=…, wanted a setting; {meant}")
     return replace(settings, **changed)
 
@@ -161,7 +162,7 @@ def prepared(
     folder = next(_free_folders()) if out is None else Path(out)
     check_precision(settings.precision, device_of(device))
     refuse_start(settings)
-    if os.environ.get("RANK", "0") == "0":  # the others may come when the first has begun to write
+    if described().first:  # the others may come when the first has begun to write
         resumes(folder, resume)
     return folder
 
