@@ -84,13 +84,17 @@ def _export(to):
 
 VERBS = {
     "convert": Verb(
-        lambda data, model, out: ["convert", data, out, "--to", "voc"], "made", anew=True, short=3
+        lambda data, model, out: ["convert", data, out, "--to", "voc"], "made", anew=True, short=3, long=6
     ),
     "convert --link": Verb(
-        lambda data, model, out: ["convert", data, out, "--to", "yolo", "--link"], "made", anew=True, short=3
+        lambda data, model, out: ["convert", data, out, "--to", "yolo", "--link"],
+        "made",
+        anew=True,
+        short=3,
+        long=6,
     ),
     "check --fix": Verb(
-        lambda data, model, out: ["check", data, "--fix", out], "made", CHECKED, anew=True, short=3
+        lambda data, model, out: ["check", data, "--fix", out], "made", CHECKED, anew=True, short=3, long=6
     ),
     "check --report": Verb(
         lambda data, model, out: ["check", data, "--report", out], "a.html", CHECKED, earlier="page", short=3
@@ -112,10 +116,10 @@ VERBS = {
         earlier="model",
         short=1,
     ),
-    "detect --out, json": Verb(_detect("--to", "json"), "found", parts=True, short=1),
-    "detect --out, csv": Verb(_detect("--to", "csv"), "found", parts=True, long=5),
-    "detect --out, coco": Verb(_detect("--to", "coco"), "found", parts=True, long=5),
-    "detect --out, parquet": Verb(_detect("--to", "parquet"), "found", parts=True, short=1),
+    "detect --out, json": Verb(_detect("--to", "json"), "found", parts=True, short=1, long=4),
+    "detect --out, csv": Verb(_detect("--to", "csv"), "found", parts=True, long=3),
+    "detect --out, coco": Verb(_detect("--to", "coco"), "found", parts=True, long=3),
+    "detect --out, parquet": Verb(_detect("--to", "parquet"), "found", parts=True, short=1, long=4),
     "export, onnx": Verb(_export("onnx"), "m.onnx", long=2),
     "export, openvino": Verb(_export("openvino"), "m.xml", long=2),
     "export, torch": Verb(_export("torch"), "m.pt2", long=2),
