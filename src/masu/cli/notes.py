@@ -83,13 +83,9 @@ def print_faults(*datasets: Dataset) -> None:
     for dataset in datasets:
         split = f", split {dataset.split}" if dataset.split else ""
         detail(f"{dataset.root}: format {dataset.form}{split}, {counted(len(dataset), 'image')}")
-    faults = [fault for dataset in datasets for fault in dataset.faults]
-    for fault in faults[:20]:
-        note(f"{fault}")
-    if faults:
-        were = "was" if len(faults) == 1 else "were"
-        shown = ", 20 shown" if len(faults) > 20 else ""
-        note(f"{counted(len(faults), 'fault')} in the data {were} skipped or clipped{shown}")
+    from masu.verbs.reading import tell_faults
+
+    tell_faults(note, *datasets)
 
 
 def rank() -> int:
