@@ -64,7 +64,7 @@ class Baseline:
         return found
 
 
-def train(data: Dataset, budget: float, seed: int) -> tuple[Baseline, float, int]:
+def train(data: Dataset, budget: float, seed: int, augmentation: Augmentation) -> tuple[Baseline, float, int]:
     """Train for ``budget`` seconds; returns the detector, the seconds and the steps."""
     torch.manual_seed(seed)
     sizes = ((32,), (64,), (128,), (256,))
@@ -81,11 +81,10 @@ def train(data: Dataset, budget: float, seed: int) -> tuple[Baseline, float, int
     ).train()
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.SGD(trained, lr=0.0, momentum=0.9, weight_decay=1e-4)
-    flips = Augmentation(photometric=0.0, scale=(1.0, 1.0))
     seconds, step, epoch = 0.0, 0, 0
     while seconds < budget:
         clock = time.perf_counter()
-        for batch in epoch_batches(data, BATCH, seed=seed, epoch=epoch, augmentation=flips):
+        for batch in epoch_batches(data, BATCH, seed=seed, epoch=epoch, augmentation=augmentation):
             for group in optimizer.param_groups:
                 warm = min((step + 1) / 50, 1.0)
                 group["lr"] = LEARNING_RATE * warm * 0.5 * (1 + math.cos(math.pi * seconds / budget))

@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from masu.data.loading.ahead import ahead
 from masu.errors import InputError
 from masu.evaluation import predictions as module
 from masu.evaluation.predictions import predictions
@@ -52,19 +53,19 @@ def test_each_image_has_its_own_boxes(photographs, batch_size):
     assert done[-1] == (7, 7)
 
 
-@pytest.mark.parametrize("ahead", [1, 3])
-def test_reads_while_an_image_is_looked_at_but_not_all(photographs, ahead, monkeypatch):
+@pytest.mark.parametrize("count", [1, 3])
+def test_reads_while_an_image_is_looked_at_but_not_all(photographs, count, monkeypatch):
     read = []
     monkeypatch.setattr(
         module, "read_pixels", lambda path, channels: read.append(path) or torch.zeros(3, 1, 1)
     )
-    stream = module._read_ahead(photographs, None, ahead)
+    stream = module.ahead((module._read(path, None) for path in photographs), count)
     next(stream)
     end = time.monotonic() + 10
-    while len(read) < 1 + ahead and time.monotonic() < end:
+    while len(read) < 1 + count and time.monotonic() < end:
         time.sleep(0.001)
     time.sleep(0.02)
-    assert len(read) == 1 + ahead
+    assert len(read) == 1 + count
     before = threading.active_count()
     stream.close()
     while threading.active_count() >= before and time.monotonic() < end:
@@ -78,6 +79,6 @@ def test_what_a_reader_raises_is_raised_here(photographs, monkeypatch):
 
     monkeypatch.setattr(module, "read_pixels", read)
     with pytest.raises(MemoryError):
-        next(module._read_ahead(photographs, None, 1))
+        next(ahead((module._read(path, None) for path in photographs), 1))
     monkeypatch.undo()
-    assert isinstance(next(module._read_ahead(photographs[3:], None, 1)), InputError)
+    assert isinstance(next(ahead((module._read(path, None) for path in photographs[3:]), 1)), InputError)

@@ -95,7 +95,13 @@ def _word(name: str, words: tuple[str, ...], said: str, default: str | None = No
 )
 @_word("--precision", PRECISIONS, "Of the networks.", "fp32")
 @_word("--on-nonfinite", ON_NONFINITE, "What a step without finite loss does.", "stop")
-@_number("--eval-every", ranges.EPOCHS, "Epochs between evaluations.", 1, "evaluate_every")
+@_number(
+    "--eval-every",
+    ranges.EPOCHS,
+    "Epochs between evaluations. Default: at most 20 in a run.",
+    None,
+    "evaluate_every",
+)
 @_number("--patience", ranges.EPOCHS, "Stop after so many evaluations without a better AP.")
 @_number("--seed", ranges.SEED, "Start of all randomness.", 0)
 @section("Variation of the images")

@@ -71,13 +71,7 @@ def save(detector: Detector, path: str | os.PathLike[str]) -> None:
         checked_names(detector.names)
     check_threshold(dict(detector.thresholds), detector.names)
     trained_on = read(TrainedOn, dict(detector.trained_on), "trained_on")
-    metadata = {
-        "format": FORMAT,
-        "version": masu.__version__,
-        "type": type(detector).__name__,
-        "names": json.dumps(detector.names),
-        "config": json.dumps(asdict(detector.config), allow_nan=False),
-    }
+    metadata = {"format": FORMAT, "version": masu.__version__, **description(detector)}
     if detector.thresholds:
         metadata["thresholds"] = json.dumps(dict(detector.thresholds), allow_nan=False)
     if trained_on:
@@ -87,6 +81,25 @@ def save(detector: Detector, path: str | os.PathLike[str]) -> None:
         check_values(name, tensor, path)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, [safetensors.torch.save(tensors, metadata)])
+
+
+def description(detector: Detector) -> dict[str, str]:
+    """What a file says of a detector beside its weights, see :func:`from_description`."""
+    return {
+        "type": type(detector).__name__,
+        "names": json.dumps(detector.names),
+        "config": json.dumps(asdict(detector.config), allow_nan=False),
+    }
+
+
+def from_description(metadata: Mapping[str, str], path: Path) -> Detector:
+    """The detector of a :func:`description`, with random weights.
+
+    Raises:
+        InputError: for a description that no masu of this version writes, naming ``path``.
+    """
+    found = _described(metadata, path)
+    return make(found.config, found.names)
 
 
 def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> Detector:
@@ -111,18 +124,18 @@ def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> De
         return load_torchvision(str(path).removeprefix("torchvision/")).to(there)
     path = Path(path)
     with _opened(path) as file:
-        described = _described(file.metadata, path)
+        said = _described(file.metadata, path)
         try:
             with torch.device("meta"):
-                wanted = make(described.config, described.names).state_dict()
+                wanted = make(said.config, said.names).state_dict()
         except ValueError as error:
             raise _unusable(error, file.metadata, path) from None
         check_layout(file.entries, wanted, path)
         tensors = _tensors(file, path)
         for name, tensor in tensors.items():
             check_values(name, tensor, path)
-    detector = make(described.config, described.names)
-    detector.thresholds, detector.trained_on = described.thresholds, described.trained_on
+    detector = make(said.config, said.names)
+    detector.thresholds, detector.trained_on = said.thresholds, said.trained_on
     own = detector.state_dict()
     for name, tensor in tensors.items():  # tables of places, which are computed and never learnt
         given = not tensor.is_floating_point() and not name.endswith(COUNTER)

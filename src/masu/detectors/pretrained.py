@@ -1,4 +1,4 @@
-"""Pyramid and first head, pretrained on made-up scenes and installed with masu.
+"""Pyramid and heads, pretrained on made-up scenes and installed with masu.
 
 ImageNet weights say what things look like, not where they end; a detector has to learn that with every
 training. These weights of the small architectures bring it along (``studies/pretrain.py`` makes them).
@@ -27,9 +27,11 @@ def file_of(config: DetectorConfig) -> Path:
 def shipped(detector: Detector, path: Path) -> Path:
     """Write what is installed of a pretrained detector, in half precision."""
     place = next(name for name, module in detector.named_modules() if module is detector.pyramid)
-    heads = tuple(f"{place}.{part}.".lstrip(".") for part in ("fpn", "head"))
+    parts = [f"{place}.{part}.".lstrip(".") for part in ("fpn", "head")] + ["box_head.", "predictor.deltas."]
     tensors = {
-        name: t.half().contiguous() for name, t in detector.state_dict().items() if name.startswith(heads)
+        name: t.half().contiguous()
+        for name, t in detector.state_dict().items()
+        if name.startswith(tuple(parts))
     }
     write_whole(path, [safetensors.torch.save(tensors)])
     return path
@@ -37,9 +39,9 @@ def shipped(detector: Detector, path: Path) -> Path:
 
 @torch.no_grad()
 def fill_pretrained(detector: Detector) -> int:
-    """Put the installed weights into pyramid and first head; what has another shape stays as it is.
+    """Put the installed weights into a detector; what has another shape stays as it is.
 
-    A one-stage detector was pretrained with the one class *thing*: each of its classes starts as that.
+    They know the one class *thing*: each class of the detector starts as that.
 
     Returns:
         The number of tensors filled.
@@ -47,11 +49,16 @@ def fill_pretrained(detector: Detector) -> int:
     path = file_of(detector.config)
     if not path.exists():
         return 0
-    filled, own, by_class = 0, detector.state_dict(), detector.class_rows
+    filled, own, by_class, classes = 0, detector.state_dict(), detector.class_rows, len(detector.names)
     for name, given in safetensors.torch.load_file(path).items():
-        if name in by_class:
-            given = given.repeat_interleave(len(detector.names), dim=0)
-        if name in own and own[name].shape == given.shape:
-            own[name].copy_(given)
-            filled += 1
+        for place in detector.starts_as(name):
+            rows = by_class.get(place)
+            if rows is not None and len(given) == rows.blocks * rows.values:
+                one = given.view(rows.blocks, 1, rows.values, *given.shape[1:])
+                given = one.expand(-1, classes, *one.shape[2:]).flatten(0, 2)
+            elif rows is not None:
+                continue  # RetinaNet's classes have other anchors than FCOS's points
+            if place in own and own[place].shape == given.shape:
+                own[place].copy_(given)
+                filled += 1
     return filled

@@ -6,12 +6,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
-from threading import Event, Semaphore, Thread
 from typing import Protocol
 
 from torch import Tensor
 
+from masu.data.loading.ahead import ahead
 from masu.data.pixels.images import read_pixels
 from masu.detectors.detector import Detector
 from masu.detectors.prediction import out_of_memory, too_large
@@ -104,7 +103,8 @@ def predictions(
     if isinstance(detector, Detector):  # its weights are looked at once, not for every image
         detector = detector.prediction_network()
     batch: list[tuple[int, Tensor]] = []
-    for index, image in enumerate(_read_ahead(paths, detector.input.channels, batch_size)):
+    channels = detector.input.channels
+    for index, image in enumerate(ahead((_read(path, channels) for path in paths), batch_size)):
         if isinstance(image, InputError):
             faults.append(str(image))
         else:
@@ -126,31 +126,9 @@ def predictions(
             progress(index + 1, len(paths))
 
 
-def _read_ahead(paths: Sequence[Path], channels: int | None, ahead: int) -> Iterator[Tensor | InputError]:
-    """Each image, or why there is none, in order; a thread reads ``ahead`` images beyond that."""
-    space, read = Semaphore(ahead), SimpleQueue[Tensor | BaseException]()
-
-    def work() -> None:
-        for path in paths:
-            space.acquire()
-            if closed.is_set():
-                return
-            try:
-                read.put(read_pixels(path, channels))
-            except BaseException as error:  # noqa: BLE001 raised where the image is wanted
-                read.put(error)
-
-    closed = Event()
-    thread = Thread(target=work, daemon=True)
-    thread.start()
+def _read(path: Path, channels: int | None) -> Tensor | InputError:
+    """An image, or why there is none."""
     try:
-        for _ in paths:
-            image = read.get()
-            space.release()
-            if isinstance(image, BaseException) and not isinstance(image, InputError):
-                raise image
-            yield image
-    finally:
-        closed.set()
-        space.release()
-        thread.join()  # it may be decoding: what it does to the process's warnings ends with it
+        return read_pixels(path, channels)
+    except InputError as error:
+        return error

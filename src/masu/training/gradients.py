@@ -40,14 +40,14 @@ def gradients(
         The terms of that loss, the same in all processes.
     """
     device = next(detector.parameters()).device
-    draw = torch.rand((), generator=torch.Generator().manual_seed(number)).item()
+    start = settings.seed * 1_000_003 + number
+    draw = torch.rand((), generator=torch.Generator().manual_seed(start % 2**64)).item()
     policy = step_policy(settings, detector.input, done, draw)
     detector.zero_grad()
     terms: dict[str, Tensor] = {}
 
     def add(rows: list[int], first: int) -> None:
-        drawn = settings.seed * 1_000_003 + number + (first << 40)
-        generator = torch.Generator(device).manual_seed(drawn % 2**64)
+        generator = torch.Generator(device).manual_seed((start + (first << 40)) % 2**64)
         share = len(rows) / images
         seen = [moved(batch.images[i], device) for i in rows] or [_blank(detector).to(device)]
         targets = [batch.targets[i] for i in rows] or [Target(torch.zeros(0, 4), torch.zeros(0))]

@@ -23,8 +23,15 @@ from masu.words import Anchors, OnNonfinite, OptimizerName, Precision, Schedule
 EPOCHS = 20
 """Passes over the data where neither epochs nor a time budget are given."""
 
+EVALUATIONS = 20
+"""Evaluations in a training, at most, where nothing else was asked for."""
+
 GROWN_AT = 0.7
 """Share of the training after which images have their full size."""
+
+SPARE = 1.5
+"""Photographs are read with so many times the pixels that the network sees: it shrinks them without a filter,
+in training as in prediction, and what it sees should not be smoother here than there."""
 
 SIZE_STEP = 32
 """Pixels; image sizes in training are multiples of this, so that few shapes occur."""
@@ -69,7 +76,9 @@ class TrainSettings:
         augmentation: random changes of the training images: an ``Augmentation``; any callable ``(image,
             target) -> (image, target)`` on a tensor ``(C, H, W)`` and a :class:`masu.Target`; a transform of
             ``torchvision.transforms.v2``; or a ``Compose`` of albumentations. None: no changes.
-        evaluate_every: epochs between evaluations on the validation images; the last epoch always is one.
+        evaluate_every: epochs between evaluations on the validation images; None: at the end of an epoch,
+            but at most 20 in a run, so that few images are not evaluated more than they are trained on. The
+            last epoch always is one.
         patience: evaluations without a better AP after which training stops; None: never.
         on_nonfinite: what a loss or gradient that is not finite does: ``"stop"`` the training, or ``"skip"``
             the step.
@@ -100,7 +109,7 @@ class TrainSettings:
     grow_from: float | None = None
     size_range: tuple[float, float] = (1.0, 1.0)
     augmentation: Augmentation | Callable[..., Any] | None = field(default_factory=Augmentation)
-    evaluate_every: int = 1
+    evaluate_every: int | None = None
     patience: int | None = None
     on_nonfinite: OnNonfinite = "stop"
     seed: int = 0
@@ -194,6 +203,23 @@ def progress(settings: TrainSettings, step: int, steps_per_epoch: int, seconds: 
     return max(by_steps, by_clock)
 
 
+def evaluates(settings: TrainSettings, epoch: int, begun: float, done: float) -> bool:
+    """Whether an epoch ends with an evaluation.
+
+    Args:
+        settings: resolved ones.
+        epoch: its number, from 0.
+        begun: share of the training before it.
+        done: share of the training after it.
+    """
+    if done >= 1:
+        return True
+    if settings.evaluate_every is not None:
+        return (epoch + 1) % settings.evaluate_every == 0
+    past, now = (int(EVALUATIONS * share + 1e-9) for share in (begun, done))
+    return now > past
+
+
 def learning_rate(settings: TrainSettings, step: int, done: float) -> float:
     """Learning rate of a step.
 
@@ -242,6 +268,15 @@ def step_policy(settings: TrainSettings, policy: InputPolicy, done: float, draw:
         return policy
     size = max(round(policy.min_size * share / SIZE_STEP), 1) * SIZE_STEP
     return policy.of_size(size)
+
+
+def read_at(settings: TrainSettings, policy: InputPolicy) -> int | None:
+    """Pixels that the shorter side of a photograph needs, enlarged parts included; None: all that it has."""
+    given = settings.augmentation
+    enlarged = 1.0 if given is None else variation(given).enlarges
+    if enlarged is None:
+        return None
+    return math.ceil(SPARE * policy.min_size * max(settings.size_range[1], 1.0) * enlarged)
 
 
 def make_optimizer(detector: Detector, settings: TrainSettings) -> torch.optim.Optimizer:

@@ -15,9 +15,8 @@ from torch import Tensor
 
 import masu
 from masu.atomic import write_text
-from masu.detectors.build import save
 from masu.detectors.detector import Detector
-from masu.detectors.model_file import check_values
+from masu.detectors.model_file import check_values, description, from_description, save
 from masu.errors import InputError, bad_input, listed, visible
 from masu.json_text import parsed, to_json
 from masu.processes import ALONE, Processes
@@ -135,19 +134,20 @@ class RunState:
         }
 
     def end_epoch(
-        self, row: dict[str, Any], score: float | None, validated: bool, patience: int | None
+        self, row: dict[str, Any], score: float | None, *, kept: bool, validated: bool, patience: int | None
     ) -> None:
         """Keep an epoch's row, note whether it is the best, and begin the next epoch at its first step.
 
         Args:
             row: what is kept of the epoch.
             score: its validation score; None where it was not evaluated.
+            kept: its weights go to the disk; others cannot become the best.
             validated: there are validation images; without them, or as long as none was scored, the last
                 epoch counts as the best.
             patience: evaluations without a better score after which the run gives up; None: never.
         """
         unscored = score is None and self.best < 0  # the last state, as long as none can be scored
-        better = not validated or unscored or (score is not None and score > self.best)
+        better = kept and (not validated or unscored or (score is not None and score > self.best))
         self.history.append(row)
         if better:
             self.best, self.best_epoch = -1.0 if score is None else score, row["epoch"]
@@ -218,7 +218,7 @@ class RunFile:
             "scaler": self.scaler.state_dict(),
             "optimizer": sorted(self.optimizer.state_dict()["state"]),
         }
-        metadata = {name: to_json(values) for name, values in described.items()}
+        metadata = description(self.detector) | {n: to_json(values) for n, values in described.items()}
         self.checkpoint.write(Content(tensors, {"format": FORMAT, "version": masu.__version__, **metadata}))
 
     def write_results(self, state: RunState) -> None:
@@ -341,6 +341,18 @@ class RunFile:
                 "resume with the options that the run was started with",
                 kind=OtherSettingsError,
             )
+
+
+def detector_in(out: Path) -> Detector | None:
+    """The detector that a run's checkpoint holds, as it is made anew; None where the file does not say.
+
+    So a run goes on without the weights it started from and without another look at the data's statistics.
+    """
+    file = Checkpoint(out / "resume.safetensors", 0.0)
+    for path in (file.path, file.before):
+        if damage(path) is None and "config" in (metadata := metadata_of(path)):
+            return from_description(metadata, path)
+    return None
 
 
 class OtherSettingsError(InputError):

@@ -88,7 +88,7 @@ def _as_trained(config: DetectorConfig, settings: TrainSettings, source: Pyramid
             norm_eps=source.norm_eps,
             frozen_norms=source.frozen_norms if settings.frozen_norms is None else settings.frozen_norms,
             frozen_stride=source.frozen_stride if settings.frozen_stride is None else settings.frozen_stride,
-            frozen_depthwise=source.frozen_depthwise,
+            frozen_depthwise=source.frozen_depthwise and settings.frozen_stride != 0,
         ),
     )
 
@@ -101,7 +101,8 @@ def _configured(
         config = with_backbone(config, settings.backbone)
     pyramid = config.pyramid
     if settings.frozen_stride is not None:
-        pyramid = replace(pyramid, frozen_stride=settings.frozen_stride)
+        depthwise = pyramid.frozen_depthwise and settings.frozen_stride > 0  # 0 trains everything
+        pyramid = replace(pyramid, frozen_stride=settings.frozen_stride, frozen_depthwise=depthwise)
     if settings.frozen_norms is not None:
         pyramid = replace(pyramid, frozen_norms=settings.frozen_norms)
     if settings.image_size is not None:

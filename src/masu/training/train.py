@@ -27,11 +27,13 @@ from masu.data.dataset import Dataset
 from masu.data.fitting import measured
 from masu.data.loading.callables import refuse_unpicklable
 from masu.data.loading.loader import batch_count, epoch_batches
+from masu.data.loading.pictures import MOST_BYTES, Pictures
 from masu.data.loading.workers import LostWorkerError
 from masu.detectors.detector import Detector
+from masu.detectors.model_file import description, from_description
 from masu.detectors.prediction import out_of_memory
 from masu.devices import device_of
-from masu.errors import InputError, bad_input, counted
+from masu.errors import InputError, bad_input, counted, listed
 from masu.evaluation.evaluate import evaluate
 from masu.json_text import to_json
 from masu.ops.images import padded_size
@@ -40,9 +42,9 @@ from masu.training.average import Average
 from masu.training.gradients import gradients
 from masu.training.nonfinite import not_finite, skip_or_stop
 from masu.training.precision import check_precision, loss_scaler
-from masu.training.recipe import TrainSettings, learning_rate, make_optimizer, progress
+from masu.training.recipe import TrainSettings, evaluates, learning_rate, make_optimizer, progress, read_at
 from masu.training.run_lock import alone_in
-from masu.training.run_state import RunFile, RunState, intact
+from masu.training.run_state import RunFile, RunState, detector_in, intact
 from masu.training.samples import contact_sheet
 from masu.training.start import starting_detector
 from masu.training.stopping import Stop
@@ -132,7 +134,7 @@ def train(
         check_precision(settings.precision, here)
         _check_alike(data, val, settings, processes)
         out = Path(processes.of_first(str(out)))
-        resume = processes.of_first(processes.first and _check(data, out, resume))
+        resume = processes.of_first(processes.first and _check(data, val, out, resume))
         with alone_in(out) if processes.first else nullcontext():
             try:
                 return _train(
@@ -182,7 +184,8 @@ def _train(
     here: torch.device,
 ) -> TrainResult:
     unreadable = Unreadable(data, max_bad, report, processes)
-    detector = starting_detector(settings, data, report).to(here)
+    detector = _resumed(out, processes) if resume else None
+    detector = (detector or starting_detector(settings, data, report)).to(here)
     processes.copy_first(list(detector.state_dict().values()))
     optimizer = make_optimizer(detector, settings)
     scaler = loss_scaler(settings.precision, here)
@@ -193,13 +196,13 @@ def _train(
         one.trained_on |= {} if val is None else {"val_split": val.split or "held back"}
     refuse_lone_values(detector, settings, data)
     steps = batch_count(data, settings.batch_size)
-    described = settings.described() | {
+    said = settings.described() | {
         "names": data.names,
         "training_images": len(data),
         "split": data.split,
         "val_split": None if val is None else val.split,
     }
-    saved = RunFile(out, checkpoint_seconds, detector, judged, optimizer, scaler, described, processes)
+    saved = RunFile(out, checkpoint_seconds, detector, judged, optimizer, scaler, said, processes)
     state, lost = RunState(), None
     if resume:
         state = saved.read(lambda said: report({"event": "start", "said": said}), steps)
@@ -210,15 +213,17 @@ def _train(
     else:
         saved.write(state)  # shows at once that the folder can be written to
     if val is not None and not (~val.ignored).any():
-        said = (
+        warning = (
             "the validation images have no objects: no epoch can be called the best, the last state is kept"
         )
-        report({"event": "start", "said": said})
+        report({"event": "start", "said": warning})
     if processes.first:
         written = settings.described() | {"trained_on": judged.trained_on}
         write_text(out / "settings.json", to_json(written, indent=2) + "\n")
         for name, text in more.items():
             write_text(out / name, text)
+    shorter = read_at(settings, detector.input)
+    pictures = Pictures(settings.channels, shorter, most_bytes=0 if workers else MOST_BYTES)
     page = TrainPage(out, settings, (data, val), unreadable.told)
 
     def show(ended: str | None = None) -> None:
@@ -227,6 +232,9 @@ def _train(
 
     def done() -> float:
         return progress(settings, state.epoch * steps + state.step, steps, state.seconds)
+
+    def begun() -> float:
+        return progress(settings, state.epoch * steps, steps, state.seconds - state.epoch_seconds)
 
     stop = Stop(patient=processes.world > 1)
     parts = processes.world * settings.accumulate
@@ -242,7 +250,7 @@ def _train(
                 seed=settings.seed,
                 epoch=state.epoch,
                 augmentation=settings.augmentation,
-                channels=settings.channels,
+                pictures=pictures,
                 start=state.step,
                 workers=workers,
                 parts=parts,
@@ -293,16 +301,19 @@ def _train(
             unreadable.tell()
             row = state.row()
             state.step = steps  # the clock may have ended the epoch early
-            if val is not None and (done() >= 1 or (state.epoch + 1) % settings.evaluate_every == 0):
+            at_mark = evaluates(settings, state.epoch, begun(), done())
+            if val is not None and at_mark:
                 metrics = evaluate(judged, val, progress=lambda *_: stop.if_asked(), processes=processes)
                 row = processes.of_first(row | _figures(metrics.as_dict()))
                 if processes.first:
                     _write_samples(judged, val, out / "samples" / f"epoch_{state.epoch + 1:03d}.jpg")
             score = next((row[name] for name in ("ap", "ar100") if row.get(name) is not None), None)
-            state.end_epoch(row, score, validated=val is not None, patience=settings.patience)
-            saved.write(state)  # first: a resumed run writes the files of the next lines again from it
-            saved.write_results(state)
-            show()
+            kept = processes.of_first(at_mark or saved.due())  # a pass over ten images takes half a second
+            state.end_epoch(row, score, kept=kept, validated=val is not None, patience=settings.patience)
+            if kept:
+                saved.write(state)  # first: a resumed run writes the files of the next lines again from it
+                saved.write_results(state)
+                show()
             report({"event": "epoch", "epochs": settings.epochs, **row})
     except KeyboardInterrupt:
         if stop.at_once:
@@ -322,6 +333,13 @@ def _train(
     if lost is not None and not processes.of_first((out / "best.safetensors").is_file()):
         raise lost
     return _result(out, state, interrupted=False)
+
+
+def _resumed(out: Path, processes: Processes) -> Detector | None:
+    """The detector of the run that goes on, with random weights; None where its checkpoint does not say."""
+    found = detector_in(out) if processes.first else None
+    said = processes.of_first(None if found is None else description(found))
+    return None if said is None else from_description(said, out)
 
 
 def refuse_lone_values(detector: Detector, settings: TrainSettings, data: Dataset) -> None:
@@ -366,10 +384,14 @@ def _check_alike(data: Dataset, val: Dataset | None, settings: TrainSettings, pr
     processes.alike("data", digest.hexdigest())
 
 
-def _check(data: Dataset, out: Path, resume: bool) -> bool:
+def _check(data: Dataset, val: Dataset | None, out: Path, resume: bool) -> bool:
     """Whether to resume; refuses what cannot be done."""
     if not (~data.ignored).any():
         raise bad_input(data.root, f"no labelled object in {len(data)} images", "at least one")
+    if val is not None and val.names != data.names:
+        found = f"the classes {listed(val.names)} to validate on and {listed(data.names)} to learn"
+        fix = "read it with names=data.names"
+        raise bad_input(val.root, found, "the same classes in the same order", fix)
     return resumes(out, resume)
 
 

@@ -150,7 +150,8 @@ def prepared(
         InputError: for weights or a device that are not there, a detector that cannot be built, a precision
             that the device only imitates, or a folder that does not fit to ``resume``.
     """
-    if settings.weights == "auto" and not installed(backbone_of(settings)):
+    going_on = resume and out is not None  # its checkpoint says what detector it is
+    if not going_on and settings.weights == "auto" and not installed(backbone_of(settings)):
         raise bad_input(
             "--weights",
             f"no installed weights for {backbone_of(settings)}",
@@ -161,7 +162,8 @@ def prepared(
         raise bad_input("--resume", "no --out", "the folder of the run to go on with")
     folder = next(_free_folders()) if out is None else Path(out)
     check_precision(settings.precision, device_of(device))
-    refuse_start(settings)
+    if not going_on:
+        refuse_start(settings)
     if described().first:  # the others may come when the first has begun to write
         resumes(folder, resume)
     return folder

@@ -17,6 +17,7 @@ from masu.data.dataset import Dataset, Sample
 from masu.data.fitting import measured
 from masu.data.kinds import Fault
 from masu.data.loading.loader import Batch, batch_count, epoch_batches
+from masu.data.loading.pictures import Pictures
 from masu.data.loading.transforms import Augmentation
 from masu.data.pixels.pictures import UnreadableImageError
 from masu.errors import InputError
@@ -159,8 +160,10 @@ def test_a_callable_is_given_targets_of_its_own(data: Dataset) -> None:
 def test_a_callable_is_given_all_channels(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.arange(5 * 6 * 7, dtype=np.float32).reshape(6, 7, 5) - 20)
     data = Dataset.of([Sample(tmp_path / "a.npy", Target([[1, 1, 3, 4]], [0]))], ("a",))  # type: ignore[arg-type]
-    (plain,) = batches(data, channels=5)
-    (twice,) = batches(data, channels=5, augmentation=lambda image, target: (image * 2, target))
+    (plain,) = batches(data, pictures=Pictures(channels=5))
+    (twice,) = batches(
+        data, pictures=Pictures(channels=5), augmentation=lambda image, target: (image * 2, target)
+    )
     assert torch.equal(twice.images[0], plain.images[0] * 2)
     assert plain.images[0].min() < 0
 

@@ -23,6 +23,17 @@ ROUNDING = 1e-3
 class Variation(Protocol):
     """What the loader asks of an augmentation."""
 
+    @property
+    def alone(self) -> bool:
+        """Whether it neither reads nor changes what others see, such as the global random state.
+
+        Then it may work in a thread beside them.
+        """
+
+    @property
+    def enlarges(self) -> float | None:
+        """How much it enlarges a part of an image at most; None: unknown, images come at their full size."""
+
     def varied(
         self, image: Tensor, target: Target, *, seed: int, bands: bool, classes: int
     ) -> tuple[Tensor, Target]:
@@ -93,6 +104,9 @@ class Called:
     Args:
         given: see :func:`variation`.
     """
+
+    alone = False
+    enlarges = None
 
     def __init__(self, given: Callable[..., Any]) -> None:
         self.given, self.change = given, called(given)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,9 +18,10 @@ from torch.utils.data import Dataset as Indexed
 from masu.data.dataset import Dataset
 from masu.data.fitting import fit_box
 from masu.data.kinds import Fault
+from masu.data.loading.ahead import ahead
 from masu.data.loading.callables import Variation, variation
+from masu.data.loading.pictures import Pictures
 from masu.data.loading.workers import read_ahead
-from masu.data.pixels.images import read_pixels
 from masu.data.pixels.pictures import UnreadableImageError
 from masu.errors import InputError, bad_input
 from masu.records import Target
@@ -73,7 +75,7 @@ def epoch_batches(
     seed: int,
     epoch: int,
     augmentation: Variation | Callable[..., Any] | None = None,
-    channels: int | None = None,
+    pictures: Pictures | None = None,
     start: int = 0,
     workers: int = 0,
     parts: int = 1,
@@ -97,9 +99,11 @@ def epoch_batches(
         epoch: number of the epoch, from 0.
         augmentation: how to vary the images, see :func:`masu.data.loading.callables.variation`; None leaves
             them as they are.
-        channels: of the images, None for RGB; see :func:`masu.data.pixels.images.read_pixels`.
+        pictures: reads the images, and may keep them from epoch to epoch; default: RGB photographs as they
+            are.
         start: number of the first batch to give, to go on in the middle of an epoch.
-        workers: processes that read ahead, no more than there are processors; 0 reads in this one.
+        workers: processes that read ahead, no more than there are processors; 0: a thread of this one reads
+            a batch ahead, unless the augmentation is the user's own.
         parts: into so many every batch is cut.
         own: the parts that are read; where these are not all, a batch is given also if it is empty, since
             other processes hold the rest of it.
@@ -118,18 +122,24 @@ def epoch_batches(
     _at_least("start", start, 0)
     _at_least("workers", workers, 0)
     vary = None if augmentation is None else variation(augmentation)
-    plan = _Plan(dataset, batch_size, seed, epoch, vary, channels, parts, own)
+    plan = _Plan(dataset, batch_size, seed, epoch, vary, pictures or Pictures(), parts, own)
     numbers, workers = range(start, count), min(workers, os.cpu_count() or 1)
-    for part in read_ahead(plan, numbers, workers, on_lost) if workers else map(plan.__getitem__, numbers):
-        if part.refused:  # carried here: what a worker raises comes with the lines of its traceback
-            raise part.refused[0]
-        for fault in part.faults:
-            if on_fault is not None:
-                on_fault(fault)
-            elif fault.kind == "unreadable-image":
-                raise UnreadableImageError(fault.file, fault.found, "replace the file or leave it out")
-        if part.loaded or len(own) < parts:
-            yield _batch(part)
+    read: Generator[_Part] = (plan[number] for number in numbers)
+    if workers:
+        read = read_ahead(plan, numbers, workers, on_lost)
+    elif vary is None or vary.alone:
+        read = ahead(read, 1)
+    with closing(read):
+        for part in read:
+            if part.refused:  # carried here: what a worker raises comes with the lines of its traceback
+                raise part.refused[0]
+            for fault in part.faults:
+                if on_fault is not None:
+                    on_fault(fault)
+                elif fault.kind == "unreadable-image":
+                    raise UnreadableImageError(fault.file, fault.found, "replace the file or leave it out")
+            if part.loaded or len(own) < parts:
+                yield _batch(part)
 
 
 STRETCH = 16
@@ -184,7 +194,7 @@ class _Plan(Indexed[_Part]):
         seed: int,
         epoch: int,
         variation: Variation | None,
-        channels: int | None,
+        pictures: Pictures,
         parts: int,
         own: range,
     ) -> None:
@@ -192,7 +202,7 @@ class _Plan(Indexed[_Part]):
         order = torch.randperm(len(dataset), generator=generator).tolist()
         self.batches = _of_like_shape(order, _ratios(dataset), batch_size, generator)
         self.dataset = dataset
-        self.seed, self.epoch, self.variation, self.channels = seed, epoch, variation, channels
+        self.seed, self.epoch, self.variation, self.pictures = seed, epoch, variation, pictures
         self.parts, self.own = parts, own
 
     def __len__(self) -> int:
@@ -209,14 +219,16 @@ class _Plan(Indexed[_Part]):
     def _load(self, index: int, place: int, part: _Part) -> None:
         path, target = self.dataset[index]
         try:
-            image = read_pixels(path, self.channels)
+            image, read = self.pictures.read(path)
         except UnreadableImageError as error:
             part.faults.append(Fault("unreadable-image", path, _WHOLE_IMAGE, error.found, "skipped"))
             return
-        target = _inside(target, image, path, part.faults)
+        target = _inside(target, read.size, path, part.faults)
+        if read.factor > 1:
+            target = target.with_boxes(target.boxes / read.factor)
         if self.variation is not None:
             draw, classes = _mixed(self.seed, self.epoch, index), len(self.dataset.names)
-            bands = self.channels is not None
+            bands = self.pictures.channels is not None
             try:
                 image, target = self.variation.varied(image, target, seed=draw, bands=bands, classes=classes)
             except InputError as error:
@@ -260,9 +272,8 @@ def _batch(part: _Part) -> Batch:
     )
 
 
-def _inside(target: Target, image: Tensor, path: Path, faults: list[Fault]) -> Target:
-    """The target with its boxes cut to the image, whose true size is known only now."""
-    size = (int(image.shape[-2]), int(image.shape[-1]))
+def _inside(target: Target, size: tuple[int, int], path: Path, faults: list[Fault]) -> Target:
+    """The target with its boxes cut to the image, whose true height and width are known only now."""
     limit = torch.tensor([size[1], size[0]])
     if bool((target.boxes[:, :2] >= 0).all() and (target.boxes[:, 2:] <= limit).all()):
         return target

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -52,6 +52,13 @@ class Augmentation:
     vertical_flip: float = 0.0
     photometric: float = 0.5
     scale: tuple[float, float] = (0.75, 1.33)
+
+    alone: ClassVar[bool] = True
+
+    @property
+    def enlarges(self) -> float:
+        """See :attr:`masu.data.loading.callables.Variation.enlarges`."""
+        return self.scale[1]
 
     def __post_init__(self) -> None:
         for name in ("horizontal_flip", "vertical_flip", "photometric"):

@@ -8,7 +8,8 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from multiprocessing.process import BaseProcess
 from types import FrameType
 from typing import Any, TypeVar
@@ -35,7 +36,7 @@ class LostWorkerError(InputError):
 
 def read_ahead(
     plan: Dataset[T], numbers: range, workers: int, on_lost: Callable[[str], None] | None = None
-) -> Iterator[T]:
+) -> Generator[T]:
     """``plan[number]`` for each number in order, read by several processes.
 
     Args:
@@ -51,9 +52,10 @@ def read_ahead(
     lost = 0
     while len(numbers) > 0:
         try:
-            for part in _started(plan, numbers, workers):
-                yield part
-                numbers = numbers[1:]
+            with closing(_started(plan, numbers, workers)) as parts:  # now, and in this thread
+                for part in parts:
+                    yield part
+                    numbers = numbers[1:]
         except LostWorkerError as error:
             lost += 1
             if on_lost is None or lost > MOST_LOST:
@@ -61,7 +63,7 @@ def read_ahead(
             on_lost(f"{error}; started anew, nothing is left out")
 
 
-def _started(plan: Dataset[T], numbers: range, workers: int) -> Iterator[T]:
+def _started(plan: Dataset[T], numbers: range, workers: int) -> Generator[T]:
     loader: DataLoader[T] = DataLoader(
         plan,
         batch_size=None,
