@@ -5,8 +5,8 @@
 
 The ImageNet backbone stays as it is, so that the file holds nothing of it. A two-stage detector learns to
 tell all the things apart, with one box for all of them; a one-stage one only things from background. What is
-kept: pyramid and first head; of two stages the box head and its box layer too. 6,000 steps take about
-25 minutes on two cores.
+kept: pyramid and first head; of two stages the box head and its box layer too. 8,000 steps took
+22 minutes on two cores.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import argparse
 import math
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +23,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
-from masu.detectors.build import build
-from masu.detectors.faster_rcnn import FasterRCNN
+from masu.detectors.build import build, configuration
+from masu.detectors.faster_rcnn import FasterRCNN, FasterRCNNConfig
 from masu.detectors.pretrained import file_of, shipped
 from masu.nets.heads import BoxPredictor
 from masu.records import Target
@@ -32,6 +33,9 @@ from studies.scenes import Scenes
 
 IMAGES = 4
 """Scenes in a step."""
+
+HIDDEN = (256, 256)
+"""Widths of the box head: half of those that the architecture has (``masu.detectors.pretrained``)."""
 
 SIZES = ((320, 416), (416, 320), (320, 320))
 
@@ -63,7 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("things", type=Path, help="folder of pictures with transparency")
     parser.add_argument("architecture")
-    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--steps", type=int, default=8000)
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     parser.add_argument("--out", type=Path, help="default: where masu looks for it")
     options = parser.parse_args()
@@ -71,13 +75,13 @@ def main() -> None:
     scenes = Scenes(options.things)
     torch.manual_seed(0)
     names = [str(number) for number in range(len(scenes.things))]
-    detector = build(options.architecture, names, "imagenet")
-    two_stages = isinstance(detector, FasterRCNN)
+    config = configuration(options.architecture)
+    two_stages = isinstance(config, FasterRCNNConfig)
+    if isinstance(config, FasterRCNNConfig):
+        config = replace(config, rois=replace(config.rois, hidden=HIDDEN))
+    detector = build(config, names if two_stages else ["thing"], "imagenet")
     if isinstance(detector, FasterRCNN):
-        hidden = detector.config.rois.hidden[-1]
-        detector.predictor = BoxPredictor(hidden, len(names), class_agnostic=True)
-    else:
-        detector = build(options.architecture, ["thing"], "imagenet")
+        detector.predictor = BoxPredictor(HIDDEN[-1], len(names), class_agnostic=True)
     for name, parameter in detector.named_parameters():
         parameter.requires_grad_("backbone." not in name)
     trained = [p for p in detector.parameters() if p.requires_grad]

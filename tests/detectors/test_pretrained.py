@@ -1,4 +1,7 @@
+from dataclasses import replace
+
 import pytest
+import safetensors.torch
 import torch
 
 from masu.data.formats import read_dataset
@@ -17,13 +20,45 @@ def tensors_at_start(architecture, weights):
 
 
 @pytest.mark.parametrize("architecture", SMALL)
-def test_auto_brings_pyramid_and_first_head_along(architecture):
+def test_auto_brings_pyramid_and_heads_along(architecture):
     bare, full = tensors_at_start(architecture, "imagenet"), tensors_at_start(architecture, "auto")
     changed = {name for name in bare if not torch.equal(bare[name], full[name])}
-    parts = ("rpn.fpn.", "rpn.head.", "fpn.", "head.")
+    second = ("box_head.", "predictor.deltas.", "heads.0.predictor.deltas.")
+    second += tuple(f"heads.{i}.box_head." for i in range(3))  # Cascade R-CNN
+    parts = ("rpn.fpn.", "rpn.head.", "fpn.", "head.", *second)
     of_points = ("head.classes.output.", "head.boxes.output.", "head.centreness.")  # FCOS shares the towers
     own = of_points if architecture.startswith("fcos") else ("backbone.",)
     assert changed == {name for name in bare if name.startswith(parts) and not name.startswith(own)}
+
+
+def test_half_of_the_box_head_answers_as_it_was_pretrained_and_sees_nothing_of_the_other_half():
+    given = safetensors.torch.load_file(file_of(ARCHITECTURES["faster_rcnn_lite0_fpn"]()))
+    detector = build("faster_rcnn_lite0_fpn", NAMES, "auto")
+    pooled = torch.rand((5, 96, 7, 7), generator=torch.Generator().manual_seed(0))
+    units = pooled.permute(0, 2, 3, 1).flatten(1)
+    for layer in ("linears.0", "linears.1"):
+        weight, bias = (given[f"box_head.{layer}.{leaf}"].float() for leaf in ("weight", "bias"))
+        units = (units @ weight.T + bias).relu()
+    deltas = units @ given["predictor.deltas.weight"].float().T + given["predictor.deltas.bias"].float()
+    with torch.no_grad():
+        found = detector.box_head(pooled)
+        _, moved = detector.predictor(found)
+    assert found.shape == (5, 512)
+    torch.testing.assert_close(found[:, :256], units)
+    assert (found[:, 256:] > 0).any()  # the other half is alive
+    for k in range(len(NAMES)):
+        torch.testing.assert_close(moved[:, k], deltas)
+
+
+def test_a_narrower_box_head_starts_anew():
+    config = ARCHITECTURES["faster_rcnn_lite0_fpn"]()
+    torch.manual_seed(0)
+    narrow = make(replace(config, rois=replace(config.rois, hidden=(128, 128))), NAMES)
+    before = {name: t.clone() for name, t in narrow.state_dict().items()}
+    assert fill_pretrained(narrow) > 0
+    for name, tensor in narrow.state_dict().items():
+        if name.startswith("box_head."):
+            assert torch.equal(tensor, before[name]), name
 
 
 def test_only_the_small_ones_have_such_weights():

@@ -3,9 +3,10 @@ from dataclasses import asdict
 
 import pytest
 
+from masu.data.loading.transforms import Augmentation
 from masu.errors import InputError
 from masu.ops.images import InputPolicy
-from masu.training.recipe import TrainSettings, learning_rate, progress, step_policy
+from masu.training.recipe import TrainSettings, evaluates, learning_rate, progress, read_at, step_policy
 
 PLAIN = TrainSettings(learning_rate=1.0, warmup_steps=4, grow_from=1.0)
 
@@ -53,6 +54,27 @@ def test_sizes_are_drawn_from_their_range():
     assert step_policy(settings, InputPolicy(16, 32), 0.0, 0.0).min_size == 32
 
 
+@pytest.mark.parametrize(("epochs", "evaluated"), [(3, 3), (20, 20), (21, 20), (40, 20), (333, 20)])
+def test_a_run_is_evaluated_at_most_twenty_times_and_at_its_end(epochs, evaluated):
+    at = [e for e in range(epochs) if evaluates(TrainSettings(), e, e / epochs, (e + 1) / epochs)]
+    assert len(at) == evaluated
+    assert at[-1] == epochs - 1
+
+
+def test_an_evaluation_every_so_many_epochs():
+    settings = TrainSettings(evaluate_every=3)
+    assert [e for e in range(8) if evaluates(settings, e, e / 8, (e + 1) / 8)] == [2, 5, 7]
+    assert evaluates(TrainSettings(), 0, 0.0, 1.0)  # the only epoch, ended by the clock
+
+
+def test_photographs_are_read_with_pixels_to_spare_for_the_zoom():
+    policy = InputPolicy(320, 640)
+    assert read_at(TrainSettings(augmentation=Augmentation(scale=(0.5, 2.0))), policy) == 960
+    assert read_at(TrainSettings(augmentation=None), policy) == 480
+    assert read_at(TrainSettings(augmentation=None, size_range=(0.5, 1.5)), policy) == 720
+    assert read_at(TrainSettings(augmentation=lambda image, target: (image, target)), policy) is None
+
+
 def test_what_the_architecture_decides():
     small, other = TrainSettings().resolved(), TrainSettings("faster_rcnn_resnet50_fpn").resolved()
     assert (small.optimizer, small.learning_rate, small.weight_decay) == ("adamw", 5e-4, 0.05)
@@ -84,7 +106,7 @@ def test_what_the_architecture_decides():
         ({"clip_norm": 0}, "--clip-norm: found 0, wanted a number above 0"),
         ({"optimizer": "lion"}, "--optimizer: found 'lion', wanted sgd or adamw"),
         ({"schedule": "step"}, "--schedule: found 'step', wanted cosine or one-cycle or constant"),
-        ({"precision": "tf32"}, "--precision: found 'tf32', wanted fp32 or bf16 or fp16"),
+        ({"precision": "tf32"}, "--precision: found 'tf32', wanted auto or fp32 or bf16 or fp16"),
         ({"anchors": "all"}, "--anchors: found 'all', wanted model or auto"),
         ({"box_loss": "iou"}, "--box-loss: found 'iou', wanted one of smooth_l1, l1, l2, giou"),
         (

@@ -1,5 +1,6 @@
 import json
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -9,9 +10,12 @@ import torch
 import masu
 from masu.data.kinds import Fault
 from masu.data.loading.transforms import Augmentation
+from masu.detectors.build import build
 from masu.detectors.faster_rcnn import FasterRCNN
+from masu.detectors.zoo import ARCHITECTURES
 from masu.errors import InputError
 from masu.training.recipe import TrainSettings
+from masu.training.start import starting_detector
 from masu.training.train import train
 from masu.verbs.detect import detect
 
@@ -26,6 +30,13 @@ def data(coins):
 @pytest.fixture
 def val(coins):
     return masu.read_dataset(coins, "val")
+
+
+def assert_equal(one, other):
+    """Two model files hold the same weights."""
+    a, b = (masu.load(path).state_dict() for path in (one, other))
+    assert a.keys() == b.keys()
+    assert [name for name in a if not torch.equal(a[name], b[name])] == []
 
 
 def test_a_run_leaves_models_figures_settings_and_pictures(data, val, tmp_path):
@@ -352,3 +363,83 @@ def test_from_a_model_with_other_classes(data, val, tmp_path):
         f"{first}: 262 tensors kept; new classes: penny; started anew: predictor.scores.weight, "
         "predictor.scores.bias, predictor.deltas.weight, predictor.deltas.bias"
     ]
+
+
+def test_a_run_goes_on_without_the_weights_it_started_from(data, tmp_path):
+    first = train(data, None, replace(SMALL, weights="none", image_size=96), tmp_path / "first").last
+    from_file = replace(SMALL, weights=str(first), frozen_stride=16)
+    whole = train(data, None, from_file, tmp_path / "whole").last
+
+    def stop(event):
+        if event["event"] == "epoch":
+            raise KeyboardInterrupt
+
+    assert train(data, None, from_file, tmp_path / "cut", report=stop).interrupted
+    first.unlink()
+    last = train(data, None, from_file, tmp_path / "cut", resume=True).last
+    assert_equal(last, whole)
+
+
+def test_validation_images_of_other_classes_are_refused_before_the_first_step(data, coins, tmp_path):
+    val = replace(masu.read_dataset(coins, "val"), names=("button",))
+    with pytest.raises(InputError) as error:
+        train(data, val, SMALL, tmp_path / "run")
+    assert (error.value.found, error.value.wanted) == (
+        "the classes button to validate on and coin to learn",
+        "the same classes in the same order",
+    )
+    assert not (tmp_path / "run").exists()
+
+
+def test_few_images_are_not_evaluated_and_written_more_often_than_trained_on(data, val, tmp_path):
+    settings = replace(SMALL, epochs=60)
+    events = []
+    few = train(data.take([0]), val.take([0]), settings, tmp_path / "run", report=events.append)
+    assert [row["epoch"] for row in few.history] == list(range(1, 61))
+    assert [row["epoch"] for row in few.history if "ap" in row] == list(range(3, 61, 3))
+    assert few.best.is_file()
+    assert len(list((tmp_path / "run" / "samples").iterdir())) == 20
+    assert (tmp_path / "run" / "metrics.jsonl").read_text().count("\n") == 60
+
+
+def test_stopped_between_two_evaluations_a_run_goes_on_to_the_same_weights(data, val, tmp_path):
+    settings = replace(SMALL, epochs=40)
+    whole = train(data.take([0]), val.take([0]), settings, tmp_path / "whole")
+
+    def stop(event):
+        if event["event"] == "epoch" and event["epoch"] == 7:
+            raise KeyboardInterrupt
+
+    part = data.take([0]), val.take([0])
+    assert train(*part, settings, tmp_path / "cut", report=stop).interrupted
+    found = train(*part, settings, tmp_path / "cut", resume=True)
+    assert_equal(found.best, whole.best)
+    assert_equal(found.last, whole.last)
+
+
+def test_a_stride_of_zero_trains_depthwise_filters_too(data):
+    def trained(**changes):
+        detector = starting_detector(replace(SMALL, **changes).resolved(), data, lambda _: None)
+        return {name for name, p in detector.named_parameters() if p.requires_grad}
+
+    every = {
+        n for n, _ in build(ARCHITECTURES["faster_rcnn_lite0_fpn"](), ["coin"], "none").named_parameters()
+    }
+    norms = {name for name in every if re.search(r"backbone\..*bn\d\.", name)}
+    assert trained(frozen_stride=0) == every - norms
+    assert any("conv_dw" in name for name in trained(frozen_stride=0))
+    assert not any("conv_dw" in name for name in trained())
+
+
+def test_the_seed_is_in_every_draw(data, tmp_path, monkeypatch):
+    sizes = []
+
+    def seen(settings, policy, done, draw):
+        sizes.append(draw)
+        return policy
+
+    monkeypatch.setattr("masu.training.gradients.step_policy", seen)
+    for seed in (0, 1):
+        train(data, None, replace(SMALL, seed=seed, epochs=1), tmp_path / str(seed))
+    half = len(sizes) // 2
+    assert all(a != b for a, b in zip(sizes[:half], sizes[half:], strict=True))

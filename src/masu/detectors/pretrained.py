@@ -10,12 +10,17 @@ from pathlib import Path
 
 import safetensors.torch
 import torch
+from torch import Tensor
 
 from masu.atomic import write_whole
 from masu.detectors.config import DetectorConfig
 from masu.detectors.detector import Detector
 
 FOLDER = Path(__file__).parent / "weights"
+
+SECOND_STAGE = ("box_head.", "predictor.deltas.")
+"""What is installed of it. A detector's own box head is twice as wide: half of its units know what things are
+and where they end, the other half is free to learn what tells the classes apart (docs/models.md)."""
 
 
 def file_of(config: DetectorConfig) -> Path:
@@ -27,11 +32,9 @@ def file_of(config: DetectorConfig) -> Path:
 def shipped(detector: Detector, path: Path) -> Path:
     """Write what is installed of a pretrained detector, in half precision."""
     place = next(name for name, module in detector.named_modules() if module is detector.pyramid)
-    parts = [f"{place}.{part}.".lstrip(".") for part in ("fpn", "head")] + ["box_head.", "predictor.deltas."]
+    parts = (*(f"{place}.{part}.".lstrip(".") for part in ("fpn", "head")), *SECOND_STAGE)
     tensors = {
-        name: t.half().contiguous()
-        for name, t in detector.state_dict().items()
-        if name.startswith(tuple(parts))
+        name: t.half().contiguous() for name, t in detector.state_dict().items() if name.startswith(parts)
     }
     write_whole(path, [safetensors.torch.save(tensors)])
     return path
@@ -58,7 +61,24 @@ def fill_pretrained(detector: Detector) -> int:
                 given = one.expand(-1, classes, *one.shape[2:]).flatten(0, 2)
             elif rows is not None:
                 continue  # RetinaNet's classes have other anchors than FCOS's points
-            if place in own and own[place].shape == given.shape:
+            if place not in own:
+                continue
+            if name.startswith(SECOND_STAGE):
+                given = _among_more(given, own[place])
+            if own[place].shape == given.shape:
                 own[place].copy_(given)
                 filled += 1
     return filled
+
+
+def _among_more(given: Tensor, own: Tensor) -> Tensor:
+    """A layer's weights as the first of the rows and columns that a wider layer has.
+
+    Its units see nothing of the further ones and so answer as they did; the further ones keep their weights.
+    """
+    if any(mine < theirs for mine, theirs in zip(own.shape, given.shape, strict=True)):
+        return given
+    wider = own.clone()
+    wider[: len(given)] = 0
+    wider[tuple(slice(0, length) for length in given.shape)] = given
+    return wider

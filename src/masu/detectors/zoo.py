@@ -132,7 +132,7 @@ def faster_rcnn_lite0_fpn() -> FasterRCNNConfig:
             post_nms_top_n=150,
         ),
     )
-    rois = RoISettings(strides=(8, 16, 32), batch_size_per_image=128, hidden=(256, 256), score_thresh=0.02)
+    rois = RoISettings(strides=(8, 16, 32), batch_size_per_image=128, hidden=(512, 512), score_thresh=0.02)
     return FasterRCNNConfig(rpn=rpn, rois=rois)
 
 

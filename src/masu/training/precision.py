@@ -13,6 +13,24 @@ from masu.words import Precision
 _TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
+def chosen_precision(precision: Precision, device: torch.device) -> Precision:
+    """``"auto"`` as what it stands for: bf16 where a device has instructions for it, else fp32.
+
+    It depends on the device alone and on no clock, so that a run is the same whenever it is made.
+    """
+    if precision != "auto":
+        return precision
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = device.type == "cpu" and any(
+            supported()
+            for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+            if (supported := getattr(torch.cpu, name, None)) is not None
+        )
+    return "bf16" if native else "fp32"
+
+
 def check_precision(precision: Precision, device: torch.device) -> None:
     """Refuse what a device can only imitate, many times slower than it computes in fp32.
 

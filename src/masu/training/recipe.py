@@ -58,8 +58,9 @@ class TrainSettings:
         epochs: passes over the training images; None: 20, or as many as the time budget allows.
         time_budget: seconds of training, evaluation not counted, to which the schedule is fitted.
         batch_size: images per step.
-        precision: what the networks compute in while training: ``"fp32"``, ``"bf16"`` or ``"fp16"``. Weights,
-            boxes, losses and evaluation are fp32 in any case.
+        precision: what the networks compute in while training: ``"fp32"``, ``"bf16"``, ``"fp16"``, or
+            ``"auto"``: bf16 where the device has instructions for it. Weights, boxes, losses and evaluation
+            are fp32 in any case.
         accumulate: parts into which a batch is cut to save memory; their gradients are added up.
         optimizer: ``"sgd"`` with momentum 0.9, or ``"adamw"``; None: the architecture's own.
         learning_rate: largest learning rate; None: the architecture's own.
@@ -97,7 +98,7 @@ class TrainSettings:
     epochs: int | None = None
     time_budget: float | None = None
     batch_size: int = 2
-    precision: Precision = "fp32"
+    precision: Precision = "auto"
     accumulate: int = 1
     optimizer: OptimizerName | None = None
     learning_rate: float | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from itertools import dropwhile, takewhile
 from pathlib import Path
@@ -352,6 +353,16 @@ def detector_in(out: Path) -> Detector | None:
     for path in (file.path, file.before):
         if damage(path) is None and "config" in (metadata := metadata_of(path)):
             return from_description(metadata, path)
+    return None
+
+
+def setting_in(out: Path, name: str) -> Any:
+    """A setting of the run whose checkpoint is in a folder; None where it does not say."""
+    file = Checkpoint(out / "resume.safetensors", 0.0)
+    for path in (file.path, file.before):
+        if damage(path) is None:
+            with suppress(InputError):
+                return parsed(metadata_of(path), "settings").get(name)
     return None
 
 

@@ -14,9 +14,9 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import nn
@@ -41,15 +41,16 @@ from masu.processes import LostProcessError, Processes, joined, launched
 from masu.training.average import Average
 from masu.training.gradients import gradients
 from masu.training.nonfinite import not_finite, skip_or_stop
-from masu.training.precision import check_precision, loss_scaler
+from masu.training.precision import check_precision, chosen_precision, loss_scaler
 from masu.training.recipe import TrainSettings, evaluates, learning_rate, make_optimizer, progress, read_at
 from masu.training.run_lock import alone_in
-from masu.training.run_state import RunFile, RunState, detector_in, intact
+from masu.training.run_state import RunFile, RunState, detector_in, intact, setting_in
 from masu.training.samples import contact_sheet
 from masu.training.start import starting_detector
 from masu.training.stopping import Stop
 from masu.training.train_page import TrainPage
 from masu.training.unreadable import Unreadable
+from masu.words import Precision
 
 Report = Callable[[dict[str, Any]], None]
 """Told of the start, of every step and epoch: ``{"event": "start" | "step" | "epoch" | "fault", ...}``."""
@@ -132,6 +133,7 @@ def train(
     with joined() as processes:
         here = device_of(device)
         check_precision(settings.precision, here)
+        settings = replace(settings, precision=_precision(settings, here, out if resume else None))
         _check_alike(data, val, settings, processes)
         out = Path(processes.of_first(str(out)))
         resume = processes.of_first(processes.first and _check(data, val, out, resume))
@@ -333,6 +335,14 @@ def _train(
     if lost is not None and not processes.of_first((out / "best.safetensors").is_file()):
         raise lost
     return _result(out, state, interrupted=False)
+
+
+def _precision(settings: TrainSettings, device: torch.device, run: Path | None) -> Precision:
+    """What a training computes in: of one that goes on what it did before, whatever the device."""
+    wanted: Precision = settings.precision
+    if wanted == "auto" and run is not None and setting_in(run, "precision") in get_args(Precision):
+        wanted = setting_in(run, "precision")
+    return chosen_precision(wanted, device)
 
 
 def _resumed(out: Path, processes: Processes) -> Detector | None:
