@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import masu
+from masu.detectors import model_file
 from masu.detectors.build import configuration
 from masu.detectors.zoo import with_backbone
 from masu.errors import InputError
@@ -17,7 +18,7 @@ from masu.training.average import Average
 from masu.training.checkpoint import Checkpoint, Content, metadata_of, read_file
 from masu.training.precision import loss_scaler
 from masu.training.recipe import TrainSettings, make_optimizer
-from masu.training.run_state import FORMAT, RunFile, RunState, intact, state_of
+from masu.training.run_state import FORMAT, RunFile, RunState, detector_in, intact, state_of
 from masu.training.train import train
 from tests.runs import tensors_of
 
@@ -288,3 +289,34 @@ def test_a_run_in_a_folder_whose_name_is_no_text_goes_on(parts, finished, tmp_pa
 
 def same(a, b):
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("config", lambda text: text.replace('"fpn_channels": 96', '"fpn_channels": 4096')),
+        ("config", lambda text: text.replace('"fpn_channels"', '"channels"')),
+        ("names", lambda _: json.dumps([f"class {i}" for i in range(900_000)])),
+        ("type", lambda _: "YOLO"),
+    ],
+)
+def test_a_description_that_is_not_that_of_the_tensors_is_refused_before_anything_is_made(
+    written, monkeypatch, name, change
+):
+    altered(written)
+    text = metadata_of(written.checkpoint.path)[name]
+    assert change(text) != text
+    path = altered(written, {name: change(text)})
+
+    def make(config, names):
+        assert torch.empty(0).is_meta, "a network that takes memory"
+        return real(config, names)
+
+    real = model_file.make
+    monkeypatch.setattr(model_file, "make", make)
+    with pytest.raises(InputError) as error:
+        detector_in(path.parent)
+    assert error.value.code == "other-version"
+    altered(written)
+    monkeypatch.undo()
+    assert detector_in(path.parent).names == ("coin",)

@@ -162,12 +162,6 @@ class CascadeRCNN(Detector):
             for leaf in ("weight", "bias")
         }
 
-    def starts_as(self, pretrained: str) -> Sequence[str]:
-        """See :meth:`Detector.starts_as`: all heads start as Faster R-CNN's, the first moves so too."""
-        if pretrained.startswith("box_head."):
-            return [f"heads.{number}.{pretrained}" for number in range(len(self.heads))]
-        return (f"heads.0.{pretrained}",) if pretrained.startswith("predictor.") else (pretrained,)
-
     def probes(self) -> Iterator[tuple[nn.Module, tuple[Any, ...]]]:
         """See :meth:`Detector.probes`."""
         yield from self.rpn.probes()

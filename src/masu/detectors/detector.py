@@ -109,10 +109,6 @@ class Detector(nn.Module, Predictor, ABC):
         """The tensors that have rows for each class, by name."""
         return {}
 
-    def starts_as(self, pretrained: str) -> Sequence[str]:
-        """The tensors that start as one of the installed weights, by its name there."""
-        return (pretrained,)
-
     @abstractmethod
     def probes(self) -> Iterator[tuple[nn.Module, tuple[Any, ...]]]:
         """Networks that hold normalisation, each with small inputs to try it with."""

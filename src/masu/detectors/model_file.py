@@ -92,14 +92,33 @@ def description(detector: Detector) -> dict[str, str]:
     }
 
 
-def from_description(metadata: Mapping[str, str], path: Path) -> Detector:
+def from_description(
+    metadata: Mapping[str, str], path: Path, entries: Mapping[str, Entry] | None = None
+) -> Detector:
     """The detector of a :func:`description`, with random weights.
 
+    Args:
+        metadata: holds the description.
+        path: the file, for the message.
+        entries: tensors that the file says it has; compared before anything is allocated.
+
     Raises:
-        InputError: for a description that no masu of this version writes, naming ``path``.
+        InputError: for a description that no masu of this version writes, or other tensors than it has.
     """
-    found = _described(metadata, path)
-    return make(found.config, found.names)
+    said = _described(metadata, path)
+    if entries is not None:
+        check_layout(entries, _without_memory(said, metadata, path), path)
+    return make(said.config, said.names)
+
+
+def _without_memory(said: _Described, metadata: Mapping[str, str], path: Path) -> dict[str, Tensor]:
+    """The tensors of a described network on torch's meta device."""
+    try:
+        with torch.device("meta"):
+            tensors: dict[str, Tensor] = make(said.config, said.names).state_dict()
+            return tensors
+    except ValueError as error:
+        raise _unusable(error, metadata, path) from None
 
 
 def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> Detector:
@@ -125,12 +144,7 @@ def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> De
     path = Path(path)
     with _opened(path) as file:
         said = _described(file.metadata, path)
-        try:
-            with torch.device("meta"):
-                wanted = make(said.config, said.names).state_dict()
-        except ValueError as error:
-            raise _unusable(error, file.metadata, path) from None
-        check_layout(file.entries, wanted, path)
+        check_layout(file.entries, _without_memory(said, file.metadata, path), path)
         tensors = _tensors(file, path)
         for name, tensor in tensors.items():
             check_values(name, tensor, path)

@@ -54,20 +54,19 @@ def fill_pretrained(detector: Detector) -> int:
         return 0
     filled, own, by_class, classes = 0, detector.state_dict(), detector.class_rows, len(detector.names)
     for name, given in safetensors.torch.load_file(path).items():
-        for place in detector.starts_as(name):
-            rows = by_class.get(place)
-            if rows is not None and len(given) == rows.blocks * rows.values:
-                one = given.view(rows.blocks, 1, rows.values, *given.shape[1:])
-                given = one.expand(-1, classes, *one.shape[2:]).flatten(0, 2)
-            elif rows is not None:
+        if name not in own:
+            continue
+        if name in by_class:
+            rows = by_class[name]
+            if len(given) != rows.blocks * rows.values:
                 continue  # RetinaNet's classes have other anchors than FCOS's points
-            if place not in own:
-                continue
-            if name.startswith(SECOND_STAGE):
-                given = _among_more(given, own[place])
-            if own[place].shape == given.shape:
-                own[place].copy_(given)
-                filled += 1
+            one = given.view(rows.blocks, 1, rows.values, *given.shape[1:])
+            given = one.expand(-1, classes, *one.shape[2:]).flatten(0, 2)
+        if name.startswith(SECOND_STAGE):
+            given = _among_more(given, own[name])
+        if own[name].shape == given.shape:
+            own[name].copy_(given)
+            filled += 1
     return filled
 
 

@@ -139,7 +139,7 @@ def faster_rcnn_lite0_fpn() -> FasterRCNNConfig:
 def cascade_rcnn_lite0_fpn() -> CascadeRCNNConfig:
     """The small two-stage detector with three heads in a row: boxes that fit more closely."""
     small = faster_rcnn_lite0_fpn()
-    return CascadeRCNNConfig(rpn=small.rpn, rois=small.rois)
+    return CascadeRCNNConfig(rpn=small.rpn, rois=replace(small.rois, hidden=(256, 256)))
 
 
 def cascade_rcnn_resnet50_fpn() -> CascadeRCNNConfig:

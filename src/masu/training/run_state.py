@@ -22,6 +22,7 @@ from masu.errors import InputError, bad_input, listed, visible
 from masu.json_text import parsed, to_json
 from masu.processes import ALONE, Processes
 from masu.settings import Within, read, shown
+from masu.tensor_file import TensorFile
 from masu.training.checkpoint import Checkpoint, Content, damage, metadata_of, read_file
 
 MAY_CHANGE = ("on_nonfinite", "accumulate")
@@ -348,11 +349,20 @@ def detector_in(out: Path) -> Detector | None:
     """The detector that a run's checkpoint holds, as it is made anew; None where the file does not say.
 
     So a run goes on without the weights it started from and without another look at the data's statistics.
+
+    Raises:
+        InputError: for a description that this masu does not understand, or that does not fit the tensors.
     """
     file = Checkpoint(out / "resume.safetensors", 0.0)
     for path in (file.path, file.before):
         if damage(path) is None and "config" in (metadata := metadata_of(path)):
-            return from_description(metadata, path)
+            with TensorFile(path) as tensors:
+                parts = [n for n in tensors.entries if n.startswith("model.")]
+                entries = {name.removeprefix("model."): tensors.entries[name] for name in parts}
+            try:
+                return from_description(metadata, path, entries)
+            except InputError as error:
+                raise _not_understood(error, metadata, path) from None
     return None
 
 
