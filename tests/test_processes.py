@@ -24,9 +24,9 @@ SETTINGS = TrainSettings(epochs=2, image_size=64, batch_size=3, learning_rate=1e
 
 SLOWLY = """
 import time
-import masu.training.train as training
-steps = training.gradients
-training.gradients = lambda *a: (time.sleep(0.5), steps(*a))[1]
+from masu.training.step import Learner
+step = Learner.step
+Learner.step = lambda *a: (time.sleep(0.5), step(*a))[1]
 """
 
 

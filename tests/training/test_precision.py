@@ -196,7 +196,7 @@ def test_what_is_not_the_scales_fault_goes_by_the_setting(parts, tmp_path, monke
         with pytest.raises(InputError, match="loss term 'boxes': found nan in epoch 1"):
             train(parts[0], None, replace(FP16, on_nonfinite="stop"), tmp_path / "stop")
 
-    monkeypatch.setattr("masu.training.train.loss_scaler", lambda *_: torch.amp.GradScaler("cpu", 4.0))
+    monkeypatch.setattr("masu.training.step.loss_scaler", lambda *_: torch.amp.GradScaler("cpu", 4.0))
     spoil(monkeypatch, range(100), infinite_gradient)
     events = []
     with pytest.raises(InputError, match=r"found nan in epoch 1 on .*wanted a finite number"):

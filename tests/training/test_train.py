@@ -438,7 +438,7 @@ def test_the_seed_is_in_every_draw(data, tmp_path, monkeypatch):
         sizes.append(draw)
         return policy
 
-    monkeypatch.setattr("masu.training.gradients.step_policy", seen)
+    monkeypatch.setattr("masu.training.step.step_policy", seen)
     for seed in (0, 1):
         train(data, None, replace(SMALL, seed=seed, epochs=1), tmp_path / str(seed))
     half = len(sizes) // 2

@@ -52,7 +52,7 @@ class DetectorConfig(ABC):
 
     @property
     def pretrained(self) -> str:
-        """The kind of detector whose installed weights of pyramid and first head go with this one."""
+        """The kind of detector whose installed weights go with this one."""
         return type(self).__name__.removesuffix("Config")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import torch
 from torch import Tensor
 
 from masu.data.loading.loader import Batch
-from masu.detectors.detector import Detector
 from masu.errors import InputError
 from masu.ops.losses import first_non_finite
 from masu.processes import ALONE, Processes
@@ -80,16 +78,8 @@ def not_finite(
     return NotFinite(thing, found, overflow)
 
 
-@torch.no_grad()
-def skip_or_stop(
-    bad: NotFinite,
-    settings: TrainSettings,
-    state: RunState,
-    detector: Detector,
-    statistics: Sequence[Tensor],
-    out: Path,
-) -> None:
-    """Leave the step out: what its forward pass did to the statistics of normalisation is undone.
+def skip_or_stop(bad: NotFinite, settings: TrainSettings, state: RunState, out: Path) -> None:
+    """Count a step that was left out.
 
     An overflow of fp16 is always left out, and not counted in a row: the scale falls until there is none.
 
@@ -97,8 +87,6 @@ def skip_or_stop(
         bad: what is not finite.
         settings: say whether steps may be left out.
         state: counts it.
-        detector: in training, its weights not yet touched.
-        statistics: its buffers before the step.
         out: folder of the run.
 
     Raises:
@@ -109,8 +97,6 @@ def skip_or_stop(
     if settings.on_nonfinite == "stop" and not bad.overflow:
         look = "lower --lr, look at these images or go on without such steps (--resume --on-nonfinite skip)"
         raise bad.error("", f"{look}; {rest}")
-    for earlier, now in zip(statistics, detector.buffers(), strict=True):
-        now.copy_(earlier)
     state.skip()
     if state.skipped_in_a_row >= MOST_IN_A_ROW and not bad.overflow:
         raise bad.error(f", the {MOST_IN_A_ROW}th step in a row", f"lower --lr; {rest}")

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 import torch
-from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from masu.atomic import WriteError, write_text, write_whole
@@ -38,15 +37,14 @@ from masu.evaluation.evaluate import evaluate
 from masu.json_text import to_json
 from masu.ops.images import padded_size
 from masu.processes import LostProcessError, Processes, joined, launched
-from masu.training.average import Average
-from masu.training.gradients import gradients
-from masu.training.nonfinite import not_finite, skip_or_stop
-from masu.training.precision import check_precision, chosen_precision, loss_scaler
-from masu.training.recipe import TrainSettings, evaluates, learning_rate, make_optimizer, progress, read_at
+from masu.training.nonfinite import skip_or_stop
+from masu.training.precision import check_precision, chosen_precision
+from masu.training.recipe import TrainSettings, evaluates, progress, read_at
 from masu.training.run_lock import alone_in
 from masu.training.run_state import RunFile, RunState, detector_in, intact, setting_in
 from masu.training.samples import contact_sheet
 from masu.training.start import starting_detector
+from masu.training.step import Learner
 from masu.training.stopping import Stop
 from masu.training.train_page import TrainPage
 from masu.training.unreadable import Unreadable
@@ -189,10 +187,8 @@ def _train(
     detector = _resumed(out, processes) if resume else None
     detector = (detector or starting_detector(settings, data, report)).to(here)
     processes.copy_first(list(detector.state_dict().values()))
-    optimizer = make_optimizer(detector, settings)
-    scaler = loss_scaler(settings.precision, here)
-    average = Average(detector, settings.average) if settings.average else None
-    judged = detector if average is None else average.detector
+    learner = Learner(detector, settings, processes)
+    judged = learner.judged
     for one in (detector, judged):
         one.trained_on = {"data": data.root.resolve().name, "split": data.split}
         one.trained_on |= {} if val is None else {"val_split": val.split or "held back"}
@@ -204,7 +200,8 @@ def _train(
         "split": data.split,
         "val_split": None if val is None else val.split,
     }
-    saved = RunFile(out, checkpoint_seconds, detector, judged, optimizer, scaler, said, processes)
+    kept_of = (detector, judged, learner.optimizer, learner.scaler)
+    saved = RunFile(out, checkpoint_seconds, *kept_of, said, processes)
     state, lost = RunState(), None
     if resume:
         state = saved.read(lambda said: report({"event": "start", "said": said}), steps)
@@ -266,23 +263,9 @@ def _train(
                 if not images:
                     continue
                 number = state.epoch * steps + batch.number
-                state.learning_rate = learning_rate(settings, number, done())
-                for group in optimizer.param_groups:
-                    group["lr"] = state.learning_rate
-                may_skip = settings.on_nonfinite == "skip" or scaler.is_enabled()
-                statistics = [b.clone() for b in detector.buffers()] if may_skip else []
-                losses = gradients(detector, batch, images, settings, number, done(), processes, scaler)
-                scaler.unscale_(optimizer)
-                norm = nn.utils.clip_grad_norm_(detector.parameters(), settings.clip_norm)
-                bad = not_finite(losses, norm, batch, state.epoch, scaler.get_scale(), processes)
-                if bad is None:
-                    scaler.step(optimizer)
-                    scaler.update()
-                    if average is not None:
-                        average.update(number)
-                else:
-                    skip_or_stop(bad, settings, state, detector, statistics, out)
-                    scaler.update(None if bad.overflow else scaler.get_scale())
+                losses, state.learning_rate, bad = learner.step(batch, images, state.epoch, number, done())
+                if bad is not None:
+                    skip_or_stop(bad, settings, state, out)
                     report({"event": "fault", "fault": f"{bad}; step skipped"})
                 if bad is None or bad.overflow:
                     state.add(losses, int(images))
