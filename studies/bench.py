@@ -2,8 +2,8 @@
 
     python -m studies.bench --cells BCCD --cards CARDS/images            # what docs/models.json does not hold
     python -m studies.bench --cells BCCD --only "cells .* 480 steps"         # runs whose line matches
-    python -m studies.bench --cells BCCD --recipe 'giou={"box_loss": "giou"}'   # a recipe to try
-    python -m studies.bench --cells BCCD --code ../earlier --recipe before={}   # masu of another checkout
+    python -m studies.bench --cells BCCD --recipe 'giou={"box_loss": "giou"}' --json tried.json
+    python -m studies.bench --cells BCCD --recipe before={} --code ../earlier --json tried.json
 
 Trains on ``train`` and scores the last state on ``test``: nothing is chosen by looking at a score. Two
 recipes are compared in pairs: the same seed draws the same labelled images. A budget is a number of steps,
@@ -33,6 +33,8 @@ from typing import Any
 
 import numpy as np
 
+from masu.atomic import write_text
+
 RECIPES: dict[str, dict[str, Any]] = {
     "plain": {},
     "torchvision": {},
@@ -45,7 +47,7 @@ LABELS = (10, 20, 50, None)
 """Labelled images; None: all of the split."""
 
 BUDGETS = ("480 steps", "1440 steps", "3600 steps")
-"""About 40 seconds, 2 and 5 minutes of the small default on two cores of 2024."""
+"""About 40 seconds, 2 and 5 minutes of the small default on two cores of 2024; rounded to whole passes."""
 
 SEEDS = 5
 
@@ -98,7 +100,7 @@ class Results:
         with self.lock:
             self.rows.append(asdict(run) | figures)
             lines = ",\n".join(json.dumps(row) for row in sorted(self.rows, key=_place))
-            self.path.write_text(f"[\n{lines}\n]\n")
+            write_text(self.path, f"[\n{lines}\n]\n")
 
     def scores(self, figure: str, **fixed: Any) -> dict[int, float]:
         """A figure of the runs with these settings, by seed."""
@@ -139,7 +141,7 @@ def measure(run: Run, folder: Path, recipe: dict[str, Any]) -> dict[str, Any]:
     else:
         changes = {"seed": run.seed} | recipe
         changes["augmentation"] = replace(mirrored, **recipe.get("augmentation", {}))
-        passes = max(round(amount / batch_count(train, 2)), 1)
+        passes = max(round(amount / batch_count(train, changes.get("batch_size", 2))), 1)  # whole ones
         limit = {"time_budget": amount} if run.alone else {"epochs": passes}
         steps = 0
 
@@ -178,6 +180,8 @@ def _apart(run: Run, folder: Path, recipe: dict[str, Any], code: Path | None) ->
 
 def _recipe(given: str) -> tuple[str, dict[str, Any]]:
     name, _, changes = given.partition("=")
+    if not changes and name not in RECIPES:
+        raise argparse.ArgumentTypeError(f"found {given!r}, wanted NAME=JSON or one of {', '.join(RECIPES)}")
     return name, json.loads(changes) if changes else RECIPES[name]
 
 
@@ -238,7 +242,8 @@ def draw(results: Results, path: Path) -> None:
     figure, axes = plt.subplots(
         len(sets), len(LABELS), figsize=(12, 3 * len(sets)), sharex=True, sharey="row", layout="constrained"
     )
-    colours = {"plain": "#0072b2", "before": "#999999", "torchvision": "#d55e00", "one stage": "#009e73"}
+    names = dict.fromkeys(row["recipe"] for row in rows)
+    colours = {name: f"C{number}" for number, name in enumerate(names)}
     for line, name in zip(np.atleast_2d(axes), sets, strict=True):
         for axis, labels in zip(line, LABELS, strict=True):
             for recipe, colour in colours.items():
@@ -267,28 +272,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--cells", type=Path, help="blood cells: folder of BCCD")
     parser.add_argument("--cards", type=Path, help="playing cards: folder with train and test")
-    parser.add_argument("--json", type=Path, default=Path("docs/models.json"))
-    parser.add_argument("--chart", type=Path, default=Path("docs/models.png"))
+    parser.add_argument("--json", type=Path, help="results; default: docs/models.json")
+    parser.add_argument("--chart", type=Path, help="default: beside the results")
     parser.add_argument("--only", default="", help="regular expression of the runs to make")
-    parser.add_argument("--recipe", action="append", help="NAME, or NAME=JSON; default: all of RECIPES")
+    parser.add_argument("--recipe", type=_recipe, action="append", help="NAME or NAME=JSON; default: all")
     parser.add_argument("--code", type=Path, help="another checkout whose masu is measured")
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="runs by steps side by side")
     parser.add_argument("--one", nargs=3, metavar=("RUN", "FOLDER", "RECIPE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
+    tried = options.code or any(RECIPES.get(name) != changes for name, changes in options.recipe or ())
+    if tried and not options.json:
+        parser.error("--recipe NAME=JSON and --code want --json FILE: docs/models.json is of masu's recipes")
     if options.one:
         order, folder, changes = options.one
         print(json.dumps(measure(Run(**json.loads(order)), Path(folder), json.loads(changes))))
         return
 
-    results = Results(options.json)
+    results = Results(options.json or Path("docs/models.json"))
     with tempfile.TemporaryDirectory() as scenes:
         from masu.verbs.demo_scenes import make_scenes
 
         make_scenes(Path(scenes) / "demo", 360, 60, 60, 0)
         folders = {"cells": options.cells, "cards": options.cards, "demo": Path(scenes) / "demo"}
         sets = [name for name, folder in folders.items() if folder is not None]
-        recipes = dict(_recipe(given) for given in options.recipe or RECIPES)
+        recipes = dict(options.recipe or RECIPES)
         wanted = [*grid(sets, list(recipes), options.seeds), *clocked(sets, list(recipes), options.seeds)]
         todo = [run for run in wanted if re.search(options.only, str(run)) and not results.has(run)]
 
@@ -298,12 +306,15 @@ def main() -> None:
             print(f"{run}: " + "  ".join(f"{name} {value}" for name, value in figures.items()), flush=True)
 
         with ThreadPoolExecutor(options.jobs) as pool:
-            list(pool.map(make, [run for run in todo if not run.alone]))
+            try:
+                list(pool.map(make, [run for run in todo if not run.alone]))
+            finally:
+                pool.shutdown(cancel_futures=True)  # after a failure or Ctrl-C
         for run in todo:
             if run.alone:
                 make(run)
     print(table(results))
-    draw(results, options.chart)
+    draw(results, options.chart or results.path.with_suffix(".png"))
 
 
 if __name__ == "__main__":

@@ -15,12 +15,14 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from masu.data.formats import Dataset
 from masu.data.loading.loader import epoch_batches
+from masu.data.loading.pictures import MOST_BYTES, Pictures
 from masu.data.loading.transforms import Augmentation
 from masu.nets.backbones import Stages, backbone
 from masu.nets.imagenet import fill_imagenet
 from masu.nets.norm import freeze_norms
 from masu.ops.images import InputPolicy
 from masu.records import Detections
+from masu.training.recipe import SPARE
 
 BATCH = 4
 LEARNING_RATE = 0.01
@@ -81,10 +83,12 @@ def train(data: Dataset, budget: float, seed: int, augmentation: Augmentation) -
     ).train()
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.SGD(trained, lr=0.0, momentum=0.9, weight_decay=1e-4)
+    pictures = Pictures(shorter=math.ceil(SPARE * 320 * augmentation.enlarges), most_bytes=MOST_BYTES)
     seconds, step, epoch = 0.0, 0, 0
     while seconds < budget:
         clock = time.perf_counter()
-        for batch in epoch_batches(data, BATCH, seed=seed, epoch=epoch, augmentation=augmentation):
+        reading = {"seed": seed, "epoch": epoch, "augmentation": augmentation, "pictures": pictures}
+        for batch in epoch_batches(data, BATCH, **reading):
             for group in optimizer.param_groups:
                 warm = min((step + 1) / 50, 1.0)
                 group["lr"] = LEARNING_RATE * warm * 0.5 * (1 + math.cos(math.pi * seconds / budget))

@@ -101,7 +101,7 @@ def test_without_a_validation_split_a_fifth_is_held_back(run, coins, tmp_path):
         ),
         (
             ["train", "x", "--precision", "half"],
-            "--precision: found 'half', wanted one of fp32, bf16, fp16; see 'masu train --help'",
+            "--precision: found 'half', wanted one of auto, fp32, bf16, fp16; see 'masu train --help'",
         ),
         (["train", "x", "--resume"], "--resume: found no --out, wanted the folder of the run to go on with"),
         (

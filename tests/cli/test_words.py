@@ -130,4 +130,4 @@ def test_without_packages_nothing_is_loaded_to_know_a_format():
 
 
 def test_literals_are_the_lists():
-    assert get_args(words.Precision) == words.PRECISIONS == ("fp32", "bf16", "fp16")
+    assert get_args(words.Precision) == words.PRECISIONS == ("auto", "fp32", "bf16", "fp16")

@@ -48,14 +48,15 @@ def test_half_of_the_box_head_answers_as_it_was_pretrained_and_sees_nothing_of_t
         torch.testing.assert_close(moved[:, k], deltas)
 
 
-def test_a_narrower_box_head_starts_anew():
+@pytest.mark.parametrize("hidden", [(128, 128), (512, 128), (512,), (512, 512, 512)])
+def test_another_box_head_starts_anew_as_a_whole(hidden):
     config = ARCHITECTURES["faster_rcnn_lite0_fpn"]()
     torch.manual_seed(0)
-    narrow = make(replace(config, rois=replace(config.rois, hidden=(128, 128))), NAMES)
+    narrow = make(replace(config, rois=replace(config.rois, hidden=hidden)), NAMES)
     before = {name: t.clone() for name, t in narrow.state_dict().items()}
     assert fill_pretrained(narrow) > 0
     for name, tensor in narrow.state_dict().items():
-        if name.startswith("box_head."):
+        if name.startswith(("box_head.", "predictor.")):
             assert torch.equal(tensor, before[name]), name
 
 

@@ -11,7 +11,7 @@ from masu.detectors.retinanet import RetinaNet
 from masu.errors import InputError
 from masu.training import precision
 from masu.training.checkpoint import metadata_of
-from masu.training.precision import check_precision, loss_scaler, networks_in
+from masu.training.precision import check_precision, chosen_precision, loss_scaler, networks_in
 from masu.training.recipe import TrainSettings
 from masu.training.start import starting_detector
 from masu.training.train import train
@@ -237,3 +237,33 @@ def test_fp16_itself(parts, tmp_path, monkeypatch):
     scaler = scaler_of(tmp_path / "fp16")
     assert scaler["scale"] == 65536.0 / 2 ** row["skipped"]
     assert scaler["_growth_tracker"] > 0
+
+
+@pytest.mark.parametrize(
+    ("device", "native", "chosen"),
+    [
+        ("cpu", True, "bf16"),
+        ("cpu", False, "fp32"),
+        ("cuda", True, "bf16"),
+        ("cuda", False, "fp32"),
+        ("mps", True, "fp32"),
+    ],
+)
+def test_auto_is_bf16_where_the_device_has_instructions_for_it(monkeypatch, device, native, chosen):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: native)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: native)
+    assert chosen_precision("auto", torch.device(device)) == chosen
+    assert chosen_precision("auto", torch.device(device), before="fp16") == "fp16"
+    assert chosen_precision("fp32", torch.device(device), before="bf16") == "fp32"
+
+
+def test_a_run_that_goes_on_keeps_its_precision_on_another_processor(parts, tmp_path, monkeypatch):
+    auto = replace(BF16, precision="auto")
+    out = tmp_path / "run"
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    train(*parts, auto, out, report=stop_after(1))
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    train(*parts, auto, out, resume=True)
+    assert json.loads((out / "settings.json").read_text())["precision"] == "bf16"

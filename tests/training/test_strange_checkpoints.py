@@ -18,7 +18,7 @@ from masu.training.average import Average
 from masu.training.checkpoint import Checkpoint, Content, metadata_of, read_file
 from masu.training.precision import loss_scaler
 from masu.training.recipe import TrainSettings, make_optimizer
-from masu.training.run_state import FORMAT, RunFile, RunState, detector_in, intact, state_of
+from masu.training.run_state import FORMAT, RunFile, RunState, begun_as, intact, state_of
 from masu.training.train import train
 from tests.runs import tensors_of
 
@@ -315,8 +315,15 @@ def test_a_description_that_is_not_that_of_the_tensors_is_refused_before_anythin
     real = model_file.make
     monkeypatch.setattr(model_file, "make", make)
     with pytest.raises(InputError) as error:
-        detector_in(path.parent)
+        begun_as(path.parent)
     assert error.value.code == "other-version"
     altered(written)
     monkeypatch.undo()
-    assert detector_in(path.parent).names == ("coin",)
+    assert begun_as(path.parent).detector.names == ("coin",)
+
+
+@pytest.mark.parametrize("settings", ["[]", "1", "null", '{"precision": []}', '{"precision": "auto"}', "{"])
+def test_a_precision_that_is_none_is_not_taken_over(written, settings):
+    path = altered(written, {"settings": settings})
+    assert begun_as(path.parent).precision is None
+    assert begun_as(altered(written, {"settings": '{"precision": "bf16"}'}).parent).precision == "bf16"

@@ -36,7 +36,7 @@ def build(
         weights: what the backbone starts from. ``"imagenet"``: pretrained weights, with the normalisation and
             the early stages that the configuration holds constant. ``"none"``: random, everything trained.
             ``"auto"``: ``"imagenet"`` where these weights are installed and need no download, with pyramid
-            and heads pretrained on made-up scenes where masu has them; else ``"none"``.
+            and heads pretrained on made-up scenes as far as masu has them; else ``"none"``.
         image_size: length of the shorter side the network sees; default: the architecture's own.
 
     Returns:

@@ -19,8 +19,8 @@ from masu.detectors.detector import Detector
 FOLDER = Path(__file__).parent / "weights"
 
 SECOND_STAGE = ("box_head.", "predictor.deltas.")
-"""What is installed of it. A detector's own box head is twice as wide: half of its units know what things are
-and where they end, the other half is free to learn what tells the classes apart (docs/models.md)."""
+"""What is installed of Faster R-CNN's. The small default's box head is twice as wide: half of its units know
+what things are and where they end, the others are free to learn what tells classes apart (docs/models.md)."""
 
 
 def file_of(config: DetectorConfig) -> Path:
@@ -53,8 +53,14 @@ def fill_pretrained(detector: Detector) -> int:
     if not path.exists():
         return 0
     filled, own, by_class, classes = 0, detector.state_dict(), detector.class_rows, len(detector.names)
-    for name, given in safetensors.torch.load_file(path).items():
-        if name not in own:
+    tensors = safetensors.torch.load_file(path)
+    second = {name for name in own if name.startswith(SECOND_STAGE)}
+    wide_enough = second == {name for name in tensors if name.startswith(SECOND_STAGE)} and all(
+        all(mine >= theirs for mine, theirs in zip(own[name].shape, tensors[name].shape, strict=True))
+        for name in second
+    )
+    for name, given in tensors.items():
+        if name not in own or (name in second and not wide_enough):
             continue
         if name in by_class:
             rows = by_class[name]
@@ -62,7 +68,7 @@ def fill_pretrained(detector: Detector) -> int:
                 continue  # RetinaNet's classes have other anchors than FCOS's points
             one = given.view(rows.blocks, 1, rows.values, *given.shape[1:])
             given = one.expand(-1, classes, *one.shape[2:]).flatten(0, 2)
-        if name.startswith(SECOND_STAGE):
+        if name in second:
             given = _among_more(given, own[name])
         if own[name].shape == given.shape:
             own[name].copy_(given)
@@ -75,8 +81,6 @@ def _among_more(given: Tensor, own: Tensor) -> Tensor:
 
     Its units see nothing of the further ones and so answer as they did; the further ones keep their weights.
     """
-    if any(mine < theirs for mine, theirs in zip(own.shape, given.shape, strict=True)):
-        return given
     wider = own.clone()
     wider[: len(given)] = 0
     wider[tuple(slice(0, length) for length in given.shape)] = given

@@ -13,13 +13,22 @@ from masu.words import Precision
 _TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def chosen_precision(precision: Precision, device: torch.device) -> Precision:
+def chosen_precision(
+    precision: Precision, device: torch.device, before: Precision | None = None
+) -> Precision:
     """``"auto"`` as what it stands for: bf16 where a device has instructions for it, else fp32.
 
     It depends on the device alone and on no clock, so that a run is the same whenever it is made.
+
+    Args:
+        precision: what was asked for.
+        device: where the networks compute.
+        before: what a run that goes on has computed in, which ``"auto"`` keeps.
     """
     if precision != "auto":
         return precision
+    if before is not None:
+        return before
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:

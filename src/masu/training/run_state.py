@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from itertools import dropwhile, takewhile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -24,6 +24,7 @@ from masu.processes import ALONE, Processes
 from masu.settings import Within, read, shown
 from masu.tensor_file import TensorFile
 from masu.training.checkpoint import Checkpoint, Content, damage, metadata_of, read_file
+from masu.words import PRECISIONS, Precision
 
 MAY_CHANGE = ("on_nonfinite", "accumulate")
 """Settings that a resumed run may have otherwise: they decide nothing that has already happened.
@@ -345,35 +346,47 @@ class RunFile:
             )
 
 
-def detector_in(out: Path) -> Detector | None:
-    """The detector that a run's checkpoint holds, as it is made anew; None where the file does not say.
+class Begun(NamedTuple):
+    """What a run was begun with, as its checkpoint says it.
 
-    So a run goes on without the weights it started from and without another look at the data's statistics.
+    Attributes:
+        detector: as it is made anew, with random weights; None where the file is of an older version.
+        precision: what the networks compute in; None where the file does not say.
+    """
+
+    detector: Detector | None
+    precision: Precision | None
+
+
+def begun_as(out: Path) -> Begun | None:
+    """What a run was begun with; None where no checkpoint is whole.
+
+    So it goes on without the weights it started from and without another look at the data's statistics.
 
     Raises:
         InputError: for a description that this masu does not understand, or that does not fit the tensors.
     """
     file = Checkpoint(out / "resume.safetensors", 0.0)
-    for path in (file.path, file.before):
-        if damage(path) is None and "config" in (metadata := metadata_of(path)):
-            with TensorFile(path) as tensors:
-                parts = [n for n in tensors.entries if n.startswith("model.")]
-                entries = {name.removeprefix("model."): tensors.entries[name] for name in parts}
-            try:
-                return from_description(metadata, path, entries)
-            except InputError as error:
-                raise _not_understood(error, metadata, path) from None
-    return None
-
-
-def setting_in(out: Path, name: str) -> Any:
-    """A setting of the run whose checkpoint is in a folder; None where it does not say."""
-    file = Checkpoint(out / "resume.safetensors", 0.0)
-    for path in (file.path, file.before):
-        if damage(path) is None:
-            with suppress(InputError):
-                return parsed(metadata_of(path), "settings").get(name)
-    return None
+    path = next((path for path in (file.path, file.before) if damage(path) is None), None)
+    if path is None:
+        return None
+    with TensorFile(path) as tensors:
+        metadata = dict(tensors.metadata)
+        parts = [name for name in tensors.entries if name.startswith("model.")]
+        entries = {name.removeprefix("model."): tensors.entries[name] for name in parts}
+    detector = None
+    if "config" in metadata:
+        try:
+            with torch.random.fork_rng(devices=[]):
+                detector = from_description(metadata, path, entries)
+        except InputError as error:
+            raise _not_understood(error, metadata, path) from None
+    with suppress(InputError):
+        settings = parsed(metadata, "settings")
+        precision = settings.get("precision") if isinstance(settings, dict) else None
+        if precision in PRECISIONS and precision != "auto":
+            return Begun(detector, precision)
+    return Begun(detector, None)
 
 
 class OtherSettingsError(InputError):

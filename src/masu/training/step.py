@@ -102,8 +102,9 @@ class Learner:
             if self.average is not None:
                 self.average.update(number)
         else:
-            for earlier, now in zip(before, detector.buffers(), strict=may_skip):
-                now.copy_(earlier)
+            if may_skip:
+                for earlier, now in zip(before, detector.buffers(), strict=True):
+                    now.copy_(earlier)
             scaler.update(None if bad.overflow else scaler.get_scale())
         return Step(losses, rate, bad)
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -41,14 +41,13 @@ from masu.training.nonfinite import skip_or_stop
 from masu.training.precision import check_precision, chosen_precision
 from masu.training.recipe import TrainSettings, evaluates, progress, read_at
 from masu.training.run_lock import alone_in
-from masu.training.run_state import RunFile, RunState, detector_in, intact, setting_in
+from masu.training.run_state import Begun, RunFile, RunState, begun_as, intact
 from masu.training.samples import contact_sheet
 from masu.training.start import starting_detector
 from masu.training.step import Learner
 from masu.training.stopping import Stop
 from masu.training.train_page import TrainPage
 from masu.training.unreadable import Unreadable
-from masu.words import Precision
 
 Report = Callable[[dict[str, Any]], None]
 """Told of the start, of every step and epoch: ``{"event": "start" | "step" | "epoch" | "fault", ...}``."""
@@ -130,11 +129,13 @@ def train(
             part.refuse_bad(max_bad)
     with joined() as processes:
         here = device_of(device)
-        check_precision(settings.precision, here)
-        settings = replace(settings, precision=_precision(settings, here, out if resume else None))
         _check_alike(data, val, settings, processes)
         out = Path(processes.of_first(str(out)))
         resume = processes.of_first(processes.first and _check(data, val, out, resume))
+        begun = begun_as(out) if resume and processes.first else None
+        computed_in = chosen_precision(settings.precision, here, begun and begun.precision)
+        settings = replace(settings, precision=processes.of_first(computed_in))
+        check_precision(settings.precision, here)
         with alone_in(out) if processes.first else nullcontext():
             try:
                 return _train(
@@ -150,6 +151,7 @@ def train(
                     more or {},
                     processes,
                     here,
+                    begun,
                 )
             except (WriteError, LostWorkerError, LostProcessError) as error:
                 seen = processes.first or out.is_dir()  # not so on another machine
@@ -182,9 +184,10 @@ def _train(
     more: Mapping[str, str],
     processes: Processes,
     here: torch.device,
+    begun: Begun | None,
 ) -> TrainResult:
     unreadable = Unreadable(data, max_bad, report, processes)
-    detector = _resumed(out, processes) if resume else None
+    detector = _of_first(begun, out, processes) if resume else None
     detector = (detector or starting_detector(settings, data, report)).to(here)
     processes.copy_first(list(detector.state_dict().values()))
     learner = Learner(detector, settings, processes)
@@ -222,7 +225,8 @@ def _train(
         for name, text in more.items():
             write_text(out / name, text)
     shorter = read_at(settings, detector.input)
-    pictures = Pictures(settings.channels, shorter, most_bytes=0 if workers else MOST_BYTES)
+    kept = 0 if workers else MOST_BYTES // processes.world
+    pictures = Pictures(settings.channels, shorter, most_bytes=kept)
     page = TrainPage(out, settings, (data, val), unreadable.told)
 
     def show(ended: str | None = None) -> None:
@@ -232,7 +236,7 @@ def _train(
     def done() -> float:
         return progress(settings, state.epoch * steps + state.step, steps, state.seconds)
 
-    def begun() -> float:
+    def before() -> float:
         return progress(settings, state.epoch * steps, steps, state.seconds - state.epoch_seconds)
 
     stop = Stop(patient=processes.world > 1)
@@ -286,7 +290,7 @@ def _train(
             unreadable.tell()
             row = state.row()
             state.step = steps  # the clock may have ended the epoch early
-            at_mark = evaluates(settings, state.epoch, begun(), done())
+            at_mark = evaluates(settings, state.epoch, before(), done())
             if val is not None and at_mark:
                 metrics = evaluate(judged, val, progress=lambda *_: stop.if_asked(), processes=processes)
                 row = processes.of_first(row | _figures(metrics.as_dict()))
@@ -320,19 +324,11 @@ def _train(
     return _result(out, state, interrupted=False)
 
 
-def _precision(settings: TrainSettings, device: torch.device, run: Path | None) -> Precision:
-    """What a training computes in: of one that goes on what it did before, whatever the device."""
-    wanted: Precision = settings.precision
-    if wanted == "auto" and run is not None and setting_in(run, "precision") in get_args(Precision):
-        wanted = setting_in(run, "precision")
-    return chosen_precision(wanted, device)
-
-
-def _resumed(out: Path, processes: Processes) -> Detector | None:
-    """The detector of the run that goes on, with random weights; None where its checkpoint does not say."""
-    found = detector_in(out) if processes.first else None
+def _of_first(begun: Begun | None, out: Path, processes: Processes) -> Detector | None:
+    """The detector of the run that goes on, as process 0 found it; None where its checkpoint does not say."""
+    found = None if begun is None else begun.detector
     said = processes.of_first(None if found is None else description(found))
-    return None if said is None else from_description(said, out)
+    return found if found is not None or said is None else from_description(said, out)
 
 
 def refuse_lone_values(detector: Detector, settings: TrainSettings, data: Dataset) -> None:

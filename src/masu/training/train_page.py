@@ -1,4 +1,4 @@
-"""``RUN/report.html``: a training on one page, written anew after every epoch, that needs nothing else."""
+"""``RUN/report.html``: a training on one page that needs nothing else, written anew with every evaluation."""
 
 from __future__ import annotations
 

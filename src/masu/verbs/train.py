@@ -15,8 +15,9 @@ from masu.devices import device_of
 from masu.errors import bad_input
 from masu.nets.imagenet import installed
 from masu.processes import described
-from masu.training.precision import check_precision
+from masu.training.precision import check_precision, chosen_precision
 from masu.training.recipe import TrainSettings
+from masu.training.run_state import begun_as
 from masu.training.start import backbone_of, refuse_start
 from masu.training.train import Report, TrainResult, resumes
 from masu.training.train import train as run
@@ -150,7 +151,9 @@ def prepared(
         InputError: for weights or a device that are not there, a detector that cannot be built, a precision
             that the device only imitates, or a folder that does not fit to ``resume``.
     """
-    going_on = resume and out is not None  # its checkpoint says what detector it is
+    first = described().first  # only that process need have the folder
+    begun = begun_as(Path(out)) if resume and out is not None and first else None
+    going_on = begun is not None and begun.detector is not None if first else resume
     if not going_on and settings.weights == "auto" and not installed(backbone_of(settings)):
         raise bad_input(
             "--weights",
@@ -161,10 +164,11 @@ def prepared(
     if out is None and resume:
         raise bad_input("--resume", "no --out", "the folder of the run to go on with")
     folder = next(_free_folders()) if out is None else Path(out)
-    check_precision(settings.precision, device_of(device))
+    here = device_of(device)
+    check_precision(chosen_precision(settings.precision, here, begun and begun.precision), here)
     if not going_on:
         refuse_start(settings)
-    if described().first:  # the others may come when the first has begun to write
+    if first:  # the others may come when the first has begun to write
         resumes(folder, resume)
     return folder
 

@@ -1,4 +1,4 @@
-"""The pictures of a training: no larger than they are needed, decoded once where memory allows it."""
+"""The pictures of a training: no larger than they are needed, decoded once up to a limit of memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from masu.data.pixels.images import read_pixels
 from masu.data.pixels.pictures import Reduced, read_reduced
 
 MOST_BYTES = 600_000_000
-"""Memory for pictures that are kept: about 600 of 640×480 pixels."""
+"""Memory for pictures that a training keeps, all its processes together: about 600 of 640×480 pixels."""
 
 
 class Pictures:
@@ -20,7 +20,8 @@ class Pictures:
         channels: None for RGB photographs; see :func:`masu.data.pixels.images.read_pixels`.
         shorter: pixels that the shorter side of a photograph has to have; a larger one is read at a half, a
             quarter or an eighth of its size. None reads all as they are.
-        most_bytes: memory for pictures that are kept, so that they need not be decoded again.
+        most_bytes: memory for pictures that are kept, so that they need not be decoded again; worker
+            processes keep none from epoch to epoch.
     """
 
     def __init__(self, channels: int | None = None, shorter: int | None = None, most_bytes: int = 0) -> None:

@@ -191,10 +191,13 @@ def read_reduced(path: Path, shorter: int) -> Reduced:
         factor = next((k for k in (8, 4, 2) if min(wide, tall) >= k * shorter), 1)
         drafted = image.draft(None, (wide // factor, tall // factor)) if factor > 1 else None
         array = _decode(image, path)
-        if factor > 1 and drafted is None:
+        if drafted is not None:
+            turned = image.getexif().get(_ORIENTATION, 1) in range(5, 9)
+            return Reduced(array, factor, (wide, tall) if turned else (tall, wide))
+        size = (array.shape[0], array.shape[1])
+        if factor > 1:
             array = np.asarray(Image.fromarray(array).reduce(factor))
-        turned = image.getexif().get(_ORIENTATION, 1) in range(5, 9)  # of a PNG known only now
-        return Reduced(array, factor, (wide, tall) if turned else (tall, wide))
+        return Reduced(array, factor, size)
 
     return _read(path, decode)
 
