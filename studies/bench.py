@@ -31,8 +31,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from masu.atomic import write_text
 
 RECIPES: dict[str, dict[str, Any]] = {
@@ -205,9 +203,9 @@ def clocked(sets: Sequence[str], recipes: Sequence[str], seeds: int) -> Iterator
                     yield Run(name, None, budget, recipe, seed)
 
 
-def table(results: Results, baseline: str = "before", recipe: str = "plain") -> str:
-    """Medians of two recipes side by side, and what their pairs differ by, as Markdown."""
-    lines = [f"| set | labels | budget | AP50 | AP | {baseline} | difference of pairs | seeds |"]
+def table(results: Results, recipe: str, baseline: str) -> str:
+    """Medians of a recipe beside AP of another, and what their pairs differ by, as Markdown."""
+    lines = [f"| set | labels | budget | AP50 | AP | AP, {baseline} | difference of pairs | seeds |"]
     lines.append("| --- " * 8 + "|")
     cells = dict.fromkeys((row["set"], row["labels"], row["budget"]) for row in results.rows)
     for name, labels, budget in cells:
@@ -231,39 +229,46 @@ def table(results: Results, baseline: str = "before", recipe: str = "plain") -> 
 
 
 def draw(results: Results, path: Path) -> None:
-    """AP of every seed, and the median, against steps: one panel for each set and number of labels."""
+    """AP of every seed and the median of each recipe: one panel for each set and number of labels."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    rows = [row for row in results.rows if row["budget"].endswith("steps")]
-    sets = list(dict.fromkeys(row["set"] for row in rows))
+    panels = list(dict.fromkeys((row["set"], row["labels"]) for row in results.rows))
+    recipes = list(dict.fromkeys(row["recipe"] for row in results.rows))
+    across = min(len(panels), 4)
+    down = -(-len(panels) // across)
     figure, axes = plt.subplots(
-        len(sets), len(LABELS), figsize=(12, 3 * len(sets)), sharex=True, sharey="row", layout="constrained"
+        down, across, figsize=(3.2 * across, 3.2 * down), layout="constrained", squeeze=False
     )
-    names = dict.fromkeys(row["recipe"] for row in rows)
-    colours = {name: f"C{number}" for number, name in enumerate(names)}
-    for line, name in zip(np.atleast_2d(axes), sets, strict=True):
-        for axis, labels in zip(line, LABELS, strict=True):
-            for recipe, colour in colours.items():
-                own = [r for r in rows if (r["set"], r["labels"], r["recipe"]) == (name, labels, recipe)]
-                by_steps: dict[float, list[float]] = {}
-                for row in own:
-                    by_steps.setdefault(float(row["budget"].split()[0]), []).append(row["ap"])
-                points = sorted((steps, statistics.median(aps)) for steps, aps in by_steps.items())
-                axis.plot(*zip(*points, strict=True), "-", color=colour) if points else None
-                for steps, aps in by_steps.items():
-                    axis.plot([steps] * len(aps), aps, ".", color=colour, alpha=0.5)
-                axis.plot([], [], "o-", color=colour, label=recipe)
-            axis.set_title(f"{name}, {labels or 'all'} labels", fontsize=9)
-            axis.set_xscale("log")
-            axis.set_xticks([480, 1440, 3600], ["480", "1440", "3600"])
-            axis.minorticks_off()
-            axis.grid(alpha=0.3)
-        line[0].set_ylabel("AP on the test split")
-    np.atleast_2d(axes)[-1][0].set_xlabel("steps of two images")
-    np.atleast_2d(axes)[0][0].legend(fontsize=8)
+    for axis in axes.flat[len(panels) :]:
+        axis.axis("off")
+    for axis, (name, labels) in zip(axes.flat, panels, strict=False):
+        rows = [row for row in results.rows if (row["set"], row["labels"]) == (name, labels)]
+        budgets = list(dict.fromkeys(row["budget"] for row in rows))
+        for number, recipe in enumerate(recipes):
+            aps = {
+                b: list(results.scores("ap", set=name, labels=labels, budget=b, recipe=recipe).values())
+                for b in budgets
+            }
+            places = [
+                (i + 0.8 * (number + 0.5) / len(recipes) - 0.4, aps[b])
+                for i, b in enumerate(budgets)
+                if aps[b]
+            ]
+            for place, found in places:
+                axis.plot([place] * len(found), found, ".", color=f"C{number}", alpha=0.5)
+                axis.plot(
+                    place, statistics.median(found), "_", color=f"C{number}", markersize=14, markeredgewidth=2
+                )
+            axis.plot([], [], "_", color=f"C{number}", markeredgewidth=2, label=recipe)
+        axis.set_title(f"{name}, {labels or 'all'} labels", fontsize=9)
+        axis.set_xticks(range(len(budgets)), budgets, fontsize=8)
+        axis.set_xlim(-0.5, len(budgets) - 0.5)
+        axis.grid(axis="y", alpha=0.3)
+    axes[0][0].set_ylabel("AP on the test split")
+    axes[0][0].legend(fontsize=7)
     figure.savefig(path, dpi=110)
 
 
@@ -277,6 +282,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="regular expression of the runs to make")
     parser.add_argument("--recipe", type=_recipe, action="append", help="NAME or NAME=JSON; default: all")
     parser.add_argument("--code", type=Path, help="another checkout whose masu is measured")
+    parser.add_argument("--compare", nargs=2, default=("plain", "before"), metavar=("RECIPE", "BASELINE"))
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="runs by steps side by side")
     parser.add_argument("--one", nargs=3, metavar=("RUN", "FOLDER", "RECIPE"), help=argparse.SUPPRESS)
@@ -313,7 +319,7 @@ def main() -> None:
         for run in todo:
             if run.alone:
                 make(run)
-    print(table(results))
+    print(table(results, *options.compare))
     draw(results, options.chart or results.path.with_suffix(".png"))
 
 

@@ -93,7 +93,7 @@ def _word(name: str, words: tuple[str, ...], said: str, default: str | None = No
     ranges.SHARE,
     "Old weights' share of their average. Default: the architecture's.",
 )
-@_word("--precision", PRECISIONS, "Of the networks; auto: bf16 where the device has it.", "auto")
+@_word("--precision", PRECISIONS, "Of the networks; auto: bf16 where the device has it.", "fp32")
 @_word("--on-nonfinite", ON_NONFINITE, "What a step without finite loss does.", "stop")
 @_number(
     "--eval-every",

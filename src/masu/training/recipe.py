@@ -98,7 +98,7 @@ class TrainSettings:
     epochs: int | None = None
     time_budget: float | None = None
     batch_size: int = 2
-    precision: Precision = "auto"
+    precision: Precision = "fp32"
     accumulate: int = 1
     optimizer: OptimizerName | None = None
     learning_rate: float | None = None
