@@ -257,7 +257,7 @@ def test_anchor_sizes_that_do_not_fit_are_an_error(saved, tmp_path, change):
 def test_other_settings_than_the_weights_are_an_error(saved, tmp_path):
     path = rewritten(saved, tmp_path, names=json.dumps(["one"]))
     assert message_of(load, path) == (
-        f"{path}: found (4, 256) for predictor.scores.weight, wanted (2, 256); these are weights of another "
+        f"{path}: found (4, 512) for predictor.scores.weight, wanted (2, 512); these are weights of another "
         "architecture or other classes; choose the --architecture they were trained with"
     )
 
