@@ -402,17 +402,19 @@ def test_few_images_are_not_evaluated_and_written_more_often_than_trained_on(dat
     assert (tmp_path / "run" / "metrics.jsonl").read_text().count("\n") == 60
 
 
-def test_stopped_between_two_evaluations_a_run_goes_on_to_the_same_weights(data, val, tmp_path):
-    settings = replace(SMALL, epochs=40)
+def test_stopped_between_two_evaluations_a_run_goes_on_to_the_same_weights(data, val, tmp_path, monkeypatch):
+    monkeypatch.setattr("masu.training.recipe.EVALUATIONS", 2)
+    settings = replace(SMALL, epochs=8)
     whole = train(data.take([0]), val.take([0]), settings, tmp_path / "whole")
 
     def stop(event):
-        if event["event"] == "epoch" and event["epoch"] == 7:
+        if event["event"] == "epoch" and event["epoch"] == 3:
             raise KeyboardInterrupt
 
     part = data.take([0]), val.take([0])
     assert train(*part, settings, tmp_path / "cut", report=stop).interrupted
     found = train(*part, settings, tmp_path / "cut", resume=True)
+    assert [row["epoch"] for row in found.history if "ap" in row] == [4, 8]
     assert_equal(found.best, whole.best)
     assert_equal(found.last, whole.last)
 
