@@ -9,7 +9,7 @@ from PIL import Image
 
 import masu
 from masu.exports.write import describe, trace, write
-from tests.networks import narrow, spread
+from tests.networks import spread
 
 COINS = [(28, 19, 66, 58), (84, 22, 118, 57), (141, 17, 182, 58), (190, 15, 236, 61), (245, 12, 292, 60)]
 """Five coins of the upper row of ``skimage.data.coins()``, xyxy pixels, measured by eye."""
@@ -42,7 +42,7 @@ def coins(tmp_path):
 @pytest.fixture(scope="session")
 def small():
     torch.manual_seed(0)
-    return spread(masu.build(narrow(), ["cat", "dog", "hen"], "imagenet"))
+    return spread(masu.build("faster_rcnn_lite0_fpn", ["cat", "dog", "hen"], "imagenet"), scores=3)
 
 
 @pytest.fixture(scope="session")

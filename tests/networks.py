@@ -1,31 +1,25 @@
 """Networks for tests that need no training."""
 
-from dataclasses import replace
-
 import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_sample_images
 from torch import nn
 
-from masu.detectors.build import configuration
 from masu.detectors.rpn import RPN, ProposalSettings, RPNConfig
 from masu.exports.agreement import agreement_of
 from masu.ops.images import InputPolicy
 
 
-def narrow():
-    """The small default with a box head of half its width, which is as good for what a test does with it."""
-    config = configuration("faster_rcnn_lite0_fpn")
-    return replace(config, rois=replace(config.rois, hidden=(256, 256)))
+def spread(detector, scores=10):
+    """A two-stage detector with random heads whose scores and boxes differ as those of a trained one do.
 
-
-def spread(detector):
-    """A two-stage detector with random heads whose scores and boxes differ as those of a trained one do."""
+    ``scores`` multiplies the weights of the class layer: the wider the head, the sooner its scores are all 1.
+    """
     with torch.no_grad():
         detector.rpn.head.objectness.weight.mul_(50)
         detector.rpn.head.deltas.weight.mul_(5)
         for head in getattr(detector, "heads", [detector]):
-            head.predictor.scores.weight.mul_(10)
+            head.predictor.scores.weight.mul_(scores)
             head.predictor.deltas.weight.mul_(5)
     return detector.eval()
 

@@ -10,13 +10,15 @@ import torch
 from PIL import Image
 
 import masu
-from tests.networks import narrow, spread
+from tests.networks import spread
 
 
 @pytest.fixture(scope="session")
 def model_file(tmp_path_factory):
     torch.manual_seed(0)
-    detector = spread(masu.build(narrow(), ["cat", "dog", "hen"], "imagenet", image_size=64))
+    detector = spread(
+        masu.build("faster_rcnn_lite0_fpn", ["cat", "dog", "hen"], "imagenet", image_size=64), scores=3
+    )
     file = tmp_path_factory.mktemp("model") / "tiny.safetensors"
     masu.save(detector, file)
     return file

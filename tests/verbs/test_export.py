@@ -156,7 +156,7 @@ def test_answers_with_nothing_in_common_are_refused(small, quick, tmp_path, monk
 
 
 def test_the_detector_is_left_as_it_was(quick, small, tmp_path, monkeypatch):
-    detector = masu.build(small.config, small.names, "none")
+    detector = masu.build("faster_rcnn_lite0_fpn", small.names, "none")
     detector.load_state_dict(small.state_dict())
     detector.train().rpn.backbone.eval()
     before = {name: module.training for name, module in detector.named_modules()}
@@ -201,7 +201,7 @@ def test_differences_that_the_detector_has_to_itself_are_near_ties(
 
 
 def test_ap_against_ap(small, quick, coins, tmp_path):
-    small_coins = masu.build(small.config, ["cat", "dog", "coin"], "none")
+    small_coins = masu.build("faster_rcnn_lite0_fpn", ["cat", "dog", "coin"], "none")
     small_coins.load_state_dict(small.state_dict())
     data = read_dataset(coins, "val", names=small_coins.names)
     report = export(small_coins.eval(), tmp_path / "a.onnx", data=data)
@@ -214,7 +214,7 @@ def test_ap_against_ap(small, quick, coins, tmp_path):
 
 def test_eight_bits(small, quick, coins, tmp_path):
     names = (*small.names[:2], "coin")
-    detector = masu.build(small.config, names, "none")
+    detector = masu.build("faster_rcnn_lite0_fpn", names, "none")
     detector.load_state_dict(small.state_dict())
     train, val = (read_dataset(coins, split, names=names) for split in ("train", "val"))
     report = export(detector.eval(), tmp_path / "single.onnx", data=val, int8=train, max_ap_loss=1)
@@ -264,7 +264,7 @@ def test_the_root_logger_is_left_as_it_was(onnx_file, tmp_path, monkeypatch, cap
 def test_eight_bits_that_lose_too_much_are_refused_after_every_try(
     small, quick, coins, tmp_path, monkeypatch
 ):
-    detector = masu.build(small.config, (*small.names[:2], "coin"), "none")
+    detector = masu.build("faster_rcnn_lite0_fpn", (*small.names[:2], "coin"), "none")
     detector.load_state_dict(small.state_dict())
     train, val = (read_dataset(coins, split, names=detector.names) for split in ("train", "val"))
     tried = []
