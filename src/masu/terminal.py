@@ -164,40 +164,57 @@ def counter(what: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def print_metrics(metrics: dict[str, Any], data: str) -> None:
-    """A table of the figures of ``masu evaluate``, below a line that says on which ``data`` they are."""
+def print_metrics(metrics: dict[str, Any], data: str, said: str | None = None) -> None:
+    """A table of the figures of ``masu evaluate``.
+
+    Args:
+        metrics: as JSON has them.
+        data: on what they are measured, said in a line above.
+        said: what that is worth, said in a line below.
+    """
     console = _Console()
     images, objects = counted(metrics["images"], "image"), counted(metrics["objects"], "object")
     console.print(f"{data}: {images}, {objects}", soft_wrap=True)
-    table = Table("figure", "value")
+    intervals = metrics.get("intervals") or {}
+    table = Table("figure", "value", *(["95 %"] if intervals else []))
     table.columns[1].justify = "right"
-    unsaid = {"per_class", "images", "objects", "faults", "max_detections"}
+    unsaid = {"per_class", "images", "objects", "faults", "max_detections", "intervals"}
     if metrics.get("voc_ap50") is None:
         unsaid.add("voc_ap50")  # no figure of this data
     for name, value in metrics.items():
         if name not in unsaid:
-            table.add_row(name, _figure(value))
+            table.add_row(name, _figure(value), *([_interval(intervals.get(name))] if intervals else []))
     console.table(table)
     if metrics.get("per_class"):
-        classes = Table("class", "ap", "ap50", "ar100", "objects")
+        classes = Table("class", "ap", *(["95 %"] if intervals else []), "ap50", "ar100", "objects")
         for name, row in metrics["per_class"].items():
             classes.add_row(
                 name,
                 _figure(row["ap"]),
+                *([_interval(row["intervals"].get("ap"))] if intervals else []),
                 _figure(row["ap50"]),
                 _figure(row["ar100"]),
                 str(row["objects"]),
             )
         console.table(classes)
+    if said is not None:
+        console.print(said, soft_wrap=True)
 
 
 def print_errors(report: ErrorReport) -> None:
     """Tables of thresholds and of what the errors cost."""
     console = _Console()
-    table = Table("class", "threshold", "precision", "recall", "f1")
+    table = Table("class", "threshold", "precision", "95 %", "recall", "95 %", "f1")
     for name, used in report.used.items():
-        figures = (used.threshold, used.precision, used.recall, used.f1)
-        table.add_row(name, *(_figure(value) for value in figures))
+        table.add_row(
+            name,
+            _figure(used.threshold),
+            _figure(used.precision),
+            _interval(used.precision_interval),
+            _figure(used.recall),
+            _interval(used.recall_interval),
+            _figure(used.f1),
+        )
     table.caption = "thresholds of the model" if report.stored else "largest F1 on this data"
     console.table(table)
     table = Table("errors", "AP50 lost", "at the thresholds", "among all detections")
@@ -344,6 +361,10 @@ def print_models(rows: Sequence[dict[str, Any]]) -> None:
 
 def _figure(value: float | None) -> str:
     return "–" if value is None else f"{value:.4f}"
+
+
+def _interval(ends: Sequence[float] | None) -> str:
+    return "" if ends is None else f"{ends[0]:.3f} … {ends[1]:.3f}"
 
 
 def _count(value: int) -> str:

@@ -23,7 +23,9 @@ def case(seed):
 
 def figures(targets, detections, names=NAMES):
     metrics = coco_metrics(targets, detections, names, voc=True).as_dict()
-    del metrics["max_detections"], metrics["faults"]
+    del metrics["max_detections"], metrics["faults"], metrics["intervals"]
+    for row in metrics["per_class"].values():
+        del row["intervals"]
     return metrics.pop("per_class"), metrics
 
 

@@ -268,7 +268,7 @@ def test_as_dict_is_json():
     assert read == metrics.as_dict()
     assert read["ap"] == 1
     assert read["ap_large"] is None
-    assert read["per_class"]["b"] == {"ap": None, "ap50": None, "ar100": None, "objects": 0}
+    assert read["per_class"]["b"] == {"ap": None, "ap50": None, "ar100": None, "objects": 0, "intervals": {}}
     assert json.loads(json.dumps(proposal_metrics([], []).as_dict()))["ar1000"] is None
 
 

@@ -76,6 +76,7 @@ def evaluate(
     from masu.evaluation.error_page import write_page
     from masu.evaluation.error_report import error_report, refuse
     from masu.evaluation.evaluate import score
+    from masu.evaluation.resampling import said_of
     from masu.explanation.funnel import funnel
     from masu.exports.exported import open_detector
     from masu.processes import joined
@@ -118,6 +119,8 @@ def evaluate(
         return DONE
     for fault in scored.metrics.faults:
         note(fault)
+    with working("weighing the images"):
+        scored = scored.with_intervals()
     report = None
     if page is not None or store_thresholds:
         # thresholds that are about to be replaced are not worth a look
@@ -127,7 +130,7 @@ def evaluate(
         figures |= {} if report is None else report.as_dict()
         print_json("evaluate", figures if lost is None else figures | {"funnel": lost.as_dict()})
     else:
-        print_metrics(scored.metrics.as_dict(), where)
+        print_metrics(scored.metrics.as_dict(), where, said_of(scored.metrics))
         if lost is not None:
             print_funnel(lost)
         if report is not None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from masu.evaluation.matches import ImageMatch
+from masu.evaluation.metrics import Interval
 from masu.evaluation.overlaps import Array
+from masu.evaluation.resampling import image_weights, interval
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class Point:
         right: detections that found an object.
         wrong: detections that found none.
         missed: objects that were not found.
+        precision_interval: 95 % over other images of the same kind, where it was computed.
+        recall_interval: likewise.
     """
 
     threshold: float
@@ -33,10 +37,13 @@ class Point:
     right: int
     wrong: int
     missed: int
+    precision_interval: Interval | None = None
+    recall_interval: Interval | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The attributes as JSON knows them."""
-        return asdict(self)
+        values = asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +127,48 @@ def class_curves(matches: Sequence[ImageMatch], classes: int) -> list[Curve]:
         for k in range(classes)
         for own in (counts & (label == k),)
     ]
+
+
+def with_intervals(points: Sequence[Point], matches: Sequence[ImageMatch]) -> list[Point]:
+    """Points with the intervals of their precision and recall, by weighting the images.
+
+    Args:
+        points: of each class.
+        matches: of each image, of the detections from the thresholds on.
+    """
+    if len(matches) < 2:
+        return list(points)
+    weights = image_weights(len(matches))
+    drawn = []
+    for k, point in enumerate(points):
+        right, wrong, objects = (
+            np.array([count(match, k) for match in matches], float) for count in (_right, _wrong, _objects)
+        )
+        found = weights @ right
+        drawn.append(
+            replace(
+                point,
+                precision_interval=_interval(found, weights @ (right + wrong)),
+                recall_interval=_interval(found, weights @ objects),
+            )
+        )
+    return drawn
+
+
+def _right(match: ImageMatch, k: int) -> int:
+    return int((match.right & (match.labels == k)).sum())
+
+
+def _wrong(match: ImageMatch, k: int) -> int:
+    return int((match.wrong & (match.labels == k)).sum())
+
+
+def _objects(match: ImageMatch, k: int) -> int:
+    return int((~match.ignored & (match.object_labels == k)).sum())
+
+
+def _interval(part: Array, whole: Array) -> Interval | None:
+    return interval(part / whole) if (whole > 0).all() else None
 
 
 def _curve(score: Array, right: Array, objects: int) -> Curve:

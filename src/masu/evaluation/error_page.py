@@ -16,7 +16,9 @@ from masu.drawing import Colour, Mark, draw_marks, object_marks
 from masu.evaluation.curves import Curve, Point
 from masu.evaluation.error_report import ErrorReport, ImageErrors
 from masu.evaluation.errors import KINDS, Error, Kind
+from masu.evaluation.metrics import Interval
 from masu.evaluation.overlaps import Array
+from masu.evaluation.resampling import said_of
 from masu.pages.page import put_page, render
 
 MOST_PICTURES = 16
@@ -117,8 +119,9 @@ def write_page(report: ErrorReport, file: Path, model: str, data: str, channels:
     charted = sorted(report.names, key=lambda name: -report.curves[name].objects)[:MOST_CHARTS]
     text = render(
         "errors.html.j2",
-        {"figure": _figure, "colour": lambda kind: f"rgb{_COLOURS[kind]}"},
+        {"figure": _figure, "band": _band, "colour": lambda kind: f"rgb{_COLOURS[kind]}"},
         report=report,
+        said=said_of(report.metrics),
         model=model,
         data=data,
         kinds=KINDS,
@@ -241,3 +244,7 @@ def _place(x: float, y: float) -> tuple[float, float]:
 
 def _figure(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
+
+
+def _band(ends: Interval | None) -> str:
+    return "" if ends is None else f"({ends.low:.3f} to {ends.high:.3f}) "

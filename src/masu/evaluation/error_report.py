@@ -9,7 +9,7 @@ from typing import Any
 
 from masu.detectors.detector import Detector
 from masu.errors import bad_input
-from masu.evaluation.curves import Curve, Point, class_curves
+from masu.evaluation.curves import Curve, Point, class_curves, with_intervals
 from masu.evaluation.errors import KINDS, Error, Kind, ap50_costs, confusion, image_errors
 from masu.evaluation.evaluate import Scored
 from masu.evaluation.matches import ImageMatch, match_image
@@ -164,6 +164,7 @@ def error_report(scored: Scored, stored: Mapping[str, float] | None = None) -> E
     shown_errors = [image_errors(match) for match in shown]
     ap50 = {name: row.ap50 for name, row in scored.metrics.per_class.items()}
     costs = ap50_costs(matches, errors, names, ap50)
+    used = [curve.at(least[name]) for name, curve in curves.items()]
     counts, counts_all = _counts(shown, shown_errors), _counts(matches, errors)
     per_class = {
         name: {
@@ -178,7 +179,7 @@ def error_report(scored: Scored, stored: Mapping[str, float] | None = None) -> E
         stored=bool(stored),
         curves=curves,
         best=best,
-        used={name: curve.at(least[name]) for name, curve in curves.items()},
+        used=dict(zip(names, with_intervals(used, shown), strict=True)),
         kinds={kind: _total([of_class[kind] for of_class in per_class.values()]) for kind in KINDS},
         per_class=per_class,
         confusion=confusion(shown, classes),

@@ -13,6 +13,7 @@ import torch
 from masu.errors import InputError, bad_input
 from masu.evaluation.metrics import Metrics, ProposalMetrics, coco_metrics, proposal_metrics
 from masu.evaluation.predictions import AnyDetector, Prediction, predictions
+from masu.evaluation.resampling import with_intervals
 from masu.processes import ALONE, Processes
 from masu.records import Detections, Target
 
@@ -47,6 +48,12 @@ class Scored:
     paths: tuple[Path, ...]
     targets: tuple[Target, ...]
     found: tuple[Detections, ...]
+
+    def with_intervals(self) -> Scored:
+        """The same with the figures' intervals over other images of the same kind; proposals have none."""
+        if not isinstance(self.metrics, Metrics):
+            return self
+        return replace(self, metrics=with_intervals(self.metrics, self.targets, self.found, self.names))
 
 
 def evaluate(

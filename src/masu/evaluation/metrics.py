@@ -6,8 +6,8 @@ Source: Lin et al. 2014 (COCO) and its reference implementation pycocotools, who
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, TypeAlias
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple, TypeAlias
 
 import hotcoco
 import numpy as np
@@ -27,6 +27,13 @@ _IOU_50, _IOU_75 = 0, 5
 _ALL, _SMALL, _MEDIUM, _LARGE = range(4)
 
 
+class Interval(NamedTuple):
+    """Both ends of a 95 % interval."""
+
+    low: float
+    high: float
+
+
 @dataclass(frozen=True)
 class ClassMetrics:
     """Figures of one class, each in 0..1; None where the data has no object of the class.
@@ -36,12 +43,15 @@ class ClassMetrics:
         ap50: average precision at IoU 0.50.
         ar100: recall among the 100 best detections of an image, mean over IoU 0.50 … 0.95.
         objects: number of labelled objects, without ignored ones.
+        intervals: of ``ap``, ``ap50`` and ``ar100`` over other images of the same kind, where they were
+            computed.
     """
 
     ap: float | None
     ap50: float | None
     ar100: float | None
     objects: int
+    intervals: dict[str, Interval] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -73,6 +83,8 @@ class Metrics:
         seconds_per_image: mean time of a prediction; None when it was not measured.
         max_detections: the three limits of detections per class and image.
         faults: one line for each thing left out of the evaluation.
+        intervals: of ``ap``, ``ap50``, ``ap75``, ``ar100`` and AP by size over other images of the same kind
+            (:mod:`masu.evaluation.resampling`), where they were computed.
     """
 
     ap: float | None
@@ -94,10 +106,11 @@ class Metrics:
     seconds_per_image: float | None = None
     max_detections: tuple[int, int, int] = (1, 10, 100)
     faults: tuple[str, ...] = ()
+    intervals: dict[str, Interval] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """The attributes as JSON knows them: numbers, strings, lists, None and nested dictionaries."""
-        return _jsonable(asdict(self))
+        return {name: _jsonable(value) for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True)
@@ -129,7 +142,7 @@ class ProposalMetrics:
 
     def as_dict(self) -> dict[str, Any]:
         """The attributes as JSON knows them: numbers, strings, lists, None and nested dictionaries."""
-        return _jsonable(asdict(self))
+        return {name: _jsonable(value) for name, value in asdict(self).items()}
 
 
 def coco_metrics(
@@ -158,11 +171,7 @@ def coco_metrics(
         InputError: for unequal lengths, a label without a name or limits that do not rise.
     """
     _check_limits(max_detections, 3)
-    unique = list(dict.fromkeys(names))
-    position = {name: index for index, name in enumerate(unique)}
-    category_of = np.array([position[name] + 1 for name in names], dtype=np.int64)
-    objects = Table.of_targets(targets, category_of)
-    found = Table.of_detections(detections, category_of)
+    unique, objects, found = tables(targets, detections, names)
     precision, recall = _accumulate(len(targets), unique, objects, found, max_detections)
 
     def ap(size: int = _ALL, iou: slice | int = slice(None)) -> float | None:
@@ -200,6 +209,20 @@ def coco_metrics(
         voc_ap50=_voc_ap50(objects, found) if voc or objects.difficult.any() else None,
         max_detections=max_detections,
     )
+
+
+def tables(
+    targets: Sequence[Target], detections: Sequence[Detections], names: Sequence[str]
+) -> tuple[list[str], Table, Table]:
+    """The different class names, which are the categories from 1 on, and both as tables of them.
+
+    Raises:
+        InputError: for a label without a name.
+    """
+    unique = list(dict.fromkeys(names))
+    position = {name: index for index, name in enumerate(unique)}
+    category_of = np.array([position[name] + 1 for name in names], dtype=np.int64)
+    return unique, Table.of_targets(targets, category_of), Table.of_detections(detections, category_of)
 
 
 def _voc_ap50(objects: Table, found: Table) -> float | None:
@@ -253,9 +276,28 @@ def _accumulate(
     if not images or not names:
         classes = len(names)
         return np.full((10, 101, classes, 4, len(limits)), -1.0), np.full((10, classes, 4, len(limits)), -1.0)
+    evaluation = matched(names, objects, found, limits)
+    evaluation.accumulate()
+    # summarize() would print, and warn about limits other than 1, 10, 100
+    arrays = evaluation.eval
+    assert arrays is not None
+    return np.asarray(arrays["precision"]), np.asarray(arrays["recall"])
+
+
+def matched(
+    names: Sequence[str], objects: Table, found: Table, limits: Sequence[int] = (1, 10, 100)
+) -> hotcoco.COCOeval:
+    """COCO's matching of all images, not accumulated yet.
+
+    Args:
+        names: of the categories, which count from 1.
+        objects: of at least one image.
+        found: in the same images.
+        limits: of detections per class and image.
+    """
     objects, found = set_apart(objects, found)
     truth = hotcoco.COCO.from_arrays(
-        [{"id": i, "width": 0, "height": 0, "file_name": ""} for i in range(1, images + 1)],
+        [{"id": i, "width": 0, "height": 0, "file_name": ""} for i in range(1, objects.images + 1)],
         [{"id": k, "name": name} for k, name in enumerate(names, 1)],
         objects.image,
         objects.category,
@@ -268,11 +310,7 @@ def _accumulate(
     evaluation = hotcoco.COCOeval(truth, results, "bbox")
     evaluation.params.max_dets = list(limits)
     evaluation.evaluate()
-    evaluation.accumulate()
-    # summarize() would print, and warn about limits other than 1, 10, 100
-    arrays = evaluation.eval
-    assert arrays is not None
-    return np.asarray(arrays["precision"]), np.asarray(arrays["recall"])
+    return evaluation
 
 
 def _mean(values: _Floats) -> float | None:
@@ -286,5 +324,7 @@ def _check_limits(limits: Sequence[int], count: int) -> None:
         raise bad_input("max_detections", f"{tuple(limits)}", f"{count} rising numbers from 1")
 
 
-def _jsonable(fields: dict[str, Any]) -> dict[str, Any]:
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in fields.items()}
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _jsonable(one) for key, one in value.items()}
+    return [_jsonable(one) for one in value] if isinstance(value, tuple) else value

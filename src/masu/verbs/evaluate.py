@@ -46,8 +46,8 @@ def evaluate(
         voc: report ``voc_ap50`` also where no object is difficult; default: where the data are Pascal VOC.
 
     Returns:
-        :class:`Metrics`: ``ap``, ``ap50``, ``per_class`` and more; :class:`ProposalMetrics` for a detector of
-        kind ``"proposals"``. ``faults`` also names what reading the data at a path has left out.
+        :class:`Metrics`: ``ap``, ``ap50``, ``per_class``, ``intervals`` and more; for a detector of kind
+        ``"proposals"`` :class:`ProposalMetrics`. ``faults`` also names what reading a path left out.
 
     Raises:
         TypeError: for a path in the place of the detector, or options of a path beside data in memory.
@@ -59,9 +59,8 @@ def evaluate(
     faults = () if read is None else map(str, read.faults)
     if voc is None:
         voc = getattr(labelled, "form", None) == "voc"
-    metrics = score(
-        detector, labelled, batch_size=batch_size, progress=progress, processes=processes, voc=voc
-    ).metrics
+    scored = score(detector, labelled, batch_size=batch_size, progress=progress, processes=processes, voc=voc)
+    metrics = scored.with_intervals().metrics
     return replace(metrics, faults=(*faults, *metrics.faults))
 
 
