@@ -60,6 +60,7 @@ ROOMS = {
     "explanation": {*MODEL, "drawing", "pages", "evaluation"},
     "verbs": {
         *MODEL,
+        "bulk",
         "exports",
         "drawing",
         "results",

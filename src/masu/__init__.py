@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from masu.training.recipe import TrainSettings
     from masu.verbs.anchors import anchors
     from masu.verbs.check import check
+    from masu.verbs.compare import compare
     from masu.verbs.convert import convert
     from masu.verbs.demo import demo
     from masu.verbs.detect import detect
@@ -46,6 +47,7 @@ __all__ = [
     "anchors",
     "build",
     "check",
+    "compare",
     "convert",
     "demo",
     "detect",
@@ -78,6 +80,7 @@ _HOME = {
     "anchors": "masu.verbs.anchors",
     "build": "masu.detectors.build",
     "check": "masu.verbs.check",
+    "compare": "masu.verbs.compare",
     "convert": "masu.verbs.convert",
     "demo": "masu.verbs.demo",
     "detect": "masu.verbs.detect",

@@ -19,7 +19,9 @@ from masu.streams import ESCAPED
 
 if TYPE_CHECKING:
     from masu.evaluation.anchors import AnchorReport, Coverage, Group
+    from masu.evaluation.comparison import Comparison, Difference
     from masu.evaluation.error_report import ErrorReport
+    from masu.evaluation.slices import Slice
     from masu.explanation.funnel import FunnelReport
     from masu.verbs.check import CheckReport
     from masu.verbs.export import ExportReport
@@ -199,6 +201,56 @@ def print_metrics(metrics: dict[str, Any], data: str, said: str | None = None) -
         console.table(classes)
     if said is not None:
         console.print(said, soft_wrap=True)
+
+
+def print_slices(parts: Sequence[Slice]) -> None:
+    """A table of the figures of parts of the data, for each thing that parts them."""
+    console = _Console()
+    for by in dict.fromkeys(part.by for part in parts):
+        table = Table(by, "images", "objects", "ap", "95 %", "ap50", "95 %")
+        for part in parts:
+            if part.by == by:
+                table.add_row(
+                    part.name,
+                    str(part.images),
+                    str(part.objects),
+                    _figure(part.ap),
+                    _interval(part.ap_interval),
+                    _figure(part.ap50),
+                    _interval(part.ap50_interval),
+                )
+        console.table(table)
+
+
+def print_comparison(comparison: Comparison, data: str) -> None:
+    """Tables of what two models differ by, and the answer in words."""
+    console = _Console()
+    images, objects = counted(comparison.images, "image"), counted(comparison.objects, "object")
+    console.print(f"{data}: {images}, {objects}", soft_wrap=True)
+    for side, runs in (("A", comparison.a), ("B", comparison.b)):
+        for run in runs:
+            metrics = run.scored.metrics.as_dict()
+            cost = "" if run.milliseconds is None else f", {run.milliseconds:.0f} ms an image"
+            cost += "" if run.size is None else f", {run.size / 1e6:.1f} MB"
+            console.print(f"{side}: {run.file}: AP {_figure(metrics['ap'])}{cost}", soft_wrap=True)
+    table = Table("figure", "A", "B", "B − A", "95 %", "B is")
+    for name, one in comparison.figures.items():
+        table.add_row(name, *_difference(one))
+    table.add_section()
+    for name, of in comparison.per_class.items():
+        table.add_row(f"ap of {name}", *_difference(of["ap"]))
+    for column in table.columns[1:4]:
+        column.justify = "right"
+    console.table(table)
+    changed = {name: pair for name, pair in comparison.objects_changed().items() if any(pair)}
+    for name, (won, lost) in changed.items():
+        console.print(f"{name}: B finds {won} that A misses, and misses {lost} that A finds", soft_wrap=True)
+    console.print(comparison.said, soft_wrap=True)
+
+
+def _difference(one: Difference) -> tuple[str, str, str, str, str]:
+    band = f"{one.low:+.4f} … {one.high:+.4f}"
+    return _figure(one.a), _figure(one.b), f"{one.difference:+.4f}", band, one.verdict
 
 
 def print_errors(report: ErrorReport) -> None:

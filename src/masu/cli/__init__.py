@@ -18,6 +18,7 @@ from masu import __version__
 from masu.cli import (
     anchors,
     check,
+    compare,
     completion,
     convert,
     demo,
@@ -112,6 +113,7 @@ for verb in (
     models.models,
     train.train,
     evaluate.evaluate,
+    compare.compare,
     explain.explain,
     detect.detect,
     export.export,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
+
 from masu.cli.exit_codes import DONE
 from masu.cli.grammar import option, verb
 from masu.cli.notes import note, print_faults, processes_started, rank, working
@@ -25,6 +27,18 @@ from masu.cli.schema import print_json
 from masu.cli.values import Page, refuse_idle, scores
 from masu.errors import bad_input
 
+_OF_MODELS = (
+    "--funnel",
+    "--store-thresholds",
+    "--save-predictions",
+    "--iou",
+    "--max-detections",
+    "--batch-size",
+    "--device",
+    "--trust-code",
+)
+"""Options that mean nothing beside saved predictions."""
+
 
 @verb(short_help="Measure a model: AP, its errors, its losses by stage.")
 @MODEL
@@ -44,6 +58,19 @@ from masu.errors import bad_input
 @form_of("DATA")
 @IMAGES
 @option("--report", "page", type=Page(), help="Write a page about the errors.")
+@option(
+    "--save-predictions",
+    "saved",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write what was found: .json (COCO results) or .parquet.",
+)
+@option(
+    "--by",
+    multiple=True,
+    metavar="A,B,…",
+    help="Also the figures of parts of DATA: class, size, folder, brightness, crowding.",
+)
 @option("--store-thresholds", is_flag=True, help="Write each class's best threshold into MODEL.")
 @json_of("all figures")
 @TRUST_CODE
@@ -60,13 +87,15 @@ def evaluate(
     form: str | None,
     images: Path | None,
     page: Path | None,
+    saved: Path | None,
+    by: tuple[str, ...],
     store_thresholds: bool,
     as_json: bool,
     trust_code: bool,
 ) -> int:
     """COCO AP of MODEL on DATA, over all and per class; average recall for a proposal generator.
 
-    MODEL is a file such as runs/train-1/best.safetensors, or one that `masu export` wrote.
+    MODEL is a file such as runs/train-1/best.safetensors, one that `masu export` wrote, or saved predictions.
     Classes go by name: objects of a class that MODEL does not know count as missed.
 
     With --report or --store-thresholds also the threshold with the largest F1 of each class, and what kinds
@@ -77,12 +106,22 @@ def evaluate(
     from masu.evaluation.error_report import error_report, refuse
     from masu.evaluation.evaluate import score
     from masu.evaluation.resampling import said_of
+    from masu.evaluation.slices import check_kinds, slices
     from masu.explanation.funnel import funnel
     from masu.exports.exported import open_detector
     from masu.processes import joined
-    from masu.terminal import print_errors, print_funnel, print_metrics
+    from masu.terminal import print_errors, print_funnel, print_metrics, print_slices
     from masu.verbs.reading import to_measure_on
+    from masu.verbs.saved import are_predictions, refuse_suffix, save_predictions, score_saved
 
+    kinds = tuple(dict.fromkeys(kind.strip() for text in by for kind in text.split(",")))
+    check_kinds(kinds)
+    if saved is not None:
+        refuse_suffix(saved)
+    from_file = are_predictions(model)
+    if from_file:
+        for name in _OF_MODELS:
+            refuse_idle(name, "with saved predictions", "a model for it")
     if with_funnel:
         refuse_idle("--batch-size", "with --funnel, which looks at images one by one", "one of them")
         if (world := processes_started()) > 1:
@@ -92,14 +131,15 @@ def evaluate(
         for name in ("--classes", "--iou", "--max-detections"):
             refuse_idle(name, "with --store-thresholds, which are of the model as it is", "one of them")
     with joined() as processes:  # says which GPU is this process's own
-        with working("opening the model"):
-            detector = open_detector(model, trust_code=trust_code, device=device)
-        set_suppression(detector, iou, max_detections)
-        if page is not None or store_thresholds:
-            refuse(detector, model, store_thresholds)
-        dataset = to_measure_on(
-            data, split, form=form, images=images, channels=detector.input.channels, counter=working
-        )
+        detector, channels = None, None
+        if not from_file:
+            with working("opening the model"):
+                detector = open_detector(model, trust_code=trust_code, device=device)
+            channels = detector.input.channels
+            set_suppression(detector, iou, max_detections)
+            if page is not None or saved is not None or kinds or store_thresholds:
+                refuse(detector, model, store_thresholds)
+        dataset = to_measure_on(data, split, form=form, images=images, channels=channels, counter=working)
         chosen = dataset.split
         if named := classes_of(classes, dataset.names):
             dataset = only_classes(dataset, named)
@@ -108,7 +148,9 @@ def evaluate(
         where = f"{data.resolve().name}, split {chosen}" if chosen else data.resolve().name
         lost = None
         with working("evaluating") as progress:
-            if not with_funnel:
+            if detector is None:
+                scored = score_saved(model, dataset, voc=voc)
+            elif not with_funnel:
                 scored = score(
                     detector, dataset, batch_size=batch_size, progress=progress, processes=processes, voc=voc
                 )
@@ -121,16 +163,24 @@ def evaluate(
         note(fault)
     with working("weighing the images"):
         scored = scored.with_intervals()
+        parts = slices(scored, kinds, dataset.root, channels)
+    if saved is not None:
+        save_predictions(scored, dataset, saved)
+        note(f"{saved} holds the predictions")
     report = None
     if page is not None or store_thresholds:
         # thresholds that are about to be replaced are not worth a look
-        report = error_report(scored, None if store_thresholds else detector.thresholds)
+        own = None if store_thresholds or detector is None else detector.thresholds
+        report = error_report(scored, own)
     if as_json:
         figures = {"data": str(data), "split": chosen} | scored.metrics.as_dict()
+        figures |= {"slices": [part.as_dict() for part in parts]} if kinds else {}
         figures |= {} if report is None else report.as_dict()
         print_json("evaluate", figures if lost is None else figures | {"funnel": lost.as_dict()})
     else:
         print_metrics(scored.metrics.as_dict(), where, said_of(scored.metrics))
+        if parts:
+            print_slices(parts)
         if lost is not None:
             print_funnel(lost)
         if report is not None:
@@ -138,7 +188,7 @@ def evaluate(
     if report is None:
         return DONE
     if page is not None:
-        write_page(report, page, model.name, where, detector.input.channels)
+        write_page(report, page, model.name, where, channels)
         note(f"open {page}")
     if store_thresholds:
         from masu.detectors.build import store_thresholds as store

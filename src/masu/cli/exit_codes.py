@@ -8,7 +8,7 @@ DONE, FINDINGS, BAD_INPUT, LEFT_OUT, STOPPED = 0, 1, 2, 3, 130
 
 EXIT_CODES = {
     DONE: "done",
-    FINDINGS: "findings: the data has faults (check)",
+    FINDINGS: "findings: the data has faults (check), or a gate does not hold (compare)",
     BAD_INPUT: "bad input: one line says what it is",
     LEFT_OUT: "done, but for images that are named on standard error (detect)",
     STOPPED: "stopped by Ctrl-C or SIGTERM",

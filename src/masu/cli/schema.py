@@ -23,6 +23,7 @@ SCHEMAS = {
     "models": 1,
     "train": 1,
     "evaluate": 1,
+    "compare": 1,
     "explain": 1,
     "detect": 1,
     "detect-coco": 1,

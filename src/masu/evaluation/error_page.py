@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from masu.data.pixels.images import displayable, read_pixels
 from masu.data.pixels.pictures import UnreadableImageError
@@ -211,11 +212,16 @@ def picture_of(image: ImageErrors, names: Sequence[str], channels: int | None) -
     right = [Mark(boxes[row], _CORRECT, thin=True) for row in np.flatnonzero(match.right).tolist()]
     errors = [_mark(error, image, names) for error in image.errors]
     drawn = draw_marks(pixels, [*errors, *right, *object_marks(match.target)])
+    uri = as_uri(drawn)
+    return Picture(image, uri, said)
+
+
+def as_uri(drawn: Image.Image) -> str:
+    """A drawn picture, made small, as a ``data:`` address."""
     drawn.thumbnail((_SIDE, _SIDE))
     content = io.BytesIO()
     drawn.save(content, "JPEG", quality=82)
-    uri = "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode()
-    return Picture(image, uri, said)
+    return "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode()
 
 
 def _mark(error: Error, image: ImageErrors, names: Sequence[str]) -> Mark:

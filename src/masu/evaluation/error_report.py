@@ -128,7 +128,7 @@ def refuse(detector: Detector | ExportedDetector, model: Path, store: bool) -> N
             model,
             "a proposal generator",
             "a detector with classes",
-            "evaluate it without --report and --store-thresholds",
+            "evaluate it without --report, --by, --save-predictions and --store-thresholds",
         )
     if store and not (isinstance(detector, Detector) and model.is_file()):
         raise bad_input(

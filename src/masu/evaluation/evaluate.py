@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -48,6 +48,12 @@ class Scored:
     paths: tuple[Path, ...]
     targets: tuple[Target, ...]
     found: tuple[Detections, ...]
+
+    def of(self, paths: Collection[Path]) -> Scored:
+        """The same, figures aside, of some of the images only."""
+        kept = [row for row in zip(self.paths, self.targets, self.found, strict=True) if row[0] in paths]
+        own, targets, found = zip(*kept, strict=True) if kept else ((), (), ())
+        return replace(self, paths=own, targets=targets, found=found)
 
     def with_intervals(self) -> Scored:
         """The same with the figures' intervals over other images of the same kind; proposals have none."""

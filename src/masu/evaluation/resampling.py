@@ -62,6 +62,15 @@ class Ranking:
     counts: Array
     objects: Array
 
+    def of(self, images: Array, count: int) -> Ranking:
+        """Only some of ``count`` images, rising indices, numbered anew."""
+        place = np.full(count, -1)
+        place[images] = np.arange(len(images))
+        kept = place[self.image] >= 0
+        return Ranking(
+            place[self.image[kept]], self.right[:, kept], self.counts[:, kept], self.objects[images]
+        )
+
     def average_precision(self, weights: Array) -> Array:
         """``(B, 10)`` average precision for image weights ``(B, N)``; nan where no object has a weight."""
         total = (weights @ self.objects)[:, None]
@@ -123,6 +132,28 @@ class Judged:
     images: int
     names: tuple[str, ...]
     rankings: dict[tuple[str, str], Ranking]
+
+    @property
+    def objects(self) -> int:
+        """Labelled objects that count."""
+        return int(sum(one.objects.sum() for (_, of), one in self.rankings.items() if of == "all"))
+
+    def images_of(self, name: str | None) -> int:
+        """Images with objects, of a class or of any."""
+        mine = [
+            one.objects for (own, of), one in self.rankings.items() if of == "all" and name in (own, None)
+        ]
+        return int((np.sum(mine, axis=0) > 0).sum()) if mine else 0
+
+    def of(self, images: Array) -> Judged:
+        """Only some of the images, rising indices, numbered anew."""
+        parts = {place: ranking.of(images, self.images) for place, ranking in self.rankings.items()}
+        return Judged(len(images), self.names, {k: one for k, one in parts.items() if one.objects.any()})
+
+    def of_size(self, size: str) -> Judged:
+        """Only the objects of a size, and of the detections what is judged with them."""
+        parts = {(name, "all"): one for (name, of), one in self.rankings.items() if of == size}
+        return Judged(self.images, self.names, parts)
 
     def figures(self, weights: Array) -> dict[Figure, Array]:
         """Each figure that is defined, ``(B,)`` for image weights ``(B, N)``."""

@@ -1,0 +1,97 @@
+"""``masu compare``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from masu.cli.exit_codes import DONE, FINDINGS
+from masu.cli.grammar import option, verb
+from masu.cli.notes import note, print_faults, working
+from masu.cli.options import (
+    DATA,
+    DEVICE,
+    EVALUATED_SPLIT,
+    IMAGES,
+    IMAGES_AT_ONCE,
+    REPORT,
+    TRUST_CODE,
+    form_of,
+    json_of,
+)
+from masu.cli.schema import print_json
+
+
+@verb(short_help="Is one model better than another? Differences with intervals.")
+@click.argument("a")
+@click.argument("b")
+@DATA
+@EVALUATED_SPLIT
+@option(
+    "--gate",
+    "gates",
+    multiple=True,
+    metavar="'ap>=-0.005'",
+    help="Exit with 1 unless the difference B − A fulfils this; ap.low and ap.high are the interval's ends.",
+)
+@IMAGES_AT_ONCE
+@DEVICE
+@form_of("DATA")
+@IMAGES
+@REPORT
+@json_of("all figures")
+@TRUST_CODE
+def compare(
+    a: str,
+    b: str,
+    data: Path,
+    split: str | None,
+    gates: tuple[str, ...],
+    batch_size: int,
+    device: str,
+    form: str | None,
+    images: Path | None,
+    page: Path | None,
+    as_json: bool,
+    trust_code: bool,
+) -> int:
+    """Whether B is better than A on DATA, with 95 % intervals.
+
+    A and B are models, exported files, saved predictions (`masu evaluate --save-predictions`), runs, folders
+    of runs, or a pattern in quotes such as 'runs/wide-*/best.safetensors'. With several runs of each, how
+    much training depends on its seed is in the intervals.
+    """
+    from masu.evaluation.compare_page import write_page
+    from masu.evaluation.comparison import Gate
+    from masu.terminal import print_comparison
+    from masu.verbs.compare import compare as run
+    from masu.verbs.compare import models_of
+    from masu.verbs.reading import to_measure_on
+
+    wanted = [Gate.read(text) for text in gates]
+    ours, theirs = models_of(a), models_of(b)
+    dataset = to_measure_on(data, split, form=form, images=images, counter=working)
+    print_faults(dataset)
+    comparison = run(
+        ours, theirs, dataset, batch_size=batch_size, device=device, trust_code=trust_code, counter=working
+    )
+    for fault in comparison.faults:
+        note(fault)
+    where = f"{data.resolve().name}, split {dataset.split}" if dataset.split else data.resolve().name
+    held = {gate: gate.holds(comparison) for gate in wanted}
+    if as_json:
+        said = {gate.text: holds for gate, holds in held.items()}
+        print_json(
+            "compare",
+            {"data": str(data), "split": dataset.split} | comparison.as_dict() | {"gates": said},
+        )
+    else:
+        print_comparison(comparison, where)
+    if page is not None:
+        write_page(comparison, page, where)
+        note(f"open {page}")
+    for gate, holds in held.items():
+        value = gate.of_comparison(comparison)
+        note(f"gate {gate.text}: {value:+.4f}, which {'passes' if holds else 'fails'}")
+    return DONE if all(held.values()) else FINDINGS

@@ -1,0 +1,153 @@
+"""The page of ``masu compare --report``: the differences with their intervals, and what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from masu.data.pixels.images import displayable, read_pixels
+from masu.data.pixels.pictures import UnreadableImageError
+from masu.drawing import Colour, Mark, draw_marks, object_marks
+from masu.evaluation.comparison import Change, Comparison, Difference
+from masu.evaluation.error_page import as_uri
+from masu.evaluation.matches import RIGHT_IOU, ImageMatch
+from masu.evaluation.overlaps import Array, overlaps
+from masu.pages.page import put_page, render
+
+MOST_PICTURES = 16
+"""Images shown, those with most changes."""
+
+WON: Colour = (0, 158, 115)
+LOST: Colour = (213, 94, 0)
+WRONG: Colour = (230, 159, 0)
+GONE: Colour = (86, 180, 233)
+
+_LEFT, _RIGHT = 150.0, 690.0
+
+
+@dataclass(frozen=True)
+class Bar:
+    """An interval in the chart, in units of the drawing.
+
+    Attributes:
+        name: of the figure.
+        one: the difference.
+        low: left end.
+        middle: the difference's place.
+        high: right end.
+    """
+
+    name: str
+    one: Difference
+    low: float
+    middle: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image that changed.
+
+    Attributes:
+        change: what changed.
+        uri: the drawn picture as a ``data:`` address; None where the file can no longer be read.
+        said: the changes in words.
+    """
+
+    change: Change
+    uri: str | None
+    said: str
+
+
+def write_page(comparison: Comparison, file: Path, data: str) -> None:
+    """Write the comparison as one HTML file that needs nothing else; names are escaped.
+
+    Args:
+        comparison: what was found.
+        file: to write.
+        data: on what, for the heading.
+    """
+    figures = {**comparison.figures, **{f"AP, {n}": of["ap"] for n, of in comparison.per_class.items()}}
+    bars, ticks = chart_of(figures)
+    text = render(
+        "compare.html.j2",
+        {"figure": _figure, "signed": _signed, "colour": lambda colour: f"rgb{colour}"},
+        comparison=comparison,
+        data=data,
+        bars=bars,
+        ticks=ticks,
+        zero=ticks[len(ticks) // 2][0],
+        colours={"won": WON, "lost": LOST, "wrong": WRONG, "gone": GONE},
+        pictures=[picture_of(change, comparison.names) for change in comparison.changes[:MOST_PICTURES]],
+    )
+    put_page(file, text)
+
+
+def chart_of(figures: Mapping[str, Difference]) -> tuple[list[Bar], list[tuple[float, str]]]:
+    """The intervals on one axis around 0, and the axis's places with their words."""
+    reach = max(max(abs(one.low), abs(one.high)) for one in figures.values()) or 0.01
+    step = 10.0 ** np.floor(np.log10(reach))
+    reach = float(np.ceil(reach / step) * step)
+
+    def place(value: float) -> float:
+        return round(_LEFT + (value + reach) / (2 * reach) * (_RIGHT - _LEFT), 1)
+
+    bars = [
+        Bar(name, one, place(one.low), place(one.difference), place(one.high))
+        for name, one in figures.items()
+    ]
+    return bars, [(place(part * reach), f"{part * reach:+.3g}") for part in (-1, -0.5, 0, 0.5, 1)]
+
+
+def picture_of(change: Change, names: tuple[str, ...]) -> Picture:
+    """An image with what only one of the models finds, and what only one takes for an object."""
+    a, b = change.a, change.b
+    target = a.target
+    won, lost = change.won, change.lost
+    new, gone = _only(b.wrong, b, a), _only(a.wrong, a, b)
+    words = {"won": won.sum(), "lost": lost.sum(), "newly wrong": new.sum(), "no longer wrong": gone.sum()}
+    said = ", ".join(f"{count} {word}" for word, count in words.items() if count) or "other boxes"
+    try:
+        pixels = displayable(read_pixels(change.path, None))
+    except UnreadableImageError:
+        return Picture(change, None, said)
+    boxes = target.boxes.tolist()
+    marks = [
+        Mark(boxes[row], colour, f"{word} {names[a.object_labels[row]]}", dashed=word == "lost")
+        for word, rows, colour in (("won", won, WON), ("lost", lost, LOST))
+        for row in np.flatnonzero(rows).tolist()
+    ]
+    marks += [
+        Mark(
+            match.detections.boxes[row].tolist(),
+            colour,
+            f"{word} {names[match.labels[row]]}",
+            f"{float(match.detections.scores[row]):.2f}",
+            dashed=word == "no longer",
+        )
+        for word, rows, match, colour in (("wrong", new, b, WRONG), ("no longer", gone, a, GONE))
+        for row in np.flatnonzero(rows).tolist()
+    ]
+    others = target.taken(torch.from_numpy(~(won | lost)))
+    return Picture(change, as_uri(draw_marks(pixels, [*marks, *object_marks(others)])), said)
+
+
+def _only(wrong: Array, own: ImageMatch, other: ImageMatch) -> Array:
+    """``(D,)`` bool, wrong detections that the other model does not make too, at IoU 0.5 and of the class."""
+    mine, theirs = (match.detections.boxes.double().numpy() for match in (own, other))
+    both = overlaps(mine, theirs, np.zeros(len(theirs), np.bool_)) >= RIGHT_IOU
+    both &= own.labels[:, None] == other.labels
+    only: Array = wrong & ~(both & other.wrong).any(axis=1)
+    return only
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}".replace("-", "−")

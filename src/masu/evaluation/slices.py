@@ -1,0 +1,170 @@
+"""Figures of parts of the data: of each folder, of dark and bright images, of those with many objects.
+
+A part has fewer images than the whole, and so a wider interval: it shows whether a low figure means anything.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from masu.data.pixels.images import displayable, read_pixels
+from masu.errors import bad_input, listed
+from masu.evaluation.evaluate import Scored
+from masu.evaluation.metrics import Interval, Metrics
+from masu.evaluation.overlaps import Array
+from masu.evaluation.resampling import Figure, Judged, image_weights, interval, judged
+
+MOST = 40
+"""Parts of one kind: folders beyond that, those with fewest images, are one."""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A part of the data and its figures.
+
+    Attributes:
+        by: what parts it.
+        name: of the part.
+        images: images in it.
+        objects: labelled objects of it, without ignored ones.
+        ap: average precision; None without objects.
+        ap_interval: 95 % of it over other images of the same kind; None where there are fewer than two.
+        ap50: at IoU 0.50.
+        ap50_interval: likewise.
+    """
+
+    by: str
+    name: str
+    images: int
+    objects: int
+    ap: float | None
+    ap_interval: Interval | None
+    ap50: float | None
+    ap50_interval: Interval | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The attributes as JSON knows them."""
+        values = asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def slices(scored: Scored, kinds: Sequence[str], root: Path, channels: int | None) -> list[Slice]:
+    """The figures of each part of the data.
+
+    Args:
+        scored: a detector's figures, not a proposal generator's.
+        kinds: of ``SLICES``.
+        root: folder of the data, from which folders are named.
+        channels: of the images where they are no RGB photographs.
+    """
+    assert isinstance(scored.metrics, Metrics)
+    whole = judged(scored.targets, scored.found, scored.names)
+    objects = np.array([int((~target.ignored).sum()) for target in scored.targets])
+    rows = []
+    for kind in kinds:
+        if kind in OF_OBJECTS:
+            rows += OF_OBJECTS[kind](scored, whole)
+            continue
+        of = np.array(OF_IMAGES[kind](scored, root, channels))
+        for name in dict.fromkeys(of.tolist()):
+            mine = np.flatnonzero(of == name)
+            figures = _figures(whole.of(mine))
+            rows.append(_slice(kind, name, len(mine), int(objects[mine].sum()), figures, Figure("ap")))
+    return rows
+
+
+def check_kinds(kinds: Sequence[str]) -> None:
+    """Refuse what parts nothing.
+
+    Raises:
+        InputError: for a word that is none of ``SLICES``.
+    """
+    for kind in kinds:
+        if kind not in SLICES:
+            raise bad_input("--by", repr(kind), f"one of {listed(SLICES)}", code="unknown-name")
+
+
+def _figures(part: Judged) -> dict[Figure, Array]:
+    """Each figure of all its images, then of the draws."""
+    if not part.rankings:
+        return {}
+    weights = np.ones((1, part.images))
+    if part.images > 1:
+        weights = np.concatenate([weights, image_weights(part.images)])
+    return part.figures(weights)
+
+
+def _slice(
+    kind: str, name: str, images: int, objects: int, figures: dict[Figure, Array], ap: Figure
+) -> Slice:
+    def values(figure: Figure) -> tuple[float | None, Interval | None]:
+        drawn = figures.get(figure)
+        if drawn is None:
+            return None, None
+        return float(drawn[0]), interval(drawn[1:]) if len(drawn) > 1 else None
+
+    return Slice(kind, name, images, objects, *values(ap), *values(Figure("ap50", ap.of)))
+
+
+def _by_class(scored: Scored, whole: Judged) -> list[Slice]:
+    assert isinstance(scored.metrics, Metrics)
+    figures = _figures(whole)
+    return [
+        _slice("class", name, whole.images_of(name), row.objects, figures, Figure("ap", name))
+        for name, row in scored.metrics.per_class.items()
+    ]
+
+
+def _by_size(scored: Scored, whole: Judged) -> list[Slice]:
+    parts = []
+    for size in ("small", "medium", "large"):
+        part = whole.of_size(size)
+        parts.append(_slice("size", size, part.images_of(None), part.objects, _figures(part), Figure("ap")))
+    return parts
+
+
+def _folders(scored: Scored, root: Path, channels: int | None) -> list[str]:
+    folders = [os.path.relpath(path.parent, root) for path in scored.paths]
+    names, counts = np.unique(folders, return_counts=True)
+    kept = set(names[np.argsort(-counts, kind="stable")][:MOST].tolist())
+    return [Path(folder).as_posix() if folder in kept else "all others" for folder in folders]
+
+
+def _brightness(scored: Scored, root: Path, channels: int | None) -> list[str]:
+    means = [float(displayable(read_pixels(path, channels)).float().mean()) / 255 for path in scored.paths]
+    return _thirds(np.array(means), ("dark", "medium", "bright"), "{:.2f}")
+
+
+def _crowding(scored: Scored, root: Path, channels: int | None) -> list[str]:
+    counts = np.array([float((~target.ignored).sum()) for target in scored.targets])
+    return _thirds(counts, ("few", "some", "many"), "{:.0f}")
+
+
+def _thirds(values: Array, names: Sequence[str], form: str) -> list[str]:
+    """Which third of the values each is in, with the range of that third; equal values go together."""
+    cuts = np.quantile(values, [1 / 3, 2 / 3])
+    third = np.searchsorted(cuts, values, side="left")
+    ranges = {}
+    for k in np.unique(third).tolist():
+        low, high = (form.format(end) for end in (values[third == k].min(), values[third == k].max()))
+        ranges[k] = f"{names[k]} ({low} to {high})" if low != high else f"{names[k]} ({low})"
+    return [ranges[k] for k in third.tolist()]
+
+
+OF_OBJECTS: dict[str, Callable[[Scored, Judged], list[Slice]]] = {"class": _by_class, "size": _by_size}
+"""What parts the objects."""
+
+OF_IMAGES: dict[str, Callable[[Scored, Path, int | None], list[str]]] = {
+    "folder": _folders,
+    "brightness": _brightness,
+    "crowding": _crowding,
+}
+"""What parts the images: the name of the part of each."""
+
+SLICES = (*OF_OBJECTS, *OF_IMAGES)

@@ -1,0 +1,137 @@
+"""Compare: two models, or two ways of training, on the same labelled images."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from masu.data.dataset import Dataset
+from masu.errors import bad_input
+from masu.evaluation.comparison import Comparison, Run
+from masu.evaluation.comparison import compare as run
+from masu.evaluation.evaluate import score
+from masu.evaluation.predictions import AnyDetector
+from masu.exports.exported import open_detector
+from masu.verbs.reading import Counter, quiet, refuse_beside, to_measure_on, warn_of_faults
+from masu.verbs.saved import are_predictions, score_saved
+
+Source: TypeAlias = str | os.PathLike[str]
+
+Side: TypeAlias = Source | AnyDetector | Sequence[Source | AnyDetector]
+"""One model, or several runs of the same training."""
+
+BEST = "best.safetensors"
+
+
+def compare(
+    a: Side,
+    b: Side,
+    data: Source | Dataset,
+    *,
+    split: str | None = None,
+    form: str | None = None,
+    images: Source | None = None,
+    batch_size: int = 1,
+    device: str = "auto",
+    trust_code: bool = False,
+    counter: Counter = quiet,
+) -> Comparison:
+    """Differences of two models' figures on the same images, with 95 % intervals.
+
+    Where a side has several runs that differ in their seed, the noise of training is in the intervals. With
+    one run each they are about these two models only.
+
+    Args:
+        a: a detector, a model file, an exported file or saved predictions; several of these; or the path of a
+            run, of a folder of runs, or a pattern with ``*``, each file of which is a run.
+        b: likewise; a positive difference means that it is the better one.
+        data: where the labelled images are, in any format that masu reads, or a data set from
+            :func:`masu.read_dataset`.
+        split: of a path; default: test, else val, where it has splits.
+        form: format of the data at a path; default: found by looking.
+        images: another folder that holds the images of a path.
+        batch_size: images per prediction.
+        device: of models of masu, see ``masu evaluate --device``.
+        trust_code: open a ``.pt2`` too, which can run any code on this computer.
+        counter: shows how far the evaluations are.
+
+    Returns:
+        ``figures``, ``per_class``, ``changes`` and, in a sentence, ``said``.
+
+    Raises:
+        TypeError: for options of a path beside a data set.
+        InputError: for a model or data that cannot be read, a folder without a run, a proposal generator, or
+            fewer than two images.
+    """
+    sides = [models_of(side) for side in (a, b)]
+    if isinstance(data, Dataset):
+        refuse_beside("a data set in memory", "compare", split=split, form=form, images=images)
+    else:
+        data = to_measure_on(data, split, form=form, images=images, counter=counter)
+        warn_of_faults(data)
+    runs = [
+        [_scored(one, data, batch_size, device, trust_code, counter) for one in models] for models in sides
+    ]
+    return run(*runs)
+
+
+def models_of(side: Side) -> list[Path | AnyDetector]:
+    """The runs of a side: files, or detectors as they are given.
+
+    Raises:
+        InputError: for a path where nothing is, a folder without a run, or no run at all.
+    """
+    if isinstance(side, str | os.PathLike):
+        return list(_files(side))
+    if isinstance(side, Sequence):
+        found = [file for one in side for file in models_of(one)]
+        if not found:
+            raise bad_input("compare", "no model", "at least one for each side")
+        return found
+    return [side]
+
+
+def _files(source: Source) -> list[Path]:
+    path = Path(source)
+    if path.is_file() or (path.is_dir() and are_predictions(path)):
+        return [path]
+    if path.is_dir():
+        found = [path / BEST] if (path / BEST).is_file() else sorted(path.glob(f"*/{BEST}"))
+        if not found:
+            raise bad_input(path, f"a folder without {BEST}", "a run, or a folder of runs")
+        return found
+    matches = [Path(one) for one in sorted(glob.glob(os.fspath(source), recursive=True))]
+    if not matches:
+        raise bad_input(source, "nothing there", "a model, a run or saved predictions", code="missing-file")
+    return [file for match in matches for file in _files(match)]
+
+
+def _scored(
+    model: Path | AnyDetector,
+    data: Dataset,
+    batch_size: int,
+    device: str,
+    trust_code: bool,
+    counter: Counter,
+) -> Run:
+    if isinstance(model, Path) and are_predictions(model):
+        return Run(model, score_saved(model, data))
+    file = model if isinstance(model, Path) else Path(type(model).__name__)
+    detector = (
+        open_detector(model, trust_code=trust_code, device=device) if isinstance(model, Path) else model
+    )
+    with counter(f"evaluating {file}") as progress:
+        scored = score(detector, data, batch_size=batch_size, progress=progress)
+    return Run(file, scored, dict(getattr(detector, "thresholds", {})), _bytes(model))
+
+
+def _bytes(model: Path | AnyDetector) -> int | None:
+    """Of a model's file, an OpenVINO model's weights beside it included."""
+    if not isinstance(model, Path):
+        return None
+    weights = model.with_suffix(".bin")
+    beside = weights.stat().st_size if model.suffix == ".xml" and weights.is_file() else 0
+    return model.stat().st_size + beside
