@@ -72,7 +72,13 @@ def test_every_number_has_a_range():
 def test_a_strange_number_is_taken_or_refused_in_one_line(run, tmp_path, text, monkeypatch):
     """For every option of every verb; what is taken meets data or a model that is not there."""
     monkeypatch.chdir(tmp_path)
-    arguments = {"detect": ["m", "a.jpg"], "evaluate": ["m", "d"], "explain": ["m", "d"], "export": ["m"]}
+    arguments = {
+        "detect": ["m", "a.jpg"],
+        "evaluate": ["m", "d"],
+        "compare": ["m", "m", "d"],
+        "explain": ["m", "d"],
+        "export": ["m"],
+    }
     arguments |= {"convert": ["d", "out", "--to", "coco"]}
     for verb, option in NUMBERS:
         beside = {"--max-ap-loss": ["--data", "d"], "--seed": ["--split-by", "1/1"] * (verb == "convert")}
@@ -299,6 +305,8 @@ EVERY = [
     (verb, one) for verb, command in cli.commands.items() for one in command.params if one.name != "help"
 ]
 PLACES = {
+    "a": "m",
+    "b": "m",
     "model": "m",
     "data": "d",
     "source": "d",

@@ -50,6 +50,7 @@ def test_settings_and_options_have_the_same_words(name):
 def test_every_option_with_a_list_of_words_is_typed():
     assert set(IDS) == {
         *("check --format", "convert --format", "anchors --format", "train --format", "evaluate --format"),
+        *("compare --format",),
         *("explain --format", "export --format", "convert --to", "export --to", "detect --to"),
         *(
             "anchors --architecture",
@@ -68,7 +69,13 @@ def test_every_option_with_a_list_of_words_is_typed():
     }
 
 
-ARGUMENTS = {"detect": ["m", "a.jpg"], "evaluate": ["m", "d"], "explain": ["m", "d"], "export": ["m"]}
+ARGUMENTS = {
+    "detect": ["m", "a.jpg"],
+    "evaluate": ["m", "d"],
+    "compare": ["a", "b", "d"],
+    "explain": ["m", "d"],
+    "export": ["m"],
+}
 ARGUMENTS |= {"convert": ["d", "out", "--to", "coco"]}
 
 

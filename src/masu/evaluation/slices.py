@@ -63,7 +63,8 @@ def slices(scored: Scored, kinds: Sequence[str], root: Path, channels: int | Non
         root: folder of the data, from which folders are named.
         channels: of the images where they are no RGB photographs.
     """
-    assert isinstance(scored.metrics, Metrics)
+    if not kinds:
+        return []
     whole = judged(scored.targets, scored.found, scored.names)
     objects = np.array([int((~target.ignored).sum()) for target in scored.targets])
     rows = []
@@ -71,9 +72,7 @@ def slices(scored: Scored, kinds: Sequence[str], root: Path, channels: int | Non
         if kind in OF_OBJECTS:
             rows += OF_OBJECTS[kind](scored, whole)
             continue
-        of = np.array(OF_IMAGES[kind](scored, root, channels))
-        for name in dict.fromkeys(of.tolist()):
-            mine = np.flatnonzero(of == name)
+        for name, mine in OF_IMAGES[kind](scored, root, channels).items():
             figures = _figures(whole.of(mine))
             rows.append(_slice(kind, name, len(mine), int(objects[mine].sum()), figures, Figure("ap")))
     return rows
@@ -129,42 +128,44 @@ def _by_size(scored: Scored, whole: Judged) -> list[Slice]:
     return parts
 
 
-def _folders(scored: Scored, root: Path, channels: int | None) -> list[str]:
-    folders = [os.path.relpath(path.parent, root) for path in scored.paths]
+def _folders(scored: Scored, root: Path, channels: int | None) -> dict[str, Array]:
+    folders = np.array([Path(os.path.relpath(path.parent, root)).as_posix() for path in scored.paths])
     names, counts = np.unique(folders, return_counts=True)
-    kept = set(names[np.argsort(-counts, kind="stable")][:MOST].tolist())
-    return [Path(folder).as_posix() if folder in kept else "all others" for folder in folders]
+    kept = sorted(names[np.argsort(-counts, kind="stable")][:MOST].tolist())
+    parts = {name: np.flatnonzero(folders == name) for name in kept}
+    others = np.flatnonzero(~np.isin(folders, kept))
+    return parts | ({"all others": others} if len(others) else {})
 
 
-def _brightness(scored: Scored, root: Path, channels: int | None) -> list[str]:
+def _brightness(scored: Scored, root: Path, channels: int | None) -> dict[str, Array]:
     means = [float(displayable(read_pixels(path, channels)).float().mean()) / 255 for path in scored.paths]
     return _thirds(np.array(means), ("dark", "medium", "bright"), "{:.2f}")
 
 
-def _crowding(scored: Scored, root: Path, channels: int | None) -> list[str]:
+def _crowding(scored: Scored, root: Path, channels: int | None) -> dict[str, Array]:
     counts = np.array([float((~target.ignored).sum()) for target in scored.targets])
     return _thirds(counts, ("few", "some", "many"), "{:.0f}")
 
 
-def _thirds(values: Array, names: Sequence[str], form: str) -> list[str]:
-    """Which third of the values each is in, with the range of that third; equal values go together."""
-    cuts = np.quantile(values, [1 / 3, 2 / 3])
-    third = np.searchsorted(cuts, values, side="left")
-    ranges = {}
+def _thirds(values: Array, names: Sequence[str], form: str) -> dict[str, Array]:
+    """The images of each third of the values, with its range; equal values go together."""
+    third = np.searchsorted(np.quantile(values, [1 / 3, 2 / 3]), values, side="left")
+    parts = {}
     for k in np.unique(third).tolist():
-        low, high = (form.format(end) for end in (values[third == k].min(), values[third == k].max()))
-        ranges[k] = f"{names[k]} ({low} to {high})" if low != high else f"{names[k]} ({low})"
-    return [ranges[k] for k in third.tolist()]
+        mine = np.flatnonzero(third == k)
+        low, high = (form.format(end) for end in (values[mine].min(), values[mine].max()))
+        parts[f"{names[k]} ({low} to {high})" if low != high else f"{names[k]} ({low})"] = mine
+    return parts
 
 
 OF_OBJECTS: dict[str, Callable[[Scored, Judged], list[Slice]]] = {"class": _by_class, "size": _by_size}
 """What parts the objects."""
 
-OF_IMAGES: dict[str, Callable[[Scored, Path, int | None], list[str]]] = {
+OF_IMAGES: dict[str, Callable[[Scored, Path, int | None], dict[str, Array]]] = {
     "folder": _folders,
     "brightness": _brightness,
     "crowding": _crowding,
 }
-"""What parts the images: the name of the part of each."""
+"""What parts the images: the name of each part, and which images are in it."""
 
 SLICES = (*OF_OBJECTS, *OF_IMAGES)

@@ -95,18 +95,22 @@ def models_of(side: Side) -> list[Path | AnyDetector]:
 
 
 def _files(source: Source) -> list[Path]:
-    path = Path(source)
-    if path.is_file() or (path.is_dir() and are_predictions(path)):
-        return [path]
-    if path.is_dir():
-        found = [path / BEST] if (path / BEST).is_file() else sorted(path.glob(f"*/{BEST}"))
-        if not found:
-            raise bad_input(path, f"a folder without {BEST}", "a run, or a folder of runs")
-        return found
-    matches = [Path(one) for one in sorted(glob.glob(os.fspath(source), recursive=True))]
+    text = os.fspath(source)
+    matches = [text] if os.path.exists(text) else sorted(glob.glob(text, recursive=True))
     if not matches:
-        raise bad_input(source, "nothing there", "a model, a run or saved predictions", code="missing-file")
-    return [file for match in matches for file in _files(match)]
+        wanted = "a model, a run or saved predictions"
+        raise bad_input(source, "no such file", wanted, "check the path", code="missing-file")
+    return [file for match in matches for file in _files_at(Path(match))]
+
+
+def _files_at(path: Path) -> list[Path]:
+    """The file at a path, or those of the runs in a folder."""
+    if not path.is_dir() or are_predictions(path):
+        return [path]
+    found = [path / BEST] if (path / BEST).is_file() else sorted(path.glob(f"*/{BEST}"))
+    if not found:
+        raise bad_input(path, f"a folder without {BEST}", "a run, or a folder of runs")
+    return found
 
 
 def _scored(
