@@ -214,7 +214,7 @@ def test_a_gate_on_a_class_without_objects(pair):
 
 def test_the_chart_has_zero_in_its_middle(pair):
     bars, ticks = chart_of(compare(*([one] for one in pair)).figures)
-    assert [words for _, words in ticks][2] == "+0"
+    assert [words for _, words in ticks][2] == "0"
     middle = ticks[2][0]
     for bar in bars:
         assert bar.low <= bar.middle <= bar.high

@@ -15,12 +15,12 @@ from masu.cli.options import (
     EVALUATED_SPLIT,
     IMAGES,
     IMAGES_AT_ONCE,
-    REPORT,
     TRUST_CODE,
     form_of,
     json_of,
 )
 from masu.cli.schema import print_json
+from masu.cli.values import Page
 
 
 @verb(short_help="Is one model better than another? Differences with intervals.")
@@ -39,7 +39,7 @@ from masu.cli.schema import print_json
 @DEVICE
 @form_of("DATA")
 @IMAGES
-@REPORT
+@option("--report", "page", type=Page(), help="Write a page with pictures.")
 @json_of("all figures")
 @TRUST_CODE
 def compare(

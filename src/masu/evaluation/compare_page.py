@@ -28,6 +28,18 @@ GONE: Colour = (86, 180, 233)
 
 _LEFT, _RIGHT = 150.0, 690.0
 
+_TICKS = (-1, -0.5, 0, 0.5, 1)
+
+_WORDS = {
+    "ap": "AP",
+    "ap50": "AP50",
+    "ap75": "AP75",
+    "ar100": "AR100",
+    "ap_small": "AP, small objects",
+    "ap_medium": "AP, medium objects",
+    "ap_large": "AP, large objects",
+}
+
 
 @dataclass(frozen=True)
 class Bar:
@@ -71,7 +83,8 @@ def write_page(comparison: Comparison, file: Path, data: str) -> None:
         file: to write.
         data: on what, for the heading.
     """
-    figures = {**comparison.figures, **{f"AP, {n}": of["ap"] for n, of in comparison.per_class.items()}}
+    figures = {_WORDS[name]: one for name, one in comparison.figures.items()}
+    figures |= {f"AP, {name}": of["ap"] for name, of in comparison.per_class.items()}
     bars, ticks = chart_of(figures)
     text = render(
         "compare.html.j2",
@@ -100,7 +113,7 @@ def chart_of(figures: Mapping[str, Difference]) -> tuple[list[Bar], list[tuple[f
         Bar(name, one, place(one.low), place(one.difference), place(one.high))
         for name, one in figures.items()
     ]
-    return bars, [(place(part * reach), f"{part * reach:+.3g}") for part in (-1, -0.5, 0, 0.5, 1)]
+    return bars, [(place(part * reach), f"{part * reach:+.3g}" if part else "0") for part in _TICKS]
 
 
 def picture_of(change: Change, names: tuple[str, ...]) -> Picture:
