@@ -338,7 +338,13 @@ def test_images_of_four_channels_from_training_to_detection(tmp_path):
     coco = {"images": images, "annotations": annotations, "categories": categories}
     (tmp_path / "squares.json").write_text(json.dumps(coco))
     data = masu.read_dataset(tmp_path / "squares.json")
-    settings = TrainSettings(epochs=25, image_size=64, channels=4, augmentation=Augmentation(photometric=1.0))
+    settings = TrainSettings(
+        epochs=15,
+        image_size=64,
+        channels=4,
+        evaluate_every=15,
+        augmentation=Augmentation(photometric=1.0),
+    )
     said = []
     result = train(data, data, settings, tmp_path / "run", report=lambda e: said.append(e.get("said")))
     assert any(line and line.startswith("mean 1e+03, 1e+03, ") for line in said)
