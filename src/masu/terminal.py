@@ -19,6 +19,7 @@ from masu.streams import ESCAPED
 
 if TYPE_CHECKING:
     from masu.evaluation.anchors import AnchorReport, Coverage, Group
+    from masu.evaluation.calibration import Fitted
     from masu.evaluation.comparison import Comparison, Difference
     from masu.evaluation.error_report import ErrorReport
     from masu.evaluation.slices import Slice
@@ -273,6 +274,19 @@ def print_errors(report: ErrorReport) -> None:
     for kind, count in report.kinds.items():
         table.add_row(kind, _figure(count.cost), str(count.count), str(count.count_all))
     console.table(table)
+
+
+def print_calibration(fitted: Fitted) -> None:
+    """How far scores were from what they are worth, and how far they are now."""
+    console = _Console()
+    table = Table("calibration", "as they were", "now")
+    before, after = fitted.before, fitted.after
+    table.add_row("D-ECE, from the share of right boxes", _figure(before.d_ece), _figure(after.d_ece))
+    table.add_row("LaECE₀, from the mean IoU", _figure(before.laece0), _figure(after.laece0))
+    table.caption = "of images that the lines which judge them have not seen"
+    console.table(table)
+    if fitted.kept:
+        console.print(f"Scores stay as they were: {', '.join(fitted.kept)}", soft_wrap=True)
 
 
 def print_funnel(report: FunnelReport) -> None:

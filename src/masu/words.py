@@ -17,6 +17,8 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Tracker = Literal["tensorboard", "wandb", "mlflow"]
 ExportTarget = Literal["onnx", "openvino", "torch"]
 BulkEngine = Literal["local", "ray"]
+Meaning = Literal["right", "overlap"]
+"""What a calibrated score says: how often such a box is right (IoU ≥ 0.5), or its IoU with the object."""
 
 STARTS: tuple[str, ...] = get_args(Start)
 ANCHORS: tuple[str, ...] = get_args(Anchors)
@@ -27,6 +29,7 @@ PRECISIONS: tuple[str, ...] = get_args(Precision)
 TRACKERS: tuple[str, ...] = get_args(Tracker)
 EXPORT_TARGETS: tuple[str, ...] = get_args(ExportTarget)
 BULK_ENGINES: tuple[str, ...] = get_args(BulkEngine)
+CALIBRATIONS: tuple[str, ...] = (*get_args(Meaning), "none")
 
 BOX_LOSSES = ("smooth_l1", "l1", "l2", "giou")
 

@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+import masu
 from masu.verbs.convert import convert
 from tests.cli.conftest import NAMES
+from tests.cli.test_schema import valid
 
 UNKNOWN = f"class {NAMES[1]!r}: unknown to the detector; "
 
@@ -67,3 +69,36 @@ def test_the_figure_of_voc_is_there_for_its_format(run, model, odd_coins, tmp_pa
     figures = json.loads(run("evaluate", model, tmp_path / "voc", "--json")[1])
     assert 0 <= figures["voc_ap50"] <= 1
     assert "voc_ap50" in run("evaluate", model, tmp_path / "voc")[1]
+
+
+def test_scores_are_calibrated_and_put_back(run, model, odd_coins):
+    before = json.loads(run("evaluate", model, odd_coins, "--json", "--report", odd_coins / "a.html")[1])
+    code, out, error = run("evaluate", model, odd_coins, "--split", "train", "--calibrate", "right", "--json")
+    assert code == 0, error
+    said = valid(run, "evaluate", out)
+    assert said["calibration"]["meaning"] == "right"
+    assert said["calibration"]["after"]["d_ece"] < said["calibration"]["before"]["d_ece"]
+    assert f"masu: {model} now gives calibrated scores\n" in error
+    assert "chosen on the split train, whose figures they flatter" in error
+    detector = masu.load(model)
+    assert {name: list(map(list, line)) for name, line in detector.calibration.points.items()} == said[
+        "calibration"
+    ]["points"]
+    after = json.loads(run("evaluate", model, odd_coins, "--json", "--report", odd_coins / "a.html")[1])
+    assert after["ap"] == pytest.approx(before["ap"], abs=1e-3)
+    # the same again from the network's own scores, not from those that are calibrated already
+    again = json.loads(
+        run("evaluate", model, odd_coins, "--split", "train", "--calibrate", "right", "--json")[1]
+    )
+    assert again["calibration"] == said["calibration"]
+    code, _, error = run("evaluate", model, odd_coins, "--split", "train", "--calibrate", "none")
+    assert f"masu: {model} now gives scores as the network gives them\n" in error
+    assert masu.load(model).calibration is None
+
+
+@pytest.mark.parametrize("option", [["--iou", 0.5], ["--classes", NAMES[0]], ["--funnel"]])
+def test_what_means_nothing_beside_calibration(run, model, odd_coins, option):
+    before = model.read_bytes()
+    code, _, error = run("evaluate", model, odd_coins, "--calibrate", "right", *option)
+    assert (code, f"{option[0]}: found with --calibrate" in error) == (2, True)
+    assert model.read_bytes() == before

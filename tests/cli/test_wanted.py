@@ -124,7 +124,12 @@ def test_verbose_says_what_was_decided_and_how_long_it_took(run, model, odd_coin
         assert code == 0
         assert "coins: format coco, split val, 2 images" in error
         parts = [line.rsplit(":", 1)[0] for line in error.splitlines() if line.endswith(" s")]
-        assert parts == ["masu: opening the model", "masu: looking at images", "masu: evaluating"]
+        assert parts == [
+            "masu: opening the model",
+            "masu: looking at images",
+            "masu: evaluating",
+            "masu: weighing the images",
+        ]
         assert error.splitlines()[-1].endswith(" s in all")
 
 

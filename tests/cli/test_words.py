@@ -60,6 +60,7 @@ def test_every_option_with_a_list_of_words_is_typed():
             "train --precision",
         ),
         *(
+            "evaluate --calibrate",
             "train --optimizer",
             "train --schedule",
             "train --on-nonfinite",

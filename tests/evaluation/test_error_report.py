@@ -130,7 +130,7 @@ def test_names_are_escaped_and_every_chart_has_words(tmp_path):
     assert text.count("data:image/jpeg;base64,") == 1
     assert "http" not in text
     charts = re.findall(r"<svg[^>]*>", text)
-    assert len(charts) == 1 + 2 * 2
+    assert len(charts) == 1 + 2 * 2 + 2  # costs, curves of both classes, reliability
     assert all('role="img"' in c and re.search(r'aria-label="[^"]{20,}"', c) for c in charts)
     assert all(re.search(r'alt="[^"]+"', image) for image in re.findall(r"<img[^>]*>", text))
 
@@ -260,15 +260,15 @@ def test_thresholds_chosen_elsewhere_are_warned_of(model, coins, monkeypatch):
     [
         (
             "proposals",
-            (False,),
-            "m.onnx: found a proposal generator, wanted a detector with classes; evaluate it without --report and "
-            "--store-thresholds",
+            (None,),
+            "m.onnx: found a proposal generator, wanted a detector with classes; evaluate it without --report, "
+            "--by, --save-predictions, --store-thresholds and --calibrate",
         ),
         (
             "detector",
-            (True,),
-            "--store-thresholds: found m.onnx, wanted a model file that masu wrote (RUN/best.safetensors); an exported "
-            "file has those of its model: store them there and export again",
+            ("--calibrate",),
+            "--calibrate: found m.onnx, wanted a model file that masu wrote (RUN/best.safetensors); an exported "
+            "file has what its model has: store it there and export again",
         ),
     ],
 )

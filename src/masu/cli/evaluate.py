@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import click
 
@@ -24,12 +25,14 @@ from masu.cli.options import (
     json_of,
 )
 from masu.cli.schema import print_json
-from masu.cli.values import Page, refuse_idle, scores
+from masu.cli.values import Page, Word, refuse_idle, scores
 from masu.errors import bad_input
+from masu.words import CALIBRATIONS, Meaning
 
 _OF_MODELS = (
     "--funnel",
     "--store-thresholds",
+    "--calibrate",
     "--save-predictions",
     "--iou",
     "--max-detections",
@@ -72,6 +75,11 @@ _OF_MODELS = (
     help="Also the figures of parts of DATA: class, size, folder, brightness, crowding.",
 )
 @option("--store-thresholds", is_flag=True, help="Write each class's best threshold into MODEL.")
+@option(
+    "--calibrate",
+    type=Word(CALIBRATIONS),
+    help="Write into MODEL what scores are worth, and thresholds: how often right, or the mean IoU.",
+)
 @json_of("all figures")
 @TRUST_CODE
 def evaluate(
@@ -90,6 +98,7 @@ def evaluate(
     saved: Path | None,
     by: tuple[str, ...],
     store_thresholds: bool,
+    calibrate: str | None,
     as_json: bool,
     trust_code: bool,
 ) -> int:
@@ -98,9 +107,10 @@ def evaluate(
     MODEL is a file such as runs/train-1/best.safetensors, one that `masu export` wrote, or saved predictions.
     Classes go by name: objects of a class that MODEL does not know count as missed.
 
-    With --report or --store-thresholds also the threshold with the largest F1 of each class, and what kinds
-    of errors are made and cost. Choose thresholds with --split val: on a test split they flatter it.
+    With --report, --store-thresholds or --calibrate also the threshold with the largest F1 of each class, and
+    what kinds of errors are made and cost. Store with --split val: on a test split it would flatter it.
     """
+    from masu.evaluation.calibration import calibrated, fit
     from masu.evaluation.choice import classes_of, only_classes, set_suppression
     from masu.evaluation.error_page import write_page
     from masu.evaluation.error_report import error_report, refuse
@@ -110,7 +120,13 @@ def evaluate(
     from masu.explanation.funnel import funnel
     from masu.exports.exported import open_detector
     from masu.processes import joined
-    from masu.terminal import print_errors, print_funnel, print_metrics, print_slices
+    from masu.terminal import (
+        print_calibration,
+        print_errors,
+        print_funnel,
+        print_metrics,
+        print_slices,
+    )
     from masu.verbs.reading import to_measure_on
     from masu.verbs.saved import are_predictions, refuse_suffix, save_predictions, score_saved
 
@@ -127,9 +143,10 @@ def evaluate(
         if (world := processes_started()) > 1:
             raise bad_input("--funnel", f"{world} processes", "one", "start masu without a launcher")
         refuse_idle("--device", "with --funnel, which follows boxes on the processor", "one of them")
-    if store_thresholds:
-        for name in ("--classes", "--iou", "--max-detections"):
-            refuse_idle(name, "with --store-thresholds, which are of the model as it is", "one of them")
+    storing = "--calibrate" if calibrate else "--store-thresholds" if store_thresholds else None
+    if storing:
+        for name in ("--classes", "--iou", "--max-detections", *["--funnel"] * bool(calibrate)):
+            refuse_idle(name, f"with {storing}, which is about the model as it is", "one of them")
     with joined() as processes:  # says which GPU is this process's own
         detector, channels = None, None
         if not from_file:
@@ -137,8 +154,10 @@ def evaluate(
                 detector = open_detector(model, trust_code=trust_code, device=device)
             channels = detector.input.channels
             set_suppression(detector, iou, max_detections)
-            if page is not None or saved is not None or kinds or store_thresholds:
-                refuse(detector, model, store_thresholds)
+            if page is not None or saved is not None or kinds or storing:
+                refuse(detector, model, storing)
+            if calibrate:
+                detector.calibration = None  # type: ignore[union-attr]  # a line is of the network's own scores
         dataset = to_measure_on(data, split, form=form, images=images, channels=channels, counter=working)
         chosen = dataset.split
         if named := classes_of(classes, dataset.names):
@@ -161,6 +180,9 @@ def evaluate(
         return DONE
     for fault in scored.metrics.faults:
         note(fault)
+    fitted = fit(scored, calibrate) if calibrate in get_args(Meaning) else None  # type: ignore[arg-type]
+    if fitted is not None:
+        scored = calibrated(scored, fitted.calibration)
     with working("weighing the images"):
         scored = scored.with_intervals()
         parts = slices(scored, kinds, dataset.root, channels)
@@ -168,14 +190,15 @@ def evaluate(
         save_predictions(scored, dataset, saved)
         note(f"{saved} holds the predictions")
     report = None
-    if page is not None or store_thresholds:
+    if page is not None or storing:
         # thresholds that are about to be replaced are not worth a look
-        own = None if store_thresholds or detector is None else detector.thresholds
+        own = None if storing or detector is None else detector.thresholds
         report = error_report(scored, own)
     if as_json:
         figures = {"data": str(data), "split": chosen} | scored.metrics.as_dict()
         figures |= {"slices": [part.as_dict() for part in parts]} if kinds else {}
         figures |= {} if report is None else report.as_dict()
+        figures |= {} if fitted is None else {"calibration": fitted.as_dict()}
         print_json("evaluate", figures if lost is None else figures | {"funnel": lost.as_dict()})
     else:
         print_metrics(scored.metrics.as_dict(), where, said_of(scored.metrics))
@@ -185,15 +208,24 @@ def evaluate(
             print_funnel(lost)
         if report is not None:
             print_errors(report)
+        if fitted is not None:
+            print_calibration(fitted)
     if report is None:
         return DONE
     if page is not None:
         write_page(report, page, model.name, where, channels)
         note(f"open {page}")
-    if store_thresholds:
+    if storing:
+        from masu.detectors.build import store_calibration
         from masu.detectors.build import store_thresholds as store
 
-        store(model, report.best_thresholds())
+        if calibrate:
+            line = None if fitted is None else fitted.calibration
+            store_calibration(model, line, report.best_thresholds())
+            said = "calibrated scores" if fitted is not None else "scores as the network gives them"
+            note(f"{model} now gives {said}")
+        else:
+            store(model, report.best_thresholds())
         note(f"{model} now holds the thresholds {scores(report.best_thresholds())}")
         if chosen != "val":
             flattered = f"the split {chosen}" if chosen else "all of the data"

@@ -10,7 +10,7 @@ import torch
 
 from masu.detectors.config import DetectorConfig
 from masu.detectors.detector import Detector
-from masu.detectors.model_file import load, save, store_thresholds
+from masu.detectors.model_file import load, save, store_calibration, store_thresholds
 from masu.detectors.pretrained import fill_pretrained
 from masu.detectors.torchvision_models import from_torchvision
 from masu.detectors.zoo import ARCHITECTURES, make
@@ -19,7 +19,16 @@ from masu.nets.imagenet import fill_imagenet, installed
 from masu.ranges import IMAGE_SIZE
 from masu.words import Start
 
-__all__ = ["build", "from_torchvision", "load", "make", "save", "store_thresholds", "warm_start"]
+__all__ = [
+    "build",
+    "from_torchvision",
+    "load",
+    "make",
+    "save",
+    "store_calibration",
+    "store_thresholds",
+    "warm_start",
+]
 
 
 def build(

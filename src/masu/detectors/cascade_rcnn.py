@@ -195,7 +195,7 @@ class CascadeRCNN(Detector):
         return losses
 
     @property
-    def stages(self) -> tuple[Stage, ...]:
+    def network_stages(self) -> tuple[Stage, ...]:
         """Proposals; every head but the last moves them; the last moves them and all classify them."""
         heads = self.config.heads
         final = detection_stage(self._classify, self.config.rois, heads[-1].box_weights)

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
+from masu.detectors.calibration import Calibration
 from masu.detectors.config import DetectorConfig
 from masu.detectors.predict import Predictor
 from masu.detectors.prediction import PredictionNetwork
@@ -66,12 +68,15 @@ class Detector(nn.Module, Predictor, ABC):
         thresholds: smallest score to show of each class, by name, as ``masu evaluate --store-thresholds`` or
             :func:`masu.detectors.build.store_thresholds` put it into the model file; empty where none did.
             ``predict(images, threshold=detector.thresholds)`` applies them.
+        calibration: what the scores of each class become, as ``masu evaluate --calibrate`` put it into the
+            model file; None: they are the network's own. Set it to None to see these.
         trained_on: ``data``, ``split`` and ``val_split`` of the last training, for people to read; empty
             where there was none.
     """
 
     names: tuple[str, ...]
     thresholds: Mapping[str, float]
+    calibration: Calibration | None
     trained_on: Mapping[str, str | None]
     config: DetectorConfig
     kind: ClassVar[Literal["detector", "proposals"]] = "detector"
@@ -82,6 +87,7 @@ class Detector(nn.Module, Predictor, ABC):
         self.config = config
         self.names = tuple(names)
         self.thresholds = {}
+        self.calibration = None
         self.trained_on = {}
 
     @property
@@ -91,8 +97,16 @@ class Detector(nn.Module, Predictor, ABC):
 
     @property
     @abstractmethod
+    def network_stages(self) -> tuple[Stage, ...]:
+        """:attr:`stages` with the network's own scores."""
+
+    @property
     def stages(self) -> tuple[Stage, ...]:
         """How raw outputs become boxes: each stage with its settings, in order."""
+        *before, last = self.network_stages
+        if self.calibration is None:
+            return (*before, last)
+        return (*before, replace(last, calibrate=partial(self.calibration.scores, names=self.names)))
 
     @abstractmethod
     def loss_terms(

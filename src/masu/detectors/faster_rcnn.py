@@ -130,7 +130,7 @@ class FasterRCNN(Detector):
         return losses
 
     @property
-    def stages(self) -> tuple[Stage, ...]:
+    def network_stages(self) -> tuple[Stage, ...]:
         """Steps 8 to 10: proposals, second stage, final boxes."""
         final = detection_stage(self._classify, self.config.rois, self.config.rois.box_weights)
         return proposal_stage(self.config.rpn.proposals), final

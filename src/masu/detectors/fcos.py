@@ -162,7 +162,7 @@ class FCOS(PyramidDetector):
         }
 
     @property
-    def stages(self) -> tuple[Stage, ...]:
+    def network_stages(self) -> tuple[Stage, ...]:
         """Steps 8 to 10: best scores of each level, decoded, clipped, small ones dropped, NMS per class."""
         config = self.config
         return (

@@ -21,6 +21,7 @@ from torch import Tensor
 
 import masu
 from masu.atomic import write_whole
+from masu.detectors.calibration import Calibration
 from masu.detectors.config import DetectorConfig
 from masu.detectors.detector import Detector
 from masu.detectors.older_files import in_todays_words
@@ -62,7 +63,7 @@ def save(detector: Detector, path: str | os.PathLike[str]) -> None:
 
     Raises:
         InputError: where it cannot be written, or :func:`load` would refuse it: for weights that are not
-            finite, thresholds of other classes; an earlier file is left as it was.
+            finite, thresholds or a calibration of other classes; an earlier file is left as it was.
     """
     if type(detector).__name__ not in DETECTORS:
         raise TypeError(f"detector: found {type(detector).__name__}, wanted a detector of masu")
@@ -74,6 +75,9 @@ def save(detector: Detector, path: str | os.PathLike[str]) -> None:
     metadata = {"format": FORMAT, "version": masu.__version__, **description(detector)}
     if detector.thresholds:
         metadata["thresholds"] = json.dumps(dict(detector.thresholds), allow_nan=False)
+    if detector.calibration is not None:
+        detector.calibration.check_names(detector.names)
+        metadata["calibration"] = json.dumps(asdict(detector.calibration), allow_nan=False)
     if trained_on:
         metadata["trained_on"] = json.dumps(trained_on)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in detector.state_dict().items()}
@@ -131,7 +135,7 @@ def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> De
         device: where the detector is put, see :func:`masu.devices.device_of`.
 
     Returns:
-        The detector with its class names, settings and thresholds.
+        The detector with its class names, settings, thresholds and calibration.
 
     Raises:
         InputError: for a device that is not there, a file that is missing or no model of masu, a setting that
@@ -150,6 +154,7 @@ def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> De
             check_values(name, tensor, path)
     detector = make(said.config, said.names)
     detector.thresholds, detector.trained_on = said.thresholds, said.trained_on
+    detector.calibration = said.calibration
     own = detector.state_dict()
     for name, tensor in tensors.items():  # tables of places, which are computed and never learnt
         given = not tensor.is_floating_point() and not name.endswith(COUNTER)
@@ -171,13 +176,44 @@ def store_thresholds(path: str | os.PathLike[str], thresholds: Mapping[str, floa
     Raises:
         InputError: for a file that is missing or no model of masu, an unknown class or a score outside 0..1.
     """
+    _restate(Path(path), thresholds)
+
+
+def store_calibration(
+    path: str | os.PathLike[str], calibration: Calibration | None, thresholds: Mapping[str, float]
+) -> None:
+    """Write what the scores of each class become into a model file, with thresholds for such scores.
+
+    As :func:`store_thresholds`.
+
+    Args:
+        path: a file that :func:`save` wrote.
+        calibration: None: scores are the network's own again.
+        thresholds: class name → calibrated score.
+
+    Raises:
+        InputError: as :func:`store_thresholds`; for a calibration of an unknown class.
+    """
+    _restate(Path(path), thresholds, {"calibration": calibration})
+
+
+def _restate(
+    path: Path, thresholds: Mapping[str, float], said: Mapping[str, Calibration | None] | None = None
+) -> None:
+    """Write other thresholds into a model file, and another calibration where one is said."""
     path = Path(os.path.realpath(path))  # a link stays a link
     with _opened(path) as file:
-        check_threshold(thresholds, _described(file.metadata, path).names)
+        names = _described(file.metadata, path).names
         metadata, tensors = dict(file.metadata), _tensors(file, path)
+    check_threshold(thresholds, names)
     metadata.pop("thresholds", None)
     if thresholds:
         metadata["thresholds"] = json.dumps(dict(thresholds))
+    for name, calibration in (said or {}).items():
+        metadata.pop(name, None)
+        if calibration is not None:
+            calibration.check_names(names)
+            metadata[name] = json.dumps(asdict(calibration), allow_nan=False)
     write_whole(path, [safetensors.torch.save(tensors, metadata)])
 
 
@@ -239,6 +275,7 @@ class _Described:
     config: DetectorConfig
     names: tuple[str, ...]
     thresholds: dict[str, float]
+    calibration: Calibration | None
     trained_on: dict[str, str | None]
 
 
@@ -290,10 +327,14 @@ def _described(metadata: Mapping[str, str], path: Path) -> _Described:
             dict[str, float], parsed({"thresholds": "{}", **metadata}, "thresholds"), "thresholds"
         )
         check_threshold(thresholds, names)
+        calibration = None
+        if "calibration" in metadata:
+            calibration = read(Calibration, parsed(metadata, "calibration"), "calibration")
+            calibration.check_names(names)
         trained_on = read(TrainedOn, parsed({"trained_on": "{}", **metadata}, "trained_on"), "trained_on")
     except ValueError as error:
         raise _unusable(error, metadata, path) from None
-    return _Described(config, names, thresholds, trained_on)
+    return _Described(config, names, thresholds, calibration, trained_on)
 
 
 def _unusable(error: ValueError, metadata: Mapping[str, str], path: Path) -> InputError:

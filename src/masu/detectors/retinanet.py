@@ -130,7 +130,7 @@ class RetinaNet(PyramidDetector):
         return {"classes": torch.stack(classes).mean(), "boxes": torch.stack(boxes).mean()}
 
     @property
-    def stages(self) -> tuple[Stage, ...]:
+    def network_stages(self) -> tuple[Stage, ...]:
         """Steps 8 to 10: best scores of each level, decoded, clipped, small ones dropped, NMS per class."""
         config = self.config
         return (

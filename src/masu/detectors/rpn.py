@@ -124,7 +124,7 @@ class RPN(PyramidDetector):
         return proposal_losses(raw, scaled, self.config.proposals, generator)
 
     @property
-    def stages(self) -> tuple[Stage, ...]:
+    def network_stages(self) -> tuple[Stage, ...]:
         """Step 8: the proposals."""
         return (proposal_stage(self.config.proposals),)
 

@@ -121,6 +121,7 @@ class Stage:
         nms_thresh: IoU above which the weaker of two boxes is dropped; None: none is.
         limit: the most boxes kept; None: all of them.
         limit_name: what the model's configuration calls the limit.
+        calibrate: scores and labels → scores, rising within a class; None: they stay the network's.
     """
 
     name: str
@@ -136,6 +137,7 @@ class Stage:
     nms_thresh: float | None = None
     limit: int | None = None
     limit_name: str = "detections_per_img"
+    calibrate: Callable[[Tensor, Tensor], Tensor] | None = None
 
     def score(self, ranking: Tensor) -> Tensor:
         """Scores in 0..1 of a ranking."""
@@ -307,9 +309,14 @@ def _kept(stage: Stage, found: Candidates, ranking: Tensor) -> Kept:
     ranking, index = best_first(ranking, ranking.shape[1] if stage.limit is None else stage.limit)
     there = ranking > ABSENT
     labels = found.group.gather(1, index) if stage.by_class else torch.zeros_like(index)
+    scores = stage.score(ranking)
+    if stage.calibrate is not None:  # classes may change places
+        calibrated = torch.where(there, stage.calibrate(scores, labels), ABSENT)
+        scores, order = best_first(calibrated, calibrated.shape[1])
+        index, labels = index.gather(1, order), labels.gather(1, order)
     return Kept(
         boxes=torch.where(there[..., None], take(found.boxes, index), 0.0),
-        scores=torch.where(there, stage.score(ranking), 0.0),
+        scores=torch.where(there, scores, 0.0),
         labels=torch.where(there, labels, 0),
         count=there.sum(dim=1),
         index=index,

@@ -293,7 +293,8 @@ def difference_of(
 
     ours, theirs = (np.stack([run[figure] for run in side]) for side in (a, b))
     moved = theirs.mean(axis=0) - ours.mean(axis=0)
-    sources = [(float(moved[1:].var(ddof=1)), images - 1)]
+    unbiased = (images + 1) / (images - 1)  # of a mean, the draws vary less than other images would by this
+    sources = [(float(moved[1:].var(ddof=1)) * unbiased, images - 1)]
     free = len(ours) + len(theirs) - 2
     if free:
         spread = sum(float(side[:, 0].var()) * len(side) for side in (ours, theirs)) / free

@@ -133,6 +133,10 @@ def write_page(report: ErrorReport, file: Path, model: str, data: str, channels:
             for name in report.names
             if name in charted and report.curves[name].objects
         },
+        reliability={
+            meaning: [(*_place(one.score, one.worth), one) for one in bins]
+            for meaning, bins in report.reliability.items()
+        },
         matrix=len(report.names) <= MOST_CELLS,
         confusions=confusions(report),
         pictures=[picture_of(image, report.names, channels) for image in report.images[:MOST_PICTURES]],

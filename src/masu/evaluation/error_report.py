@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from masu.detectors.detector import Detector
 from masu.errors import bad_input
+from masu.evaluation.calibration import Bin, CalibrationErrors, judgements, reliability
 from masu.evaluation.curves import Curve, Point, class_curves, with_intervals
 from masu.evaluation.errors import KINDS, Error, Kind, ap50_costs, confusion, image_errors
 from masu.evaluation.evaluate import Scored
@@ -17,6 +18,7 @@ from masu.evaluation.metrics import Metrics
 from masu.evaluation.overlaps import Array
 from masu.exports.exported import ExportedDetector
 from masu.thresholds import DEFAULT_THRESHOLD
+from masu.words import Meaning
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class ErrorReport:
         per_class: class name → kind → its errors. A wrong detection counts for the class it names.
         confusion: ``(K + 1, K + 1)``, see :func:`masu.evaluation.errors.confusion`.
         images: those with errors, most costly first.
+        calibration: how far scores are from what they are worth.
+        reliability: scores beside the share of right boxes and beside the mean IoU, all classes together.
     """
 
     metrics: Metrics
@@ -84,6 +88,8 @@ class ErrorReport:
     per_class: dict[str, dict[Kind, ErrorCount]]
     confusion: Array
     images: tuple[ImageErrors, ...] = field(repr=False)
+    calibration: CalibrationErrors
+    reliability: dict[Meaning, list[Bin]] = field(repr=False)
 
     def best_thresholds(self) -> dict[str, float]:
         """Class name → threshold with the largest F1, of the classes that have one."""
@@ -103,6 +109,10 @@ class ErrorReport:
                     name: {kind: vars(count) for kind, count in kinds.items()}
                     for name, kinds in self.per_class.items()
                 },
+                "calibration": self.calibration.as_dict(),
+                "reliability": {
+                    meaning: [vars(one) for one in bins] for meaning, bins in self.reliability.items()
+                },
                 "confusion": {"predicted_by_true": self.confusion.tolist(), "names": [*self.names, None]},
                 "worst_images": [
                     {"file": str(image.path), "cost": image.cost, "errors": image.counts()}
@@ -112,13 +122,13 @@ class ErrorReport:
         }
 
 
-def refuse(detector: Detector | ExportedDetector, model: Path, store: bool) -> None:
+def refuse(detector: Detector | ExportedDetector, model: Path, storing: str | None) -> None:
     """Refuse, before the network runs, what cannot be looked at or written to.
 
     Args:
         detector: that is to be evaluated.
         model: its file.
-        store: whether thresholds are to be written into ``model``.
+        storing: the option that would write into ``model``, if any.
 
     Raises:
         InputError: for a proposal generator, or a file that is no model of masu.
@@ -128,14 +138,14 @@ def refuse(detector: Detector | ExportedDetector, model: Path, store: bool) -> N
             model,
             "a proposal generator",
             "a detector with classes",
-            "evaluate it without --report, --by, --save-predictions and --store-thresholds",
+            "evaluate it without --report, --by, --save-predictions, --store-thresholds and --calibrate",
         )
-    if store and not (isinstance(detector, Detector) and model.is_file()):
+    if storing and not (isinstance(detector, Detector) and model.is_file()):
         raise bad_input(
-            "--store-thresholds",
+            storing,
             str(model),
             "a model file that masu wrote (RUN/best.safetensors)",
-            "an exported file has those of its model: store them there and export again",
+            "an exported file has what its model has: store it there and export again",
         )
 
 
@@ -164,6 +174,7 @@ def error_report(scored: Scored, stored: Mapping[str, float] | None = None) -> E
     shown_errors = [image_errors(match) for match in shown]
     ap50 = {name: row.ap50 for name, row in scored.metrics.per_class.items()}
     costs = ap50_costs(matches, errors, names, ap50)
+    judged = judgements(scored)
     used = [curve.at(least[name]) for name, curve in curves.items()]
     counts, counts_all = _counts(shown, shown_errors), _counts(matches, errors)
     per_class = {
@@ -184,6 +195,8 @@ def error_report(scored: Scored, stored: Mapping[str, float] | None = None) -> E
         per_class=per_class,
         confusion=confusion(shown, classes),
         images=_ranked(scored, shown, shown_errors, per_class),
+        calibration=CalibrationErrors.of(judged),
+        reliability={meaning: reliability(judged, meaning) for meaning in get_args(Meaning)},
     )
 
 

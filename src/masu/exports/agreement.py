@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -69,16 +69,25 @@ NOTHING = Agreement(0, 0, 0, 0.0, 0.0, 0, 0)
 
 
 def agreement_of(detector: Detector, wanted: Sequence[Detections], found: Sequence[Detections]) -> Agreement:
-    """:func:`compare` with the thresholds of the detector that gave one of the answers."""
+    """:func:`compare` with the thresholds of the detector that gave one of the answers, of its own scores."""
     last = detector.stages[-1]
     assert last.limit is not None
     return compare(
-        wanted,
-        found,
+        [_uncalibrated(detector, one) for one in wanted],
+        [_uncalibrated(detector, one) for one in found],
         score_thresh=last.score_thresh,
         detections_per_img=last.limit,
         nms_thresh=1.0 if last.nms_thresh is None else last.nms_thresh,
     )
+
+
+def _uncalibrated(detector: Detector, found: Detections) -> Detections:
+    """Detections with the network's own scores, best first."""
+    if detector.calibration is None:
+        return found
+    scores = detector.calibration.raw(found.scores.double(), found.labels, detector.names).clamp(0, 1)
+    order = scores.argsort(descending=True, stable=True)
+    return replace(found, scores=scores)[order]
 
 
 def compare(

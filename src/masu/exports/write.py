@@ -43,11 +43,20 @@ def describe(detector: Detector) -> Description:
         min_size=policy.min_size,
         max_size=policy.max_size,
         channels=policy.channels,
-        min_score=last.score_thresh,
+        min_score=_least(detector, last.score_thresh),
         max_detections=last.limit,
         thresholds=dict(detector.thresholds),
         trained_on=dict(detector.trained_on),
     )
+
+
+def _least(detector: Detector, score: float) -> float:
+    """The smallest score that is returned where the network's own are above ``score``."""
+    if detector.calibration is None:
+        return score
+    labels = torch.arange(len(detector.names))
+    raw = torch.full((len(labels),), score, dtype=torch.float64)
+    return float(detector.calibration.scores(raw, labels, detector.names).min())
 
 
 def trace(detector: Detector) -> ExportedProgram:
