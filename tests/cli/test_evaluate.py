@@ -102,3 +102,15 @@ def test_what_means_nothing_beside_calibration(run, model, odd_coins, option):
     code, _, error = run("evaluate", model, odd_coins, "--calibrate", "right", *option)
     assert (code, f"{option[0]}: found with --calibrate" in error) == (2, True)
     assert model.read_bytes() == before
+
+
+def test_thresholds_that_promise_a_recall(run, model, odd_coins):
+    code, _, error = run("evaluate", model, odd_coins, "--recall", 0.5)
+    assert (code, "--recall: found no thresholds to store" in error) == (2, True)
+    before = model.read_bytes()
+    code, out, error = run(
+        "evaluate", model, odd_coins, "--split", "train", "--store-thresholds", "--recall", 0.9
+    )
+    assert (code, out) == (2, "")
+    assert f"--recall 0.9: found 4 images of class {NAMES[0]!r}, which can promise " in error
+    assert model.read_bytes() == before

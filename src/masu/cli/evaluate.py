@@ -7,6 +7,7 @@ from typing import get_args
 
 import click
 
+from masu import ranges
 from masu.cli.exit_codes import DONE
 from masu.cli.grammar import option, verb
 from masu.cli.notes import note, print_faults, processes_started, rank, working
@@ -25,7 +26,7 @@ from masu.cli.options import (
     json_of,
 )
 from masu.cli.schema import print_json
-from masu.cli.values import Page, Word, refuse_idle, scores
+from masu.cli.values import Number, Page, Word, refuse_idle, scores
 from masu.errors import bad_input
 from masu.words import CALIBRATIONS, Meaning
 
@@ -33,6 +34,7 @@ _OF_MODELS = (
     "--funnel",
     "--store-thresholds",
     "--calibrate",
+    "--recall",
     "--save-predictions",
     "--iou",
     "--max-detections",
@@ -76,6 +78,11 @@ _OF_MODELS = (
 )
 @option("--store-thresholds", is_flag=True, help="Write each class's best threshold into MODEL.")
 @option(
+    "--recall",
+    type=Number(ranges.SHARE),
+    help="The stored thresholds promise this mean recall on new images. Default: largest F1.",
+)
+@option(
     "--calibrate",
     type=Word(CALIBRATIONS),
     help="Write into MODEL what scores are worth, and thresholds: how often right, or the mean IoU.",
@@ -98,6 +105,7 @@ def evaluate(
     saved: Path | None,
     by: tuple[str, ...],
     store_thresholds: bool,
+    recall: float | None,
     calibrate: str | None,
     as_json: bool,
     trust_code: bool,
@@ -115,6 +123,8 @@ def evaluate(
     from masu.evaluation.error_page import write_page
     from masu.evaluation.error_report import error_report, refuse
     from masu.evaluation.evaluate import score
+    from masu.evaluation.guarantees import recall_thresholds
+    from masu.evaluation.matches import match_image
     from masu.evaluation.resampling import said_of
     from masu.evaluation.slices import check_kinds, slices
     from masu.explanation.funnel import funnel
@@ -147,6 +157,8 @@ def evaluate(
     if storing:
         for name in ("--classes", "--iou", "--max-detections", *["--funnel"] * bool(calibrate)):
             refuse_idle(name, f"with {storing}, which is about the model as it is", "one of them")
+    elif recall is not None:
+        raise bad_input("--recall", "no thresholds to store", "--store-thresholds or --calibrate beside it")
     with joined() as processes:  # says which GPU is this process's own
         detector, channels = None, None
         if not from_file:
@@ -189,11 +201,16 @@ def evaluate(
     if saved is not None:
         save_predictions(scored, dataset, saved)
         note(f"{saved} holds the predictions")
-    report = None
+    report, promised = None, {}
     if page is not None or storing:
         # thresholds that are about to be replaced are not worth a look
         own = None if storing or detector is None else detector.thresholds
         report = error_report(scored, own)
+        promised = report.best_thresholds()
+        if recall is not None:
+            matches = [match_image(t, d) for t, d in zip(scored.targets, scored.found, strict=True)]
+            promised |= recall_thresholds(matches, scored.names, recall)
+            report = error_report(scored, promised)
     if as_json:
         figures = {"data": str(data), "split": chosen} | scored.metrics.as_dict()
         figures |= {"slices": [part.as_dict() for part in parts]} if kinds else {}
@@ -221,12 +238,12 @@ def evaluate(
 
         if calibrate:
             line = None if fitted is None else fitted.calibration
-            store_calibration(model, line, report.best_thresholds())
+            store_calibration(model, line, promised)
             said = "calibrated scores" if fitted is not None else "scores as the network gives them"
             note(f"{model} now gives {said}")
         else:
-            store(model, report.best_thresholds())
-        note(f"{model} now holds the thresholds {scores(report.best_thresholds())}")
+            store(model, promised)
+        note(f"{model} now holds the thresholds {scores(promised)}")
         if chosen != "val":
             flattered = f"the split {chosen}" if chosen else "all of the data"
             note(f"chosen on {flattered}, whose figures they flatter; --split val keeps a test split honest")
