@@ -141,8 +141,9 @@ def test_intervals_of_a_threshold():
     unseen = Point(0.5, None, None, None, 0, 0, 0)
     ant, bee = with_intervals([Point(0.5, 0.5, 1.0, 2 / 3, 30, 30, 0), unseen], matches)
     low, high = ant.precision_interval
-    # a share of one half among 60 images: 0.5 ± 1.96 · √(0.25 / 61)
-    assert (low, high) == pytest.approx((0.5 - 0.1255, 0.5 + 0.1255), abs=0.012)
-    assert ant.recall_interval == pytest.approx((1, 1))
+    # Wilson: one half of 60
+    assert (low, high) == pytest.approx((0.5 - 0.1227, 0.5 + 0.1227), abs=0.006)
+    # all of 30: 30 / (30 + 1.96²), not certainty
+    assert ant.recall_interval == pytest.approx((30 / (30 + 1.96**2), 1))
     assert (bee.precision_interval, bee.recall_interval) == (None, None)
     assert ant.as_dict()["precision_interval"] == [low, high]

@@ -11,7 +11,10 @@ import numpy as np
 from masu.evaluation.matches import ImageMatch
 from masu.evaluation.metrics import Interval
 from masu.evaluation.overlaps import Array
-from masu.evaluation.resampling import image_weights, interval
+from masu.evaluation.resampling import image_weights
+
+Z = 1.96
+"""Standard deviations of a normal distribution on either side of its middle 95 %."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,10 @@ def class_curves(matches: Sequence[ImageMatch], classes: int) -> list[Curve]:
 
 
 def with_intervals(points: Sequence[Point], matches: Sequence[ImageMatch]) -> list[Point]:
-    """Points with the intervals of their precision and recall, by weighting the images.
+    """Points with the intervals of their precision and recall.
+
+    Wilson's interval (1927), for as many independent detections or objects as vary like these do when images
+    are weighted; where none varies, since all or none are right, for as many as there are images with any.
 
     Args:
         points: of each class.
@@ -144,12 +150,11 @@ def with_intervals(points: Sequence[Point], matches: Sequence[ImageMatch]) -> li
         right, wrong, objects = (
             np.array([count(match, k) for match in matches], float) for count in (_right, _wrong, _objects)
         )
-        found = weights @ right
         drawn.append(
             replace(
                 point,
-                precision_interval=_interval(found, weights @ (right + wrong)),
-                recall_interval=_interval(found, weights @ objects),
+                precision_interval=_wilson(right, right + wrong, weights),
+                recall_interval=_wilson(right, objects, weights),
             )
         )
     return drawn
@@ -167,8 +172,18 @@ def _objects(match: ImageMatch, k: int) -> int:
     return int((~match.ignored & (match.object_labels == k)).sum())
 
 
-def _interval(part: Array, whole: Array) -> Interval | None:
-    return interval(part / whole) if (whole > 0).all() else None
+def _wilson(part: Array, whole: Array, weights: Array) -> Interval | None:
+    """Of the share of a part in a whole, both ``(N,)`` by image; None without any."""
+    images = int((whole > 0).sum())
+    if not images:
+        return None
+    share = float(part.sum() / whole.sum())
+    drawn = (weights @ part) / (weights @ whole)
+    variance = float(drawn.var(ddof=1)) * (images + 1) / max(images - 1, 1)
+    count = share * (1 - share) / variance if variance > 1e-12 else images
+    middle = (share + Z**2 / (2 * count)) / (1 + Z**2 / count)
+    reach = Z * (share * (1 - share) / count + Z**2 / (4 * count**2)) ** 0.5 / (1 + Z**2 / count)
+    return Interval(max(middle - reach, 0.0), min(middle + reach, 1.0))
 
 
 def _curve(score: Array, right: Array, objects: int) -> Curve:
