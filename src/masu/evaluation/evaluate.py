@@ -83,7 +83,7 @@ def evaluate(
         batch_size: images per prediction.
         progress: called with (images done, images in total), of this process.
         processes: that evaluate together, each every so-manieth batch; all return the figures of all images.
-        voc: report ``voc_ap50`` also where no object is difficult.
+        voc: report ``voc_ap50`` and ``voc07_ap50`` also where no object is difficult.
 
     Returns:
         :class:`Metrics`, or :class:`ProposalMetrics` for a detector of kind ``"proposals"``;

@@ -149,7 +149,7 @@ def score_saved(path: Path, data: Dataset, *, voc: bool = False) -> Scored:
         path: a file of :func:`save_predictions`, of ``masu detect --to coco`` or ``--to parquet`` (its folder
             too), or COCO results of another tool.
         data: the labelled images. One that the file says nothing of counts as one where nothing was found.
-        voc: report ``voc_ap50`` also where no object is difficult.
+        voc: report ``voc_ap50`` and ``voc07_ap50`` also where no object is difficult.
 
     Raises:
         InputError: for a file that cannot be read, values that are none, ids beside data that have none, or
