@@ -21,6 +21,7 @@ from masu.bulk.table import ImageRow, require_pyarrow, to_table
 from masu.data.dataset import Dataset
 from masu.errors import bad_input, counted, listed
 from masu.evaluation.evaluate import Scored
+from masu.evaluation.federated import as_checked
 from masu.evaluation.metrics import coco_metrics
 from masu.records import Detections
 
@@ -202,7 +203,7 @@ def score_saved(path: Path, data: Dataset, *, voc: bool = False) -> Scored:
         faults.append(f"{path}: nothing said of {counted(silent, 'image')}, where nothing counts as found")
     none = Detections(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.int64), ())
     detections = [found.get(i, none) for i in range(len(data))]
-    targets = [target for _, target in data]
+    targets, detections = as_checked(data, range(len(data)), [target for _, target in data], detections)
     metrics = replace(coco_metrics(targets, detections, data.names, voc=voc), faults=tuple(faults))
     return Scored(metrics, data.names, tuple(data.paths), tuple(targets), tuple(detections))
 
