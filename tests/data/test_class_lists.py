@@ -105,6 +105,23 @@ def test_images_without_names_are_at_their_address(tmp_path):
     assert [path.parent.name for path in read_annotations(tmp_path / "lvis_v1_val.json").paths] == ["val2017"]
 
 
+def test_folders_at_an_address_are_no_splits(tmp_path):
+    # LVIS's validation images lie in folders of COCO, most of them in train2017
+    images = [
+        {"id": n, "coco_url": f"http://x/{folder}2017/{n}.jpg"} for n, folder in ((1, "train"), (2, "val"))
+    ]
+    for image in images:
+        picture(tmp_path / image["coco_url"].removeprefix("http://x/"))
+    file = text(tmp_path / "lvis_v1_val.json", {"images": images, "annotations": [], "categories": []})
+    assert (len(read_annotations(file)), read_annotations(file).splits) == (2, ())
+    images[0] |= {"id": "1"}  # read one by one
+    text(file, {"images": images, "annotations": [], "categories": []})
+    assert (len(read_annotations(file)), read_annotations(file).splits) == (2, ())
+    named = [{"id": one["id"], "file_name": one["coco_url"].removeprefix("http://x/")} for one in images]
+    text(file, {"images": named, "annotations": [], "categories": []})
+    assert read_annotations(file).splits == ("train", "val")
+
+
 @pytest.mark.parametrize("first", OPERATIONS)
 @pytest.mark.parametrize("second", OPERATIONS)
 def test_lists_stay_with_their_image(tmp_path, first, second):

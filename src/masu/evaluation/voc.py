@@ -38,9 +38,9 @@ def voc_ap(objects: Table, found: Table) -> dict[int, VocAP]:
 
     Over all images best score first, a detection means the object of its class with the largest IoU, of equal
     ones the first, whether found before or not. From IoU 0.5 it is right if it is the first that means this
-    object and wrong after that; where the object is difficult it is left out. Below it is wrong. Detections
-    that would be wrong and lie to half within a crowd region of their class, which VOC does not know, are
-    left out too.
+    object and wrong after that; where the object is difficult it is left out. Below it is wrong. One that
+    is wrong for this and lies to half within a crowd region of its class, which VOC does not know, is left
+    out too.
 
     Args:
         objects: of all images.

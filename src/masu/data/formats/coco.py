@@ -88,7 +88,8 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
     or its keypoints.
     Classes are in the order of their category ids; two categories of the same name are one class, and where
     two files use one id for two names, the later one gets a new id. An image is looked for in the split's
-    folder, in ``images/<split>/``, in ``images/`` and beside the JSON file.
+    folder, in ``images/<split>/``, in ``images/`` and beside the JSON file. Where it has no ``file_name``,
+    the last two parts of its ``coco_url`` name it, as in LVIS.
 
     Raises:
         InputError: a file that cannot be parsed or lacks a required key.
@@ -227,6 +228,7 @@ class _Page:
         except (msgspec.DecodeError, UnicodeDecodeError, OverflowError, RecursionError):
             self._images_one_by_one(piece)
             return
+        self._say_folders(all(image.file_name for image in images))
         sizes = np.array(
             [as_size(image.height, image.width) or (0, 0) for image in images], np.int32
         ).reshape(-1, 2)
@@ -249,12 +251,17 @@ class _Page:
             except BadEntryError as error:
                 self.rows.bad(error, self.file, where, splits=splits)
                 continue
+            self._say_folders(bool(entry.get("file_name")))
             size = as_size(entry.get("height"), entry.get("width"))
             number_of = self._whole(key)
             row = self.rows.image(name, self.number, self.look, number=number_of, size=size, splits=splits)
             ids.append(number_of)
             self._list(row, absent, partial)
         self._ids.append(np.array(ids, np.int64))
+
+    def _say_folders(self, named: bool) -> None:
+        if not named:  # LVIS shares out COCO's images anew, each stays in COCO's folder
+            self.rows.folders_mean_splits = False
 
     def _list(self, row: int, absent: list[int] | None, partial: list[int] | None) -> None:
         if absent is not None:

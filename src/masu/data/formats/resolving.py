@@ -113,7 +113,7 @@ class _Entries:
         if len(self.names) == 1 and role(next(iter(self.names))) is None:
             self.names = {}
         of_word: dict[str, Array] = {word: np.array(rows.words[word], np.int64) for word in self.names}
-        if not self.names:
+        if not self.names and rows.folders_mean_splits:
             of_word = self._by_folder()
             self.names = split_names(of_word)
         self.splits = tuple(in_order(self.names.values()))
