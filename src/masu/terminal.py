@@ -183,7 +183,7 @@ def print_metrics(metrics: dict[str, Any], data: str, said: str | None = None) -
     table.columns[1].justify = "right"
     unsaid = {"per_class", "images", "objects", "faults", "max_detections", "intervals"}
     if metrics.get("voc_ap50") is None:
-        unsaid.add("voc_ap50")  # no figure of this data
+        unsaid |= {"voc_ap50", "voc07_ap50"}  # no figures of this data
     for name, value in metrics.items():
         if name not in unsaid:
             table.add_row(name, _figure(value), *([_interval(intervals.get(name))] if intervals else []))

@@ -63,12 +63,16 @@ def test_explain_and_anchors_say_the_split_too(run, model, odd_coins, tmp_path):
 
 
 def test_the_figure_of_voc_is_there_for_its_format(run, model, odd_coins, tmp_path):
-    assert json.loads(run("evaluate", model, odd_coins, "--json")[1])["voc_ap50"] is None
-    assert "voc_ap50" not in run("evaluate", model, odd_coins)[1]
+    without = json.loads(run("evaluate", model, odd_coins, "--json")[1])
+    assert without["voc_ap50"] is without["voc07_ap50"] is None
+    assert "voc" not in run("evaluate", model, odd_coins)[1]
     convert(odd_coins, tmp_path / "voc", "voc")
     figures = json.loads(run("evaluate", model, tmp_path / "voc", "--json")[1])
     assert 0 <= figures["voc_ap50"] <= 1
-    assert "voc_ap50" in run("evaluate", model, tmp_path / "voc")[1]
+    assert 0 <= figures["voc07_ap50"] <= 1
+    shown = run("evaluate", model, tmp_path / "voc")[1]
+    assert "voc_ap50" in shown
+    assert "voc07_ap50" in shown
 
 
 def test_scores_are_calibrated_and_put_back(run, model, odd_coins):

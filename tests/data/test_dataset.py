@@ -51,6 +51,17 @@ def consistent(data: Dataset) -> None:
     for column in (data.image_files, data.object_files):
         assert ((column >= 0) & (column < len(data.files))).all()
     assert [len(target) for _, target in data] == np.diff(data.starts).tolist()
+    if (known := data.class_lists) is not None:
+        assert (known.listed.shape, known.listed.dtype) == ((images,), "bool")
+        for lists in (known.absent, known.partial):
+            assert (lists.starts.shape, lists.starts[0], lists.starts[-1]) == (
+                (images + 1,),
+                0,
+                len(lists.labels),
+            )
+            assert (lists.starts.dtype, lists.labels.dtype) == ("int64", "int32")
+            assert all((np.diff(lists[image]) > 0).all() for image in range(images))
+            assert ((lists.labels >= 0) & (lists.labels < len(data.names))).all()
 
 
 def labels_of(data: Dataset) -> list[object]:

@@ -12,7 +12,7 @@ from pycocotools.cocoeval import COCOeval
 
 from masu.evaluation.metrics import coco_metrics
 from masu.records import Detections, Target
-from tests.evaluation.test_metrics import TWELVE, as_coco, found
+from tests.evaluation.test_metrics import TWELVE, as_coco, found, mean
 
 NAMES = ("a", "b")
 
@@ -67,16 +67,20 @@ def corners(entries):
     return [[x, y, x + w, y + h] for x, y, w, h in (entry["bbox"] for entry in entries)]
 
 
-@pytest.mark.parametrize("seed", range(30))
-def test_the_twelve_figures_of_files_with_masks_equal_pycocotools(seed, tmp_path):
-    truth, results = data(seed)
-    (tmp_path / "truth.json").write_text(json.dumps(truth))
+def by_pycocotools(file, truth, results, limits=(1, 10, 100)):
+    """pycocotools' evaluation of the file, accumulated."""
+    file.write_text(json.dumps(truth))
     with contextlib.redirect_stdout(io.StringIO()):
-        coco = COCO(str(tmp_path / "truth.json"))
+        coco = COCO(str(file))
         evaluation = COCOeval(coco, coco.loadRes(results), "bbox")
+        evaluation.params.maxDets = list(limits)
         evaluation.evaluate()
         evaluation.accumulate()
-        evaluation.summarize()
+    return evaluation
+
+
+def records(truth, results, names=NAMES):
+    """Targets and detections of the three images."""
     targets, detections = [], []
     for image in (1, 2, 3):
         own = [e for e in truth["annotations"] if e["image_id"] == image]
@@ -91,12 +95,47 @@ def test_the_twelve_figures_of_files_with_masks_equal_pycocotools(seed, tmp_path
         hits = [r for r in results if r["image_id"] == image]
         labels = [r["category_id"] - 1 for r in hits]
         detections.append(
-            Detections(corners(hits), [r["score"] for r in hits], labels, [NAMES[k] for k in labels])
+            Detections(corners(hits), [r["score"] for r in hits], labels, [names[k] for k in labels])
         )
-    metrics = coco_metrics(targets, detections, NAMES)
+    return targets, detections
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_the_twelve_figures_of_files_with_masks_equal_pycocotools(seed, tmp_path):
+    truth, results = data(seed)
+    evaluation = by_pycocotools(tmp_path / "truth.json", truth, results)
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluation.summarize()
+    metrics = coco_metrics(*records(truth, results), NAMES)
     assert [as_coco(getattr(metrics, n)) for n in TWELVE] == pytest.approx(
         evaluation.stats.tolist(), abs=1e-9
     )
+
+
+@pytest.mark.parametrize("limits", [(1, 2, 3), (2, 3, 5), (1, 10, 300)])
+@pytest.mark.parametrize("seed", range(10))
+def test_masks_crowds_empty_classes_and_other_limits_of_detections_equal_pycocotools(seed, limits, tmp_path):
+    truth, results = data(seed)
+    # c has results and no object, d has neither, e has a crowd alone
+    names = ("a", "b", "c", "d", "e")
+    truth["categories"] = [{"id": k, "name": name} for k, name in enumerate(names, 1)]
+    crowd = dict(truth["annotations"][0], id=len(truth["annotations"]) + 1, category_id=5, iscrowd=1)
+    truth["annotations"].append(crowd)
+    results += [dict(one, category_id=category) for one in results[:4] for category in (3, 5)]
+    arrays = by_pycocotools(tmp_path / "truth.json", truth, results, limits).eval
+    precision, recall = arrays["precision"], arrays["recall"]
+    metrics = coco_metrics(*records(truth, results, names), names, limits)
+    wanted = [mean(precision[..., 0, 2]), mean(precision[0, :, :, 0, 2]), mean(precision[5, :, :, 0, 2])]
+    wanted += [mean(precision[..., size, 2]) for size in (1, 2, 3)]
+    wanted += [mean(recall[..., 0, limit]) for limit in (0, 1, 2)]
+    wanted += [mean(recall[..., size, 2]) for size in (1, 2, 3)]
+    assert [as_coco(getattr(metrics, n)) for n in TWELVE] == pytest.approx(wanted, abs=1e-9)
+    for k, name in enumerate(names):
+        row = metrics.per_class[name]
+        ours = [as_coco(value) for value in (row.ap, row.ap50, row.ar100)]
+        theirs = [precision[:, :, k, 0, 2], precision[0, :, k, 0, 2], recall[:, k, 0, 2]]
+        assert ours == pytest.approx([mean(values) for values in theirs], abs=1e-9)
+    assert [metrics.per_class[name].ap for name in "cde"] == [None, None, None]
 
 
 def test_an_object_is_as_large_as_its_annotation_says():

@@ -100,6 +100,15 @@ def page_of(report, tmp_path, **options):
     return (tmp_path / "new" / "page.html").read_text(encoding="utf-8")
 
 
+def test_the_page_shows_vocs_figures_where_an_object_is_difficult(tmp_path):
+    # recall 1/2 at precision 1: half of the area, six of eleven points
+    hard = Target([A, B, FAR], [0, 0, 0], difficult=[False, False, True])
+    page = page_of(error_report(scored([hard], [found([A])])), tmp_path)
+    assert "<strong>0.500</strong><span>all points, an object is meant once; 0.545 over eleven points" in page
+    plain = page_of(error_report(scored([Target([A], [0])], [found([A])])), tmp_path)
+    assert "eleven points" not in plain
+
+
 EMPTY = [
     ([Target([], [])], [found([])]),
     ([Target([A], [0])], [found([])]),

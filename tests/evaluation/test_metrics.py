@@ -135,15 +135,41 @@ def test_equals_pycocotools(seed):
         assert mine.objects == sum(int((t.labels[~t.ignored] == k).sum()) for t in targets)
 
 
-def test_limits_of_detections_equal_pycocotools():
-    targets, detections = random_case(5, most_found=200)
-    ours = coco_metrics(targets, detections, NAMES, max_detections=(2, 5, 7))
-    theirs = oracle(targets, detections, NAMES, limits=(2, 5, 7))
+@pytest.mark.parametrize("limits", [(2, 5, 7), (1, 3, 4), (10, 100, 1000)])
+@pytest.mark.parametrize("seed", range(8))
+def test_limits_of_detections_equal_pycocotools(seed, limits):
+    targets, detections = random_case(seed, most_found=400)
+    ours = coco_metrics(targets, detections, NAMES, max_detections=limits)
+    theirs = oracle(targets, detections, NAMES, limits=limits)
     precision, recall = theirs.eval["precision"], theirs.eval["recall"]
-    assert ours.ap == pytest.approx(mean(precision[:, :, :, 0, 2]), abs=1e-6)
-    figures = [mean(recall[:, :, 0, i]) for i in range(3)]
-    assert [ours.ar1, ours.ar10, ours.ar100] == pytest.approx(figures, abs=1e-6)
-    assert ours.max_detections == (2, 5, 7)
+    figures = [mean(precision[..., 0, 2]), mean(precision[0, :, :, 0, 2]), mean(precision[5, :, :, 0, 2])]
+    figures += [mean(precision[..., size, 2]) for size in (1, 2, 3)]
+    figures += [mean(recall[..., 0, limit]) for limit in range(3)]
+    figures += [mean(recall[..., size, 2]) for size in (1, 2, 3)]
+    assert [as_coco(getattr(ours, n)) for n in TWELVE] == pytest.approx(figures, abs=1e-6)
+    assert ours.max_detections == limits
+
+
+def test_the_limit_is_of_a_class_in_an_image():
+    # three of each of two classes, the right one last: the limit of two hides it
+    t = target([[0, 0, 10, 10], [20, 0, 30, 10]], [0, 1])
+    wrong = [[50, 50, 60, 60]] * 2
+    hits = found([*wrong, [0, 0, 10, 10], *wrong, [20, 0, 30, 10]], labels=[0, 0, 0, 1, 1, 1])
+    metrics = coco_metrics([t], [hits], ["a", "b"], (1, 2, 3))
+    assert (metrics.ap50, metrics.ar10, metrics.ar100) == (pytest.approx(1 / 3), 0, 1)
+
+
+@pytest.mark.parametrize("limits", [(1, 2), (5, 50)])
+@pytest.mark.parametrize("seed", range(8))
+def test_proposals_with_other_limits_equal_pycocotools(seed, limits):
+    targets, proposals = random_case(seed, most_found=60)
+    ours = proposal_metrics(targets, proposals, limits)
+    single = [Detections(p.boxes, p.scores, p.labels * 0, p.names) for p in proposals]
+    recall = oracle(targets, single, NAMES, limits=(*limits, 1000), use_cats=False).eval["recall"]
+    figures = [mean(recall[..., 0, 0]), mean(recall[..., 0, 1])]
+    figures += [mean(recall[0, ..., 0, 0]), mean(recall[0, ..., 0, 1])]
+    mine = [ours.ar100, ours.ar1000, ours.recall50_at_100, ours.recall50_at_1000]
+    assert [as_coco(v) for v in mine] == pytest.approx(figures, abs=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -9,7 +9,10 @@ from tests.evaluation.test_metrics import NAMES, found, random_case
 
 
 def by_the_rule(targets, detections, k):
-    """AP of a class as the challenge describes it, detection by detection; None without objects."""
+    """Recall and precision of a class as the challenge describes it, detection by detection.
+
+    None without objects.
+    """
     rows = [
         (float(score), image, box.double().numpy())
         for image, d in enumerate(detections)
@@ -43,7 +46,11 @@ def by_the_rule(targets, detections, k):
         tp.append(right)
         fp.append(wrong)
     tp, fp = np.cumsum(tp), np.cumsum(fp)
-    recall, precision = tp / npos, tp / np.maximum(tp + fp, 1e-300)
+    return tp / npos, tp / np.maximum(tp + fp, 1e-300)
+
+
+def all_points(recall, precision):
+    """The kit of 2010: the area under the curve."""
     mrec, mpre = np.concatenate([[0], recall, [1]]), np.concatenate([[0], precision, [0]])
     for i in range(len(mpre) - 2, -1, -1):
         mpre[i] = max(mpre[i], mpre[i + 1])
@@ -51,13 +58,26 @@ def by_the_rule(targets, detections, k):
     return float(((mrec[i] - mrec[i - 1]) * mpre[i]).sum())
 
 
+def eleven_points(recall, precision):
+    """The kit of 2007: ``ap = 0; for t = 0:0.1:1, p = max(prec(rec >= t)), 0 if empty, ap = ap + p / 11``.
+
+    Matlab's ``0:0.1:1`` counts up from 0 and down from 1 to the middle, so it holds 3 * 0.1 and 1 - 3 * 0.1.
+    """
+    ap = 0
+    for t in [0, 0.1, 2 * 0.1, 3 * 0.1, 4 * 0.1, 0.5, 1 - 4 * 0.1, 1 - 3 * 0.1, 1 - 2 * 0.1, 1 - 0.1, 1]:
+        ap += max([p for r, p in zip(recall, precision, strict=True) if r >= t], default=0) / 11
+    return ap
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_equals_the_rule(seed):
     targets, detections = random_case(seed, difficult=0.3)
     targets = [Target(t.boxes, t.labels, None, None, t.difficult) for t in targets]
-    aps = [ap for k in range(len(NAMES)) if (ap := by_the_rule(targets, detections, k)) is not None]
-    ours = coco_metrics(targets, detections, NAMES, voc=True).voc_ap50
-    assert ours == (pytest.approx(np.mean(aps), abs=1e-12) if aps else None)
+    curves = [c for k in range(len(NAMES)) if (c := by_the_rule(targets, detections, k)) is not None]
+    ours = coco_metrics(targets, detections, NAMES, voc=True)
+    for figure, rule in ((ours.voc_ap50, all_points), (ours.voc07_ap50, eleven_points)):
+        wanted = pytest.approx(np.mean([rule(*c) for c in curves]), abs=1e-12) if curves else None
+        assert figure == wanted
 
 
 def test_a_second_detection_of_an_object_is_wrong_though_another_object_is_free():
@@ -79,6 +99,40 @@ def test_the_area_goes_over_every_point_of_the_curve():
     target = Target([[20 * i, 0, 20 * i + 10, 10] for i in range(4)], [0] * 4)
     hits = found([[0, 0, 10, 10], [0, 50, 10, 60], [20, 0, 30, 10]])
     assert coco_metrics([target], [hits], ["a"], voc=True).voc_ap50 == pytest.approx((1 + 2 / 3) / 4)
+
+
+def test_the_mean_of_eleven_points_takes_the_best_precision_from_each_on():
+    # recall 1/4 reaches 0, 0.1 and 0.2 at precision 1; recall 1/2 reaches 0.3, 0.4 and 0.5 at 2/3
+    target = Target([[20 * i, 0, 20 * i + 10, 10] for i in range(4)], [0] * 4)
+    hits = found([[0, 0, 10, 10], [0, 50, 10, 60], [20, 0, 30, 10]])
+    ap = coco_metrics([target], [hits], ["a"], voc=True).voc07_ap50
+    assert ap == pytest.approx((3 * 1 + 3 * 2 / 3) / 11, abs=1e-15)
+
+
+def test_eleven_points_of_all_and_of_nothing_found():
+    target = Target([[0, 0, 10, 10]], [0])
+    aps = [
+        coco_metrics([target], [found(boxes)], ["a"], voc=True).voc07_ap50
+        for boxes in ([[0, 0, 10, 10]], [[50, 50, 60, 60]], [])
+    ]
+    assert aps == [1, 0, 0]
+
+
+@pytest.mark.parametrize(("right", "points"), [(1, 2), (2, 3), (3, 3), (4, 5), (6, 7), (7, 8), (9, 10)])
+def test_a_recall_of_just_three_tenths_is_below_the_fourth_point_as_in_the_kit(right, points):
+    # of ten objects; 3 · 0.1 in floating point is above 3 / 10, no other point is off
+    boxes = [[20 * i, 0, 20 * i + 10, 10] for i in range(10)]
+    metrics = coco_metrics([Target(boxes, [0] * 10)], [found(boxes[:right])], ["a"], voc=True)
+    assert metrics.voc07_ap50 == pytest.approx(points / 11, abs=1e-15)
+
+
+def test_eleven_points_leave_difficult_objects_and_second_detections_as_the_other_rule_does():
+    # right, left out, wrong (a second one), right: recall 1/2 at precision 1, recall 1 at 2/3
+    target = Target([[0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10]], [0] * 3, difficult=[0, 1, 0])
+    hits = found([[0, 0, 10, 10], [20, 0, 30, 10], [0, 0, 10, 9], [40, 0, 50, 10]])
+    metrics = coco_metrics([target], [hits], ["a"])
+    assert metrics.voc07_ap50 == pytest.approx((6 * 1 + 5 * 2 / 3) / 11, abs=1e-15)
+    assert metrics.voc_ap50 == pytest.approx((1 + 2 / 3) / 2, abs=1e-15)
 
 
 def test_an_overlap_of_just_a_half_is_right():

@@ -10,8 +10,10 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 import masu
+from masu.data.class_lists import ClassLists, Lists
 from masu.errors import InputError
 from masu.evaluation.evaluate import Scored
+from masu.evaluation.federated import as_checked
 from masu.evaluation.metrics import coco_metrics
 from masu.records import Detections
 from masu.verbs.convert import convert
@@ -62,6 +64,17 @@ def test_read_back_they_are_what_was_found(data, scored, tmp_path, suffix, form)
     assert again.metrics.ap == pytest.approx(scored.metrics.ap, abs=1e-9)
     silent = suffix == ".json"
     assert [("nothing said of 1 image" in fault) for fault in again.metrics.faults] == [True] * silent
+
+
+def test_they_are_scored_for_the_classes_that_an_image_was_checked_for(data, scored, tmp_path):
+    save_predictions(scored, data, tmp_path / "found.json")
+    none = Lists(np.zeros(len(data) + 1, np.int64), np.zeros(0, np.int32))
+    every = Lists(np.arange(len(data) + 1), np.zeros(len(data), np.int32))
+    federated = replace(data, class_lists=ClassLists(np.ones(len(data), np.bool_), none, every))
+    metrics = score_saved(tmp_path / "found.json", federated).metrics
+    counted = as_checked(federated, range(len(data)), scored.targets, scored.found)
+    wanted = coco_metrics(*counted, data.names).ap
+    assert scored.metrics.ap < metrics.ap == pytest.approx(wanted, abs=1e-9)
 
 
 def test_pycocotools_takes_the_file(data, scored, coins, tmp_path, capsys):

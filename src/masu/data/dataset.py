@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from masu.data.class_lists import ClassLists
+from masu.data.grouped import rows_of
 from masu.data.kinds import KINDS, Fault
 from masu.data.splits import NO_SPLIT
 from masu.errors import bad_input, listed
@@ -81,7 +83,7 @@ class Paths:
     def take(self, indices: Sequence[int] | Array) -> Paths:
         """The paths at the indices, in that order."""
         chosen = np.asarray(indices, np.int64)
-        at, ends = _rows_of(self.ends, chosen)
+        at, ends = rows_of(self.ends, chosen)
         return Paths(self.text[at], ends)
 
 
@@ -126,6 +128,7 @@ class Dataset:
         left_out: what the source knows and masu does not carry, such as ``{"segmentation": 12}`` objects.
         faults: what reading left out or repaired.
         accepted: whether the faults were counted with those of a larger set that this is a part of.
+        class_lists: which classes each image was checked for; None where all were for every class.
     """
 
     root: Path
@@ -154,6 +157,7 @@ class Dataset:
     left_out: Mapping[str, int] = field(default_factory=dict, repr=False)
     faults: tuple[Fault, ...] = field(default=(), repr=False)
     accepted: bool = field(default=False, repr=False)
+    class_lists: ClassLists | None = field(default=None, repr=False)
 
     @classmethod
     def of(
@@ -272,7 +276,7 @@ class Dataset:
         chosen = np.array([every[int(index)] for index in indices], np.int64)
         if np.array_equal(chosen, np.arange(len(self))):
             return self
-        rows, starts = _rows_of(self.starts, chosen)
+        rows, starts = rows_of(self.starts, chosen)
         paths = self.paths.take(chosen)
         kept = set(paths.texts()) if any(fault.image is not None for fault in self.faults) else set()
         return replace(
@@ -286,6 +290,7 @@ class Dataset:
             image_files=self.image_files[chosen],
             image_ids=self.image_ids[chosen],
             faults=tuple(f for f in self.faults if f.image is None or os.fspath(f.image) in kept),
+            class_lists=None if self.class_lists is None else self.class_lists.take(chosen),
             **{name: getattr(self, name)[rows] for name in _OF_OBJECTS},
         )
 
@@ -328,8 +333,30 @@ class Dataset:
             paths=self.paths.take(images),
             starts=np.searchsorted(objects[order], np.arange(len(images) + 1)),
             members=members,
+            class_lists=self._lists_moved(images=position, count=len(images)),
             **heads,
             **{name: getattr(self, name)[order] for name in _OF_OBJECTS},
+        )
+
+    def relabelled(self, new: Array, **classes: Any) -> Dataset:
+        """The same data set with other classes.
+
+        Args:
+            new: ``(K,)`` int32, the new label of each class, −1 for one that is left out; it has no objects.
+            classes: ``names``, ``category_ids`` and ``supercategories``.
+        """
+        labels = new[self.labels] if len(self.labels) else self.labels
+        return replace(self, labels=labels, class_lists=self._lists_moved(classes=new), **classes)
+
+    def _lists_moved(
+        self, images: Array | None = None, classes: Array | None = None, count: int | None = None
+    ) -> ClassLists | None:
+        if self.class_lists is None:
+            return None
+        return self.class_lists.moved(
+            np.arange(len(self)) if images is None else images,
+            np.arange(len(self.names)) if classes is None else classes,
+            len(self) if count is None else count,
         )
 
     def part(self, split: str | None) -> Dataset:
@@ -389,23 +416,6 @@ class Dataset:
         part = "" if self.split is None else f", split {self.split}"
         counts = f"{len(self)} images, {len(self.boxes)} objects"
         return f"Dataset({self.root}{part}: {counts}, {listed(self.names, 8)})"
-
-
-def _rows_of(starts: Array, chosen: Array) -> tuple[Array, Array]:
-    """Where the rows of chosen groups lie.
-
-    Args:
-        starts: ``(N + 1,)``; group ``i`` has the rows ``starts[i]`` to ``starts[i + 1]``.
-        chosen: ``(n,)`` groups.
-
-    Returns:
-        Their rows one after another, and the ``(n + 1,)`` starts of the groups among these.
-    """
-    lengths = starts[chosen + 1] - starts[chosen]
-    ends = np.zeros(len(chosen) + 1, np.int64)
-    np.cumsum(lengths, out=ends[1:])
-    rows = np.arange(ends[-1]) + np.repeat(starts[chosen] - ends[:-1], lengths)
-    return rows, ends
 
 
 def part_name(split: str | None, parts: Mapping[str | None, Dataset]) -> str:

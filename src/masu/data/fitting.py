@@ -219,8 +219,7 @@ def with_names(data: Dataset, names: Sequence[str]) -> Dataset:
         raise bad_input("names", repr(names), "a sequence of distinct class names", "pass a model's names")
     number = {name: i for i, name in enumerate(names)}
     table = np.array([number.get(name, -1) for name in data.names], np.int32)
-    labels = table[data.labels] if len(data.labels) else data.labels
-    if (unknown := np.flatnonzero(labels < 0)).size:
+    if (unknown := np.flatnonzero(table[data.labels] < 0)).size:
         row = int(unknown[0])
         raise bad_input(
             f"{data.file_of(row)}, {data.where(row)}",
@@ -235,10 +234,9 @@ def with_names(data: Dataset, names: Sequence[str]) -> Dataset:
     for name in names:
         if name not in ids:
             ids[name], free = free, free + 1
-    return replace(
-        data,
+    return data.relabelled(
+        table,
         names=tuple(names),
-        labels=labels,
         category_ids=tuple(ids[name] for name in names),
         supercategories=tuple(above.get(name, "") for name in names),
     )

@@ -11,6 +11,7 @@ from typing import Protocol
 import torch
 
 from masu.errors import InputError, bad_input
+from masu.evaluation.federated import as_checked
 from masu.evaluation.metrics import Metrics, ProposalMetrics, coco_metrics, proposal_metrics
 from masu.evaluation.predictions import AnyDetector, Prediction, predictions
 from masu.evaluation.resampling import with_intervals
@@ -38,9 +39,10 @@ class Scored:
         metrics: the figures.
         names: class names of the data; labels of targets and detections index them.
         paths: the images that could be read.
-        targets: their labelled objects.
+        targets: their labelled objects, and a crowd region for each class of which not all are labelled.
         found: what was found in them, down to the model's own low score. Classes that the data lacks are left
-            out; labels of a detector of kind ``"proposals"`` mean nothing.
+            out, and those that an image was not checked for (:mod:`masu.evaluation.federated`); labels of a
+            detector of kind ``"proposals"`` mean nothing.
     """
 
     metrics: Metrics | ProposalMetrics
@@ -83,7 +85,7 @@ def evaluate(
         batch_size: images per prediction.
         progress: called with (images done, images in total), of this process.
         processes: that evaluate together, each every so-manieth batch; all return the figures of all images.
-        voc: report ``voc_ap50`` also where no object is difficult.
+        voc: report ``voc_ap50`` and ``voc07_ap50`` also where no object is difficult.
 
     Returns:
         :class:`Metrics`, or :class:`ProposalMetrics` for a detector of kind ``"proposals"``;
@@ -148,6 +150,7 @@ def score(
         metrics = proposal_metrics(targets, found)
     else:
         found = [_renumbered(d, data.names) for d in found]
+        targets, found = as_checked(data, list(seen), targets, found)
         metrics = coco_metrics(targets, found, data.names, voc=voc)
     metrics = replace(metrics, seconds_per_image=seconds / len(found), faults=(*faults, *unreadable))
     return Scored(metrics, tuple(data.names), tuple(read), tuple(targets), tuple(found))

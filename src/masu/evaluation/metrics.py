@@ -80,6 +80,7 @@ class Metrics:
         objects: number of labelled objects in them, without ignored ones.
         voc_ap50: mean over classes of the average precision of Pascal VOC, see
             :func:`masu.evaluation.voc.voc_ap`; None where it was not asked for and no object is difficult.
+        voc07_ap50: the same over eleven points, as in VOC 2007.
         seconds_per_image: mean time of a prediction; None when it was not measured.
         max_detections: the three limits of detections per class and image.
         faults: one line for each thing left out of the evaluation.
@@ -103,6 +104,7 @@ class Metrics:
     images: int
     objects: int
     voc_ap50: float | None = None
+    voc07_ap50: float | None = None
     seconds_per_image: float | None = None
     max_detections: tuple[int, int, int] = (1, 10, 100)
     faults: tuple[str, ...] = ()
@@ -161,7 +163,7 @@ def coco_metrics(
         detections: what was found in the same images, unfiltered by score.
         names: class names; labels index them. Classes of the same name are one class.
         max_detections: three rising limits of detections per class and image, best scores first.
-        voc: report ``voc_ap50`` also where no object is difficult.
+        voc: report ``voc_ap50`` and ``voc07_ap50`` also where no object is difficult.
 
     Returns:
         The figures; a class, size or data set without objects has None. Without difficult objects equal to
@@ -190,6 +192,7 @@ def coco_metrics(
         )
         for k, name in enumerate(unique)
     }
+    all_points, eleven_points = _voc_ap50(objects, found) if voc or objects.difficult.any() else (None, None)
     return Metrics(
         ap=ap(),
         ap50=ap(iou=_IOU_50),
@@ -206,7 +209,8 @@ def coco_metrics(
         per_class=per_class,
         images=len(targets),
         objects=int(counts.sum()),
-        voc_ap50=_voc_ap50(objects, found) if voc or objects.difficult.any() else None,
+        voc_ap50=all_points,
+        voc07_ap50=eleven_points,
         max_detections=max_detections,
     )
 
@@ -225,9 +229,12 @@ def tables(
     return unique, Table.of_targets(targets, category_of), Table.of_detections(detections, category_of)
 
 
-def _voc_ap50(objects: Table, found: Table) -> float | None:
-    aps = voc_ap(objects, found)
-    return sum(aps.values()) / len(aps) if aps else None
+def _voc_ap50(objects: Table, found: Table) -> tuple[float, float] | tuple[None, None]:
+    """Means over classes: all points, eleven points."""
+    aps = voc_ap(objects, found).values()
+    if not aps:
+        return None, None
+    return sum(ap.all_points for ap in aps) / len(aps), sum(ap.eleven_points for ap in aps) / len(aps)
 
 
 def proposal_metrics(

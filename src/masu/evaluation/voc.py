@@ -1,11 +1,13 @@
-"""Average precision as the Pascal VOC challenge defines it since 2010: IoU 0.5, all points of the curve.
+"""Average precision as the Pascal VOC challenge defines it: IoU 0.5, eleven points of the curve, later all.
 
-Source: Everingham et al. 2010, "The PASCAL Visual Object Classes (VOC) Challenge", and the rule of its
-development kit. A pixel has no width of its own here, as everywhere in masu: a box from 3 to 5 is 2 wide, in
-the kit 3, which changes the IoU of small boxes a little.
+Source: Everingham et al. 2010, "The PASCAL Visual Object Classes (VOC) Challenge", section 4.2, and the rules
+of its development kits. A pixel has no width of its own here, as everywhere in masu: a box from 3 to 5 is 2
+wide, in the kit 3, which changes the IoU of small boxes a little.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,15 +17,30 @@ from masu.evaluation.table import Table
 LEAST_IOU = 0.5
 """IoU from which a detection is right."""
 
+ELEVEN = np.concatenate([0.1 * np.arange(6), 1 - 0.1 * np.arange(4, -1, -1)])
+"""``(11,)`` recalls of 2007 as the kit's ``0:0.1:1`` gives them: the fourth, 3 · 0.1, is just above 3/10."""
 
-def voc_ap(objects: Table, found: Table) -> dict[int, float]:
+
+class VocAP(NamedTuple):
+    """Average precision of a class after both rules, each in 0..1.
+
+    Attributes:
+        all_points: area under the curve (2010 and later).
+        eleven_points: mean over eleven recalls (2007 to 2009).
+    """
+
+    all_points: float
+    eleven_points: float
+
+
+def voc_ap(objects: Table, found: Table) -> dict[int, VocAP]:
     """AP of each category that has objects, crowd regions and difficult ones aside.
 
     Over all images best score first, a detection means the object of its class with the largest IoU, of equal
     ones the first, whether found before or not. From IoU 0.5 it is right if it is the first that means this
-    object and wrong after that; where the object is difficult it is left out. Below it is wrong. Detections
-    that would be wrong and lie to half within a crowd region of their class, which VOC does not know, are
-    left out too.
+    object and wrong after that; where the object is difficult it is left out. Below it is wrong. One that
+    is wrong for this and lies to half within a crowd region of its class, which VOC does not know, is left
+    out too.
 
     Args:
         objects: of all images.
@@ -39,7 +56,7 @@ def voc_ap(objects: Table, found: Table) -> dict[int, float]:
         values, first = np.unique(meant, return_index=True)
         right[first[values >= 0]] = True
         count = int((objects.category[~objects.ignored] == category).sum())
-        aps[category] = _area(right, count)
+        aps[category] = VocAP(_area(right, count), _eleven(right, count))
     return aps
 
 
@@ -66,6 +83,17 @@ def _area(right: Array, objects: int) -> float:
         right: ``(D,)`` bool, best score first.
         objects: number of them.
     """
+    return float(_best_from_here(right)[right].sum() / objects)
+
+
+def _eleven(right: Array, objects: int) -> float:
+    """Mean over eleven recalls of the largest precision at that recall or a higher one; as :func:`_area`."""
+    first = np.searchsorted(np.cumsum(right) / objects, ELEVEN)
+    return float(np.append(_best_from_here(right), 0.0)[first].mean())
+
+
+def _best_from_here(right: Array) -> Array:
+    """``(D,)`` the largest precision at each detection or a later one."""
     precision = np.cumsum(right) / np.arange(1, len(right) + 1)
-    best_from_here = np.maximum.accumulate(precision[::-1])[::-1]
-    return float(best_from_here[right].sum() / objects)
+    best: Array = np.maximum.accumulate(precision[::-1])[::-1]
+    return best

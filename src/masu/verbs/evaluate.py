@@ -43,7 +43,8 @@ def evaluate(
         batch_size: images per prediction.
         progress: called with (images done, images in total), of this process.
         processes: that evaluate together, each every so-manieth batch; all return the figures of all images.
-        voc: report ``voc_ap50`` also where no object is difficult; default: where the data are Pascal VOC.
+        voc: report ``voc_ap50`` and ``voc07_ap50`` also where no object is difficult; default: where the data
+            are Pascal VOC.
 
     Returns:
         :class:`Metrics`: ``ap``, ``ap50``, ``per_class``, ``intervals`` and more; for a detector of kind

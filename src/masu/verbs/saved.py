@@ -21,6 +21,7 @@ from masu.bulk.table import ImageRow, require_pyarrow, to_table
 from masu.data.dataset import Dataset
 from masu.errors import bad_input, counted, listed
 from masu.evaluation.evaluate import Scored
+from masu.evaluation.federated import as_checked
 from masu.evaluation.metrics import coco_metrics
 from masu.records import Detections
 
@@ -149,7 +150,7 @@ def score_saved(path: Path, data: Dataset, *, voc: bool = False) -> Scored:
         path: a file of :func:`save_predictions`, of ``masu detect --to coco`` or ``--to parquet`` (its folder
             too), or COCO results of another tool.
         data: the labelled images. One that the file says nothing of counts as one where nothing was found.
-        voc: report ``voc_ap50`` also where no object is difficult.
+        voc: report ``voc_ap50`` and ``voc07_ap50`` also where no object is difficult.
 
     Raises:
         InputError: for a file that cannot be read, values that are none, ids beside data that have none, or
@@ -202,7 +203,7 @@ def score_saved(path: Path, data: Dataset, *, voc: bool = False) -> Scored:
         faults.append(f"{path}: nothing said of {counted(silent, 'image')}, where nothing counts as found")
     none = Detections(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.int64), ())
     detections = [found.get(i, none) for i in range(len(data))]
-    targets = [target for _, target in data]
+    targets, detections = as_checked(data, range(len(data)), [target for _, target in data], detections)
     metrics = replace(coco_metrics(targets, detections, data.names, voc=voc), faults=tuple(faults))
     return Scored(metrics, data.names, tuple(data.paths), tuple(targets), tuple(detections))
 

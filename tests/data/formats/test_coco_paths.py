@@ -31,7 +31,14 @@ def entry(required, optional):
 
 IMAGES = entry(
     {"id": IDS, "file_name": st.sampled_from(["a.png", "b.png", "c.png"])},
-    {"height": st.just(48), "width": st.just(64), "license": st.just(1)},
+    {
+        "height": st.just(48),
+        "width": st.just(64),
+        "license": st.just(1),
+        "coco_url": st.sampled_from(["http://x/images/b.png", "c.png", ""]),
+        "neg_category_ids": st.lists(IDS, max_size=3),
+        "not_exhaustive_category_ids": st.lists(IDS, max_size=3),
+    },
 )
 ANNOTATIONS = entry(
     {"image_id": IDS, "category_id": st.integers(1, 3), "bbox": BOXES, "id": st.integers(0, 10**6)},
@@ -71,6 +78,9 @@ def result(path):
         data.image_ids,
         data.places,
     ]
+    if (lists := data.class_lists) is not None:
+        columns.append(lists.listed)
+        columns += [column for one in (lists.absent, lists.partial) for column in (one.starts, one.labels)]
     said = [(fault.kind, fault.where, fault.found, fault.action) for fault in data.faults]
     return [
         *(np.asarray(column).tolist() for column in columns),

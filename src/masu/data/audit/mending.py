@@ -104,11 +104,9 @@ def _renamed(data: Dataset, changes: list[Change]) -> Dataset:
     stay = np.flatnonzero(new == np.arange(len(new)))
     if len(stay) == len(new):
         return data
-    labels = np.searchsorted(stay, new)[data.labels].astype(np.int32)
     chosen = stay.tolist()
-    return replace(
-        data,
-        labels=labels,
+    return data.relabelled(
+        np.searchsorted(stay, new).astype(np.int32),
         names=tuple(data.names[k] for k in chosen),
         category_ids=tuple(data.category_ids[k] for k in chosen),
         supercategories=tuple(data.supercategories[k] for k in chosen) if data.supercategories else (),

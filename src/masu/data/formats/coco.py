@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from masu.data.dataset import CROWD
+from masu.data.dataset import CROWD, Dataset
 from masu.data.formats.copying import Copy
 from masu.data.formats.form import (
     BY_CONTENT,
@@ -41,6 +41,7 @@ _FIX = "correct the file or export it again"
 _KINDS = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
 _EMPTY = (b"", b"[]", b"{}", b"null", b"0", b"0.0", b"-0", b"-0.0", b'""', b"false")
 _LARGEST_ID = 2**61
+_NOT_EXHAUSTIVE = "not_exhaustive_category_ids"
 _OWN_NAME = "_annotations.coco.json"
 
 
@@ -87,7 +88,8 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
     or its keypoints.
     Classes are in the order of their category ids; two categories of the same name are one class, and where
     two files use one id for two names, the later one gets a new id. An image is looked for in the split's
-    folder, in ``images/<split>/``, in ``images/`` and beside the JSON file.
+    folder, in ``images/<split>/``, in ``images/`` and beside the JSON file. Where it has no ``file_name``,
+    the last two parts of its ``coco_url`` name it, as in LVIS.
 
     Raises:
         InputError: a file that cannot be parsed or lacks a required key.
@@ -133,9 +135,12 @@ class _Annotation(msgspec.Struct, gc=False):
 
 class _Image(msgspec.Struct, gc=False):
     id: int
-    file_name: str
+    file_name: str = ""
     height: int | float | None = None
     width: int | float | None = None
+    coco_url: str | None = None
+    neg_category_ids: list[int] | None = None
+    not_exhaustive_category_ids: list[int] | None = None
 
 
 _ANNOTATIONS = msgspec.json.Decoder(list[_Annotation])
@@ -158,6 +163,8 @@ class _Page:
         self._ids: list[Array] = []
         self._first = len(rows.names)
         self._columns: tuple[array[Any], ...] = tuple(array(kind) for kind in "qqdqBd")
+        self._absent: dict[int, list[int]] = {}
+        self._partial: dict[int, list[int]] = {}
         if word is not None:
             rows.split(word)
         seen: list[str] = []
@@ -175,6 +182,7 @@ class _Page:
                     file, f"no key {key!r} (its keys: {listed(seen, 8)})", f"a list {key!r}", _FIX
                 )
         self._place()
+        self._place_lists()
 
     def _once(self, key: str, seen: list[str]) -> None:
         if key in _KEYS and key in seen:
@@ -214,17 +222,20 @@ class _Page:
         try:
             images = _IMAGES.decode(piece.text)
             ids = np.array([image.id for image in images], np.int64)
-            if not all(image.file_name for image in images) or _are_large(ids):
+            names = [image.file_name or _name_at(image.coco_url) for image in images]
+            if not all(names) or _are_large(ids):
                 raise msgspec.ValidationError
         except (msgspec.DecodeError, UnicodeDecodeError, OverflowError, RecursionError):
             self._images_one_by_one(piece)
             return
+        self._say_folders(all(image.file_name for image in images))
         sizes = np.array(
             [as_size(image.height, image.width) or (0, 0) for image in images], np.int32
         ).reshape(-1, 2)
-        names = [image.file_name for image in images]
-        self.rows.images(names, self.number, self.look, ids, sizes, self.word)
+        first = self.rows.images(names, self.number, self.look, ids, sizes, self.word)
         self._ids.append(ids)
+        for row, image in enumerate(images, start=first):
+            self._list(row, image.neg_category_ids, image.not_exhaustive_category_ids)
 
     def _images_one_by_one(self, piece: Piece) -> None:
         splits = [] if self.word is None else [self.word]
@@ -234,15 +245,29 @@ class _Page:
             try:
                 key = _id(entry, "id", (int, str))
                 where = f"image id {key}"
-                name = str(_required(entry, "file_name", (str,)))
+                url = None if entry.get("file_name") else entry.get("coco_url")
+                name = (isinstance(url, str) and _name_at(url)) or str(_required(entry, "file_name", (str,)))
+                absent, partial = _ids_in(entry, "neg_category_ids"), _ids_in(entry, _NOT_EXHAUSTIVE)
             except BadEntryError as error:
                 self.rows.bad(error, self.file, where, splits=splits)
                 continue
+            self._say_folders(bool(entry.get("file_name")))
             size = as_size(entry.get("height"), entry.get("width"))
             number_of = self._whole(key)
-            self.rows.image(name, self.number, self.look, number=number_of, size=size, splits=splits)
+            row = self.rows.image(name, self.number, self.look, number=number_of, size=size, splits=splits)
             ids.append(number_of)
+            self._list(row, absent, partial)
         self._ids.append(np.array(ids, np.int64))
+
+    def _say_folders(self, named: bool) -> None:
+        if not named:  # LVIS shares out COCO's images anew, each stays in COCO's folder
+            self.rows.folders_mean_splits = False
+
+    def _list(self, row: int, absent: list[int] | None, partial: list[int] | None) -> None:
+        if absent is not None:
+            self._absent[row] = absent
+        if partial:
+            self._partial[row] = partial
 
     def _annotations(self, piece: Piece) -> None:
         try:
@@ -365,6 +390,18 @@ class _Page:
         objects = Objects(owners, boxes, classes, places, flags, areas, files)
         self.rows.objects(objects if good.all() else Objects(*(column[good] for column in objects)))
 
+    def _place_lists(self) -> None:
+        """Say which classes each image was checked for; an id of no category means nothing that is judged."""
+        if not (self._absent or self._partial):
+            return
+        codes = {key: self.rows.code(name) for key, name in self.categories.items()}
+        absent, partial = (
+            [(row, codes[key]) for row, keys in lists.items() for key in keys if key in codes]
+            for lists in (self._absent, self._partial)
+        )
+        self.rows.class_lists(list(self._absent), absent, partial)
+        self._absent, self._partial = {}, {}
+
 
 def _place_of(key: object, number: int) -> int:
     """An annotation's id where it is one that can be said, else its position, negative."""
@@ -394,6 +431,17 @@ def _id(entry: dict[str, Any], key: str, kinds: tuple[type, ...]) -> Any:
     if isinstance(value, str) and _WHOLE.fullmatch(value):
         return int(value)
     return _required(entry, key, kinds)
+
+
+def _ids_in(entry: dict[str, Any], key: str) -> list[int] | None:
+    if entry.get(key) is None:
+        return None
+    return [_id({key: one}, key, (int,)) for one in _required(entry, key, (list,))]
+
+
+def _name_at(url: str | None) -> str:
+    """The file at an address of COCO, which LVIS gives in place of names: ``train2017/000000391895.jpg``."""
+    return "" if url is None else "/".join(url.split("/")[-2:])
 
 
 def _box(entry: dict[str, Any]) -> Box:
@@ -461,8 +509,10 @@ def write(copy: Copy) -> None:
         for index in indices:
             number = int(data.image_ids[index]) if keeps else len(images) + 1
             height, width = copy.said_size(index)
+            file_name = copy.image(index, "images")
             images.append(
-                {"id": number, "file_name": copy.image(index, "images"), "height": height, "width": width}
+                {"id": number, "file_name": file_name, "height": height, "width": width}
+                | _written_lists(data, index)
             )
             for row in copy.objects(index):
                 x1, y1, x2, y2 = data.boxes[row].tolist()
@@ -482,6 +532,17 @@ def write(copy: Copy) -> None:
         name = f"instances_{split}.json" if split else "instances.json"
         copy.text(f"annotations/{name}", to_json(page))
     copy.put_strays("images")
+
+
+def _written_lists(data: Dataset, index: int) -> dict[str, list[int]]:
+    lists = data.class_lists
+    if lists is None:
+        return {}
+    absent = {"neg_category_ids": lists.absent[index]} if lists.listed[index] else {}
+    return {
+        key: [data.category_ids[label] for label in labels.tolist()]
+        for key, labels in (absent | {_NOT_EXHAUSTIVE: lists.partial[index]}).items()
+    }
 
 
 def _distinct(numbers: Array) -> bool:

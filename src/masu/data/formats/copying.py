@@ -145,10 +145,12 @@ class Copy:
             self.say(f"classes without objects are not kept: {shown}")
 
     def say_not_coco(self) -> None:
-        """What only COCO holds of what there is: areas of masks, supercategories, ids."""
+        """What only COCO holds of what there is: areas of masks, supercategories, lists of classes, ids."""
         data = self.data
         if any(data.supercategories):
             self.say("supercategories are not kept")
+        if data.class_lists is not None:
+            self.say("which classes an image was checked for is not kept")
         with np.errstate(invalid="ignore", over="ignore"):
             areas = (data.boxes[:, 2:] - data.boxes[:, :2]).prod(1)
             own = np.isfinite(data.areas) & ~np.isclose(data.areas, areas, rtol=1e-3, equal_nan=True)

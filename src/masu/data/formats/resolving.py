@@ -46,6 +46,7 @@ def resolved(rows: Rows, form: str) -> Dataset:
     class_names, ids = rows.class_order()
     number_of = {name: number for number, name in enumerate(class_names)}
     codes = np.array([number_of[name] for name in rows.classes], np.int32)
+    lists = rows.all_class_lists()
     told = (_told(fault, entries) for fault in rows.faults)
     lacking = _lacking(rows, entries.names, class_names)
     return Dataset(
@@ -74,6 +75,7 @@ def resolved(rows: Rows, form: str) -> Dataset:
         supercategories=tuple(rows.supercategories.get(name, "") for name in class_names),
         left_out=dict(sorted((+rows.left_out).items())),
         faults=tuple(dict.fromkeys((*told, *entries.faults, *lacking))),
+        class_lists=None if lists is None else lists.moved(entries.positions(alive), codes, len(alive)),
     )
 
 
@@ -111,7 +113,7 @@ class _Entries:
         if len(self.names) == 1 and role(next(iter(self.names))) is None:
             self.names = {}
         of_word: dict[str, Array] = {word: np.array(rows.words[word], np.int64) for word in self.names}
-        if not self.names:
+        if not self.names and rows.folders_mean_splits:
             of_word = self._by_folder()
             self.names = split_names(of_word)
         self.splits = tuple(in_order(self.names.values()))
@@ -123,6 +125,13 @@ class _Entries:
         for group in repeated:
             self._join(group)
 
+    def positions(self, images: Array) -> Array:
+        """``(N,)`` the position of each entry's image in ``images``, ``_GONE`` where it has none."""
+        position = np.full(len(self.paths) + 1, _GONE)  # the last for _GONE itself
+        position[images] = np.arange(len(images))
+        positions: Array = position[self.image]
+        return positions
+
     def take_objects(self, images: Array) -> Array:
         """Keep only the objects that count, image by image.
 
@@ -132,9 +141,7 @@ class _Entries:
         Returns:
             Of each object the position of its image in ``images``.
         """
-        position = np.full(len(self.paths) + 1, _GONE)  # the last for _GONE itself
-        position[images] = np.arange(len(images))
-        owners: Array = position[self.image[self.objects.images]]
+        owners: Array = self.positions(images)[self.objects.images]
         kept = self._counts & (owners != _GONE)
         if not kept.all():
             owners, self.objects = owners[kept], Objects(*(column[kept] for column in self.objects))

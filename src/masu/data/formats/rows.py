@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from masu.data.class_lists import ClassLists, Lists
 from masu.data.formats.tree import Look, Tree, folder_text
 
 Array = np.ndarray[Any, Any]
@@ -78,6 +79,7 @@ class Rows:
         words: rows of images by the word for their split; a word is what a file, folder or cell calls it.
         faults: what could not be used.
         dropped: rows of images that are left out again.
+        folders_mean_splits: whether folders of images say splits where nothing else does.
         describe: words for an object's place, from its number and class.
         describe_image: words for an image's place, from its number and name.
     """
@@ -103,9 +105,12 @@ class Rows:
         self.words: dict[str, array[int]] = {}
         self.faults: list[RowFault] = []
         self.dropped: set[int] = set()
+        self.folders_mean_splits = True
         self._image_files, self._image_looks, self._relative = array("i"), array("i"), array("b")
         self._sizes, self._numbers = array("i"), array("q")
         self._chunks: list[Objects] = []
+        self._listed = array("q")
+        self._absent, self._partial = (array("q"), array("i")), (array("q"), array("i"))
         self._object = (array("q"), array("d"), array("i"), array("q"), array("B"), array("d"), array("i"))
 
     def file(self, path: Path) -> int:
@@ -295,6 +300,35 @@ class Rows:
             np.array(self._sizes, np.int32).reshape(-1, 2),
             np.array(self._numbers, np.int64),
         )
+
+    def class_lists(
+        self, listed: Sequence[int], absent: Iterable[tuple[int, int]], partial: Iterable[tuple[int, int]]
+    ) -> None:
+        """Say which classes images were checked for.
+
+        Args:
+            listed: rows of images that were checked for ``absent`` classes and those of their objects alone.
+            absent: rows of images, and codes of classes that are not there.
+            partial: rows of images, and codes of classes of which not every object is labelled.
+        """
+        self._listed.extend(listed)
+        for pairs, (images, classes) in ((absent, self._absent), (partial, self._partial)):
+            for image, code in pairs:
+                images.append(image)
+                classes.append(code)
+
+    def all_class_lists(self) -> ClassLists | None:
+        """What was said of images by row and of classes by code; None for nothing."""
+        if not self._listed and not self._partial[0]:
+            return None
+        count = len(self.names)
+        listed = np.zeros(count, np.bool_)
+        listed[np.array(self._listed, np.int64)] = True
+        absent, partial = (
+            Lists.of(np.array(images, np.int64), np.array(classes, np.int32), count)
+            for images, classes in (self._absent, self._partial)
+        )
+        return ClassLists(listed, absent, partial)
 
     def drop(self, row: int) -> None:
         """Leave an image out again; its objects go with it."""
