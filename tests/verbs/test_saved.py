@@ -132,6 +132,13 @@ def test_what_is_not_in_the_data_is_left_out_and_said(data, tmp_path):
     assert f"nothing said of {len(data) - 1} images" in faults
 
 
+def test_a_model_that_finds_nothing_at_all(data, scored, tmp_path):
+    nothing = replace(scored, found=tuple(found[:0] for found in scored.found))
+    for name in ("found.json", "found.parquet"):
+        save_predictions(nothing, data, tmp_path / name)
+        assert score_saved(tmp_path / name, data).metrics.ap == 0
+
+
 def test_the_same_whatever_the_order_of_results(data, scored, tmp_path):
     save_predictions(scored, data, tmp_path / "a.json")
     results = json.loads((tmp_path / "a.json").read_text())
@@ -147,7 +154,6 @@ def test_the_same_whatever_the_order_of_results(data, scored, tmp_path):
         ({"images": []}, "an object without 'categories'"),
         ([{"image_id": 1}], "result 1: {'image_id': 1}"),
         ([3], "result 1: 3"),
-        ([], "no prediction"),
     ],
 )
 def test_what_is_no_list_of_results(data, tmp_path, content, found):

@@ -198,9 +198,6 @@ def evaluate(
     with working("weighing the images"):
         scored = scored.with_intervals()
         parts = slices(scored, kinds, dataset.root, channels)
-    if saved is not None:
-        save_predictions(scored, dataset, saved)
-        note(f"{saved} holds the predictions")
     report, promised = None, {}
     if page is not None or storing:
         # thresholds that are about to be replaced are not worth a look
@@ -227,6 +224,9 @@ def evaluate(
             print_errors(report)
         if fitted is not None:
             print_calibration(fitted)
+    if saved is not None:
+        save_predictions(scored, dataset, saved)
+        note(f"{saved} holds the predictions")
     if report is None:
         return DONE
     if page is not None:

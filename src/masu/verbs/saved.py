@@ -183,12 +183,10 @@ def score_saved(path: Path, data: Dataset, *, voc: bool = False) -> Scored:
             torch.tensor([labels[row] for row in order], dtype=torch.int64),
             tuple(data.names[labels[row]] for row in order),  # type: ignore[index]
         )
-    if not found:
+    if strange_images and not found:
         raise bad_input(
             path,
-            f"predictions of other images, such as {strange_images[0]}"
-            if strange_images
-            else "no prediction",
+            f"predictions of other images, such as {strange_images[0]}",
             f"those of {data.root}, such as {_relative(data.paths[0], data.root)}",
             code="no-images",
         )
