@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -175,6 +176,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--runs", type=Path, default=Path("runs/comparing"), help="where the runs are kept")
+    parser.add_argument("--only", default="", help="regular expression of the questions to ask")
     options = parser.parse_args()
     options.runs.mkdir(parents=True, exist_ok=True)
     found = trained(options.data, options.runs)
@@ -220,6 +222,8 @@ def main() -> None:
         "5 runs of A and 5 of B: told apart": of_two_trainings(5),
     }
     for name, pair in rows.items():
+        if not re.search(options.only, name):
+            continue
         print(
             f"| {name} | {alarms(pair, images, images // 2)} | {alarms(pair, images, images)} |", flush=True
         )

@@ -96,8 +96,17 @@ def test_noise_of_images_and_of_seeds_by_hand():
     one = difference_of(AP, a, b, images)
     assert one.difference == pytest.approx(0.1)
     assert one.high - one.difference == pytest.approx(2.77645 * (0.0001 * 2 / 3) ** 0.5, rel=1e-4)  # t of 4
+    # what the runs differ by in single images is noise of images already: ± 0.006 from draw to draw
+    a = values([0.49, 0.496, 0.484], [0.50, 0.494, 0.506], [0.51, 0.51, 0.51])
+    b = values([0.59, 0.596, 0.584], [0.60, 0.594, 0.606], [0.61, 0.61, 0.61])
+    one = difference_of(AP, a, b, images)
+    in_images = 2 * 0.000072 / 2 * 102 / 100  # two runs of each side vary by 0.000072
+    variance = (0.0001 - in_images) * 2 / 3
+    assert one.high - one.difference == pytest.approx(2.77645 * variance**0.5, rel=1e-4)
+    a = values([0.49, 0.49, 0.49], [0.50, 0.50, 0.50], [0.51, 0.51, 0.51])
+    b = values([0.59, 0.59, 0.59])
     # a single run of B has the spread of the runs of A: two degrees of freedom
-    one = difference_of(AP, a, b[:1], images)
+    one = difference_of(AP, a, b, images)
     assert one.high - one.difference == pytest.approx(4.30265 * (0.0001 * 4 / 3) ** 0.5, rel=1e-4)
 
 

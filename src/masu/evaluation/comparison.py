@@ -280,8 +280,9 @@ def difference_of(
     """The difference of a figure.
 
     Two sources of noise add up, as independent ones do: which images were looked at, from the draws; and
-    which seeds were drawn, from the spread of the runs, the same for both sides. Student's t, with degrees
-    of freedom after Welch and Satterthwaite.
+    which seeds were drawn, from the spread of the runs, the same for both sides. What a seed changes in
+    single images is in both; it is seen in how the runs of a side differ from draw to draw, and counted once.
+    Student's t, with degrees of freedom after Welch and Satterthwaite.
 
     Args:
         figure: which.
@@ -297,8 +298,10 @@ def difference_of(
     sources = [(float(moved[1:].var(ddof=1)) * unbiased, images - 1)]
     free = len(ours) + len(theirs) - 2
     if free:
-        spread = sum(float(side[:, 0].var()) * len(side) for side in (ours, theirs)) / free
-        sources.append((spread * (1 / len(ours) + 1 / len(theirs)), free))
+        apart = [side - side.mean(axis=0) for side in (ours, theirs)]
+        spread = sum(float((side[:, 0] ** 2).sum()) for side in apart) / free
+        in_images = sum(float(side[:, 1:].var(axis=1, ddof=1).sum()) for side in apart) / free * unbiased
+        sources.append((max(spread - in_images, 0.0) * (1 / len(ours) + 1 / len(theirs)), free))
     variance = sum(part for part, _ in sources)
     reach = 0.0
     if variance > 0:
