@@ -116,5 +116,5 @@ def test_thresholds_that_promise_a_recall(run, model, odd_coins):
         "evaluate", model, odd_coins, "--split", "train", "--store-thresholds", "--recall", 0.9
     )
     assert (code, out) == (2, "")
-    assert f"--recall 0.9: found 4 images of class {NAMES[0]!r}, which can promise " in error
+    assert f"--recall 0.9: found 4 images with objects of class {NAMES[0]!r}, wanted at least 9" in error
     assert model.read_bytes() == before

@@ -92,6 +92,13 @@ def test_a_line_rises_whatever_it_is_made_of(seed):
         assert points == SAME
 
 
+def test_scores_next_to_1_are_mended_too():
+    draw = np.random.default_rng(0)
+    score = draw.uniform(0.9996, 0.9999, 500)
+    worth = (draw.random(500) < 0.7) * 1.0
+    assert dict(line(score, worth))[1.0] == pytest.approx(worth.mean(), abs=0.03)
+
+
 def test_overconfident_scores_are_mended_on_images_that_were_not_seen():
     scored, test = (overconfident(600, lambda s: s**3, seed) for seed in (0, 1))
     for meaning, name in (("right", "d_ece"), ("overlap", "laece0")):

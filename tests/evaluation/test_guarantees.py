@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from masu.errors import InputError
-from masu.evaluation.guarantees import finders, recall_thresholds
+from masu.evaluation.guarantees import finders, recall_thresholds, refuse_recall
 from masu.evaluation.matches import match_image
 from masu.records import Detections, Target
 
@@ -59,18 +59,27 @@ def test_a_class_without_objects_has_no_threshold():
 
 
 @pytest.mark.parametrize(
-    ("matches", "recall", "wanted"),
+    ("matches", "recall"),
     [
-        ([found_at(0.5)] * 8, 0.9, "at least 9 images with objects of it"),
-        ([found_at(0.0)] * 5 + [found_at(0.5)] * 20, 0.9, "a better model"),
-        ([found_at(0.5)] * 50, 1.0, "a better model"),
+        ([found_at(0.5)] * 8, 0.9),
+        ([found_at(0.0)] * 5 + [found_at(0.5)] * 20, 0.9),
+        ([found_at(0.5)] * 50, 1.0),
     ],
 )
-def test_what_cannot_be_promised(matches, recall, wanted):
+def test_what_cannot_be_promised(matches, recall):
     with pytest.raises(InputError) as caught:
         recall_thresholds(matches, ["ant"], recall)
-    assert (caught.value.thing, caught.value.wanted) == (f"--recall {recall:g}", wanted)
+    assert caught.value.thing == f"--recall {recall:g}"
     assert "of class 'ant'" in caught.value.found
+
+
+def test_what_is_refused_for_the_labels_alone():
+    refuse_recall(0.9, {"ant": 9, "bee": 100})
+    with pytest.raises(InputError) as caught:
+        refuse_recall(0.9, {"ant": 100, "bee": 8})
+    assert (caught.value.found, caught.value.wanted) == ("8 images with objects of class 'bee'", "at least 9")
+    with pytest.raises(InputError, match="no data can promise all"):
+        refuse_recall(1.0, {"ant": 10_000})
 
 
 @pytest.mark.parametrize("recall", [0.8, 0.9])

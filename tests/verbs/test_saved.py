@@ -111,11 +111,17 @@ def test_results_of_another_tool_go_by_the_datas_ids(data, tmp_path):
     assert scored.found[0].names == (data.names[0],)
 
 
-@pytest.mark.parametrize("name", ["images/train/0.png", "0.png", "./images/train/0.png", "elsewhere/0.png"])
+@pytest.mark.parametrize("name", ["images/train/0.png", "0.png", "./images/train/0.png"])
 def test_file_names_are_found_however_they_are_said(data, tmp_path, name):
     scored = score_saved(written(tmp_path / "r.json", [entry(data, file_name=name, image_id=99)]), data)
     place = [path.name for path in data.paths].index("0.png")
     assert [len(found) for found in scored.found] == [int(i == place) for i in range(len(data))]
+
+
+def test_images_of_another_split_are_others_though_their_names_are_the_same(data, scored, coins, tmp_path):
+    save_predictions(scored, data, tmp_path / "train.json")
+    with pytest.raises(InputError, match=r"predictions of other images, such as images/train/0\.png"):
+        score_saved(tmp_path / "train.json", masu.read_dataset(coins, "val"))
 
 
 def test_what_is_not_in_the_data_is_left_out_and_said(data, tmp_path):

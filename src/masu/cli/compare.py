@@ -65,17 +65,19 @@ def compare(
     from masu.evaluation.compare_page import write_page
     from masu.evaluation.comparison import Gate
     from masu.terminal import print_comparison
+    from masu.verbs.compare import channels_of, opened_side
     from masu.verbs.compare import compare as run
-    from masu.verbs.compare import models_of
     from masu.verbs.reading import to_measure_on
 
     wanted = [Gate.read(text) for text in gates]
-    ours, theirs = models_of(a), models_of(b)
-    dataset = to_measure_on(data, split, form=form, images=images, counter=working)
+    with working("opening the models"):
+        ours, theirs = (opened_side(side, device, trust_code) for side in (a, b))
+    channels = channels_of([*ours, *theirs])
+    dataset = to_measure_on(data, split, form=form, images=images, channels=channels, counter=working)
     print_faults(dataset)
-    comparison = run(
-        ours, theirs, dataset, batch_size=batch_size, device=device, trust_code=trust_code, counter=working
-    )
+    for gate in wanted:
+        gate.check_names(dataset.names)
+    comparison = run(ours, theirs, dataset, batch_size=batch_size, counter=working)
     for fault in comparison.faults:
         note(fault)
     where = f"{data.resolve().name}, split {dataset.split}" if dataset.split else data.resolve().name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -123,7 +124,7 @@ def evaluate(
     from masu.evaluation.error_page import write_page
     from masu.evaluation.error_report import error_report, refuse
     from masu.evaluation.evaluate import score
-    from masu.evaluation.guarantees import recall_thresholds
+    from masu.evaluation.guarantees import images_of_classes, recall_thresholds, refuse_recall
     from masu.evaluation.matches import match_image
     from masu.evaluation.resampling import said_of
     from masu.evaluation.slices import check_kinds, slices
@@ -144,6 +145,7 @@ def evaluate(
     check_kinds(kinds)
     if saved is not None:
         refuse_suffix(saved)
+        refuse_idle("--classes", "with --save-predictions, which holds all classes", "one of them")
     from_file = are_predictions(model)
     if from_file:
         for name in _OF_MODELS:
@@ -157,6 +159,8 @@ def evaluate(
     if storing:
         for name in ("--classes", "--iou", "--max-detections", *["--funnel"] * bool(calibrate)):
             refuse_idle(name, f"with {storing}, which is about the model as it is", "one of them")
+        if calibrate:
+            refuse_idle("--save-predictions", "with --calibrate, which changes their scores", "one of them")
     elif recall is not None:
         raise bad_input("--recall", "no thresholds to store", "--store-thresholds or --calibrate beside it")
     with joined() as processes:  # says which GPU is this process's own
@@ -171,6 +175,8 @@ def evaluate(
             if calibrate:
                 detector.calibration = None  # type: ignore[union-attr]  # a line is of the network's own scores
         dataset = to_measure_on(data, split, form=form, images=images, channels=channels, counter=working)
+        if recall is not None:
+            refuse_recall(recall, images_of_classes(dataset))
         chosen = dataset.split
         if named := classes_of(classes, dataset.names):
             dataset = only_classes(dataset, named)
@@ -208,6 +214,8 @@ def evaluate(
             matches = [match_image(t, d) for t, d in zip(scored.targets, scored.found, strict=True)]
             promised |= recall_thresholds(matches, scored.names, recall)
             report = error_report(scored, promised)
+        if fitted is not None:  # its own images would flatter a line
+            report = replace(report, calibration=fitted.after, reliability=fitted.reliability())
     if as_json:
         figures = {"data": str(data), "split": chosen} | scored.metrics.as_dict()
         figures |= {"slices": [part.as_dict() for part in parts]} if kinds else {}

@@ -83,4 +83,5 @@ def _through(values: Tensor, labels: Tensor, given: Tensor, becomes: Tensor) -> 
     width = given.diff(dim=1)
     slope = torch.where(width > 0, becomes.diff(dim=1) / width.clamp(min=1e-12), 0.0)
     past = (values[..., None] - given[:, :-1][labels]).clamp(min=0)
-    return becomes[:, 0][labels] + (torch.minimum(past, width[labels]) * slope[labels]).sum(dim=-1)
+    risen = (torch.minimum(past, width[labels]) * slope[labels]).sum(dim=-1)
+    return (becomes[:, 0][labels] + risen).clamp(0, 1)  # the sum may round to more than 1

@@ -69,7 +69,8 @@ class Detector(nn.Module, Predictor, ABC):
             :func:`masu.detectors.build.store_thresholds` put it into the model file; empty where none did.
             ``predict(images, threshold=detector.thresholds)`` applies them.
         calibration: what the scores of each class become, as ``masu evaluate --calibrate`` put it into the
-            model file; None: they are the network's own. Set it to None to see these.
+            model file; None: they are the network's own. Set it to None to see these; ``thresholds`` are of
+            calibrated scores and then have no meaning.
         trained_on: ``data``, ``split`` and ``val_split`` of the last training, for people to read; empty
             where there was none.
     """

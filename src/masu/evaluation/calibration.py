@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -173,6 +173,10 @@ class Fitted:
     judged: Judgements = field(repr=False)
     held_out: Array = field(repr=False)
 
+    def reliability(self) -> dict[Meaning, list[Bin]]:
+        """Calibrated scores, by lines of other images, beside what they were worth."""
+        return {meaning: bins(self.held_out, self.judged.worth(meaning)) for meaning in get_args(Meaning)}
+
     def as_dict(self) -> dict[str, Any]:
         """The key ``calibration`` as JSON knows it."""
         return {
@@ -199,11 +203,12 @@ def fit(scored: Scored, meaning: Meaning) -> Fitted:
     worth = judged.worth(meaning)
     fold = np.random.default_rng(0).permutation(len(scored.paths))[judged.image] % FOLDS
     held_out, points, kept = judged.score.copy(), {}, []
+    every = np.ones(len(fold), np.bool_)
+    together = _cross_fitted(judged.score, worth, fold, every)
     for k, name in enumerate(scored.names):
         own = judged.label == k
-        together = _cross_fitted(judged.score, worth, fold, own, np.ones(len(own), np.bool_))
-        alone = _cross_fitted(judged.score, worth, fold, own, own)
-        ways = [(judged.score[own], None), (together, np.ones(len(own), np.bool_)), (alone, own)]
+        alone = _cross_fitted(judged.score, worth, fold, own)
+        ways = [(judged.score[own], None), (together[own], every), (alone[own], own)]
         errors = [float(((score - worth[own]) ** 2).mean()) if own.any() else 0.0 for score, _ in ways]
         best, rows = ways[int(np.argmin(errors))]
         if rows is None:
@@ -221,14 +226,14 @@ def fit(scored: Scored, meaning: Meaning) -> Fitted:
     )
 
 
-def _cross_fitted(score: Array, worth: Array, fold: Array, own: Array, learnt: Array) -> Array:
-    """Calibrated scores of the detections ``own``, each by a line of those ``learnt`` in other folds."""
+def _cross_fitted(score: Array, worth: Array, fold: Array, own: Array) -> Array:
+    """``(D,)`` scores, those of the detections ``own`` calibrated by a line of those in other folds."""
     found = score.copy()
     for k in range(FOLDS):
-        here, others = own & (fold == k), learnt & (fold != k)
+        here, others = own & (fold == k), own & (fold != k)
         x, y = zip(*line(score[others], worth[others]), strict=True)
         found[here] = np.interp(score[here], x, y)
-    return found[own]
+    return found
 
 
 def line(score: Array, worth: Array) -> Points:
@@ -250,11 +255,14 @@ def line(score: Array, worth: Array) -> Points:
     counts = np.array([b - a for a, b in ends])
     # one more detection of mean worth in each block: a few that were all right do not make a score of 1
     levels = np.maximum.accumulate((found.x[[a for a, _ in ends]] * counts + y.mean()) / (counts + 1))
+    top = centres > 1 - _NEAR
     apart = _apart(centres)
-    centres, levels = centres[apart], levels[apart]
-    last = (centres[-1], levels[-1]) if len(centres) else (0.0, 0.0)
-    xs = np.concatenate([[0.0], centres, [1.0]])
-    ys = np.concatenate([[0.0], levels, [min(last[1] + 1 - last[0], 1.0)]])
+    if top.any():
+        end = float(np.average(levels[top], weights=counts[top]))
+    else:
+        end = min(float(levels[-1] + 1 - centres[-1]), 1.0)
+    xs = np.concatenate([[0.0], centres[apart], [1.0]])
+    ys = np.concatenate([[0.0], levels[apart], [end]])
     ys = (1 - _TILT) * ys + _TILT * xs
     return tuple(zip(xs.tolist(), ys.tolist(), strict=True))
 
@@ -279,6 +287,6 @@ def calibrated(scored: Scored, calibration: Calibration) -> Scored:
     return replace(scored, found=tuple(found))
 
 
-def reliability(judged: Judgements, meaning: Meaning, score: Array | None = None) -> list[Bin]:
+def reliability(judged: Judgements) -> dict[Meaning, list[Bin]]:
     """Scores beside what they were worth, all classes together."""
-    return bins(judged.score if score is None else score, judged.worth(meaning))
+    return {meaning: bins(judged.score, judged.worth(meaning)) for meaning in get_args(Meaning)}

@@ -86,6 +86,7 @@ def write_page(comparison: Comparison, file: Path, data: str) -> None:
     figures = {_WORDS[name]: one for name, one in comparison.figures.items()}
     figures |= {f"AP, {name}": of["ap"] for name, of in comparison.per_class.items()}
     bars, ticks = chart_of(figures)
+    channels = next((run.channels for run in (*comparison.a, *comparison.b) if run.channels), None)
     text = render(
         "compare.html.j2",
         {"figure": _figure, "signed": _signed, "colour": lambda colour: f"rgb{colour}"},
@@ -95,7 +96,9 @@ def write_page(comparison: Comparison, file: Path, data: str) -> None:
         ticks=ticks,
         zero=ticks[len(ticks) // 2][0],
         colours={"won": WON, "lost": LOST, "wrong": WRONG, "gone": GONE},
-        pictures=[picture_of(change, comparison.names) for change in comparison.changes[:MOST_PICTURES]],
+        pictures=[
+            picture_of(change, comparison.names, channels) for change in comparison.changes[:MOST_PICTURES]
+        ],
     )
     put_page(file, text)
 
@@ -116,7 +119,7 @@ def chart_of(figures: Mapping[str, Difference]) -> tuple[list[Bar], list[tuple[f
     return bars, [(place(part * reach), f"{part * reach:+.3g}" if part else "0") for part in _TICKS]
 
 
-def picture_of(change: Change, names: tuple[str, ...]) -> Picture:
+def picture_of(change: Change, names: tuple[str, ...], channels: int | None) -> Picture:
     """An image with what only one of the models finds, and what only one takes for an object."""
     a, b = change.a, change.b
     target = a.target
@@ -125,7 +128,7 @@ def picture_of(change: Change, names: tuple[str, ...]) -> Picture:
     words = {"won": won.sum(), "lost": lost.sum(), "newly wrong": new.sum(), "no longer wrong": gone.sum()}
     said = ", ".join(f"{count} {word}" for word, count in words.items() if count) or "other boxes"
     try:
-        pixels = displayable(read_pixels(change.path, None))
+        pixels = displayable(read_pixels(change.path, channels))
     except UnreadableImageError:
         return Picture(change, None, said)
     boxes = target.boxes.tolist()

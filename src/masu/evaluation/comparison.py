@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +40,14 @@ class Run:
         scored: its figures on the images.
         thresholds: class name → score, as the model has them.
         size: bytes of the model; None for saved predictions.
+        channels: of the images that it looks at; None for RGB photographs.
     """
 
     file: Path
     scored: Scored = field(repr=False)
     thresholds: Mapping[str, float] = field(default_factory=dict)
     size: int | None = None
+    channels: int | None = None
 
     @property
     def milliseconds(self) -> float | None:
@@ -162,6 +164,8 @@ class Comparison:
                 " This is about these two models: how much each would change if it were trained again is not "
                 "in the interval. Give several runs of each to compare two ways of training."
             )
+        elif min(len(self.a), len(self.b)) == 1:
+            said += " One side is a single run: it is taken to depend on its seed as much as the other does."
         return said
 
     def _needed(self, ap: Difference) -> int | None:
@@ -250,9 +254,17 @@ def compare(a: Sequence[Run], b: Sequence[Run]) -> Comparison:
             "data", "no labelled object", "at least one", "choose another split", code="no-objects"
         )
     weights = np.concatenate([np.ones((1, images)), image_weights(images)])
-    drawn = [judged(one.targets, one.found, names).figures(weights) for one in scored]
+    whole = [judged(one.targets, one.found, names) for one in scored]
+    drawn = [one.figures(weights) for one in whole]
     of_a, of_b = drawn[: len(a)], drawn[len(a) :]
-    differences = {figure: difference_of(figure, of_a, of_b, images) for figure in drawn[0]}
+    differences = {
+        figure: difference_of(figure, of_a, of_b, whole[0].images_with(figure)) for figure in drawn[0]
+    }
+    runs = [
+        replace(run, scored=_with_ap(one, figures))
+        for run, one, figures in zip(runs, scored, drawn, strict=True)
+    ]
+    a, b = runs[: len(a)], runs[len(a) :]
     return Comparison(
         a=tuple(a),
         b=tuple(b),
@@ -266,7 +278,7 @@ def compare(a: Sequence[Run], b: Sequence[Run]) -> Comparison:
             if Figure("ap", name) in differences
         },
         seeds=len(a) > 1 or len(b) > 1,
-        changes=_changes(a[0], scored[0], b[0], scored[len(a)]),
+        changes=_changes(a[0], b[0]),
         faults=tuple(dict.fromkeys(fault for run in runs for fault in run.scored.metrics.faults)),
     )
 
@@ -288,14 +300,20 @@ def difference_of(
         figure: which.
         a: for each run, its figures with weighted images; of equal weights first, then of drawn ones.
         b: of the other side, with the same weights.
-        images: number of images.
+        images: those with objects that the figure is about.
     """
     from scipy import stats
 
     ours, theirs = (np.stack([run[figure] for run in side]) for side in (a, b))
     moved = theirs.mean(axis=0) - ours.mean(axis=0)
+    middle = float(moved[0])
+    means = float(ours[:, 0].mean()), float(theirs[:, 0].mean())
+    if images < 2:
+        return Difference(*means, middle, -1.0, 1.0)
     unbiased = (images + 1) / (images - 1)  # of a mean, the draws vary less than other images would by this
-    sources = [(float(moved[1:].var(ddof=1)) * unbiased, images - 1)]
+    # at least as if there were one more image, in which they do not differ
+    drawn = max(float(moved[1:].var(ddof=1)) * unbiased, (middle / images) ** 2)
+    sources = [(drawn, images - 1)]
     free = len(ours) + len(theirs) - 2
     if free:
         apart = [side - side.mean(axis=0) for side in (ours, theirs)]
@@ -307,22 +325,27 @@ def difference_of(
     if variance > 0:
         freedom = variance**2 / sum(part**2 / degrees for part, degrees in sources)
         reach = float(stats.t.ppf(0.975, freedom)) * variance**0.5
-    middle = float(moved[0])
-    return Difference(
-        float(ours[:, 0].mean()), float(theirs[:, 0].mean()), middle, middle - reach, middle + reach
-    )
+    return Difference(*means, middle, max(middle - reach, -1.0), min(middle + reach, 1.0))
 
 
-def _changes(a: Run, of_a: Scored, b: Run, of_b: Scored) -> tuple[Change, ...]:
-    shown = [_at_thresholds(run, scored) for run, scored in ((a, of_a), (b, of_b))]
-    changes = [Change(path, *pair) for path, *pair in zip(of_a.paths, *shown, strict=True)]
+def _with_ap(scored: Scored, figures: Mapping[Figure, Array]) -> Scored:
+    """Results with AP and AP50 of these images."""
+    assert isinstance(scored.metrics, Metrics)
+    ap, ap50 = (float(figures[Figure(name)][0]) for name in ("ap", "ap50"))
+    return replace(scored, metrics=replace(scored.metrics, ap=ap, ap50=ap50))
+
+
+def _changes(a: Run, b: Run) -> tuple[Change, ...]:
+    stored = bool(a.thresholds and b.thresholds)
+    shown = [_at_thresholds(run, stored) for run in (a, b)]
+    changes = [Change(path, *pair) for path, *pair in zip(a.scored.paths, *shown, strict=True)]
     return tuple(sorted((c for c in changes if c.weight), key=lambda change: -change.weight))
 
 
-def _at_thresholds(run: Run, scored: Scored) -> list[ImageMatch]:
+def _at_thresholds(run: Run, stored: bool) -> list[ImageMatch]:
     """Matches of the detections from the model's thresholds on, or from those with the largest F1 here."""
-    least = dict(run.thresholds)
-    if not least:
+    scored, least = run.scored, dict(run.thresholds)
+    if not stored:
         matches = [match_image(t, d) for t, d in zip(scored.targets, scored.found, strict=True)]
         for name, curve in zip(scored.names, class_curves(matches, len(scored.names)), strict=True):
             best = curve.best()
@@ -371,6 +394,17 @@ class Gate:
         if found["name"] not in known:
             raise bad_input("--gate", repr(found["name"]), f"one of {listed(known)}", code="unknown-name")
         return cls(text, found["name"], found["of"], found["end"], found["sign"], float(found["value"]))
+
+    def check_names(self, names: Sequence[str]) -> None:
+        """Refuse a class that the data do not have.
+
+        Raises:
+            InputError: naming it.
+        """
+        if self.of is not None and self.of not in names:
+            raise bad_input(
+                f"--gate {self.text}", f"no class {self.of!r}", f"one of {listed(names)}", code="unknown-name"
+            )
 
     def of_comparison(self, comparison: Comparison) -> float:
         """The value that is compared.

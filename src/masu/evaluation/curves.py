@@ -11,10 +11,7 @@ import numpy as np
 from masu.evaluation.matches import ImageMatch
 from masu.evaluation.metrics import Interval
 from masu.evaluation.overlaps import Array
-from masu.evaluation.resampling import image_weights
-
-Z = 1.96
-"""Standard deviations of a normal distribution on either side of its middle 95 %."""
+from masu.evaluation.resampling import Z, image_weights
 
 
 @dataclass(frozen=True)
@@ -180,7 +177,7 @@ def _wilson(part: Array, whole: Array, weights: Array) -> Interval | None:
     share = float(part.sum() / whole.sum())
     drawn = (weights @ part) / (weights @ whole)
     variance = float(drawn.var(ddof=1)) * (images + 1) / max(images - 1, 1)
-    count = share * (1 - share) / variance if variance > 1e-12 else images
+    count = min(share * (1 - share) / variance, float(whole.sum())) if variance > 1e-12 else images
     middle = (share + Z**2 / (2 * count)) / (1 + Z**2 / count)
     reach = Z * (share * (1 - share) / count + Z**2 / (4 * count**2)) ** 0.5 / (1 + Z**2 / count)
     return Interval(max(middle - reach, 0.0), min(middle + reach, 1.0))

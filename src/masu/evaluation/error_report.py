@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from masu.detectors.detector import Detector
 from masu.errors import bad_input
@@ -196,7 +196,7 @@ def error_report(scored: Scored, stored: Mapping[str, float] | None = None) -> E
         confusion=confusion(shown, classes),
         images=_ranked(scored, shown, shown_errors, per_class),
         calibration=CalibrationErrors.of(judged),
-        reliability={meaning: reliability(judged, meaning) for meaning in get_args(Meaning)},
+        reliability=reliability(judged),
     )
 
 

@@ -9,10 +9,11 @@ detector and any number of images, on average over such images; it says nothing 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from masu.data.dataset import Dataset
 from masu.errors import bad_input, counted
 from masu.evaluation.matches import ImageMatch
 from masu.evaluation.overlaps import Array
@@ -44,6 +45,41 @@ def recall_thresholds(matches: Sequence[ImageMatch], names: Sequence[str], recal
     return thresholds
 
 
+def images_of_classes(data: Dataset) -> dict[str, int]:
+    """Class name → images with objects of it, of the classes that have any."""
+    counts = {}
+    for k, name in enumerate(data.names):
+        own = (data.labels == k) & ~data.ignored
+        counts[name] = len(np.unique(data.image_of[own]))
+    return {name: count for name, count in counts.items() if count}
+
+
+def refuse_recall(recall: float, images: Mapping[str, int]) -> None:
+    """Refuse, before the network runs, what so few images cannot promise whatever it finds.
+
+    Args:
+        recall: that is to be promised.
+        images: class name → images with objects of it.
+
+    Raises:
+        InputError: naming the class with fewest images; for a recall of 1, which nothing can promise.
+    """
+    if recall >= 1:
+        raise bad_input(
+            "--recall", f"{recall:g}", "a share below 1: no data can promise all", code="out-of-range"
+        )
+    least = math.ceil(1 / (1 - recall) - 1 - 1e-9)
+    name = min(images, key=images.__getitem__, default=None)
+    if name is not None and images[name] < least:
+        raise bad_input(
+            f"--recall {recall:g}",
+            f"{counted(images[name], 'image')} with objects of class {name!r}",
+            f"at least {least}",
+            "or a smaller --recall",
+            code="out-of-range",
+        )
+
+
 def finders(match: ImageMatch, k: int) -> Array:
     """Score of the detection that found each object of a class, 0 for none."""
     scores = np.zeros(len(match.object_labels))
@@ -59,15 +95,11 @@ def _threshold(of_images: Sequence[Array], name: str, recall: float) -> float:
     missed = np.array([sum(float((one < score).mean()) for one in of_images) for score in scores])
     kept = scores[(missed <= allowed + 1e-9) & (scores > 0)]
     if not len(kept):
-        least = math.ceil(1 / (1 - recall) - 1 - 1e-9) if recall < 1 else None
         possible = 1 - (sum(float((one == 0).mean()) for one in of_images) + 1) / (images + 1)
-        wanted = (
-            f"at least {least} images with objects of it" if least and images < least else "a better model"
-        )
         raise bad_input(
             f"--recall {recall:g}",
             f"{counted(images, 'image')} of class {name!r}, which can promise {max(possible, 0):.3f} at most",
-            wanted,
+            "a better model or more images",
             "or a smaller --recall",
             code="out-of-range",
         )

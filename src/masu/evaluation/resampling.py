@@ -26,6 +26,9 @@ SIZES = ("all", "small", "medium", "large")
 _RECALLS = np.linspace(0, 1, 101)
 """COCO's points of the curve."""
 
+Z = 1.96
+"""Standard deviations of a normal distribution on either side of its middle 95 %."""
+
 _NEXT = np.append(_RECALLS[1:], np.inf)
 
 _CELLS = 200_000
@@ -132,6 +135,11 @@ class Judged:
     images: int
     names: tuple[str, ...]
     rankings: dict[tuple[str, str], Ranking]
+
+    def images_with(self, figure: Figure) -> int:
+        """Images with objects that a figure is about."""
+        size = figure.name.removeprefix("ap_") if figure.name.startswith("ap_") else "all"
+        return self.of_size(size).images_of(figure.of)
 
     @property
     def objects(self) -> int:
@@ -241,10 +249,26 @@ def image_weights(images: int, draws: int = DRAWS) -> Array:
     return weights
 
 
-def interval(values: Array) -> Interval:
-    """The middle 95 % of ``(B,)`` values."""
-    low, high = np.quantile(values, [0.025, 0.975])
-    return Interval(float(low), float(high))
+def interval(values: Array, point: float, images: int) -> Interval | None:
+    """The middle 95 % of drawn values, wider where there are few images; None for fewer than two.
+
+    Weights vary a mean less than other images would, by ``(m − 1) / (m + 1)``, and few images say little of
+    how much they vary: Student's t. Where nothing varies, it is Wilson's interval (1927) of so many images.
+
+    Args:
+        values: ``(B,)`` the figure for each weighting.
+        point: the figure itself.
+        images: those with objects that the figure is about.
+    """
+    from scipy import stats
+
+    if images < 2:
+        return None
+    low, high = (float(end) for end in np.quantile(values, [0.025, 0.975]))
+    if high - low < 1e-9:
+        return Interval(point * images / (images + Z**2), (point * images + Z**2) / (images + Z**2))
+    wider = float(stats.t.ppf(0.975, images - 1)) / Z * ((images + 1) / (images - 1)) ** 0.5
+    return Interval(max(point - (point - low) * wider, 0.0), min(point + (high - point) * wider, 1.0))
 
 
 def with_intervals(
@@ -260,16 +284,15 @@ def with_intervals(
     """
     if len(targets) < 2:
         return metrics
-    found = judged(targets, detections, names).figures(image_weights(len(targets)))
+    whole = judged(targets, detections, names)
     of: dict[str | None, dict[str, Interval]] = {}
-    for figure, values in found.items():
-        of.setdefault(figure.of, {})[figure.name] = interval(values)
-    per_class = {
-        name: replace(row, intervals={key: of[name][key] for key in ("ap", "ap50", "ar100")})
-        if name in of
-        else row
-        for name, row in metrics.per_class.items()
-    }
+    for figure, values in whole.figures(image_weights(len(targets))).items():
+        owner = metrics if figure.of is None else metrics.per_class[figure.of]
+        point = getattr(owner, figure.name, None)
+        ends = None if point is None else interval(values, point, whole.images_with(figure))
+        if ends is not None:
+            of.setdefault(figure.of, {})[figure.name] = ends
+    per_class = {name: replace(row, intervals=of.get(name, {})) for name, row in metrics.per_class.items()}
     return replace(metrics, intervals=of.get(None, {}), per_class=per_class)
 
 

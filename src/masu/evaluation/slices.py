@@ -73,8 +73,8 @@ def slices(scored: Scored, kinds: Sequence[str], root: Path, channels: int | Non
             rows += OF_OBJECTS[kind](scored, whole)
             continue
         for name, mine in OF_IMAGES[kind](scored, root, channels).items():
-            figures = _figures(whole.of(mine))
-            rows.append(_slice(kind, name, len(mine), int(objects[mine].sum()), figures, Figure("ap")))
+            part, count = whole.of(mine), int(objects[mine].sum())
+            rows.append(_slice(kind, name, len(mine), count, part, _figures(part), Figure("ap")))
     return rows
 
 
@@ -100,13 +100,14 @@ def _figures(part: Judged) -> dict[Figure, Array]:
 
 
 def _slice(
-    kind: str, name: str, images: int, objects: int, figures: dict[Figure, Array], ap: Figure
+    kind: str, name: str, images: int, objects: int, part: Judged, figures: dict[Figure, Array], ap: Figure
 ) -> Slice:
     def values(figure: Figure) -> tuple[float | None, Interval | None]:
         drawn = figures.get(figure)
         if drawn is None:
             return None, None
-        return float(drawn[0]), interval(drawn[1:]) if len(drawn) > 1 else None
+        point = float(drawn[0])
+        return point, interval(drawn[1:], point, part.images_with(figure)) if len(drawn) > 1 else None
 
     return Slice(kind, name, images, objects, *values(ap), *values(Figure("ap50", ap.of)))
 
@@ -115,7 +116,7 @@ def _by_class(scored: Scored, whole: Judged) -> list[Slice]:
     assert isinstance(scored.metrics, Metrics)
     figures = _figures(whole)
     return [
-        _slice("class", name, whole.images_of(name), row.objects, figures, Figure("ap", name))
+        _slice("class", name, whole.images_of(name), row.objects, whole, figures, Figure("ap", name))
         for name, row in scored.metrics.per_class.items()
     ]
 
@@ -124,7 +125,8 @@ def _by_size(scored: Scored, whole: Judged) -> list[Slice]:
     parts = []
     for size in ("small", "medium", "large"):
         part = whole.of_size(size)
-        parts.append(_slice("size", size, part.images_of(None), part.objects, _figures(part), Figure("ap")))
+        images = part.images_of(None)
+        parts.append(_slice("size", size, images, part.objects, part, _figures(part), Figure("ap")))
     return parts
 
 

@@ -235,7 +235,10 @@ def fates(
             pairs, reached = walk.pairs[last], walk.filters[last].trace
             more["anchor"] = int(pairs.anchor[lead])
             if reached.stage.by_class:
-                more["score"] = float(reached.stage.score(torch.tensor(pairs.ranking[lead])))
+                ranking, label = torch.tensor(pairs.ranking[lead]), own[m].clamp(min=0)
+                score = reached.stage.score(ranking)
+                shown = reached.stage.calibrate or (lambda score, _: score)
+                more["score"] = float(shown(score, label))
         if own[m] < 0:
             stage = "unknown_class"
         elif match[m] >= 0:

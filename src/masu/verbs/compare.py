@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -20,7 +21,23 @@ from masu.verbs.saved import are_predictions, score_saved
 
 Source: TypeAlias = str | os.PathLike[str]
 
-Side: TypeAlias = Source | AnyDetector | Sequence[Source | AnyDetector]
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """One run of a side, ready to be scored.
+
+    Attributes:
+        file: the model or the saved predictions.
+        detector: None for saved predictions.
+        size: bytes of the model's file; None for saved predictions and a detector in memory.
+    """
+
+    file: Path
+    detector: AnyDetector | None
+    size: int | None = None
+
+
+Side: TypeAlias = Source | AnyDetector | Opened | Sequence[Source | AnyDetector | Opened]
 """One model, or several runs of the same training."""
 
 BEST = "best.safetensors"
@@ -66,19 +83,60 @@ def compare(
         InputError: for a model or data that cannot be read, a folder without a run, a proposal generator, or
             fewer than two images.
     """
-    sides = [models_of(side) for side in (a, b)]
+    opened = [opened_side(side, device, trust_code) for side in (a, b)]
     if isinstance(data, Dataset):
         refuse_beside("a data set in memory", "compare", split=split, form=form, images=images)
     else:
-        data = to_measure_on(data, split, form=form, images=images, counter=counter)
+        channels = channels_of([one for side in opened for one in side])
+        data = to_measure_on(data, split, form=form, images=images, channels=channels, counter=counter)
         warn_of_faults(data)
-    runs = [
-        [_scored(one, data, batch_size, device, trust_code, counter) for one in models] for models in sides
-    ]
-    return run(*runs)
+    return run(*([_scored(one, data, batch_size, counter) for one in side] for side in opened))
 
 
-def models_of(side: Side) -> list[Path | AnyDetector]:
+def opened_side(
+    side: Side | Sequence[Opened], device: str = "auto", trust_code: bool = False
+) -> list[Opened]:
+    """Open the runs of a side, before anything is measured.
+
+    Raises:
+        InputError: for a path where nothing is, a folder without a run, no run at all, one file twice, or
+            what is no detector with classes.
+    """
+    opened = [_opened(one, device, trust_code) for one in models_of(side)]
+    files = [os.path.realpath(one.file) for one in opened if one.size is not None or one.detector is None]
+    for file in files:
+        if files.count(file) > 1:
+            raise bad_input(file, "the same file twice on one side", "different runs", "name it once")
+    for one in opened:
+        if one.detector is not None and one.detector.kind == "proposals":
+            raise bad_input(one.file, "a proposal generator", "a detector with classes")
+    return opened
+
+
+def _opened(model: Path | AnyDetector | Opened, device: str, trust_code: bool) -> Opened:
+    if isinstance(model, Opened):
+        return model
+    if not isinstance(model, Path):
+        return Opened(Path(type(model).__name__), model)
+    if are_predictions(model):
+        return Opened(model, None)
+    return Opened(model, open_detector(model, trust_code=trust_code, device=device), _bytes(model))
+
+
+def channels_of(opened: Sequence[Opened]) -> int | None:
+    """Channels of the images that all of them look at; None for RGB photographs.
+
+    Raises:
+        InputError: where they look at different ones.
+    """
+    wanted = {one.detector.input.channels: one.file for one in opened if one.detector is not None}
+    if len(wanted) > 1:
+        (first, other), (second, file) = list(wanted.items())[:2]
+        raise bad_input(file, f"images of {second or 3} channels", f"{first or 3}, as {other} looks at")
+    return next(iter(wanted), None)
+
+
+def models_of(side: Side) -> list[Path | AnyDetector | Opened]:
     """The runs of a side: files, or detectors as they are given.
 
     Raises:
@@ -113,29 +171,17 @@ def _files_at(path: Path) -> list[Path]:
     return found
 
 
-def _scored(
-    model: Path | AnyDetector,
-    data: Dataset,
-    batch_size: int,
-    device: str,
-    trust_code: bool,
-    counter: Counter,
-) -> Run:
-    if isinstance(model, Path) and are_predictions(model):
-        return Run(model, score_saved(model, data))
-    file = model if isinstance(model, Path) else Path(type(model).__name__)
-    detector = (
-        open_detector(model, trust_code=trust_code, device=device) if isinstance(model, Path) else model
-    )
-    with counter(f"evaluating {file}") as progress:
-        scored = score(detector, data, batch_size=batch_size, progress=progress)
-    return Run(file, scored, dict(getattr(detector, "thresholds", {})), _bytes(model))
+def _scored(one: Opened, data: Dataset, batch_size: int, counter: Counter) -> Run:
+    if one.detector is None:
+        return Run(one.file, score_saved(one.file, data))
+    with counter(f"evaluating {one.file}") as progress:
+        scored = score(one.detector, data, batch_size=batch_size, progress=progress)
+    thresholds = dict(getattr(one.detector, "thresholds", {}))
+    return Run(one.file, scored, thresholds, one.size, one.detector.input.channels)
 
 
-def _bytes(model: Path | AnyDetector) -> int | None:
+def _bytes(file: Path) -> int:
     """Of a model's file, an OpenVINO model's weights beside it included."""
-    if not isinstance(model, Path):
-        return None
-    weights = model.with_suffix(".bin")
-    beside = weights.stat().st_size if model.suffix == ".xml" and weights.is_file() else 0
-    return model.stat().st_size + beside
+    weights = file.with_suffix(".bin")
+    beside = weights.stat().st_size if file.suffix == ".xml" and weights.is_file() else 0
+    return file.stat().st_size + beside

@@ -214,8 +214,7 @@ class _Places:
         self._whole = {os.path.realpath(path): i for i, path in enumerate(data.paths)}
         self._named: dict[str, list[int]] = {}
         for i, path in enumerate(data.paths):
-            for name in {_relative(path, data.root), path.name}:
-                self._named.setdefault(name, []).append(i)
+            self._named.setdefault(path.name, []).append(i)
         self._ids = (
             {number: i for i, number in enumerate(data.image_ids.tolist())} if _has_ids(data) else None
         )
@@ -234,7 +233,9 @@ class _Places:
             whole = self._whole.get(os.path.realpath(base / entry.file))
             if whole is not None:
                 return whole
-        meant = self._named.get(entry.file) or self._named.get(PurePosixPath(entry.file).name, [])
+        if PurePosixPath(entry.file).name != entry.file:  # its folder is not one of these images
+            return None
+        meant = self._named.get(entry.file, [])
         if len(meant) > 1:
             raise bad_input(
                 path, f"the image {entry.file!r}, of which there are {len(meant)}", "its whole path"
