@@ -1,7 +1,22 @@
 import pytest
 import torch
+from scipy.stats import t as student
 
-from masu.explanation.faithfulness import Faithfulness, crop, faithfulness, middle, scene, window_around
+from masu.explanation.faithfulness import (
+    CHANCES,
+    ONE_IN_TWENTY,
+    STEPS,
+    TOGETHER,
+    Faithfulness,
+    crop,
+    details,
+    faithfulness,
+    margin,
+    margins,
+    middle,
+    scene,
+    window_around,
+)
 from masu.ops.images import InputPolicy
 from masu.records import Detections
 
@@ -104,3 +119,59 @@ def test_the_gains_of_an_order_and_its_reverse_cancel():
     forth, back = faithfulness(place(), values), faithfulness(place(), -values)
     assert forth.gain == pytest.approx(-back.gain)
     assert forth.deletion == pytest.approx(back.insertion)
+
+
+def test_the_margin_by_hand():
+    # details within the marked tenth change nothing: all of it is shown, or gone, with the first part
+    assert margin(place(), marked(), 0.9) == pytest.approx(0, abs=1e-6)
+    assert margin(place(), marked(), 0.8) == pytest.approx(0.1 * ONE_IN_TWENTY)
+    assert margin(place(), marked(), 1.0) == pytest.approx(0.1 * ONE_IN_TWENTY)
+    assert student.ppf(0.95, CHANCES) == pytest.approx(ONE_IN_TWENTY, abs=5e-4)
+
+
+def test_random_orders_are_above_their_margin_once_in_twenty_times():
+    generator, at, groups = torch.Generator().manual_seed(7), place(), 50
+    gains = [faithfulness(at, details(marked(), generator)).gain for _ in range(groups * (CHANCES + 1))]
+    squares = torch.tensor(gains).reshape(groups, CHANCES + 1) ** 2
+    others = (squares.sum(dim=1, keepdim=True) - squares) / CHANCES
+    either_side = (squares > ONE_IN_TWENTY**2 * others).float().mean()  # the reverse has the opposite gain
+    assert either_side / 2 == pytest.approx(0.05, abs=0.025)
+    # five of them tell the spread: chi-squared of 5 lies between 0.41 and 16.7 in 99 % of cases
+    known = squares.mean().sqrt()
+    least = margins(at, faithfulness(at, middle(at))).random
+    assert 0.29 < least / ONE_IN_TWENTY / known < 1.83
+
+
+def test_a_margin_takes_so_many_predictions_and_few_images_at_a_time():
+    class Counted(Counts):
+        asked = ()
+
+        def predict(self, images, threshold=None, batch_size=1):
+            self.asked += (len(images),)
+            return super().predict(images, threshold, batch_size)
+
+    detector = Counted()
+    at = place(detector)
+    assert at.ends == pytest.approx((1, 0))
+    detector.asked = ()
+    margin(at, marked(), 0.9)
+    assert sum(detector.asked) == CHANCES * 2 * (STEPS - 1)
+    assert max(detector.asked) == TOGETHER
+
+
+def test_images_are_made_when_they_are_asked_for():
+    made = []
+
+    def images():
+        for _ in range(2 * TOGETHER):
+            made.append(0)
+            yield picture()
+
+    class Late(Counts):
+        def predict(self, images, threshold=None, batch_size=1):
+            asked.append(len(made))
+            return super().predict(images, threshold, batch_size)
+
+    asked = []
+    assert place(Late()).score(images()) == pytest.approx([1.0] * 2 * TOGETHER)
+    assert asked == [TOGETHER, 2 * TOGETHER]

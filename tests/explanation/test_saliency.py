@@ -7,7 +7,7 @@ from PIL import Image
 
 import masu
 from masu.errors import InputError
-from masu.explanation.faithfulness import Faithfulness
+from masu.explanation.faithfulness import Faithfulness, Margins, faithfulness, margins, middle, scene
 from masu.explanation.saliency import judged
 from tests.networks import bright_cells, shifted_cells
 
@@ -40,7 +40,12 @@ def test_the_map_of_a_network_worked_by_hand(detector, red):
     assert found.score_without == 0
     assert found.deletion == pytest.approx(found.score / 20)
     assert found.insertion == pytest.approx(found.score * 19 / 20)
-    assert found.of_middle.gain < found.insertion - found.deletion
+    place = scene(detector, red, found.box, 0)
+    assert found.of_middle == faithfulness(place, middle(place))
+    assert found.margins == margins(place, found.of_middle)
+    gain = found.insertion - found.deletion
+    assert found.margins.middle < gain - found.of_middle.gain
+    assert found.margins.random < gain
     assert found.trustworthy
 
 
@@ -54,27 +59,38 @@ def test_a_score_that_rests_on_another_place_is_told(red):
         "the detection rests on lies elsewhere; insertion minus deletion is "
     )
     assert found.map.max() == 0
+    assert found.margins is None  # nothing to tell from luck, so no predictions for it
 
 
 def test_verdicts():
     of_middle = Faithfulness(0.3, 0.5)
     figures = "for a plain spot in the middle of the box 0.20, for a random order 0"
-    assert judged("cat", 0.9, 0.0, Faithfulness(0.1, 0.6), of_middle) == (
+    assert judged("cat", 0.9, 0.0, Faithfulness(0.1, 0.6), of_middle, Margins(0.29, 0.49)) == (
         True,
         "trustworthy: the score follows the map more closely than the box alone; insertion minus deletion is "
-        f"0.50, {figures}",
+        "0.50, for a plain spot in the middle of the box 0.20 ± 0.29, for a random order 0 ± 0.49",
     )
-    assert judged("cat", 0.9, 0.0, Faithfulness(0.3, 0.5), of_middle) == (
+    assert judged("cat", 0.9, 0.0, Faithfulness(0.1, 0.6), of_middle, Margins(0.31, 0.49)) == (
+        False,
+        "not trustworthy beyond the box: a spot in its middle may, with luck, say as much; insertion minus deletion "
+        "is 0.50, for a plain spot in the middle of the box 0.20 ± 0.31, for a random order 0 ± 0.49",
+    )
+    assert judged("cat", 0.9, 0.0, Faithfulness(0.1, 0.6), of_middle, Margins(0.1, 0.51)) == (
+        False,
+        "not trustworthy: a random order of the pixels may, with luck, say as much; insertion minus deletion is "
+        "0.50, for a plain spot in the middle of the box 0.20 ± 0.10, for a random order 0 ± 0.51",
+    )
+    assert judged("cat", 0.9, 0.0, Faithfulness(0.3, 0.5), of_middle, None) == (
         False,
         "not trustworthy beyond the box: a spot in its middle says as much; insertion minus deletion is "
         f"0.20, {figures}",
     )
-    assert judged("cat", 0.9, 0.0, Faithfulness(0.6, 0.5), of_middle) == (
+    assert judged("cat", 0.9, 0.0, Faithfulness(0.6, 0.5), of_middle, None) == (
         False,
         "not trustworthy: a random order of the pixels says as much; insertion minus deletion is "
         f"-0.10, {figures}",
     )
-    assert judged("cat", 0.0, 0.0, Faithfulness(0, 0), Faithfulness(0, 0)) == (
+    assert judged("cat", 0.0, 0.0, Faithfulness(0, 0), Faithfulness(0, 0), None) == (
         False,
         "nothing to explain: no cat is found on this box",
     )

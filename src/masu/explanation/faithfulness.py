@@ -8,12 +8,13 @@ count that lie on the detection's own, so that a neighbour in a crowd does not s
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from masu.evaluation.predictions import AnyDetector
@@ -29,6 +30,15 @@ TOGETHER = 4
 
 SAME = 0.5
 """IoU from which a box counts as that of the detection."""
+
+CHANCES = 5
+"""Maps with random details, whose gains show what luck does."""
+
+DETAIL = 8
+"""Random values per side of the window in such a map: about as fine as a map of saliency."""
+
+ONE_IN_TWENTY = 2.015
+"""95 % quantile of Student's t with ``CHANCES`` degrees of freedom."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +85,14 @@ class Scene:
     box: Tensor
     label: int
 
-    def score(self, images: Sequence[Tensor]) -> list[float]:
-        """The best IoU × score among the class's detections on the box, per image; 0 where there is none."""
-        best = []
-        for start in range(0, len(images), TOGETHER):
-            for found in self.detector.predict(images[start : start + TOGETHER], batch_size=TOGETHER):
+    def score(self, images: Iterable[Tensor]) -> list[float]:
+        """The best IoU × score among the class's detections on the box, per image; 0 where there is none.
+
+        ``TOGETHER`` images are asked for at a time.
+        """
+        best, waiting = [], iter(images)
+        while together := list(islice(waiting, TOGETHER)):
+            for found in self.detector.predict(together, batch_size=TOGETHER):
                 same = found.labels == self.label
                 overlap = iou(found.boxes[same].cpu(), self.box[None])[:, 0]
                 scores = found.scores[same].cpu() * overlap * (overlap >= SAME)
@@ -144,12 +157,70 @@ def faithfulness(place: Scene, saliency: Tensor) -> Faithfulness:
     order = saliency.flatten().sort(descending=True, stable=True).indices
     rank = torch.empty_like(order)
     rank[order] = torch.arange(count)
+    rank = rank.reshape(saliency.shape)
     cuts = [round(count * step / STEPS) for step in range(1, STEPS)]
-    first = [(rank < cut).reshape(saliency.shape).float() for cut in cuts]
-    kept = place.score([place.mixed(1 - f) for f in first])
-    shown = place.score([place.mixed(f) for f in first])
+    kept = place.score(place.mixed(rank >= cut) for cut in cuts)
+    shown = place.score(place.mixed(rank < cut) for cut in cuts)
     whole, wiped = place.ends
     return Faithfulness(_area([whole, *kept, wiped]), _area([wiped, *shown, whole]))
+
+
+@dataclass(frozen=True)
+class Margins:
+    """By how much the gain of a map must be higher than what it is compared with; see :func:`margin`.
+
+    Attributes:
+        middle: than that of the middle of the box.
+        random: than that of a random order, which is 0.
+    """
+
+    middle: float
+    random: float
+
+
+def margins(place: Scene, of_middle: Faithfulness) -> Margins:
+    """What luck can do to the gain of the middle of the box, and to that of a random order.
+
+    Args:
+        place: the detection.
+        of_middle: the faithfulness of :func:`middle`.
+    """
+    plain = middle(place)
+    return Margins(margin(place, plain, of_middle.gain), margin(place, torch.ones_like(plain), 0.0))
+
+
+def margin(place: Scene, plain: Tensor, gain: float) -> float:
+    """By how much the gain of a map must be higher than a plain map's, to be no luck.
+
+    A map that knows no more than the plain one differs from it by details that have nothing to do with the
+    detector. Such maps are made: the plain one times a smooth field of random numbers from 0 to 1. The
+    distance of one more such map's gain from the plain map's, over the root mean square of theirs, follows
+    Student's t where gains are normal around the plain one's, and is above the margin once in twenty times.
+    This takes ``CHANCES`` times ``2 * (STEPS - 1)`` predictions.
+
+    Args:
+        place: the detection.
+        plain: ``(h, w)`` ≥ 0, for each pixel of the window. All ones: the details alone, a random order.
+        gain: of the plain map.
+
+    Returns:
+        ``ONE_IN_TWENTY`` times that root; always the same for a detector and an image.
+    """
+    generator = torch.Generator().manual_seed(0)
+    squares = 0.0
+    for _ in range(CHANCES):
+        by_luck = faithfulness(place, plain * details(plain, generator))
+        squares += (by_luck.gain - gain) ** 2
+    return ONE_IN_TWENTY * math.sqrt(squares / CHANCES)
+
+
+def details(plain: Tensor, generator: torch.Generator) -> Tensor:
+    """A smooth field of random numbers in 0..1, of the shape ``(h, w)`` of a map.
+
+    Its reverse, one minus the field, is as probable: in itself a map whose gain is 0 on average.
+    """
+    random = torch.rand((1, 1, DETAIL, DETAIL), generator=generator)
+    return F.interpolate(random, plain.shape, mode="bilinear")[0, 0]
 
 
 def _area(scores: Sequence[float]) -> float:

@@ -17,7 +17,7 @@ from masu.drawing import draw
 from masu.errors import bad_input, listed
 from masu.evaluation.predictions import AnyDetector
 from masu.explanation.attribution import by_gradient, by_occlusion
-from masu.explanation.faithfulness import SAME, Faithfulness, faithfulness, middle, scene
+from masu.explanation.faithfulness import SAME, Faithfulness, Margins, faithfulness, margins, middle, scene
 from masu.explanation.heat import heat
 from masu.ops.geometry import iou
 from masu.records import Detections
@@ -43,9 +43,11 @@ class Saliency:
         deletion: mean score while the window's pixels are taken away, the map's highest first; small is good.
         insertion: mean score while they are shown again, the map's highest first; large is good.
         of_middle: the same two for a plain Gaussian in the middle of the box, which knows only the box.
+        margins: by how much the map has to be better than that, and than a random order, which has an
+            insertion equal to its deletion on average; None where it is not better anyway.
         method: ``"gradient"`` or ``"occlusion"``.
-        trustworthy: the map orders the window's pixels better than that, and than a random order, which has
-            an insertion equal to its deletion on average.
+        trustworthy: the map orders the window's pixels better than both, by more than the margins: by luck, a
+            map that knows only the box gets there in less than one of twenty cases.
         verdict: the same in words, with the figures.
         picture: ``(3, H, W)`` uint8, the image.
     """
@@ -59,6 +61,7 @@ class Saliency:
     deletion: float
     insertion: float
     of_middle: Faithfulness
+    margins: Margins | None
     method: Method
     trustworthy: bool
     verdict: str
@@ -85,7 +88,8 @@ def saliency(
     (:func:`masu.explanation.attribution.by_gradient`), or from covering parts of the image, which needs
     nothing but ``predict`` (:func:`masu.explanation.attribution.by_occlusion`). It is then tested on the
     detector itself by deletion and insertion (Petsiuk et al. 2018, section 4.2), beside a map that knows
-    only the box. This takes about 40 predictions. The detector is left as it was.
+    only the box. This takes about 40 predictions. Where the map is the better one, 180 more tell whether
+    that is luck (:func:`masu.explanation.faithfulness.margin`). The detector is left as it was.
 
     Args:
         detector: any of masu's, or an exported file as :func:`masu.open_detector` opens it.
@@ -116,7 +120,9 @@ def saliency(
     score, without = place.ends
     own, of_middle = faithfulness(place, part), faithfulness(place, middle(place))
     name = detector.names[named]
-    trustworthy, verdict = judged(name, score, without, own, of_middle)
+    better = without <= LEFT_OVER * score and own.gain > max(of_middle.gain, 0)
+    beyond = margins(place, of_middle) if better else None
+    trustworthy, verdict = judged(name, score, without, own, of_middle, beyond)
     return Saliency(
         map=whole,
         box=boxed,
@@ -127,6 +133,7 @@ def saliency(
         deletion=own.deletion,
         insertion=own.insertion,
         of_middle=of_middle,
+        margins=beyond,
         method=chosen,
         trustworthy=trustworthy,
         verdict=verdict,
@@ -135,12 +142,29 @@ def saliency(
 
 
 def judged(
-    name: str, score: float, without: float, own: Faithfulness, of_middle: Faithfulness
+    name: str,
+    score: float,
+    without: float,
+    own: Faithfulness,
+    of_middle: Faithfulness,
+    beyond: Margins | None,
 ) -> tuple[bool, str]:
-    """Whether a map can be trusted, and why, in a sentence."""
+    """Whether a map can be trusted, and why, in a sentence.
+
+    Args:
+        name: of the class.
+        score: of the detection.
+        without: the same with the window wiped out.
+        own: faithfulness of the map.
+        of_middle: that of the middle of the box.
+        beyond: by how much the map must be better; None where it is not better at all.
+    """
+    least = beyond or Margins(0.0, 0.0)
+    says = "may, with luck, say" if beyond else "says"
     figures = (
         f"insertion minus deletion is {own.gain:.2f}, for a plain spot in the middle of the box "
-        f"{of_middle.gain:.2f}, for a random order 0"
+        f"{of_middle.gain:.2f}{f' ± {least.middle:.2f}' if beyond else ''}, for a random order "
+        f"0{f' ± {least.random:.2f}' if beyond else ''}"
     )
     if score == 0:
         return False, f"nothing to explain: no {name} is found on this box"
@@ -149,10 +173,10 @@ def judged(
             f"not trustworthy: {without:.2f} of the score {score:.2f} is left when the box and its "
             f"surroundings are wiped out, so what the detection rests on lies elsewhere; {figures}"
         )
-    if own.gain <= 0:
-        return False, f"not trustworthy: a random order of the pixels says as much; {figures}"
-    if own.gain <= of_middle.gain:
-        return False, f"not trustworthy beyond the box: a spot in its middle says as much; {figures}"
+    if own.gain <= least.random:
+        return False, f"not trustworthy: a random order of the pixels {says} as much; {figures}"
+    if own.gain - of_middle.gain <= least.middle:
+        return False, f"not trustworthy beyond the box: a spot in its middle {says} as much; {figures}"
     return True, f"trustworthy: the score follows the map more closely than the box alone; {figures}"
 
 
