@@ -108,8 +108,10 @@ def test_a_wrong_gate_is_refused_before_anything_is_read(run, tmp_path):
 def test_in_python(other, odd_coins):
     data = masu.read_dataset(odd_coins, "val")
     detector = masu.load(other)
-    comparison = masu.compare(detector, [other, other], data)
+    comparison = masu.compare(detector, [detector, detector], data)
     assert comparison.figures["ap"].difference == pytest.approx(0, abs=1e-9)
     assert comparison.seeds
+    with pytest.raises(InputError, match="the same file twice on one side"):
+        masu.compare(detector, [other, other], data)
     with pytest.raises(TypeError, match="split"):
         masu.compare(detector, detector, data, split="val")

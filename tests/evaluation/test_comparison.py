@@ -90,24 +90,35 @@ def test_noise_of_images_and_of_seeds_by_hand():
     assert (one.a, one.b, one.difference) == pytest.approx((0.5, 0.6, 0.1))
     reach = 1.98397 * (0.0008 * 102 / 100) ** 0.5  # t of 100; Dirichlet weights vary a mean by (n−1)/(n+1)
     assert one.high - one.difference == pytest.approx(reach, rel=1e-4)
+    many = 10**6  # so that images are no noise
     # three runs each, 0.01 apart, and no noise of images: variance 0.0001, standard error √(0.0001 · 2/3)
     a = values([0.49, 0.49, 0.49], [0.50, 0.50, 0.50], [0.51, 0.51, 0.51])
     b = values([0.59, 0.59, 0.59], [0.60, 0.60, 0.60], [0.61, 0.61, 0.61])
-    one = difference_of(AP, a, b, images)
+    one = difference_of(AP, a, b, many)
     assert one.difference == pytest.approx(0.1)
     assert one.high - one.difference == pytest.approx(2.77645 * (0.0001 * 2 / 3) ** 0.5, rel=1e-4)  # t of 4
     # what the runs differ by in single images is noise of images already: ± 0.006 from draw to draw
     a = values([0.49, 0.496, 0.484], [0.50, 0.494, 0.506], [0.51, 0.51, 0.51])
     b = values([0.59, 0.596, 0.584], [0.60, 0.594, 0.606], [0.61, 0.61, 0.61])
-    one = difference_of(AP, a, b, images)
-    in_images = 2 * 0.000072 / 2 * 102 / 100  # two runs of each side vary by 0.000072
+    one = difference_of(AP, a, b, many)
+    in_images = 2 * 0.000072 / 2  # two runs of each side vary by 0.000072
     variance = (0.0001 - in_images) * 2 / 3
     assert one.high - one.difference == pytest.approx(2.77645 * variance**0.5, rel=1e-4)
     a = values([0.49, 0.49, 0.49], [0.50, 0.50, 0.50], [0.51, 0.51, 0.51])
     b = values([0.59, 0.59, 0.59])
     # a single run of B has the spread of the runs of A: two degrees of freedom
-    one = difference_of(AP, a, b, images)
+    one = difference_of(AP, a, b, many)
     assert one.high - one.difference == pytest.approx(4.30265 * (0.0001 * 4 / 3) ** 0.5, rel=1e-4)
+
+
+def test_a_difference_that_rests_on_few_images_is_none():
+    a, b = values([1.0, 1.0, 1.0]), values([0.0, 0.0, 0.0])
+    one = difference_of(AP, a, b, 1)
+    assert (one.difference, one.low, one.high, one.verdict) == (-1, -1, 1, "not told apart")
+    # two or three images that all say the same: as if there were another one that says nothing
+    assert [difference_of(AP, a, b, images).verdict for images in (2, 3, 4)] == ["not told apart"] * 2 + [
+        "worse"
+    ]
 
 
 def test_seeds_are_counted_where_there_are_several_runs(pair):

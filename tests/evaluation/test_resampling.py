@@ -7,7 +7,7 @@ import torch
 from masu.evaluation.curves import Point, with_intervals
 from masu.evaluation.matches import match_image
 from masu.evaluation.metrics import coco_metrics
-from masu.evaluation.resampling import Figure, image_weights, judged, said_of
+from masu.evaluation.resampling import Figure, image_weights, interval, judged, said_of
 from masu.evaluation.resampling import with_intervals as metrics_with_intervals
 from masu.records import Detections, Target
 
@@ -120,6 +120,27 @@ def test_a_class_without_objects_has_no_interval_and_one_image_has_none_at_all()
     assert metrics.per_class["cow"].intervals == {}
     one = coco_metrics(targets[:1], found[:1], NAMES)
     assert metrics_with_intervals(one, targets[:1], found[:1], NAMES) == one
+
+
+def test_few_images_say_little():
+    values = np.linspace(0.4, 0.6, 1001)  # the middle 95 %: 0.405 to 0.595
+    assert interval(values, 0.5, 1) is None
+    # t of 2 over 1.96, and √(4 / 2): 4.30265 / 1.96 · 1.41421 = 3.1046
+    assert interval(values, 0.5, 3) == pytest.approx((0.5 - 0.095 * 3.1046, 0.5 + 0.095 * 3.1046), abs=1e-4)
+    assert interval(values, 0.5, 10**6) == pytest.approx((0.405, 0.595), abs=1e-4)
+    assert interval(values * 0 + 1, 1.0, 3) == pytest.approx((3 / (3 + 1.96**2), 1))
+    assert interval(values, 0.5, 2) == (0, 1)
+
+
+def test_a_figure_is_about_the_images_that_have_its_objects():
+    targets, found = scene(3)
+    whole = judged(targets, found, NAMES)
+    for k, name in enumerate(NAMES):
+        own = sum(bool(((t.labels == k) & ~t.ignored).any()) for t in targets)
+        assert whole.images_with(Figure("ap50", name)) == own
+    small = sum(bool(((t.areas <= 32**2) & ~t.ignored).any()) for t in targets)
+    assert whole.images_with(Figure("ap_small")) == small
+    assert whole.images_with(Figure("ap")) == sum(bool((~t.ignored).any()) for t in targets)
 
 
 def test_a_small_set_is_called_small():
