@@ -9,8 +9,9 @@ import torch
 
 from masu.errors import InputError
 from masu.evaluation.compare_page import chart_of, write_page
-from masu.evaluation.comparison import Change, Gate, Run, compare, difference_of
+from masu.evaluation.comparison import Change, Run, compare, difference_of
 from masu.evaluation.evaluate import Scored
+from masu.evaluation.gates import Gate
 from masu.evaluation.matches import match_image
 from masu.evaluation.metrics import coco_metrics, proposal_metrics
 from masu.evaluation.resampling import Figure
@@ -204,6 +205,8 @@ def test_how_many_images_would_show_it(pair):
         ("ap.low>-0.9", True),
         ("ap.high>0", False),
         ("ap_large<=.5", True),
+        ("ap>=-9e-1", True),
+        ("ap<0.", True),
     ],
 )
 def test_gates(pair, text, holds):

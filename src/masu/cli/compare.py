@@ -63,7 +63,7 @@ def compare(
     much training depends on its seed is in the intervals.
     """
     from masu.evaluation.compare_page import write_page
-    from masu.evaluation.comparison import Gate
+    from masu.evaluation.gates import Gate
     from masu.terminal import print_comparison
     from masu.verbs.compare import channels_of, opened_side
     from masu.verbs.compare import compare as run
