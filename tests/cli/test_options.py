@@ -63,7 +63,16 @@ def test_every_number_has_a_range():
         *("--accumulate", "--batch-size", "--channels", "--epochs", "--eval-every", "--frozen-stride"),
         *("--iou", "--max-detections", "--average", "--clip-norm", "--grow-from", "--warmup-steps"),
         *("--horizontal-flip", "--photometric", "--vertical-flip", "--weight-decay"),
-        *("--image-size", "--worst", "--lr", "--max-ap-loss", "--max-bad", "--patience", "--seed"),
+        *(
+            "--image-size",
+            "--worst",
+            "--lr",
+            "--max-ap-loss",
+            "--max-bad",
+            "--patience",
+            "--recall",
+            "--seed",
+        ),
         *("--split-by", "--threshold", "--time-budget", "--workers"),
     }
 

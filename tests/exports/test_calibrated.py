@@ -5,8 +5,8 @@ import torch
 
 import masu
 from masu.detectors.calibration import Calibration
-from masu.exports.exported import open_detector
-from masu.exports.write import SUFFIXES, describe, trace, write
+from masu.exports.exported import ExportedDetector
+from masu.exports.write import describe, trace, write
 from tests.networks import assert_finds_the_same, spread
 
 LINES = {"cat": ((0.0, 0.05), (0.6, 0.1), (0.9, 0.8), (1.0, 0.85)), "hen": ((0.0, 0.0), (1.0, 0.5))}
@@ -20,11 +20,16 @@ def calibrated():
     return detector
 
 
-@pytest.mark.parametrize("to", ["onnx", "openvino"])
-def test_a_file_gives_calibrated_scores(calibrated, tmp_path, to):
-    file = tmp_path / f"m{SUFFIXES[to]}"
-    write(trace(calibrated.prediction_network().detector), describe(calibrated), to, file)
-    exported = open_detector(file)
+@pytest.fixture(scope="module")
+def file(calibrated, tmp_path_factory):
+    file = tmp_path_factory.mktemp("onnx") / "calibrated.onnx"
+    write(trace(calibrated.prediction_network().detector), describe(calibrated), "onnx", file)
+    return file
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_a_file_gives_calibrated_scores(calibrated, file, engine):
+    exported = ExportedDetector(file, engine)
     assert_finds_the_same(calibrated, exported)
     image = torch.randint(
         0, 256, (3, 200, 300), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
