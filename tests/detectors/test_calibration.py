@@ -11,6 +11,7 @@ from masu.detectors.calibration import Calibration
 from masu.detectors.trace import trace
 from masu.errors import InputError
 from masu.exports.agreement import agreement_of
+from masu.exports.write import describe
 from tests.networks import spread, spread_points
 
 LINE = ((0.0, 0.0), (0.5, 0.1), (0.8, 0.7), (1.0, 0.75))
@@ -150,6 +151,10 @@ def test_the_model_file_holds_it(calibrated, image, tmp_path):
     assert (plain.calibration, plain.thresholds) == (None, {"dog": 0.6})
     store_calibration(path, calibrated.calibration, {})
     assert (masu.load(path).calibration, masu.load(path).thresholds) == (calibrated.calibration, {})
+
+
+def test_the_least_score_of_an_exported_file(calibrated):
+    assert describe(calibrated).min_score == pytest.approx(0.004)  # of dogs: a fifth of the network's 0.02
 
 
 def test_a_calibration_of_other_classes_leaves_the_file_whole(calibrated, tmp_path):

@@ -10,6 +10,7 @@ from torch.testing import assert_close
 
 import masu
 from masu.detectors.build import build, configuration, make, warm_start
+from masu.detectors.calibration import Calibration
 from masu.detectors.fcos import FCOSConfig, PointLevel, PointRows
 from masu.detectors.raw import Raw
 from masu.errors import InputError
@@ -196,10 +197,16 @@ def test_saved_and_loaded_it_finds_the_same(small, tmp_path):
 
 
 @pytest.mark.parametrize("to", ["onnx", "torch"])
-def test_every_format_finds_the_same(small, tmp_path, to):
+def test_every_format_finds_the_same_with_calibrated_scores(small, tmp_path, monkeypatch, to):
+    line = Calibration("right", {small.names[0]: ((0.0, 0.05), (0.3, 0.1), (0.6, 0.45), (1.0, 0.5))})
+    monkeypatch.setattr(small, "calibration", line)  # so that classes change places
     report = export(small, tmp_path / f"m{SUFFIXES[to]}", to=to)
     assert report.agreement.detections > 100
     assert report.agreement.unmatched == 0
+    exported = ExportedDetector(report.file, trust_code=True)
+    found = exported.predict(photographs(1))[0]
+    assert (found.scores.diff() <= 0).all()
+    assert float(found.scores[found.labels == 0].max()) <= 0.5 + 1e-6
     if to == "onnx":  # the same graph, which masu export --to openvino converts
         assert_finds_the_same(small, ExportedDetector(report.file, "openvino"))
 
