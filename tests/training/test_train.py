@@ -14,6 +14,7 @@ from masu.detectors.build import build
 from masu.detectors.faster_rcnn import FasterRCNN
 from masu.detectors.zoo import ARCHITECTURES
 from masu.errors import InputError
+from masu.training import recipe
 from masu.training.recipe import TrainSettings
 from masu.training.start import starting_detector
 from masu.training.train import train
@@ -397,15 +398,19 @@ def test_validation_images_of_other_classes_are_refused_before_the_first_step(da
     assert not (tmp_path / "run").exists()
 
 
-def test_few_images_are_not_evaluated_and_written_more_often_than_trained_on(data, val, tmp_path):
-    settings = replace(SMALL, epochs=60)
+def test_few_images_are_not_evaluated_and_written_more_often_than_trained_on(
+    data, val, tmp_path, monkeypatch
+):
+    assert recipe.EVALUATIONS == 20
+    monkeypatch.setattr(recipe, "EVALUATIONS", 4)
+    settings = replace(SMALL, epochs=12)
     events = []
     few = train(data.take([0]), val.take([0]), settings, tmp_path / "run", report=events.append)
-    assert [row["epoch"] for row in few.history] == list(range(1, 61))
-    assert [row["epoch"] for row in few.history if "ap" in row] == list(range(3, 61, 3))
+    assert [row["epoch"] for row in few.history] == list(range(1, 13))
+    assert [row["epoch"] for row in few.history if "ap" in row] == [3, 6, 9, 12]
     assert few.best.is_file()
-    assert len(list((tmp_path / "run" / "samples").iterdir())) == 20
-    assert (tmp_path / "run" / "metrics.jsonl").read_text().count("\n") == 60
+    assert len(list((tmp_path / "run" / "samples").iterdir())) == 4
+    assert (tmp_path / "run" / "metrics.jsonl").read_text().count("\n") == 12
 
 
 def test_stopped_between_two_evaluations_a_run_goes_on_to_the_same_weights(data, val, tmp_path, monkeypatch):
