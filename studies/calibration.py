@@ -1,6 +1,7 @@
 """Are calibrated scores worth what they say on images that nobody has looked at?
 
     python -m studies.calibration BCCD runs/comparing/a-*/last.safetensors
+    masu train CARDS/images --epochs 4 --eval-every 4 --precision bf16 --seed 0 --out runs/cards-0     # and 1
     python -m studies.calibration CARDS/images runs/cards-*/last.safetensors
 
 For each model the lines are fitted on the split ``val``, or, where there is none, on a random half of

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -194,26 +194,28 @@ def store_calibration(
     Raises:
         InputError: as :func:`store_thresholds`; for a calibration of an unknown class.
     """
-    _restate(Path(path), thresholds, {"calibration": calibration})
+    _restate(Path(path), thresholds, lambda _: calibration)
 
 
 def _restate(
-    path: Path, thresholds: Mapping[str, float], said: Mapping[str, Calibration | None] | None = None
+    path: Path,
+    thresholds: Mapping[str, float],
+    calibrate: Callable[[Calibration | None], Calibration | None] = lambda own: own,
 ) -> None:
-    """Write other thresholds into a model file, and another calibration where one is said."""
+    """Write other thresholds into a model file, and the calibration that its own becomes."""
     path = Path(os.path.realpath(path))  # a link stays a link
     with _opened(path) as file:
-        names = _described(file.metadata, path).names
+        own = _described(file.metadata, path)
         metadata, tensors = dict(file.metadata), _tensors(file, path)
-    check_threshold(thresholds, names)
-    metadata.pop("thresholds", None)
+    check_threshold(thresholds, own.names)
+    calibration = calibrate(own.calibration)
+    for name in ("thresholds", "calibration"):
+        metadata.pop(name, None)
     if thresholds:
         metadata["thresholds"] = json.dumps(dict(thresholds))
-    for name, calibration in (said or {}).items():
-        metadata.pop(name, None)
-        if calibration is not None:
-            calibration.check_names(names)
-            metadata[name] = json.dumps(asdict(calibration), allow_nan=False)
+    if calibration is not None:
+        calibration.check_names(own.names)
+        metadata["calibration"] = json.dumps(asdict(calibration), allow_nan=False)
     write_whole(path, [safetensors.torch.save(tensors, metadata)])
 
 

@@ -3,12 +3,12 @@
 What a detection is worth: 1 where it is right (IoU ≥ 0.5), else 0; or its IoU with the object that it found,
 0 where it found none. Errors: D-ECE (Küppers et al. 2020) of the first, LaECE₀ (Kuzucu et al. 2024, "On
 Calibration of Object Detectors") of the second. The line is a centred isotonic regression (Oron & Flournoy
-2017): it rises everywhere, so that no two scores become one.
+2017): it rises everywhere, so that scores keep their order.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, get_args
 
@@ -57,10 +57,6 @@ class Judgements:
     def worth(self, meaning: Meaning) -> Array:
         """``(D,)`` what a score of this meaning should have been."""
         return self.right if meaning == "right" else self.overlap
-
-    def where(self, rows: Array) -> Judgements:
-        """Some of the detections."""
-        return Judgements(*(getattr(self, column.name)[rows] for column in fields(self)))
 
 
 def judgements(scored: Scored) -> Judgements:

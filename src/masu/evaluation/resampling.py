@@ -265,6 +265,7 @@ def interval(values: Array, point: float, images: int) -> Interval | None:
     if images < 2:
         return None
     low, high = (float(end) for end in np.quantile(values, [0.025, 0.975]))
+    low, high = min(low, point), max(high, point)
     if high - low < 1e-9:
         return Interval(point * images / (images + Z**2), (point * images + Z**2) / (images + Z**2))
     wider = float(stats.t.ppf(0.975, images - 1)) / Z * ((images + 1) / (images - 1)) ** 0.5

@@ -93,9 +93,7 @@ def compare(
     return run(*([_scored(one, data, batch_size, counter) for one in side] for side in opened))
 
 
-def opened_side(
-    side: Side | Sequence[Opened], device: str = "auto", trust_code: bool = False
-) -> list[Opened]:
+def opened_side(side: Side, device: str = "auto", trust_code: bool = False) -> list[Opened]:
     """Open the runs of a side, before anything is measured.
 
     Raises:
