@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from masu.explanation.funnel import FunnelReport
     from masu.verbs.check import CheckReport
     from masu.verbs.export import ExportReport
+    from masu.verbs.wrong_labels import LabelReview
 
 FIRST_PLACES = 5
+FIRST_LABELS = 20
 """Places of each kind of finding that the terminal shows."""
 
 
@@ -329,10 +331,24 @@ def print_findings(report: CheckReport) -> None:
             console.print(f"  {finding}")
         if len(findings) > FIRST_PLACES:
             console.print(f"  … {len(findings) - FIRST_PLACES} more (--json or --report lists them)")
+    if report.review is not None:
+        _print_review(console, report.review)
     errors, others = report.errors, len(report.findings) - report.errors
     found = f"{counted(errors, 'error')}, {counted(others, 'other finding')}"
     found = found if report.findings else "nothing found"
     console.print(f"\n{found}, {report.seconds:.1f} s")
+
+
+def _print_review(console: Console, review: LabelReview) -> None:
+    worth = "" if review.ap50 is None else f" by detectors with AP50 {review.ap50:.2f} on unseen images"
+    objects = f"{counted(review.objects, 'label')} in {counted(review.images, 'image')}"
+    console.print(f"\nprobably wrong: {len(review.labels)} of {objects}, judged{worth}")
+    for label in review.labels[:FIRST_LABELS]:
+        place = ": ".join(part for part in (str(label.image), label.where) if part)
+        console.print(f"  {label.likelihood:.2f} {place}: {label.found}")
+    if len(review.labels) > FIRST_LABELS:
+        more = len(review.labels) - FIRST_LABELS
+        console.print(f"  … {more} more (--json lists them, --report shows them)")
 
 
 def print_anchors(report: AnchorReport) -> None:

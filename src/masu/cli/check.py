@@ -9,9 +9,10 @@ import click
 from masu.cli.exit_codes import DONE, FINDINGS
 from masu.cli.grammar import option, verb
 from masu.cli.notes import note, working
-from masu.cli.options import DATA, IMAGES, NETWORK_SIZE, REPORT, form_of, json_of
+from masu.cli.options import DATA, DEVICE, IMAGES, NETWORK_SIZE, REPORT, form_of, json_of
 from masu.cli.schema import print_json
-from masu.errors import counted
+from masu.cli.values import Time
+from masu.errors import bad_input, counted
 
 
 @verb(short_help="Find the faults of labelled images before training.")
@@ -21,6 +22,13 @@ from masu.errors import counted
 @NETWORK_SIZE
 @REPORT
 @option("--fix", "fixed", type=click.Path(path_type=Path), help="Folder for a copy without faults.")
+@option(
+    "--model",
+    metavar="RUN",
+    help="Also find wrong labels: short trainings like that of RUN, or of an architecture, judge them.",
+)
+@option("--time-budget", type=Time(), help="Time of these trainings together. Default: 2m.")
+@DEVICE
 @json_of("all findings")
 def check(
     data: Path,
@@ -29,20 +37,32 @@ def check(
     image_size: int | None,
     page: Path | None,
     fixed: Path | None,
+    model: str | None,
+    time_budget: float | None,
+    device: str,
     as_json: bool,
 ) -> int:
     """Find the faults of DATA before training: damaged files, bad boxes, doubles, leaks between splits.
+
+    With --model also labels that are probably wrong: missing, of the wrong class, in the wrong place, or
+    where nothing is. Each is judged by a detector that has not seen its image.
 
     Exit code 1 when there are errors, of which masu would leave something out or which deceive.
     """
     from masu.data.formats.writing import refuse_place
     from masu.terminal import print_findings
     from masu.verbs.check import DataCheck, network_policy, write_page
+    from masu.verbs.wrong_labels import settings_for
 
     if fixed is not None:
         refuse_place(fixed)
+    if model is None and time_budget is not None:
+        raise bad_input("--time-budget", "without --model", "something to train", "add --model RUN")
+    settings = None if model is None else settings_for(model)
     with working("looking at images") as progress:
         found = DataCheck(data, form, network_policy(image_size), progress, images)
+    if settings is not None:
+        found.review_labels(settings, time_budget=time_budget, device=device, counter=working)
     if as_json:
         print_json("check", found.report.as_dict())
     else:

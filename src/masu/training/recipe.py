@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any, get_args
 
 import torch
@@ -195,6 +197,25 @@ class TrainSettings:
             average=(0.98 if small else 0.0) if self.average is None else self.average,
             grow_from=(0.6 if small else 1.0) if self.grow_from is None else self.grow_from,
         )
+
+
+def settings_of_run(file: Path) -> TrainSettings:
+    """The settings of a run's ``settings.json``; an augmentation of the user's own becomes masu's default.
+
+    Raises:
+        InputError: for a file that is none, or settings that this masu does not understand.
+    """
+    known = {one.name for one in fields(TrainSettings)}
+    try:
+        said = json.loads(file.read_text(encoding="utf-8"))
+        own = {name: value for name, value in said.items() if name in known}
+        drawn = own.pop("augmentation")
+        if drawn is None or set(drawn) == {one.name for one in fields(Augmentation)}:
+            own["augmentation"] = None if drawn is None else Augmentation(**drawn)
+        return TrainSettings(**own)
+    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+        found = f"settings that cannot be read ({error})"
+        raise bad_input(file, found, "those of a run", "name another run") from None
 
 
 def progress(settings: TrainSettings, step: int, steps_per_epoch: int, seconds: float) -> float:

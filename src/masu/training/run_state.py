@@ -117,6 +117,7 @@ class RunState:
             "epoch": self.epoch + 1,
             "epochs": epochs,
             "step": self.step,
+            "done": done,
             **self._means(),
             "images_per_second": self.images / self.epoch_seconds,
             "seconds_left": self.seconds / done * max(1 - done, 0.0),

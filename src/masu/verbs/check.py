@@ -7,7 +7,7 @@ import io
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,18 @@ from masu.json_text import to_json
 from masu.ops.images import InputPolicy
 from masu.pages.page import put_page, render
 from masu.ranges import IMAGE_SIZE
+from masu.training.recipe import TrainSettings
+from masu.verbs.reading import Counter, looked_at, quiet
+from masu.verbs.wrong_labels import TITLES, LabelReview, WrongLabel, review_labels, settings_for
 
 MOST_PICTURES = 12
 """Pictures of each kind on the page."""
 
+MOST_LABELS = 200
+"""Labels that are probably wrong, with a picture each, on the page."""
+
 _SHOWN_SIDE = 260
+_LABEL, _SEEN = "#e69f00", "#56b4e9"
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,7 @@ class CheckReport:
         names: class names.
         findings: everything found, the worst kinds first.
         seconds: time it took.
+        review: labels that are probably wrong; None where none were judged.
     """
 
     root: Path
@@ -56,6 +64,7 @@ class CheckReport:
     names: tuple[str, ...]
     findings: tuple[Finding, ...]
     seconds: float
+    review: LabelReview | None = None
 
     @property
     def errors(self) -> int:
@@ -90,6 +99,7 @@ class CheckReport:
                 for finding in self.findings
             ],
             "seconds": self.seconds,
+            "label_review": None if self.review is None else self.review.as_dict(),
         }
 
 
@@ -118,6 +128,7 @@ class DataCheck:
         started = time.perf_counter()
         annotations = read_annotations(path, form, images)
         self.strays = find_strays(path, annotations)
+        self.annotations = annotations
         data = _in_order(measured(annotations))
         self.looked = Looked.of(data, progress)
         order = {name: rank for rank, name in enumerate(KINDS)}
@@ -132,6 +143,29 @@ class DataCheck:
             findings=tuple(sorted(findings, key=lambda finding: order[finding.kind])),
             seconds=time.perf_counter() - started,
         )
+
+    def review_labels(
+        self,
+        model: str | os.PathLike[str] | TrainSettings,
+        *,
+        time_budget: float | None = None,
+        epochs: int | None = None,
+        device: str = "auto",
+        counter: Counter = quiet,
+    ) -> None:
+        """Add the labels that are probably wrong to the report.
+
+        Args: as of :func:`masu.verbs.wrong_labels.review_labels`.
+
+        Raises:
+            InputError: as of :func:`masu.verbs.wrong_labels.review_labels`.
+        """
+        settings = settings_for(model)
+        data = looked_at(self.annotations, None, settings.channels, counter)
+        review = review_labels(
+            data, settings, time_budget=time_budget, epochs=epochs, device=device, counter=counter
+        )
+        self.report = replace(self.report, review=review)
 
     def write_mended(self, out: Path) -> list[str]:
         """Write a copy without what :func:`masu.data.audit.mending.mend` can decide, and ``changes.json``.
@@ -175,6 +209,10 @@ def check(
     report: str | os.PathLike[str] | None = None,
     fix: str | os.PathLike[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    model: str | os.PathLike[str] | TrainSettings | None = None,
+    time_budget: float | None = None,
+    epochs: int | None = None,
+    device: str = "auto",
 ) -> CheckReport:
     """Find the faults of labelled images before anything is trained on them.
 
@@ -190,6 +228,12 @@ def check(
         fix: also write a copy without what masu can decide, and ``changes.json``, into this new folder; the
             original stays untouched.
         progress: called with (images looked at, images in total).
+        model: also find labels that are probably wrong. Detectors are trained as this run was (its folder or
+            model file), or as this architecture is by default, each on a part of the images, and judge the
+            others. They are in ``review``.
+        time_budget: seconds of these trainings together; default: two minutes.
+        epochs: passes over the images of each of these trainings, in the place of a time budget.
+        device: where they compute.
 
     Returns:
         All findings; ``errors`` counts those of which masu would leave something out or which deceive.
@@ -206,6 +250,8 @@ def check(
         progress,
         None if images is None else Path(images),
     )
+    if model is not None:
+        found.review_labels(model, time_budget=time_budget, epochs=epochs, device=device)
     if report is not None:
         write_page(found.report, Path(report))
     if fix is not None:
@@ -233,7 +279,9 @@ def write_page(report: CheckReport, file: Path) -> None:
         )
         for name, kind, findings in report.by_kind()
     ]
-    text = render("check.html.j2", report=report, groups=groups, most=200)
+    labels = () if report.review is None else report.review.labels
+    doubtful = [(label, _picture_of_label(label)) for label in labels[:MOST_LABELS]]
+    text = render("check.html.j2", report=report, groups=groups, most=200, doubtful=doubtful, kinds=TITLES)
     put_page(file, text)
 
 
@@ -241,26 +289,38 @@ def _picture(finding: Finding) -> str | None:
     """The place of a finding as a ``data:`` address; None where there is nothing to see."""
     if finding.image is None:
         return None
+    colours = [(_LABEL, _SEEN)[number % 2] for number in range(len(finding.boxes))]
+    return _part_of(finding.image, finding.boxes, colours)
+
+
+def _picture_of_label(label: WrongLabel) -> str | None:
+    """The label's box and what was seen there."""
+    if label.kind == "missing":
+        return _part_of(label.image, [label.box], [_SEEN])
+    seen = [] if label.moved is None else [label.moved]
+    return _part_of(label.image, [label.box, *seen], [_LABEL, *[_SEEN] * len(seen)])
+
+
+def _part_of(file: Path, boxes: Sequence[Box], colours: Sequence[str]) -> str | None:
+    """The surroundings of boxes in a picture as a ``data:`` address; None where it cannot be read."""
     try:
-        with open_picture(finding.image) as image:
+        with open_picture(file) as image:
             picture = ImageOps.exif_transpose(image).convert("RGB")
     except (*DECODER_ERRORS, Image.DecompressionBombError):
         return None
-    window = _around(finding.boxes, picture.size)
+    window = _around(boxes, picture.size)
     scale = _SHOWN_SIDE / max(window[2] - window[0], window[3] - window[1])
     size = [max(round((window[2 + axis] - window[axis]) * scale), 1) for axis in (0, 1)]
     part = picture.crop(window).resize((size[0], size[1]))
     canvas = ImageDraw.Draw(part)
-    for number, box in enumerate(finding.boxes):
+    for box, colour in zip(boxes, colours, strict=True):
         x1, x2 = sorted(_near((value - window[0]) * scale, part.width) for value in (box[0], box[2]))
         y1, y2 = sorted(_near((value - window[1]) * scale, part.height) for value in (box[1], box[3]))
         canvas.rectangle((x1 - 2, y1 - 2, x2 + 2, y2 + 2), outline="black", width=1)
-        canvas.rectangle(
-            (x1 - 1, y1 - 1, x2 + 1, y2 + 1), outline=("#e69f00", "#56b4e9")[number % 2], width=2
-        )
-    file = io.BytesIO()
-    part.save(file, "JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
+        canvas.rectangle((x1 - 1, y1 - 1, x2 + 1, y2 + 1), outline=colour, width=2)
+    shown = io.BytesIO()
+    part.save(shown, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(shown.getvalue()).decode()
 
 
 def _near(value: float, side: int) -> float:
