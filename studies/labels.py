@@ -3,8 +3,8 @@
     python -m studies.labels --cells BCCD --cards CARDS/images                    # three sets, five seeds
     python -m studies.labels --cells BCCD --only "cells 0"                       # one of them
 
-Wants cleanlab beside masu (``pip install cleanlab``). Each finished run is written to the file of ``--json`` at
-once, so that the command can be stopped and repeated.
+Wants cleanlab beside masu (``pip install cleanlab``). Each finished run is written to the file of
+``--json`` at once, so that the command can be stopped and repeated.
 
 In each set, of every 100 objects 5 are removed, 5 get another class, 5 are moved, and 5 boxes are added where
 nothing is. Cross-fitted short trainings on these labels judge them. Counted is the share of errors among the

@@ -282,6 +282,11 @@ class _Traces:
         return _Model.fitted(np.concatenate([self.traces, traces]), kinds, shares).likelihoods(self.traces)
 
 
+def _stacked(traces: Sequence[Array]) -> Array:
+    """``(n, F)``; without any ``(0, 0)``."""
+    return np.stack(traces) if traces else np.zeros((0, 0))
+
+
 def _labels_of(images: Sequence[_Image], seen: _Seen) -> _Traces:
     rows, traces = [], []
     for number, image in enumerate(images):
@@ -290,7 +295,7 @@ def _labels_of(images: Sequence[_Image], seen: _Seen) -> _Traces:
             trace, other, nearest = _trace(image, image.iou[:, m], best[:, m], label, seen)
             rows.append((number, m, other, nearest))
             traces.append(trace)
-    return _Traces(rows, np.stack(traces), 3, RATE * len(rows))
+    return _Traces(rows, _stacked(traces), 3, RATE * len(rows))
 
 
 def _spoilt(images: Sequence[_Image], seen: _Seen, draw: np.random.Generator) -> tuple[Array, Array]:
@@ -318,7 +323,7 @@ def _spoilt(images: Sequence[_Image], seen: _Seen, draw: np.random.Generator) ->
         free = _free(draw, boxes[draw.integers(len(boxes))], image)
         if free is not None:
             add(3, image, _iou(image.found, free), image.iou, label)
-    return np.array(traces).reshape(len(kinds), -1), np.array(kinds, np.int64)
+    return _stacked(traces), np.array(kinds, np.int64)
 
 
 def _iou(found: Array, box: Array) -> Array:
@@ -369,7 +374,7 @@ def _places_of(images: Sequence[_Image], seen: _Seen) -> _Traces:
             rows.append((number, row, row, row))
             traces.append(_absence(image, row, image.iou[row], seen))
     labels = sum(len(image.labels) for image in images)
-    return _Traces(rows, np.array(traces).reshape(len(rows), -1), 1, RATE * labels)
+    return _Traces(rows, _stacked(traces), 1, RATE * labels)
 
 
 def _removed(images: Sequence[_Image], seen: _Seen) -> tuple[Array, Array]:
@@ -381,7 +386,7 @@ def _removed(images: Sequence[_Image], seen: _Seen) -> tuple[Array, Array]:
             rest = np.delete(image.iou, m, 1)
             if len(on) and rest[on[0]].max(initial=0) < RIGHT_IOU:
                 traces.append(_absence(image, int(on[0]), rest[on[0]], seen))
-    return np.array(traces).reshape(len(traces), -1), np.ones(len(traces), np.int64)
+    return _stacked(traces), np.ones(len(traces), np.int64)
 
 
 def _of_label(images: Sequence[_Image], row: tuple[int, int, int, int], likely: Array) -> Doubt:
