@@ -1,0 +1,188 @@
+"""Calibrate: what a model's scores are worth, and thresholds that keep a promise, measured and stored.
+
+In order: a line from scores to their worth, the calibrated detections, thresholds for these, the model file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, get_args
+
+from masu.data.dataset import Dataset
+from masu.detectors.build import load, store_calibration, store_thresholds
+from masu.errors import bad_input
+from masu.evaluation.calibration import Fitted, calibrated, fit
+from masu.evaluation.error_report import ErrorReport, error_report, refuse
+from masu.evaluation.evaluate import Scored, score
+from masu.evaluation.guarantees import images_of_classes, recall_thresholds, refuse_recall
+from masu.evaluation.matches import match_image
+from masu.ranges import SHARE
+from masu.verbs.reading import IN_MEMORY, Counter, quiet, refuse_beside, to_calibrate_on, warn_of_faults
+from masu.words import CALIBRATIONS, CalibratedScores, Meaning
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be measured and stored.
+
+    Attributes:
+        scores: what calibrated scores are to say, ``"none"`` for the network's own; None: as they are.
+        recall: that the thresholds promise; None: those with the largest F1.
+
+    Raises:
+        InputError: for an unknown word or a share outside 0..1.
+    """
+
+    scores: CalibratedScores | None = None
+    recall: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.scores is not None and self.scores not in CALIBRATIONS:
+            wanted = f"one of {', '.join(CALIBRATIONS)}"
+            raise bad_input("scores", f"{self.scores!r}", wanted, code="unknown-name")
+        if self.recall is not None:
+            SHARE.check("recall", self.recall)
+
+    @property
+    def meaning(self) -> Meaning | None:
+        """Of the line that is to be fitted; None: none is."""
+        return self.scores if self.scores in get_args(Meaning) else None  # type: ignore[return-value]
+
+    def refuse_for(self, data: Dataset) -> None:
+        """Refuse, before the network runs, a promise for which there are too few images.
+
+        Raises:
+            InputError: naming the class.
+        """
+        if self.recall is not None:
+            refuse_recall(self.recall, images_of_classes(data))
+
+
+@dataclass(frozen=True, eq=False)
+class Calibrated:
+    """What was measured.
+
+    Attributes:
+        wanted: what was asked for.
+        scored: figures and detections, with calibrated scores where a line was fitted.
+        fitted: the lines and the errors before and after; None where none were asked for.
+        thresholds: class name → smallest score to show.
+        report: errors at these thresholds.
+    """
+
+    wanted: Wanted
+    scored: Scored = field(repr=False)
+    fitted: Fitted | None = field(repr=False)
+    thresholds: Mapping[str, float]
+    report: ErrorReport = field(repr=False)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The keys ``thresholds``, ``errors`` and, of fitted scores, ``calibration`` as JSON knows them."""
+        own = self.report.as_dict()
+        return own if self.fitted is None else own | {"calibration": self.fitted.as_dict()}
+
+    def store(self, model: str | os.PathLike[str]) -> None:
+        """Write calibration and thresholds into a model file, in place of its own.
+
+        Raises:
+            InputError: for a file that is no model of masu or of other classes.
+        """
+        if self.wanted.scores is None:
+            store_thresholds(model, self.thresholds)
+            return
+        line = None if self.fitted is None else self.fitted.calibration
+        store_calibration(model, line, self.thresholds)
+
+
+def calibrate(
+    model: str | os.PathLike[str],
+    data: str | os.PathLike[str] | Dataset,
+    scores: CalibratedScores | None = None,
+    *,
+    recall: float | None = None,
+    split: str | None = None,
+    form: str | None = None,
+    images: str | os.PathLike[str] | None = None,
+    batch_size: int = 1,
+    device: str = "auto",
+    store: bool = True,
+    counter: Counter = quiet,
+) -> Calibrated:
+    """Measure on labelled images what scores are worth and which to show, and write it into the model file.
+
+    The images must be none that the model was trained on, and others than those that will judge it: a
+    validation split.
+
+    Args:
+        model: a model file that masu wrote.
+        data: where the labelled images are, in any format that masu reads, or a data set from
+            :func:`masu.read_dataset`.
+        scores: ``"right"``: a score of 0.9 is to say that nine of ten such boxes are right; ``"overlap"``: it
+            is to be the mean IoU; ``"none"``: the network's own scores again; None: the scores stay as they
+            are and only thresholds are chosen.
+        recall: mean share of an image's objects that the thresholds promise to find, see
+            :func:`masu.evaluation.guarantees.recall_thresholds`; default: the thresholds have the largest F1.
+        split: of a path; default: val, where it has splits.
+        form: format of the data at a path; default: found by looking.
+        images: another folder that holds the images of a path.
+        batch_size: images per prediction.
+        device: see ``masu evaluate --device``.
+        store: write the result into ``model``; else its ``store(model)`` does it later.
+        counter: shows how far the evaluation is.
+
+    Returns:
+        ``thresholds``, ``fitted`` (with the errors ``before`` and ``after``) and the ``report`` of errors.
+
+    Raises:
+        TypeError: for options of a path beside a data set.
+        InputError: for a model or data that cannot be read, an exported file, a proposal generator, an
+            unknown word, a share outside 0..1, and a promise that these images cannot support.
+    """
+    wanted = Wanted(scores, recall)
+    model = Path(model)
+    detector = load(model, device)
+    refuse(detector, model, "calibrate")
+    if wanted.scores is not None:
+        detector.calibration = None  # a line is of the network's own scores
+    if isinstance(data, Dataset):
+        refuse_beside(IN_MEMORY, "calibrate", split=split, form=form, images=images)
+    else:
+        channels = detector.input.channels
+        data = to_calibrate_on(data, split, form=form, images=images, channels=channels, counter=counter)
+        warn_of_faults(data)
+    wanted.refuse_for(data)
+    with counter("evaluating") as progress:
+        scored = score(detector, data, batch_size=batch_size, progress=progress)
+    found = settle(scored, wanted)
+    if store:
+        found.store(model)
+    return found
+
+
+def settle(scored: Scored, wanted: Wanted) -> Calibrated:
+    """Fit, calibrate and choose thresholds, of what was found already.
+
+    Args:
+        scored: what a detector found in labelled images; the network's own scores where ``wanted.scores`` is
+            given.
+        wanted: what is to be measured.
+
+    Raises:
+        InputError: for a promise that these images cannot support.
+    """
+    fitted = None if wanted.meaning is None else fit(scored, wanted.meaning)
+    if fitted is not None:
+        scored = calibrated(scored, fitted.calibration)
+    scored = scored.with_intervals()
+    report = error_report(scored)
+    thresholds = report.best_thresholds()
+    if wanted.recall is not None:
+        matches = [match_image(t, d) for t, d in zip(scored.targets, scored.found, strict=True)]
+        thresholds |= recall_thresholds(matches, scored.names, wanted.recall)
+        report = error_report(scored, thresholds)
+    if fitted is not None:  # its own images would flatter a line
+        report = replace(report, calibration=fitted.after, reliability=fitted.reliability())
+    return Calibrated(wanted, scored, fitted, thresholds, report)
