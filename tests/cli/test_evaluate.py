@@ -118,3 +118,20 @@ def test_thresholds_that_promise_a_recall(run, model, odd_coins):
     assert (code, out) == (2, "")
     assert f"--recall 0.9: found 4 images with objects of class {NAMES[0]!r}, wanted at least 9" in error
     assert model.read_bytes() == before
+
+
+def test_thresholds_that_promise_a_precision(run, model, odd_coins):
+    code, _, error = run("evaluate", model, odd_coins, "--precision", 0.5)
+    assert (code, "--precision: found no thresholds to store" in error) == (2, True)
+    before = model.read_bytes()
+    both = ["--recall", 0.1, "--precision", 0.5]
+    code, _, error = run("evaluate", model, odd_coins, "--store-thresholds", *both)
+    assert (code, "--precision: found together with --recall, wanted one of them" in error) == (2, True)
+    storing = ["evaluate", model, odd_coins, "--split", "train", "--store-thresholds"]
+    code, out, error = run(*storing, "--precision", 0.9)
+    assert (code, out) == (2, "")
+    assert "--precision 0.9: found 4 images, wanted at least 33; or a smaller --precision" in error
+    code, out, error = run(*storing, "--precision", 0.4)
+    assert (code, out) == (2, "")
+    assert f"that show class {NAMES[0]!r} from a score of 0.5 on, which can promise 0.00 at most" in error
+    assert model.read_bytes() == before

@@ -70,6 +70,7 @@ def test_every_number_has_a_range():
             "--max-ap-loss",
             "--max-bad",
             "--patience",
+            "--precision",
             "--recall",
             "--seed",
         ),

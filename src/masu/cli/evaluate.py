@@ -34,6 +34,7 @@ _OF_MODELS = (
     "--store-thresholds",
     "--calibrate",
     "--recall",
+    "--precision",
     "--save-predictions",
     "--iou",
     "--max-detections",
@@ -82,6 +83,11 @@ _OF_MODELS = (
     help="The stored thresholds promise this mean recall on new images. Default: largest F1.",
 )
 @option(
+    "--precision",
+    type=Number(ranges.SHARE),
+    help="They promise this mean precision in new images, with a certainty of 0.9.",
+)
+@option(
     "--calibrate",
     type=Word(CALIBRATIONS),
     help="Write into MODEL what scores are worth, and thresholds: how often right, or the mean IoU.",
@@ -105,6 +111,7 @@ def evaluate(
     by: tuple[str, ...],
     store_thresholds: bool,
     recall: float | None,
+    precision: float | None,
     calibrate: str | None,
     as_json: bool,
     trust_code: bool,
@@ -157,9 +164,12 @@ def evaluate(
             refuse_idle(name, f"with {storing}, which is about the model as it is", "one of them")
         if calibrate:
             refuse_idle("--save-predictions", "with --calibrate, which changes their scores", "one of them")
-    elif recall is not None:
-        raise bad_input("--recall", "no thresholds to store", "--store-thresholds or --calibrate beside it")
-    wanted = Wanted(calibrate, recall)  # type: ignore[arg-type]
+    else:
+        for name, share in (("--recall", recall), ("--precision", precision)):
+            if share is not None:
+                beside = "--store-thresholds or --calibrate beside it"
+                raise bad_input(name, "no thresholds to store", beside)
+    wanted = Wanted(calibrate, recall, precision)  # type: ignore[arg-type]
     with joined() as processes:  # says which GPU is this process's own
         detector, channels = None, None
         if not from_file:
@@ -195,7 +205,7 @@ def evaluate(
     for fault in scored.metrics.faults:
         note(fault)
     with working("weighing the images"):
-        settled = settle(scored, wanted) if storing else None
+        settled = settle(scored, wanted, getattr(detector, "calibration", None)) if storing else None
         scored = scored.with_intervals() if settled is None else settled.scored
         parts = slices(scored, kinds, dataset.root, channels)
     report = None if settled is None else settled.report

@@ -13,12 +13,14 @@ from typing import Any, get_args
 
 from masu.data.dataset import Dataset
 from masu.detectors.build import load, store_calibration, store_thresholds
+from masu.detectors.calibration import Calibration
 from masu.errors import bad_input
 from masu.evaluation.calibration import Fitted, calibrated, fit
 from masu.evaluation.error_report import ErrorReport, error_report, refuse
 from masu.evaluation.evaluate import Scored, score
 from masu.evaluation.guarantees import images_of_classes, recall_thresholds, refuse_recall
 from masu.evaluation.matches import match_image
+from masu.evaluation.promised_precision import precision_thresholds, refuse_precision
 from masu.ranges import SHARE
 from masu.verbs.reading import IN_MEMORY, Counter, quiet, refuse_beside, to_calibrate_on, warn_of_faults
 from masu.words import CALIBRATIONS, CalibratedScores, Meaning
@@ -30,21 +32,31 @@ class Wanted:
 
     Attributes:
         scores: what calibrated scores are to say, ``"none"`` for the network's own; None: as they are.
-        recall: that the thresholds promise; None: those with the largest F1.
+        recall: that the thresholds promise.
+        precision: likewise. Without either the thresholds have the largest F1.
 
     Raises:
-        InputError: for an unknown word or a share outside 0..1.
+        InputError: for an unknown word, a share outside 0..1, or both promises.
     """
 
     scores: CalibratedScores | None = None
     recall: float | None = None
+    precision: float | None = None
 
     def __post_init__(self) -> None:
         if self.scores is not None and self.scores not in CALIBRATIONS:
             wanted = f"one of {', '.join(CALIBRATIONS)}"
             raise bad_input("scores", f"{self.scores!r}", wanted, code="unknown-name")
-        if self.recall is not None:
-            SHARE.check("recall", self.recall)
+        for name in ("recall", "precision"):
+            if getattr(self, name) is not None:
+                SHARE.check(name, getattr(self, name))
+        if self.recall is not None and self.precision is not None:
+            raise bad_input(
+                "--precision",
+                "together with --recall",
+                "one of them: no threshold of these images promises both",
+                "see the other figure at the thresholds",
+            )
 
     @property
     def meaning(self) -> Meaning | None:
@@ -59,6 +71,8 @@ class Wanted:
         """
         if self.recall is not None:
             refuse_recall(self.recall, images_of_classes(data))
+        if self.precision is not None:
+            refuse_precision(self.precision, len(data))
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +117,7 @@ def calibrate(
     scores: CalibratedScores | None = None,
     *,
     recall: float | None = None,
+    precision: float | None = None,
     split: str | None = None,
     form: str | None = None,
     images: str | os.PathLike[str] | None = None,
@@ -124,7 +139,10 @@ def calibrate(
             is to be the mean IoU; ``"none"``: the network's own scores again; None: the scores stay as they
             are and only thresholds are chosen.
         recall: mean share of an image's objects that the thresholds promise to find, see
-            :func:`masu.evaluation.guarantees.recall_thresholds`; default: the thresholds have the largest F1.
+            :mod:`masu.evaluation.guarantees`.
+        precision: mean share of an image's shown boxes that the thresholds promise to be right, with a
+            probability of 0.9, see :mod:`masu.evaluation.promised_precision`. Without either promise the
+            thresholds have the largest F1.
         split: of a path; default: val, where it has splits.
         form: format of the data at a path; default: found by looking.
         images: another folder that holds the images of a path.
@@ -141,7 +159,7 @@ def calibrate(
         InputError: for a model or data that cannot be read, an exported file, a proposal generator, an
             unknown word, a share outside 0..1, and a promise that these images cannot support.
     """
-    wanted = Wanted(scores, recall)
+    wanted = Wanted(scores, recall, precision)
     model = Path(model)
     detector = load(model, device)
     refuse(detector, model, "calibrate")
@@ -156,32 +174,37 @@ def calibrate(
     wanted.refuse_for(data)
     with counter("evaluating") as progress:
         scored = score(detector, data, batch_size=batch_size, progress=progress)
-    found = settle(scored, wanted)
+    found = settle(scored, wanted, detector.calibration)
     if store:
         found.store(model)
     return found
 
 
-def settle(scored: Scored, wanted: Wanted) -> Calibrated:
+def settle(scored: Scored, wanted: Wanted, calibration: Calibration | None = None) -> Calibrated:
     """Fit, calibrate and choose thresholds, of what was found already.
 
     Args:
         scored: what a detector found in labelled images; the network's own scores where ``wanted.scores`` is
             given.
         wanted: what is to be measured.
+        calibration: what these scores were made with; None: they are the network's own.
 
     Raises:
         InputError: for a promise that these images cannot support.
     """
     fitted = None if wanted.meaning is None else fit(scored, wanted.meaning)
     if fitted is not None:
-        scored = calibrated(scored, fitted.calibration)
+        calibration = fitted.calibration
+        scored = calibrated(scored, calibration)
     scored = scored.with_intervals()
     report = error_report(scored)
     thresholds = report.best_thresholds()
-    if wanted.recall is not None:
+    if wanted.recall is not None or wanted.precision is not None:
         matches = [match_image(t, d) for t, d in zip(scored.targets, scored.found, strict=True)]
-        thresholds |= recall_thresholds(matches, scored.names, wanted.recall)
+        if wanted.recall is not None:
+            thresholds |= recall_thresholds(matches, scored.names, wanted.recall)
+        if wanted.precision is not None:
+            thresholds |= precision_thresholds(matches, scored.names, wanted.precision, calibration)
         report = error_report(scored, thresholds)
     if fitted is not None:  # its own images would flatter a line
         report = replace(report, calibration=fitted.after, reliability=fitted.reliability())
