@@ -73,6 +73,7 @@ def test_every_number_has_a_range():
             "--precision",
             "--recall",
             "--seed",
+            "--store-margins",
         ),
         *("--split-by", "--threshold", "--time-budget", "--workers"),
     }

@@ -32,6 +32,7 @@ from masu.words import CALIBRATIONS
 _OF_MODELS = (
     "--funnel",
     "--store-thresholds",
+    "--store-margins",
     "--calibrate",
     "--recall",
     "--precision",
@@ -88,6 +89,12 @@ _OF_MODELS = (
     help="They promise this mean precision in new images, with a certainty of 0.9.",
 )
 @option(
+    "--store-margins",
+    "margins",
+    type=Number(ranges.SHARE),
+    help="Write margins into MODEL with which boxes hold this mean share of the found objects whole.",
+)
+@option(
     "--calibrate",
     type=Word(CALIBRATIONS),
     help="Write into MODEL what scores are worth, and thresholds: how often right, or the mean IoU.",
@@ -112,6 +119,7 @@ def evaluate(
     store_thresholds: bool,
     recall: float | None,
     precision: float | None,
+    margins: float | None,
     calibrate: str | None,
     as_json: bool,
     trust_code: bool,
@@ -158,18 +166,19 @@ def evaluate(
         if (world := processes_started()) > 1:
             raise bad_input("--funnel", f"{world} processes", "one", "start masu without a launcher")
         refuse_idle("--device", "with --funnel, which follows boxes on the processor", "one of them")
-    storing = "--calibrate" if calibrate else "--store-thresholds" if store_thresholds else None
+    choosing = "--calibrate" if calibrate else "--store-thresholds" if store_thresholds else None
+    storing = choosing if choosing or margins is None else "--store-margins"
     if storing:
         for name in ("--classes", "--iou", "--max-detections", *["--funnel"] * bool(calibrate)):
             refuse_idle(name, f"with {storing}, which is about the model as it is", "one of them")
         if calibrate:
             refuse_idle("--save-predictions", "with --calibrate, which changes their scores", "one of them")
-    else:
+    if not choosing:
         for name, share in (("--recall", recall), ("--precision", precision)):
             if share is not None:
                 beside = "--store-thresholds or --calibrate beside it"
                 raise bad_input(name, "no thresholds to store", beside)
-    wanted = Wanted(calibrate, recall, precision)  # type: ignore[arg-type]
+    wanted = Wanted(calibrate, recall, precision, margins, thresholds=choosing is not None)  # type: ignore[arg-type]
     with joined() as processes:  # says which GPU is this process's own
         detector, channels = None, None
         if not from_file:
@@ -205,7 +214,10 @@ def evaluate(
     for fault in scored.metrics.faults:
         note(fault)
     with working("weighing the images"):
-        settled = settle(scored, wanted, getattr(detector, "calibration", None)) if storing else None
+        settled = None
+        if detector is not None and storing:
+            own_line = getattr(detector, "calibration", None)
+            settled = settle(scored, wanted, own_line, detector.thresholds)
         scored = scored.with_intervals() if settled is None else settled.scored
         parts = slices(scored, kinds, dataset.root, channels)
     report = None if settled is None else settled.report
@@ -240,7 +252,10 @@ def evaluate(
         if calibrate:
             said = "calibrated scores" if settled.fitted is not None else "scores as the network gives them"
             note(f"{model} now gives {said}")
-        note(f"{model} now holds the thresholds {scores(settled.thresholds)}")
+        if choosing:
+            note(f"{model} now holds the thresholds {scores(settled.thresholds)}")
+        if settled.margins is not None:
+            note(f"{model} now holds the margins {scores(settled.margins)}, as shares of a box's size")
         if chosen != "val":
             flattered = f"the split {chosen}" if chosen else "all of the data"
             note(f"chosen on {flattered}, whose figures they flatter; --split val keeps a test split honest")
