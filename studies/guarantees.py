@@ -146,7 +146,7 @@ def main() -> None:
     parser.add_argument("--promise", type=float, nargs="+", default=[0.9])
     parser.add_argument("--found", nargs="+", required=True, help="FILE:SPLIT")
     options = parser.parse_args()
-    print("| class | promise | halves | kept on the mean | halves that keep it | other figures |")
+    print("| class | promise | halves that promise | mean of the others | others below it | more |")
     print("| --- | --- | --- | --- | --- | --- |")
     for name, matches in read(options.data, options.found).items():
         for promise in options.promise:
@@ -163,9 +163,9 @@ def main() -> None:
                     print(f"| {name} | {what} {promise:g} | 0 | | | |", flush=True)
                     continue
                 means = [f"{mean:.3f}" for mean in np.nanmean(np.array(rows), axis=0)]
-                kept = np.mean([row[0] >= promise for row in rows])
+                below = sum(row[0] < promise for row in rows)
                 print(
-                    f"| {name} | {what} {promise:g} | {len(rows)} | {means[0]} | {kept:.2f} | "
+                    f"| {name} | {what} {promise:g} | {len(rows)} | {means[0]} | {below} | "
                     f"{', '.join(means[1:])} |",
                     flush=True,
                 )

@@ -150,7 +150,7 @@ def evaluate(
     )
     from masu.verbs.calibrate import Wanted, settle
     from masu.verbs.reading import to_measure_on
-    from masu.verbs.saved import are_predictions, refuse_suffix, save_predictions, score_saved
+    from masu.verbs.saved import are_predictions, refuse_suffix, refuse_twice, save_predictions, score_saved
 
     kinds = tuple(dict.fromkeys(kind.strip() for text in by for kind in text.split(",")))
     check_kinds(kinds)
@@ -192,6 +192,8 @@ def evaluate(
                 detector.calibration = None  # type: ignore[union-attr]  # a line is of the network's own scores
         dataset = to_measure_on(data, split, form=form, images=images, channels=channels, counter=working)
         wanted.refuse_for(dataset)
+        if saved is not None:
+            refuse_twice(dataset)
         chosen = dataset.split
         if named := classes_of(classes, dataset.names):
             dataset = only_classes(dataset, named)

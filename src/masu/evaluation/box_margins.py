@@ -7,8 +7,9 @@ grows, so that conformal risk control (Angelopoulos et al. 2022) chooses the sma
 ``(n · mean loss + 1) / (n + 1) ≤ 1 − share`` over the ``n`` images with a found object.
 
 The margin is a share of the box's size ``√(w·h)``, the same on all four sides: an object sticks out as far as
-its worst side. On blood cells and cards this gives smaller boxes than margins in pixels, margins of widths
-and heights, and one margin for each side with a quarter of the error (``python -m studies.guarantees``).
+its worst side. On blood cells and cards such boxes are as small as those with a margin in pixels, which would
+mean nothing for images of another resolution, and smaller than with margins of widths and heights, or with
+one for each side and a quarter of the error (``python -m studies.guarantees``).
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from masu.evaluation.predictions import AnyDetector
 from masu.evaluation.slices import check_kinds, slices
 from masu.processes import ALONE, Processes
 from masu.verbs.reading import IN_MEMORY, refuse_beside, to_measure_on
-from masu.verbs.saved import refuse_suffix
+from masu.verbs.saved import refuse_suffix, refuse_twice
 from masu.verbs.saved import save_predictions as write_predictions
 
 
@@ -83,6 +83,8 @@ def evaluate(
     if voc is None:
         voc = getattr(labelled, "form", None) == "voc"
     dataset = _data_set(labelled) if kinds or file is not None else None
+    if file is not None and dataset is not None:
+        refuse_twice(dataset)
     scored = score(detector, labelled, batch_size=batch_size, progress=progress, processes=processes, voc=voc)
     if intervals:
         scored = scored.with_intervals()
