@@ -11,6 +11,7 @@ from pycocotools.cocoeval import COCOeval
 
 import masu
 from masu.data.class_lists import ClassLists, Lists
+from masu.data.formats import read_annotations
 from masu.errors import InputError
 from masu.evaluation.evaluate import Scored
 from masu.evaluation.federated import as_checked
@@ -232,13 +233,13 @@ def test_rows_of_parquet_that_are_none(data, tmp_path, changes, said):
 
 
 def test_an_image_that_stands_twice_is_no_place_for_a_prediction(coins, tmp_path):
-    """Two splits label the same images in different ways; all images together are asked for."""
+    """Two splits label the same images in different ways: both together have an image for each labelling."""
     for file in (coins / "images" / "train").iterdir():
         file.rename(coins / "images" / file.name)
     described = json.loads((coins / "annotations" / "instances_train.json").read_text())
     described["annotations"] = described["annotations"][1:]
     (coins / "annotations" / "instances_val.json").write_text(json.dumps(described))
-    twice = masu.read_dataset(coins)
+    twice = read_annotations(coins)
     assert [path.name for path in twice.paths].count("0.png") == 2
     train = masu.read_dataset(coins, "train")
     targets = tuple(target for _, target in train)
@@ -253,5 +254,5 @@ def test_an_image_that_stands_twice_is_no_place_for_a_prediction(coins, tmp_path
     ):
         with pytest.raises(InputError) as caught:
             call()
-        assert caught.value.found == "the image images/0.png twice, with different labels"
+        assert caught.value.found == "the image images/0.png twice"
     assert not (tmp_path / "new.json").exists()

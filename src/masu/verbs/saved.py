@@ -54,7 +54,8 @@ def refuse_suffix(path: Path) -> None:
 def refuse_twice(data: Dataset) -> None:
     """Refuse data in which one image file stands twice: a prediction would not say which it is of.
 
-    Splits that label the same image in different ways give an image for each of them.
+    Splits that label the same image in different ways give an image for each of them, and so do two names of
+    one file.
 
     Raises:
         InputError: naming the image.
@@ -63,8 +64,13 @@ def refuse_twice(data: Dataset) -> None:
     for path in data.paths:
         file = os.path.realpath(path)
         if file in seen:
-            found = f"the image {_relative(path, data.root)} twice, with different labels"
-            raise bad_input(data.root, found, "each image once beside saved predictions", "choose a split")
+            found = f"the image {_relative(path, data.root)} twice"
+            raise bad_input(
+                data.root,
+                found,
+                "each image once beside saved predictions",
+                "choose a split, or leave one out",
+            )
         seen.add(file)
 
 
