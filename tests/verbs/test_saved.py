@@ -1,6 +1,7 @@
 """Saved predictions: written and read back they give the same figures; what is not understood is refused."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -236,6 +237,7 @@ def test_an_image_that_stands_twice_is_no_place_for_a_prediction(coins, tmp_path
     """Two splits label the same images in different ways: both together have an image for each labelling."""
     for file in (coins / "images" / "train").iterdir():
         file.rename(coins / "images" / file.name)
+    shutil.rmtree(coins / "images" / "val")
     described = json.loads((coins / "annotations" / "instances_train.json").read_text())
     described["annotations"] = described["annotations"][1:]
     (coins / "annotations" / "instances_val.json").write_text(json.dumps(described))
