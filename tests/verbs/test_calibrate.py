@@ -7,6 +7,8 @@ import pytest
 import torch
 
 import masu
+from masu.evaluation.predictions import Prediction
+from masu.records import Detections
 from masu.verbs.reading import to_calibrate_on
 from tests.networks import spread
 
@@ -57,7 +59,15 @@ def test_nothing_is_stored_until_it_is_asked_for(model, coins):
 
 @pytest.mark.parametrize(
     ("options", "thing"),
-    [({"scores": "sure"}, "scores"), ({"recall": 1.5}, "recall"), ({"recall": 0.9}, "--recall 0.9")],
+    [
+        ({"scores": "sure"}, "scores"),
+        ({"recall": 1.5}, "recall"),
+        ({"precision": -1}, "precision"),
+        ({"recall": 0.9}, "--recall 0.9"),
+        ({"precision": 0.9}, "--precision 0.9"),
+        ({"margins": 0.9}, "--store-margins 0.9"),
+        ({"recall": 0.1, "precision": 0.1}, "--precision"),
+    ],
 )
 def test_what_is_refused_leaves_the_file(model, coins, options, thing):
     before = model.read_bytes()
@@ -65,6 +75,53 @@ def test_what_is_refused_leaves_the_file(model, coins, options, thing):
         masu.calibrate(model, coins, **options)
     assert caught.value.thing == thing
     assert model.read_bytes() == before
+
+
+class Found:
+    """What a network finds in place of its own: every object, one pixel too small on each side."""
+
+    def __init__(self, monkeypatch, data):
+        rows = dict(data)
+
+        def predicted(detector, paths, faults, **_):
+            for index, path in enumerate(paths):
+                boxes = rows[path].boxes + torch.tensor([1.0, 1, -1, -1])
+                found = Detections(
+                    boxes, torch.full((len(boxes),), 0.97), rows[path].labels, ["coin"] * len(boxes)
+                )
+                yield Prediction(index, path, torch.zeros(3, 8, 8), found, 0.0)
+
+        monkeypatch.setattr("masu.evaluation.evaluate.predictions", predicted)
+
+
+def test_margins_alone_leave_the_thresholds(model, coins, monkeypatch):
+    data = masu.read_dataset(coins, "train")
+    Found(monkeypatch, data)
+    masu.store_thresholds(model, {"coin": 0.5})
+    done = masu.calibrate(model, data, margins=0.7)
+    detector = masu.load(model)
+    assert (
+        (detector.thresholds, detector.margins)
+        == (done.thresholds, done.margins)
+        == ({"coin": 0.5}, done.margins)
+    )
+    # one pixel of a box of about 30: every object needs one of at most 1 / the least size
+    sizes = torch.cat([target.boxes[:, 2:] - target.boxes[:, :2] for _, target in data]) - 2
+    needed = 1 / sizes.prod(1).sqrt()
+    assert needed.min() <= done.margins["coin"] <= needed.max() + 2e-6
+    assert done.as_dict()["margins"] == {"hold": 0.7, "of_size": done.margins}
+    # with thresholds chosen in the same call these are the ones that count, and both are stored
+    both = masu.calibrate(model, data, "none", margins=0.7)
+    assert masu.load(model).thresholds == both.thresholds == {"coin": pytest.approx(0.97 / 2)}
+    assert masu.load(model).margins == both.margins == done.margins
+
+
+def test_a_precision_that_is_promised(model, coins, monkeypatch):
+    data = masu.read_dataset(coins, "train")
+    Found(monkeypatch, data)
+    done = masu.calibrate(model, data, precision=0.2)
+    assert masu.load(model).thresholds == done.thresholds == {"coin": pytest.approx(0.01)}  # all are right
+    assert done.report.used["coin"].precision == 1
 
 
 def test_the_split_is_one_for_validation_or_the_one_that_is_named(model, coins):
