@@ -18,7 +18,9 @@ from sklearn.datasets import load_sample_images
 
 import masu
 from masu import InputError
+from masu.detectors.margins import enlarged
 from masu.exports.agreement import agreement_of
+from masu.exports.exported import open_detector
 from masu.exports.write import describe
 from masu.records import Detections
 from masu.runtime import Description, Model, _main, check_answer
@@ -119,6 +121,38 @@ def test_thresholds_of_classes(with_thresholds, photographs):
     assert all(s >= 0.5 for found in model.predict(photographs, threshold={}) for s in found.scores)
     with pytest.raises(InputError, match="threshold of class 'cow': found no such class, wanted one of cat"):
         model.predict(photographs, threshold={"cow": 0.5})
+
+
+def test_margins_of_classes(small, onnx_file, with_thresholds, photographs, tmp_path, monkeypatch):
+    import onnx
+
+    with pytest.raises(
+        InputError, match=r"^margins: found none in .*small.onnx, wanted a file that has some"
+    ):
+        Model(onnx_file).predict(photographs, margins=True)
+    model = onnx.load(with_thresholds)
+    (entry,) = [p for p in model.metadata_props if p.key == "masu"]
+    margins = {"cat": 0.1, "dog": 0.5}
+    entry.value = json.dumps(json.loads(entry.value) | {"margins": margins})
+    save_sealed(model, tmp_path / "margins.onnx")
+    model = Model(tmp_path / "margins.onnx")
+    found = model.predict(photographs, margins=True)
+    plain = model.predict(photographs, model.thresholds)
+    assert (
+        sum(map(len, found)) == sum(map(len, plain)) > 0
+    )  # from the thresholds on, of which they were measured
+    for pixels, one, other in zip(photographs, as_detections(plain), found, strict=True):
+        wanted = enlarged(one, margins, *pixels.shape[:2])
+        np.testing.assert_allclose(other.boxes, wanted.boxes.numpy(), atol=1e-3)
+    exported = open_detector(tmp_path / "margins.onnx").predict(photographs, margins=True)
+    for one, other in zip(found, exported, strict=True):
+        np.testing.assert_allclose(one.boxes, other.boxes.numpy(), atol=1e-3)
+    monkeypatch.setattr(small, "margins", margins, raising=False)
+    assert describe(small).as_dict()["margins"] == margins
+    monkeypatch.setattr(small, "margins", {}, raising=False)
+    assert "margins" not in describe(small).as_dict()  # so that an earlier masu opens the file
+    with pytest.raises(ValueError, match="a margin of 'cow', which is no class"):
+        Description.from_json(json.dumps(describe(small).as_dict() | {"margins": {"cow": 1}}))
 
 
 def test_a_detector_s_thresholds_are_in_its_description(small, onnx_file, monkeypatch):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from masu.records import Detection, Detections, Target
     from masu.training.recipe import TrainSettings
     from masu.verbs.anchors import anchors
+    from masu.verbs.calibrate import calibrate
     from masu.verbs.check import check
     from masu.verbs.compare import compare
     from masu.verbs.convert import convert
@@ -46,6 +47,7 @@ __all__ = [
     "TrainSettings",
     "anchors",
     "build",
+    "calibrate",
     "check",
     "compare",
     "convert",
@@ -79,6 +81,7 @@ _HOME = {
     "TrainSettings": "masu.training.recipe",
     "anchors": "masu.verbs.anchors",
     "build": "masu.detectors.build",
+    "calibrate": "masu.verbs.calibrate",
     "check": "masu.verbs.check",
     "compare": "masu.verbs.compare",
     "convert": "masu.verbs.convert",

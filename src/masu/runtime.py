@@ -22,7 +22,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, NoReturn, overload
 
@@ -34,7 +34,7 @@ from masu.data.pixels.sources import given_images, in_batches
 from masu.errors import InputError, bad_input, visible
 from masu.external_data import keeps_external_data
 from masu.json_text import to_json
-from masu.ranges import BATCH_SIZE, SHARE
+from masu.ranges import BATCH_SIZE, MARGIN, SHARE
 from masu.seal import broken
 from masu.streams import CLOSED_PIPE, OutputError, kept_safe
 from masu.thresholds import DEFAULT_THRESHOLD, Threshold, check_threshold
@@ -76,6 +76,8 @@ class Description:
         max_detections: most detections of an image.
         threshold: score from which to show detections, where a user asks for none.
         thresholds: the same of single classes by name, where it was measured.
+        margins: how far a box of a class is enlarged on every side to hold its object whole, as a share of
+            the box's size ``√(w·h)``, where it was measured.
         trained_on: data and splits of the training, for people to read.
     """
 
@@ -91,6 +93,11 @@ class Description:
     threshold: float = DEFAULT_THRESHOLD
     thresholds: dict[str, float] = field(default_factory=dict)
     trained_on: dict[str, str | None] = field(default_factory=dict)
+    margins: dict[str, float] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The attributes; without margins no ``margins``, which earlier versions do not know."""
+        return {name: value for name, value in vars(self).items() if name != "margins" or value}
 
     @classmethod
     def from_json(cls, text: str) -> Description:
@@ -112,8 +119,9 @@ class Description:
         if lacking:
             raise ValueError(f"no entry {lacking[0]!r}")
         made = cls(**values | {"names": tuple(values["names"])})
-        if unknown := made.thresholds.keys() - set(made.names):
-            raise ValueError(f"a threshold of {sorted(unknown)[0]!r}, which is no class")
+        for what, table in (("threshold", made.thresholds), ("margin", made.margins)):
+            if unknown := table.keys() - set(made.names):
+                raise ValueError(f"a {what} of {sorted(unknown)[0]!r}, which is no class")
         return made
 
 
@@ -154,6 +162,7 @@ _FITS: dict[str, Callable[[object], bool]] = {
     "max_detections": _is_whole(1, 1_000_000),
     "threshold": _is_score,
     "thresholds": _is_table(_is_score),
+    "margins": _is_table(lambda value: value in MARGIN),
     "trained_on": _is_table(lambda value: value is None or isinstance(value, str)),
 }
 """What each entry of a description must be."""
@@ -324,7 +333,12 @@ class Model:
 
     @overload
     def predict(
-        self, images: Image.Image, threshold: Threshold | None = None, batch_size: int = 1
+        self,
+        images: Image.Image,
+        threshold: Threshold | None = None,
+        batch_size: int = 1,
+        *,
+        margins: bool = False,
     ) -> Found: ...
 
     @overload
@@ -333,15 +347,27 @@ class Model:
         images: str | os.PathLike[str] | Array,
         threshold: Threshold | None = None,
         batch_size: int = 1,
+        *,
+        margins: bool = False,
     ) -> Found | list[Found]: ...
 
     @overload
     def predict(
-        self, images: Iterable[Source], threshold: Threshold | None = None, batch_size: int = 1
+        self,
+        images: Iterable[Source],
+        threshold: Threshold | None = None,
+        batch_size: int = 1,
+        *,
+        margins: bool = False,
     ) -> list[Found]: ...
 
     def predict(
-        self, images: Any, threshold: Threshold | None = None, batch_size: int = 1
+        self,
+        images: Any,
+        threshold: Threshold | None = None,
+        batch_size: int = 1,
+        *,
+        margins: bool = False,
     ) -> Found | list[Found]:
         """Find objects in one image or many.
 
@@ -352,6 +378,8 @@ class Model:
             threshold: smallest score returned, one number or one per class by its name, as in
                 ``self.thresholds``; default: the model's own, low, as evaluation wants it.
             batch_size: images of the same size that run together.
+            margins: enlarge each box by the margin of its class, within the image; the default of
+                ``threshold`` is ``self.thresholds`` then, of which the margins were measured.
 
         Returns:
             :class:`Found` for one image; for many a list of them in the order of the images.
@@ -359,26 +387,40 @@ class Model:
         Raises:
             TypeError: for what is no image.
             InputError: for a file that is no readable image, a URL, a folder without images, an array of
-                another shape or type, a threshold outside 0..1 or of an unknown class, or a batch size out of
-                range.
+                another shape or type, a threshold outside 0..1 or of an unknown class, a batch size out of
+                range, or margins that the file does not have.
         """
         given = given_images(images, tensors=False)
-        found = list(self._each(given.images, threshold, batch_size))
+        found = list(self._each(given.images, threshold, batch_size, margins))
         return found[0] if given.alone else found
 
     def stream(
-        self, images: Source | Iterable[Source], threshold: Threshold | None = None, batch_size: int = 1
+        self,
+        images: Source | Iterable[Source],
+        threshold: Threshold | None = None,
+        batch_size: int = 1,
+        *,
+        margins: bool = False,
     ) -> Iterator[Found]:
         """As :meth:`predict`, one after the other, with at most ``batch_size`` images in memory."""
-        return self._each(given_images(images, tensors=False).images, threshold, batch_size)
+        return self._each(given_images(images, tensors=False).images, threshold, batch_size, margins)
 
-    def _each(self, images: Iterable[Any], threshold: Threshold | None, batch_size: int) -> Iterator[Found]:
+    def _each(
+        self, images: Iterable[Any], threshold: Threshold | None, batch_size: int, margins: bool
+    ) -> Iterator[Found]:
         BATCH_SIZE.check("batch_size", batch_size)
         if threshold is not None:
             check_threshold(threshold, self.names)
-        return self._walk(images, threshold, batch_size)
+        if margins and not self.description.margins:
+            fix = "measure them with masu evaluate --store-margins and export again"
+            raise bad_input("margins", f"none in {self._file}", "a file that has some", fix)
+        if margins and threshold is None:
+            threshold = self.thresholds
+        return self._walk(images, threshold, batch_size, margins)
 
-    def _walk(self, images: Iterable[Any], threshold: Threshold | None, batch_size: int) -> Iterator[Found]:
+    def _walk(
+        self, images: Iterable[Any], threshold: Threshold | None, batch_size: int, margins: bool
+    ) -> Iterator[Found]:
         for batch in in_batches(images, batch_size):
             pixels = [self._pixels(image) for image in batch]
             found: dict[int, Found] = {}
@@ -388,6 +430,8 @@ class Model:
                 for i, row in zip(same, rows, strict=True):
                     path = Path(batch[i]) if isinstance(batch[i], str | os.PathLike) else None
                     found[i] = self._found(*row, threshold, path)
+                    if margins:
+                        found[i] = self._enlarged(found[i], *self._size(shape))
             yield from (found[i] for i in range(len(batch)))
 
     def run(self, images: Array) -> tuple[Array, Array, Array, Array]:
@@ -446,6 +490,19 @@ class Model:
             raise bad_input("image array", f"shape {image.shape} of {image.dtype}", "(H, W, 3) uint8", fix)
         array = np.repeat(array, 3, axis=2) if array.shape[2] == 1 else array[..., :3]
         return np.ascontiguousarray(array)
+
+    def _size(self, shape: tuple[int, ...]) -> tuple[int, int]:
+        """Height and width of an image as the graph takes it."""
+        return shape[:2] if self.description.channels is None else shape[1:]  # type: ignore[return-value]
+
+    def _enlarged(self, found: Found, height: int, width: int) -> Found:
+        margins = [self.description.margins.get(name, 0.0) for name in found.names]
+        low, high = found.boxes[:, :2], found.boxes[:, 2:]
+        size = np.sqrt(np.clip(high - low, 0, None).prod(axis=1))
+        reach = (size * np.array(margins, np.float32))[:, None]
+        most = np.array([width, height], np.float32)
+        boxes = np.concatenate([np.clip(low - reach, 0, most), np.clip(high + reach, 0, most)], axis=1)
+        return replace(found, boxes=boxes)
 
     def _found(
         self,
@@ -596,6 +653,9 @@ def _run_all(arguments: Sequence[str] | None) -> int:
     parser.add_argument(
         "--threshold", metavar=SHARE.short, help="smallest score; default: the file's own, per class"
     )
+    parser.add_argument(
+        "--margins", action="store_true", help="enlarge boxes by the file's margins, to hold objects whole"
+    )
     parser.add_argument("--engine", choices=("onnxruntime", "openvino"))
     try:
         chosen = parser.parse_args(arguments)
@@ -613,7 +673,7 @@ def _run_all(arguments: Sequence[str] | None) -> int:
         faults = 0
         for path in find_images(chosen.images):
             try:
-                found = model.predict([path], threshold)[0]
+                found = model.predict([path], threshold, margins=chosen.margins)[0]
             except InputError as error:
                 _refused(str(error))
                 faults += 1

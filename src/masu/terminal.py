@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from masu.evaluation.calibration import Fitted
     from masu.evaluation.comparison import Comparison, Difference
     from masu.evaluation.error_report import ErrorReport
-    from masu.evaluation.slices import Slice
+    from masu.evaluation.metrics import Slice
     from masu.explanation.funnel import FunnelReport
     from masu.verbs.check import CheckReport
     from masu.verbs.export import ExportReport

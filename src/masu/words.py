@@ -19,6 +19,8 @@ ExportTarget = Literal["onnx", "openvino", "torch"]
 BulkEngine = Literal["local", "ray"]
 Meaning = Literal["right", "overlap"]
 """What a calibrated score says: how often such a box is right (IoU ≥ 0.5), or its IoU with the object."""
+CalibratedScores = Literal["right", "overlap", "none"]
+"""A meaning, or the network's own scores again."""
 
 STARTS: tuple[str, ...] = get_args(Start)
 ANCHORS: tuple[str, ...] = get_args(Anchors)
@@ -29,7 +31,7 @@ PRECISIONS: tuple[str, ...] = get_args(Precision)
 TRACKERS: tuple[str, ...] = get_args(Tracker)
 EXPORT_TARGETS: tuple[str, ...] = get_args(ExportTarget)
 BULK_ENGINES: tuple[str, ...] = get_args(BulkEngine)
-CALIBRATIONS: tuple[str, ...] = (*get_args(Meaning), "none")
+CALIBRATIONS: tuple[str, ...] = get_args(CalibratedScores)
 
 BOX_LOSSES = ("smooth_l1", "l1", "l2", "giou")
 

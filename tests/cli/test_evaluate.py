@@ -5,6 +5,7 @@ import json
 import pytest
 
 import masu
+from masu.detectors.build import store_margins
 from masu.verbs.convert import convert
 from tests.cli.conftest import NAMES
 from tests.cli.test_schema import valid
@@ -118,3 +119,88 @@ def test_thresholds_that_promise_a_recall(run, model, odd_coins):
     assert (code, out) == (2, "")
     assert f"--recall 0.9: found 4 images with objects of class {NAMES[0]!r}, wanted at least 9" in error
     assert model.read_bytes() == before
+
+
+def test_thresholds_that_promise_a_precision(run, model, odd_coins):
+    code, _, error = run("evaluate", model, odd_coins, "--precision", 0.5)
+    assert (code, "--precision: found no thresholds to store" in error) == (2, True)
+    before = model.read_bytes()
+    both = ["--recall", 0.1, "--precision", 0.5]
+    code, _, error = run("evaluate", model, odd_coins, "--store-thresholds", *both)
+    assert (code, "--precision: found together with --recall, wanted one of them" in error) == (2, True)
+    storing = ["evaluate", model, odd_coins, "--split", "train", "--store-thresholds"]
+    code, out, error = run(*storing, "--precision", 0.9)
+    assert (code, out) == (2, "")
+    assert "--precision 0.9: found 4 images, wanted at least 33; or a smaller --precision" in error
+    code, out, error = run(*storing, "--precision", 0.4)
+    assert (code, out) == (2, "")
+    assert f"that show class {NAMES[0]!r} from a score of 0.5 on, which can promise 0.00 at most" in error
+    assert model.read_bytes() == before
+
+
+def test_margins_are_stored_beside_the_thresholds(run, model, odd_coins, tmp_path, monkeypatch):
+    masu.store_thresholds(model, {NAMES[0]: 0.25})
+    monkeypatch.setattr(
+        "masu.verbs.calibrate.box_margins",
+        lambda matches, names, share, thresholds: {NAMES[0]: thresholds.get(NAMES[0], 0.5)},
+    )
+    storing = ["evaluate", model, odd_coins, "--split", "train", "--store-margins"]
+    code, out, error = run(*storing, 0.6, "--json")
+    assert code == 0, error
+    said = valid(run, "evaluate", out)
+    assert said["margins"] == {
+        "hold": 0.6,
+        "of_size": {NAMES[0]: 0.25},
+    }  # measured from the model's thresholds on
+    assert "thresholds" in said
+    assert f"masu: {model} now holds the margins {NAMES[0]} 0.25, as shares of a box's size\n" in error
+    assert "now holds the thresholds" not in error
+    assert (masu.load(model).margins, masu.load(model).thresholds) == ({NAMES[0]: 0.25}, {NAMES[0]: 0.25})
+    # other thresholds let other boxes pass: the margins go, unless new ones are measured with them
+    code, _, error = run("evaluate", model, odd_coins, "--split", "train", "--store-thresholds")
+    assert masu.load(model).margins == {}
+    code, _, error = run(*storing, 0.6, "--store-thresholds")
+    assert masu.load(model).margins == {NAMES[0]: 0.5}  # of the new thresholds, of which there are none
+    assert "now holds the thresholds" in error
+
+
+def test_margins_that_four_images_cannot_promise(run, model, odd_coins):
+    before = model.read_bytes()
+    storing = ["evaluate", model, odd_coins, "--split", "train", "--store-margins"]
+    code, out, error = run(*storing, 0.9)
+    assert (code, out) == (2, "")
+    assert (
+        f"--store-margins 0.9: found 4 images with objects of class {NAMES[0]!r}, wanted at least 9" in error
+    )
+    for option in (["--iou", 0.5], ["--classes", NAMES[0]]):
+        code, _, error = run(*storing, 0.5, *option)
+        assert (code, f"{option[0]}: found with --store-margins" in error) == (2, True)
+    assert model.read_bytes() == before
+
+
+def test_detect_enlarges_boxes(run, model, odd_coins):
+    photographs = odd_coins / "images" / "val"
+    code, _, error = run("detect", model, photographs, "--margins")
+    assert (code, "margins: found none in the model" in error) == (2, True)
+    store_margins(model, {NAMES[0]: 0.1})
+    code, out, error = run("detect", model, photographs, "--margins")
+    assert code == 0, error
+    assert f"the model's margins, as shares of a box's size: {NAMES[0]} 0.10" in error
+    plain = json.loads(run("detect", model, photographs)[1])
+    pairs = [
+        (one["box"], two["box"])
+        for a, b in zip(plain, json.loads(out), strict=True)
+        for one, two in zip(a["detections"], b["detections"], strict=True)
+    ]
+    assert pairs
+    for (x1, y1, x2, y2), grown in pairs:
+        reach = 0.1 * ((x2 - x1) * (y2 - y1)) ** 0.5
+        wanted = [max(x1 - reach, 0), max(y1 - reach, 0), min(x2 + reach, 256), min(y2 + reach, 128)]
+        assert grown == pytest.approx(wanted, abs=0.01)
+    for option in (["--threshold", 0.2], ["--iou", 0.5], ["--max-detections", 5]):
+        code, _, error = run("detect", model, photographs, "--margins", *option)
+        assert (code, f"{option[0]}: found with --margins" in error) == (2, True)
+    code, _, error = run(
+        "detect", model, photographs, "--margins", "--to", "parquet", "--out", odd_coins / "p"
+    )
+    assert (code, "--margins: found in a job for Parquet files" in error) == (2, True)

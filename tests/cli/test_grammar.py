@@ -14,7 +14,10 @@ PAGE = Path(__file__).parents[2] / "docs" / "command-line.md"
 
 
 def test_an_option_has_one_type_and_one_meaning_wherever_it_is():
-    """``--to`` has the words of each verb, and ``--workers`` the numbers of each kind of process."""
+    """``--to`` has the words of each verb, ``--workers`` the numbers of each kind of process.
+
+    ``--precision`` is of numbers in ``train`` and of detections in ``evaluate``: both are called so everywhere.
+    """
     types = {}
     for _, one in OPTIONS:
         if isinstance(one, click.Option):
@@ -22,6 +25,7 @@ def test_an_option_has_one_type_and_one_meaning_wherever_it_is():
     assert {name: kinds for name, kinds in types.items() if len(kinds) > 1} == {
         "--to": {("DataFormat", False), ("Word", False)},
         "--out": {("Path", False), ("Page", False), ("StringParamType", False)},
+        "--precision": {("Word", False), ("Number", False)},
     }
 
 

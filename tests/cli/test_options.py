@@ -70,8 +70,10 @@ def test_every_number_has_a_range():
             "--max-ap-loss",
             "--max-bad",
             "--patience",
+            "--precision",
             "--recall",
             "--seed",
+            "--store-margins",
         ),
         *("--split-by", "--threshold", "--time-budget", "--workers"),
     }

@@ -61,9 +61,9 @@ def config_of(saved):
         return json.loads(file.metadata()["config"])
 
 
-def message_of(function, *arguments):
+def message_of(function, *arguments, **options):
     with pytest.raises(InputError) as caught:
-        function(*arguments)
+        function(*arguments, **options)
     message = str(caught.value)
     assert "\n" not in message
     return message
@@ -447,6 +447,29 @@ def test_thresholds_are_stored_beside_weights_that_stay_the_same(saved, tmp_path
     ):
         assert file.metadata() == old.metadata()
     assert data_of(path) == data_of(saved)
+
+
+def test_margins_are_stored_beside_thresholds_and_go_with_them(saved, tmp_path, image):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(saved.read_bytes())
+    assert load(path).margins == {}
+    message = message_of(load(path).predict, image, margins=True)
+    assert message == (
+        "margins: found none in the model, wanted a model that has some; measure them: masu evaluate MODEL DATA "
+        "--split val --store-margins 0.9"
+    )
+    build_module.store_thresholds(path, {"red cell": 0.25})
+    build_module.store_margins(path, {"red cell": 0.1})
+    loaded = load(path)
+    assert (loaded.thresholds, loaded.margins) == ({"red cell": 0.25}, {"red cell": 0.1})
+    assert data_of(path) == data_of(saved)
+    save(loaded, tmp_path / "again.safetensors")
+    assert load(tmp_path / "again.safetensors").margins == {"red cell": 0.1}
+    build_module.store_thresholds(path, {"red cell": 0.3})  # other boxes, of which nothing was promised
+    assert load(path).margins == {}
+    assert "margin of class 'Red cell': found no such class" in message_of(
+        build_module.store_margins, path, {"Red cell": 0.5}
+    )
 
 
 def test_a_link_to_a_model_stays_a_link(saved, tmp_path):

@@ -203,6 +203,10 @@ def test_a_model_of_many_classes_opens(tmp_path):
         ("thresholds", '{"cat": true}'),
         ("thresholds", '{"cat": [0.5]}'),
         ("thresholds", '{"cow": 0.5}'),
+        ("margins", '{"cat": -0.1}'),
+        ("margins", '{"cat": 1e999}'),
+        ("margins", '{"cow": 0.5}'),
+        ("margins", "[0.5]"),
         ("trained_on", '{"data": 3}'),
         ("trained_on", '["data"]'),
         ("trained_on", '{"data": {"a": NaN}}'),
@@ -214,7 +218,7 @@ def test_an_entry_that_is_none_is_named(one, entry, text):
     path = one.written({entry: text, "version": "9.9\n\x1b[31mred"})
     message = refused(load, path)
     assert message.startswith(
-        f"{path}: found settings that masu {masu.__version__} does not know ({entry[:9]}"
+        f"{path}: found settings that masu {masu.__version__} does not know ({entry.removesuffix('s')}"
     )
     assert "written by masu 9.9 \\x1b[31mred; wanted" in message
 
@@ -326,6 +330,7 @@ def test_a_counter_may_be_missing(one):
     [
         ("thresholds", {"cow": 0.5}),
         ("thresholds", {"cat": math.nan}),
+        ("margins", {"cat": math.inf}),
         ("trained_on", {"data": math.nan}),
         ("trained_on", {"data": 3}),
     ],

@@ -1,6 +1,7 @@
 """Saved predictions: written and read back they give the same figures; what is not understood is refused."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from pycocotools.cocoeval import COCOeval
 
 import masu
 from masu.data.class_lists import ClassLists, Lists
+from masu.data.formats import read_annotations
 from masu.errors import InputError
 from masu.evaluation.evaluate import Scored
 from masu.evaluation.federated import as_checked
@@ -200,3 +202,59 @@ def test_a_missing_file_and_another_suffix(data, scored, tmp_path):
         save_predictions(scored, data, tmp_path / "found.txt")
     assert caught.value.found == "the suffix '.txt'"
     assert list(tmp_path.glob("found*")) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"boxes": [[1.0, 2, 3]]}, "wanted path, and as many boxes of four numbers as scores and names"),
+        ({"boxes": [[1.0, 2, 3, None]]}, "wanted finite numbers and scores from 0 to 1"),
+        ({"boxes": [[1.0, 2, 3, float("inf")]]}, "wanted finite numbers and scores from 0 to 1"),
+        ({"boxes": None}, "wanted path, and as many boxes of four numbers as scores and names"),
+        ({"scores": [0.5, 0.25]}, "wanted path, and as many boxes of four numbers as scores and names"),
+        ({"scores": [1.5]}, "wanted finite numbers and scores from 0 to 1"),
+        ({"scores": [float("nan")]}, "wanted finite numbers and scores from 0 to 1"),
+        ({"scores": ["high"]}, "wanted path, and as many boxes of four numbers as scores and names"),
+        ({"names": [None]}, "wanted path, and as many boxes of four numbers as scores and names"),
+        ({"path": None}, "wanted path, and as many boxes of four numbers as scores and names"),
+    ],
+)
+def test_rows_of_parquet_that_are_none(data, tmp_path, changes, said):
+    import pyarrow
+    import pyarrow.parquet
+
+    good = {"path": "images/train/0.png", "boxes": [[1.0, 2, 3, 4]], "scores": [0.5], "names": ["coin"]}
+    rows = [good | {"error": None}, good | {"error": None} | changes, {"path": "a.png", "error": "torn"}]
+    table = pyarrow.Table.from_pylist(rows[1:])
+    pyarrow.parquet.write_table(table, tmp_path / "found.parquet")
+    with pytest.raises(InputError) as caught:
+        score_saved(tmp_path / "found.parquet", data)
+    assert caught.value.found.startswith("row 1 (")
+    assert said in str(caught.value)
+
+
+def test_an_image_that_stands_twice_is_no_place_for_a_prediction(coins, tmp_path):
+    """Two splits label the same images in different ways: both together have an image for each labelling."""
+    for file in (coins / "images" / "train").iterdir():
+        file.rename(coins / "images" / file.name)
+    shutil.rmtree(coins / "images" / "val")
+    described = json.loads((coins / "annotations" / "instances_train.json").read_text())
+    described["annotations"] = described["annotations"][1:]
+    (coins / "annotations" / "instances_val.json").write_text(json.dumps(described))
+    twice = read_annotations(coins)
+    assert [path.name for path in twice.paths].count("0.png") == 2
+    train = masu.read_dataset(coins, "train")
+    targets = tuple(target for _, target in train)
+    none = Detections(torch.zeros(0, 4), [], [])
+    scored = Scored(
+        coco_metrics(targets, [none] * 4, train.names), train.names, tuple(train.paths), targets, (none,) * 4
+    )
+    save_predictions(scored, train, tmp_path / "found.json")
+    for call in (
+        lambda: score_saved(tmp_path / "found.json", twice),
+        lambda: save_predictions(scored, twice, tmp_path / "new.json"),
+    ):
+        with pytest.raises(InputError) as caught:
+            call()
+        assert caught.value.found == "the image images/0.png twice"
+    assert not (tmp_path / "new.json").exists()

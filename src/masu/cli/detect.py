@@ -31,6 +31,11 @@ from masu.words import BULK_ENGINES, DETECTION_FORMATS
     help="Format of the results. Default: json; parquet with ray.",
 )
 @option("--out", help="Folder for results and drawn pictures; for parquet also s3://bucket/folder.")
+@option(
+    "--margins",
+    is_flag=True,
+    help="Enlarge boxes by the model's margins, so that they hold objects whole.",
+)
 @option("--no-pictures", is_flag=True, help="Draw no pictures into --out.")
 @IMAGES_AT_ONCE
 @option(
@@ -52,6 +57,7 @@ def detect(
     max_detections: int | None,
     to: str | None,
     out: str | None,
+    margins: bool,
     no_pictures: bool,
     batch_size: int,
     engine: Any,
@@ -69,11 +75,14 @@ def detect(
     if workers is not None and engine == "local":
         raise bad_input("--workers", "with --engine local", "--engine ray", "leave it out")
     if to == "parquet" or engine != "local":
-        for name in ("--classes", "--iou", "--max-detections", "--no-pictures"):
+        for name in ("--classes", "--iou", "--max-detections", "--margins", "--no-pictures"):
             refuse_idle(name, "in a job for Parquet files, which does not know it", "--to json, csv or coco")
         return _detect_bulk(
             model, sources, threshold, to, out, batch_size, engine, workers, trust_code, device
         )
+    if margins:
+        for name in ("--threshold", "--iou", "--max-detections"):
+            refuse_idle(name, "with --margins, which were measured with the model's own", "one of them")
     if out is None:
         refuse_idle("--no-pictures", "without --out, where pictures would be", "both or neither")
     from masu.evaluation.choice import OnlyClasses, classes_of, set_suppression
@@ -88,6 +97,8 @@ def detect(
     detail(f"{model}: {counted(len(opened.names), 'class', 'classes')} ({listed(opened.names, 8)})")
     if threshold is None and opened.thresholds:
         note(f"the model's thresholds: {scores(opened.thresholds)}")
+    if margins and opened.margins:
+        note(f"the model's margins, as shares of a box's size: {scores(opened.margins)}")
     detector: AnyDetector = OnlyClasses(opened, chosen, max_detections) if chosen else opened
     with working("detecting") as progress:
         report = run(
@@ -98,6 +109,7 @@ def detect(
             out=out,
             batch_size=batch_size,
             pictures=not no_pictures,
+            margins=margins,
             progress=progress,
         )
     if out is None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from typing import get_args
 
 import click
 
@@ -29,13 +27,15 @@ from masu.cli.options import (
 from masu.cli.schema import print_json
 from masu.cli.values import Number, Page, Word, refuse_idle, scores
 from masu.errors import bad_input
-from masu.words import CALIBRATIONS, Meaning
+from masu.words import CALIBRATIONS
 
 _OF_MODELS = (
     "--funnel",
     "--store-thresholds",
+    "--store-margins",
     "--calibrate",
     "--recall",
+    "--precision",
     "--save-predictions",
     "--iou",
     "--max-detections",
@@ -84,6 +84,17 @@ _OF_MODELS = (
     help="The stored thresholds promise this mean recall on new images. Default: largest F1.",
 )
 @option(
+    "--precision",
+    type=Number(ranges.SHARE),
+    help="They promise this mean precision in new images, with a certainty of 0.9.",
+)
+@option(
+    "--store-margins",
+    "margins",
+    type=Number(ranges.SHARE),
+    help="Write margins into MODEL with which boxes hold this mean share of the found objects whole.",
+)
+@option(
     "--calibrate",
     type=Word(CALIBRATIONS),
     help="Write into MODEL what scores are worth, and thresholds: how often right, or the mean IoU.",
@@ -107,6 +118,8 @@ def evaluate(
     by: tuple[str, ...],
     store_thresholds: bool,
     recall: float | None,
+    precision: float | None,
+    margins: float | None,
     calibrate: str | None,
     as_json: bool,
     trust_code: bool,
@@ -119,13 +132,10 @@ def evaluate(
     With --report, --store-thresholds or --calibrate also the threshold with the largest F1 of each class, and
     what kinds of errors are made and cost. Store with --split val: on a test split it would flatter it.
     """
-    from masu.evaluation.calibration import calibrated, fit
     from masu.evaluation.choice import classes_of, only_classes, set_suppression
     from masu.evaluation.error_page import write_page
     from masu.evaluation.error_report import error_report, refuse
     from masu.evaluation.evaluate import score
-    from masu.evaluation.guarantees import images_of_classes, recall_thresholds, refuse_recall
-    from masu.evaluation.matches import match_image
     from masu.evaluation.resampling import said_of
     from masu.evaluation.slices import check_kinds, slices
     from masu.explanation.funnel import funnel
@@ -138,8 +148,9 @@ def evaluate(
         print_metrics,
         print_slices,
     )
+    from masu.verbs.calibrate import Wanted, settle
     from masu.verbs.reading import to_measure_on
-    from masu.verbs.saved import are_predictions, refuse_suffix, save_predictions, score_saved
+    from masu.verbs.saved import are_predictions, refuse_suffix, refuse_twice, save_predictions, score_saved
 
     kinds = tuple(dict.fromkeys(kind.strip() for text in by for kind in text.split(",")))
     check_kinds(kinds)
@@ -155,14 +166,19 @@ def evaluate(
         if (world := processes_started()) > 1:
             raise bad_input("--funnel", f"{world} processes", "one", "start masu without a launcher")
         refuse_idle("--device", "with --funnel, which follows boxes on the processor", "one of them")
-    storing = "--calibrate" if calibrate else "--store-thresholds" if store_thresholds else None
+    choosing = "--calibrate" if calibrate else "--store-thresholds" if store_thresholds else None
+    storing = choosing if choosing or margins is None else "--store-margins"
     if storing:
         for name in ("--classes", "--iou", "--max-detections", *["--funnel"] * bool(calibrate)):
             refuse_idle(name, f"with {storing}, which is about the model as it is", "one of them")
         if calibrate:
             refuse_idle("--save-predictions", "with --calibrate, which changes their scores", "one of them")
-    elif recall is not None:
-        raise bad_input("--recall", "no thresholds to store", "--store-thresholds or --calibrate beside it")
+    if not choosing:
+        for name, share in (("--recall", recall), ("--precision", precision)):
+            if share is not None:
+                beside = "--store-thresholds or --calibrate beside it"
+                raise bad_input(name, "no thresholds to store", beside)
+    wanted = Wanted(calibrate, recall, precision, margins, thresholds=choosing is not None)  # type: ignore[arg-type]
     with joined() as processes:  # says which GPU is this process's own
         detector, channels = None, None
         if not from_file:
@@ -175,8 +191,9 @@ def evaluate(
             if calibrate:
                 detector.calibration = None  # type: ignore[union-attr]  # a line is of the network's own scores
         dataset = to_measure_on(data, split, form=form, images=images, channels=channels, counter=working)
-        if recall is not None:
-            refuse_recall(recall, images_of_classes(dataset))
+        wanted.refuse_for(dataset)
+        if saved is not None:
+            refuse_twice(dataset)
         chosen = dataset.split
         if named := classes_of(classes, dataset.names):
             dataset = only_classes(dataset, named)
@@ -198,29 +215,21 @@ def evaluate(
         return DONE
     for fault in scored.metrics.faults:
         note(fault)
-    fitted = fit(scored, calibrate) if calibrate in get_args(Meaning) else None  # type: ignore[arg-type]
-    if fitted is not None:
-        scored = calibrated(scored, fitted.calibration)
     with working("weighing the images"):
-        scored = scored.with_intervals()
+        settled = None
+        if detector is not None and storing:
+            own_line = getattr(detector, "calibration", None)
+            settled = settle(scored, wanted, own_line, detector.thresholds)
+        scored = scored.with_intervals() if settled is None else settled.scored
         parts = slices(scored, kinds, dataset.root, channels)
-    report, promised = None, {}
-    if page is not None or storing:
-        # thresholds that are about to be replaced are not worth a look
-        own = None if storing or detector is None else detector.thresholds
-        report = error_report(scored, own)
-        promised = report.best_thresholds()
-        if recall is not None:
-            matches = [match_image(t, d) for t, d in zip(scored.targets, scored.found, strict=True)]
-            promised |= recall_thresholds(matches, scored.names, recall)
-            report = error_report(scored, promised)
-        if fitted is not None:  # its own images would flatter a line
-            report = replace(report, calibration=fitted.after, reliability=fitted.reliability())
+    report = None if settled is None else settled.report
+    if report is None and page is not None:
+        report = error_report(scored, None if detector is None else detector.thresholds)
     if as_json:
         figures = {"data": str(data), "split": chosen} | scored.metrics.as_dict()
         figures |= {"slices": [part.as_dict() for part in parts]} if kinds else {}
         figures |= {} if report is None else report.as_dict()
-        figures |= {} if fitted is None else {"calibration": fitted.as_dict()}
+        figures |= {} if settled is None else settled.as_dict()
         print_json("evaluate", figures if lost is None else figures | {"funnel": lost.as_dict()})
     else:
         print_metrics(scored.metrics.as_dict(), where, said_of(scored.metrics))
@@ -230,8 +239,8 @@ def evaluate(
             print_funnel(lost)
         if report is not None:
             print_errors(report)
-        if fitted is not None:
-            print_calibration(fitted)
+        if settled is not None and settled.fitted is not None:
+            print_calibration(settled.fitted)
     if saved is not None:
         save_predictions(scored, dataset, saved)
         note(f"{saved} holds the predictions")
@@ -240,18 +249,15 @@ def evaluate(
     if page is not None:
         write_page(report, page, model.name, where, channels)
         note(f"open {page}")
-    if storing:
-        from masu.detectors.build import store_calibration
-        from masu.detectors.build import store_thresholds as store
-
+    if settled is not None:
+        settled.store(model)
         if calibrate:
-            line = None if fitted is None else fitted.calibration
-            store_calibration(model, line, promised)
-            said = "calibrated scores" if fitted is not None else "scores as the network gives them"
+            said = "calibrated scores" if settled.fitted is not None else "scores as the network gives them"
             note(f"{model} now gives {said}")
-        else:
-            store(model, promised)
-        note(f"{model} now holds the thresholds {scores(promised)}")
+        if choosing:
+            note(f"{model} now holds the thresholds {scores(settled.thresholds)}")
+        if settled.margins is not None:
+            note(f"{model} now holds the margins {scores(settled.margins)}, as shares of a box's size")
         if chosen != "val":
             flattered = f"the split {chosen}" if chosen else "all of the data"
             note(f"chosen on {flattered}, whose figures they flatter; --split val keeps a test split honest")

@@ -10,7 +10,7 @@ import torch
 
 from masu.detectors.config import DetectorConfig
 from masu.detectors.detector import Detector
-from masu.detectors.model_file import load, save, store_calibration, store_thresholds
+from masu.detectors.model_file import load, save, store_calibration, store_margins, store_thresholds
 from masu.detectors.pretrained import fill_pretrained
 from masu.detectors.torchvision_models import from_torchvision
 from masu.detectors.zoo import ARCHITECTURES, make
@@ -26,6 +26,7 @@ __all__ = [
     "make",
     "save",
     "store_calibration",
+    "store_margins",
     "store_thresholds",
     "warm_start",
 ]

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from masu.detectors.calibration import Calibration
 from masu.detectors.config import DetectorConfig
+from masu.detectors.margins import Margins
 from masu.detectors.predict import Predictor
 from masu.detectors.prediction import PredictionNetwork
 from masu.detectors.raw import Raw
@@ -71,6 +72,9 @@ class Detector(nn.Module, Predictor, ABC):
         calibration: what the scores of each class become, as ``masu evaluate --calibrate`` put it into the
             model file; None: they are the network's own. Set it to None to see these; ``thresholds`` are of
             calibrated scores and then have no meaning.
+        margins: how far boxes of each class are enlarged on every side to hold their object whole, as a share
+            of the box's size ``√(w·h)``, as ``masu evaluate --store-margins`` put it into the model file;
+            empty where none did. ``predict(images, margins=True)`` applies them.
         trained_on: ``data``, ``split`` and ``val_split`` of the last training, for people to read; empty
             where there was none.
     """
@@ -78,6 +82,7 @@ class Detector(nn.Module, Predictor, ABC):
     names: tuple[str, ...]
     thresholds: Mapping[str, float]
     calibration: Calibration | None
+    margins: Margins
     trained_on: Mapping[str, str | None]
     config: DetectorConfig
     kind: ClassVar[Literal["detector", "proposals"]] = "detector"
@@ -89,6 +94,7 @@ class Detector(nn.Module, Predictor, ABC):
         self.names = tuple(names)
         self.thresholds = {}
         self.calibration = None
+        self.margins = {}
         self.trained_on = {}
 
     @property
@@ -199,9 +205,10 @@ class Detector(nn.Module, Predictor, ABC):
         return self.prediction_network().of_pixels(images)
 
     def _walk(
-        self, images: Iterable[Any], threshold: Threshold | None, batch_size: int
+        self, images: Iterable[Any], threshold: Threshold | None, batch_size: int, margins: bool
     ) -> Iterator[Detections]:
-        return self.prediction_network()._walk(images, threshold, batch_size)  # looked at once, not per batch
+        network = self.prediction_network()  # looked at once, not per batch
+        return network._walk(images, threshold, batch_size, margins)
 
     def prediction_network(self) -> PredictionNetwork:
         """What :meth:`predict` runs: this detector as it is now, made fast, with weights of its own.

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +24,7 @@ from masu.atomic import write_whole
 from masu.detectors.calibration import Calibration
 from masu.detectors.config import DetectorConfig
 from masu.detectors.detector import Detector
+from masu.detectors.margins import Margins, check_margins
 from masu.detectors.older_files import in_todays_words
 from masu.detectors.torchvision_models import load_torchvision
 from masu.detectors.zoo import DETECTORS, checked_names, make
@@ -63,7 +64,7 @@ def save(detector: Detector, path: str | os.PathLike[str]) -> None:
 
     Raises:
         InputError: where it cannot be written, or :func:`load` would refuse it: for weights that are not
-            finite, thresholds or a calibration of other classes; an earlier file is left as it was.
+            finite, thresholds, margins or a calibration of other classes; an earlier file is left as it was.
     """
     if type(detector).__name__ not in DETECTORS:
         raise TypeError(f"detector: found {type(detector).__name__}, wanted a detector of masu")
@@ -78,6 +79,9 @@ def save(detector: Detector, path: str | os.PathLike[str]) -> None:
     if detector.calibration is not None:
         detector.calibration.check_names(detector.names)
         metadata["calibration"] = json.dumps(asdict(detector.calibration), allow_nan=False)
+    check_margins(dict(detector.margins), detector.names)
+    if detector.margins:
+        metadata["margins"] = json.dumps(dict(detector.margins), allow_nan=False)
     if trained_on:
         metadata["trained_on"] = json.dumps(trained_on)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in detector.state_dict().items()}
@@ -135,7 +139,7 @@ def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> De
         device: where the detector is put, see :func:`masu.devices.device_of`.
 
     Returns:
-        The detector with its class names, settings, thresholds and calibration.
+        The detector with its class names, settings, thresholds, margins and calibration.
 
     Raises:
         InputError: for a device that is not there, a file that is missing or no model of masu, a setting that
@@ -154,7 +158,7 @@ def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> De
             check_values(name, tensor, path)
     detector = make(said.config, said.names)
     detector.thresholds, detector.trained_on = said.thresholds, said.trained_on
-    detector.calibration = said.calibration
+    detector.calibration, detector.margins = said.calibration, said.margins
     own = detector.state_dict()
     for name, tensor in tensors.items():  # tables of places, which are computed and never learnt
         given = not tensor.is_floating_point() and not name.endswith(COUNTER)
@@ -167,7 +171,8 @@ def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> De
 def store_thresholds(path: str | os.PathLike[str], thresholds: Mapping[str, float]) -> None:
     """Write the smallest score to show of each class into a model file, in place of those it had.
 
-    The weights stay as they are, to the byte; the file appears whole or not at all.
+    The weights stay as they are, to the byte; the file appears whole or not at all. Margins go: they are of
+    the boxes that the earlier thresholds let pass.
 
     Args:
         path: a file that :func:`save` wrote.
@@ -176,7 +181,7 @@ def store_thresholds(path: str | os.PathLike[str], thresholds: Mapping[str, floa
     Raises:
         InputError: for a file that is missing or no model of masu, an unknown class or a score outside 0..1.
     """
-    _restate(Path(path), thresholds)
+    _restate(Path(path), lambda own: replace(own, thresholds=dict(thresholds), margins={}))
 
 
 def store_calibration(
@@ -194,28 +199,44 @@ def store_calibration(
     Raises:
         InputError: as :func:`store_thresholds`; for a calibration of an unknown class.
     """
-    _restate(Path(path), thresholds, lambda _: calibration)
+    _restate(
+        Path(path),
+        lambda own: replace(own, calibration=calibration, thresholds=dict(thresholds), margins={}),
+    )
 
 
-def _restate(
-    path: Path,
-    thresholds: Mapping[str, float],
-    calibrate: Callable[[Calibration | None], Calibration | None] = lambda own: own,
-) -> None:
-    """Write other thresholds into a model file, and the calibration that its own becomes."""
+def store_margins(path: str | os.PathLike[str], margins: Margins) -> None:
+    """Write how far the boxes of each class are to be enlarged into a model file.
+
+    As :func:`store_thresholds`, whose thresholds stay.
+
+    Args:
+        path: a file that :func:`save` wrote.
+        margins: class name → share of a box's size. Empty: none.
+
+    Raises:
+        InputError: as :func:`store_thresholds`; for a number that is no margin.
+    """
+    _restate(Path(path), lambda own: replace(own, margins=dict(margins)))
+
+
+def _restate(path: Path, change: Callable[[_Described], _Described]) -> None:
+    """Write into a model file what its thresholds, calibration and margins become."""
     path = Path(os.path.realpath(path))  # a link stays a link
     with _opened(path) as file:
-        own = _described(file.metadata, path)
+        new = change(_described(file.metadata, path))
         metadata, tensors = dict(file.metadata), _tensors(file, path)
-    check_threshold(thresholds, own.names)
-    calibration = calibrate(own.calibration)
-    for name in ("thresholds", "calibration"):
+    check_threshold(new.thresholds, new.names)
+    check_margins(new.margins, new.names)
+    for name in ("thresholds", "calibration", "margins"):
         metadata.pop(name, None)
-    if thresholds:
-        metadata["thresholds"] = json.dumps(dict(thresholds))
-    if calibration is not None:
-        calibration.check_names(own.names)
-        metadata["calibration"] = json.dumps(asdict(calibration), allow_nan=False)
+    if new.thresholds:
+        metadata["thresholds"] = json.dumps(new.thresholds)
+    if new.margins:
+        metadata["margins"] = json.dumps(new.margins, allow_nan=False)
+    if new.calibration is not None:
+        new.calibration.check_names(new.names)
+        metadata["calibration"] = json.dumps(asdict(new.calibration), allow_nan=False)
     write_whole(path, [safetensors.torch.save(tensors, metadata)])
 
 
@@ -278,6 +299,7 @@ class _Described:
     names: tuple[str, ...]
     thresholds: dict[str, float]
     calibration: Calibration | None
+    margins: dict[str, float]
     trained_on: dict[str, str | None]
 
 
@@ -333,10 +355,12 @@ def _described(metadata: Mapping[str, str], path: Path) -> _Described:
         if "calibration" in metadata:
             calibration = read(Calibration, parsed(metadata, "calibration"), "calibration")
             calibration.check_names(names)
+        margins = read(dict[str, float], parsed({"margins": "{}", **metadata}, "margins"), "margins")
+        check_margins(margins, names)
         trained_on = read(TrainedOn, parsed({"trained_on": "{}", **metadata}, "trained_on"), "trained_on")
     except ValueError as error:
         raise _unusable(error, metadata, path) from None
-    return _Described(config, names, thresholds, calibration, trained_on)
+    return _Described(config, names, thresholds, calibration, margins, trained_on)
 
 
 def _unusable(error: ValueError, metadata: Mapping[str, str], path: Path) -> InputError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, overload
 
 import numpy as np
@@ -13,10 +13,11 @@ from torch import Tensor
 
 from masu.data.pixels.images import read_pixels
 from masu.data.pixels.sources import given_images, in_batches
+from masu.detectors.margins import Margins, enlarged, refuse_without
 from masu.ops.images import InputPolicy
 from masu.ranges import BATCH_SIZE
 from masu.records import Detections
-from masu.thresholds import Threshold, check_threshold
+from masu.thresholds import DEFAULT_THRESHOLD, Threshold, check_threshold
 
 ImageSource = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any] | Tensor
 """A file, a Pillow image, an ``(H, W, 3)`` array or a ``(3, H, W)`` tensor."""
@@ -26,6 +27,8 @@ class Predictor:
     """What finds objects in images."""
 
     names: tuple[str, ...]
+    thresholds: Mapping[str, float]
+    margins: Margins
 
     @property
     @abstractmethod
@@ -38,7 +41,12 @@ class Predictor:
 
     @overload
     def predict(
-        self, images: Image.Image, threshold: Threshold | None = None, batch_size: int = 1
+        self,
+        images: Image.Image,
+        threshold: Threshold | None = None,
+        batch_size: int = 1,
+        *,
+        margins: bool = False,
     ) -> Detections: ...
 
     @overload
@@ -47,15 +55,27 @@ class Predictor:
         images: str | os.PathLike[str] | np.ndarray[Any, Any] | Tensor,
         threshold: Threshold | None = None,
         batch_size: int = 1,
+        *,
+        margins: bool = False,
     ) -> Detections | list[Detections]: ...
 
     @overload
     def predict(
-        self, images: Iterable[ImageSource], threshold: Threshold | None = None, batch_size: int = 1
+        self,
+        images: Iterable[ImageSource],
+        threshold: Threshold | None = None,
+        batch_size: int = 1,
+        *,
+        margins: bool = False,
     ) -> list[Detections]: ...
 
     def predict(
-        self, images: Any, threshold: Threshold | None = None, batch_size: int = 1
+        self,
+        images: Any,
+        threshold: Threshold | None = None,
+        batch_size: int = 1,
+        *,
+        margins: bool = False,
     ) -> Detections | list[Detections]:
         """Find objects in one image or many; what looks is left as it was.
 
@@ -70,6 +90,9 @@ class Predictor:
             threshold: smallest score returned, one number or one per class by its name (a class without one
                 has 0.5), as in ``self.thresholds``; default: the model's own, low, as evaluation wants it.
             batch_size: images that run through the network together.
+            margins: enlarge each box by the margin of its class, ``self.margins``, within the image, so that
+                it holds its object whole as often as was promised (docs/guarantees.md). The promise is of
+                the model's own thresholds: they are the default then.
 
         Returns:
             :class:`masu.Detections` for one image; for many a list of them in the order of the images, also
@@ -78,11 +101,11 @@ class Predictor:
         Raises:
             TypeError: for what is no image.
             InputError: for a file that is no readable image, a URL, a folder without images, a threshold
-                outside 0..1 or of an unknown class, or a batch size below 1. ``masu.detect`` passes over
-                files that cannot be read and goes on.
+                outside 0..1 or of an unknown class, a batch size below 1, or margins that the model does
+                not have. ``masu.detect`` passes over files that cannot be read and goes on.
         """
         given = given_images(images)
-        found = list(self._each(given.images, threshold, batch_size))
+        found = list(self._each(given.images, threshold, batch_size, margins))
         return found[0] if given.alone else found
 
     def stream(
@@ -90,6 +113,8 @@ class Predictor:
         images: ImageSource | Iterable[ImageSource],
         threshold: Threshold | None = None,
         batch_size: int = 1,
+        *,
+        margins: bool = False,
     ) -> Iterator[Detections]:
         """As :meth:`predict`, one after the other: for folders and films that memory does not hold.
 
@@ -99,6 +124,7 @@ class Predictor:
             images: as of :meth:`predict`.
             threshold: as of :meth:`predict`.
             batch_size: as of :meth:`predict`.
+            margins: as of :meth:`predict`.
 
         Yields:
             The detections of each image, in order.
@@ -107,21 +133,25 @@ class Predictor:
             TypeError: as of :meth:`predict`, when that image's turn has come.
             InputError: as of :meth:`predict`.
         """
-        return self._each(given_images(images).images, threshold, batch_size)
+        return self._each(given_images(images).images, threshold, batch_size, margins)
 
     def _each(
-        self, images: Iterable[Any], threshold: Threshold | None, batch_size: int
+        self, images: Iterable[Any], threshold: Threshold | None, batch_size: int, margins: bool
     ) -> Iterator[Detections]:
         if threshold is not None:
             check_threshold(threshold, self.names)
         BATCH_SIZE.check("batch_size", batch_size)
-        return self._walk(images, threshold, batch_size)
+        if margins:
+            refuse_without(self.margins)
+            threshold = self.thresholds or DEFAULT_THRESHOLD if threshold is None else threshold
+        return self._walk(images, threshold, batch_size, margins)
 
     def _walk(
-        self, images: Iterable[Any], threshold: Threshold | None, batch_size: int
+        self, images: Iterable[Any], threshold: Threshold | None, batch_size: int, margins: bool
     ) -> Iterator[Detections]:
         for batch in in_batches(images, batch_size):
-            found = self.of_pixels([read_pixels(image, self.input.channels) for image in batch])
-            for image, one in zip(batch, found, strict=True):
+            pixels = [read_pixels(image, self.input.channels) for image in batch]
+            for image, seen, one in zip(batch, pixels, self.of_pixels(pixels), strict=True):
                 shown = one if threshold is None else one.above(threshold)
+                shown = enlarged(shown, self.margins, *seen.shape[-2:]) if margins else shown
                 yield shown.with_path(image) if isinstance(image, str | os.PathLike) else shown

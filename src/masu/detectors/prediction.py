@@ -50,6 +50,7 @@ class PredictionNetwork(Predictor):
         names: class names.
         kind: see :class:`masu.detectors.detector.Detector`.
         thresholds: see there.
+        margins: see there.
     """
 
     def __init__(self, detector: Detector) -> None:
@@ -61,7 +62,8 @@ class PredictionNetwork(Predictor):
                 fold_norms(net, *inputs)
             prepare_convs(own)
         self.detector = own
-        self.names, self.kind, self.thresholds = own.names, own.kind, dict(own.thresholds)
+        self.names, self.kind = own.names, own.kind
+        self.thresholds, self.margins = dict(own.thresholds), dict(own.margins)
 
     @property
     def input(self) -> InputPolicy:

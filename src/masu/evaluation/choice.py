@@ -10,6 +10,7 @@ from torch import Tensor, isin
 from masu.data.dataset import Dataset
 from masu.data.fitting import with_names
 from masu.detectors.detector import Detector
+from masu.detectors.margins import Margins
 from masu.errors import bad_input, listed
 from masu.evaluation.predictions import AnyDetector
 from masu.ops.images import InputPolicy
@@ -86,6 +87,7 @@ class OnlyClasses:
     def __init__(self, detector: AnyDetector, chosen: Sequence[str], most: int | None = None) -> None:
         self._most = most
         self._detector = detector.prediction_network() if isinstance(detector, Detector) else detector
+        self.margins: Margins = getattr(detector, "margins", {})
         self._labels = [detector.names.index(name) for name in chosen]
 
     @property

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from masu.evaluation.matches import ImageMatch
-from masu.evaluation.metrics import Interval
+from masu.evaluation.metrics import Interval, jsonable
 from masu.evaluation.overlaps import Array
 from masu.evaluation.resampling import Z, image_weights
 
@@ -42,8 +42,7 @@ class Point:
 
     def as_dict(self) -> dict[str, Any]:
         """The attributes as JSON knows them."""
-        values = asdict(self)
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        return {name: jsonable(value) for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True, eq=False)

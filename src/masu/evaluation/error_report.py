@@ -16,6 +16,7 @@ from masu.evaluation.evaluate import Scored
 from masu.evaluation.matches import ImageMatch, match_image
 from masu.evaluation.metrics import Metrics
 from masu.evaluation.overlaps import Array
+from masu.evaluation.predictions import AnyDetector
 from masu.exports.exported import ExportedDetector
 from masu.thresholds import DEFAULT_THRESHOLD
 from masu.words import Meaning
@@ -122,6 +123,25 @@ class ErrorReport:
         }
 
 
+def refuse_proposals(detector: AnyDetector, model: object) -> None:
+    """Refuse, before the network runs, a detector without classes to be right or wrong about.
+
+    Args:
+        detector: that is to be evaluated.
+        model: its file, or another name of it.
+
+    Raises:
+        InputError: for a proposal generator.
+    """
+    if detector.kind == "proposals":
+        raise bad_input(
+            model,
+            "a proposal generator",
+            "a detector with classes",
+            "evaluate it without --report, --by, --save-predictions, --store-thresholds and --calibrate",
+        )
+
+
 def refuse(detector: Detector | ExportedDetector, model: Path, storing: str | None) -> None:
     """Refuse, before the network runs, what cannot be looked at or written to.
 
@@ -133,13 +153,7 @@ def refuse(detector: Detector | ExportedDetector, model: Path, storing: str | No
     Raises:
         InputError: for a proposal generator, or a file that is no model of masu.
     """
-    if detector.kind == "proposals":
-        raise bad_input(
-            model,
-            "a proposal generator",
-            "a detector with classes",
-            "evaluate it without --report, --by, --save-predictions, --store-thresholds and --calibrate",
-        )
+    refuse_proposals(detector, model)
     if storing and not (isinstance(detector, Detector) and model.is_file()):
         raise bad_input(
             storing,

@@ -54,28 +54,29 @@ def images_of_classes(data: Dataset) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
-def refuse_recall(recall: float, images: Mapping[str, int]) -> None:
+def refuse_recall(recall: float, images: Mapping[str, int], option: str = "--recall") -> None:
     """Refuse, before the network runs, what so few images cannot promise whatever it finds.
 
     Args:
         recall: that is to be promised.
         images: class name → images with objects of it.
+        option: that asks for the promise; margins of boxes need as many images.
 
     Raises:
         InputError: naming the class with fewest images; for a recall of 1, which nothing can promise.
     """
     if recall >= 1:
         raise bad_input(
-            "--recall", f"{recall:g}", "a share below 1: no data can promise all", code="out-of-range"
+            option, f"{recall:g}", "a share below 1: no data can promise all", code="out-of-range"
         )
     least = math.ceil(1 / (1 - recall) - 1 - 1e-9)
     name = min(images, key=images.__getitem__, default=None)
     if name is not None and images[name] < least:
         raise bad_input(
-            f"--recall {recall:g}",
+            f"{option} {recall:g}",
             f"{counted(images[name], 'image')} with objects of class {name!r}",
             f"at least {least}",
-            "or a smaller --recall",
+            "or a smaller share" if option != "--recall" else "or a smaller --recall",
             code="out-of-range",
         )
 

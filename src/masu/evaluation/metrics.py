@@ -55,6 +55,35 @@ class ClassMetrics:
 
 
 @dataclass(frozen=True)
+class Slice:
+    """A part of the data and its figures.
+
+    Attributes:
+        by: what parts it.
+        name: of the part.
+        images: images in it.
+        objects: labelled objects of it, without ignored ones.
+        ap: average precision; None without objects.
+        ap_interval: 95 % of it over other images of the same kind; None where there are fewer than two.
+        ap50: at IoU 0.50.
+        ap50_interval: likewise.
+    """
+
+    by: str
+    name: str
+    images: int
+    objects: int
+    ap: float | None
+    ap_interval: Interval | None
+    ap50: float | None
+    ap50_interval: Interval | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The attributes as JSON knows them."""
+        return {name: jsonable(value) for name, value in asdict(self).items()}
+
+
+@dataclass(frozen=True)
 class Metrics:
     """The twelve COCO figures, each in 0..1; None where the data has no object of that kind.
 
@@ -86,6 +115,7 @@ class Metrics:
         faults: one line for each thing left out of the evaluation.
         intervals: of ``ap``, ``ap50``, ``ap75``, ``ar100`` and AP by size over other images of the same kind
             (:mod:`masu.evaluation.resampling`), where they were computed.
+        slices: figures of parts of the data (:mod:`masu.evaluation.slices`), where they were asked for.
     """
 
     ap: float | None
@@ -109,10 +139,15 @@ class Metrics:
     max_detections: tuple[int, int, int] = (1, 10, 100)
     faults: tuple[str, ...] = ()
     intervals: dict[str, Interval] = field(default_factory=dict)
+    slices: tuple[Slice, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """The attributes as JSON knows them: numbers, strings, lists, None and nested dictionaries."""
-        return {name: _jsonable(value) for name, value in asdict(self).items()}
+        """The attributes as JSON knows them: numbers, strings, lists, None and nested dictionaries.
+
+        ``slices`` is left out where there are none.
+        """
+        values = {name: jsonable(value) for name, value in asdict(self).items()}
+        return values if self.slices else {name: value for name, value in values.items() if name != "slices"}
 
 
 @dataclass(frozen=True)
@@ -144,7 +179,7 @@ class ProposalMetrics:
 
     def as_dict(self) -> dict[str, Any]:
         """The attributes as JSON knows them: numbers, strings, lists, None and nested dictionaries."""
-        return {name: _jsonable(value) for name, value in asdict(self).items()}
+        return {name: jsonable(value) for name, value in asdict(self).items()}
 
 
 def coco_metrics(
@@ -331,7 +366,8 @@ def _check_limits(limits: Sequence[int], count: int) -> None:
         raise bad_input("max_detections", f"{tuple(limits)}", f"{count} rising numbers from 1")
 
 
-def _jsonable(value: Any) -> Any:
+def jsonable(value: Any) -> Any:
+    """A value of plain words and numbers as JSON knows it: tuples, named ones too, become lists."""
     if isinstance(value, dict):
-        return {key: _jsonable(one) for key, one in value.items()}
-    return [_jsonable(one) for one in value] if isinstance(value, tuple) else value
+        return {key: jsonable(one) for key, one in value.items()}
+    return [jsonable(one) for one in value] if isinstance(value, tuple) else value

@@ -7,51 +7,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from masu.data.pixels.images import displayable, read_pixels
 from masu.errors import bad_input, listed
 from masu.evaluation.evaluate import Scored
-from masu.evaluation.metrics import Interval, Metrics
+from masu.evaluation.metrics import Interval, Metrics, Slice
 from masu.evaluation.overlaps import Array
 from masu.evaluation.resampling import Figure, Judged, image_weights, interval, judged
 
 MOST = 40
 """Parts of one kind: folders beyond that, those with fewest images, are one."""
-
-
-@dataclass(frozen=True)
-class Slice:
-    """A part of the data and its figures.
-
-    Attributes:
-        by: what parts it.
-        name: of the part.
-        images: images in it.
-        objects: labelled objects of it, without ignored ones.
-        ap: average precision; None without objects.
-        ap_interval: 95 % of it over other images of the same kind; None where there are fewer than two.
-        ap50: at IoU 0.50.
-        ap50_interval: likewise.
-    """
-
-    by: str
-    name: str
-    images: int
-    objects: int
-    ap: float | None
-    ap_interval: Interval | None
-    ap50: float | None
-    ap50_interval: Interval | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """The attributes as JSON knows them."""
-        values = asdict(self)
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 def slices(scored: Scored, kinds: Sequence[str], root: Path, channels: int | None) -> list[Slice]:

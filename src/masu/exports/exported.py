@@ -62,7 +62,8 @@ class ExportedDetector(Predictor):
             model = Model(path, engine, threads)
             self._run, self.description = model.run, model.description
         described = self.description
-        self.names, self.kind, self.thresholds = described.names, described.kind, described.thresholds
+        self.names, self.kind = described.names, described.kind
+        self.thresholds, self.margins = described.thresholds, described.margins
 
     @property
     def input(self) -> InputPolicy:

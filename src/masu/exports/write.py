@@ -7,7 +7,6 @@ import errno
 import io
 import json
 import zipfile
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +45,7 @@ def describe(detector: Detector) -> Description:
         min_score=_least(detector, last.score_thresh),
         max_detections=last.limit,
         thresholds=dict(detector.thresholds),
+        margins=dict(detector.margins),
         trained_on=dict(detector.trained_on),
     )
 
@@ -108,7 +108,7 @@ def write(program: ExportedProgram, description: Description, to: ExportTarget, 
 
 
 def _write(program: ExportedProgram, description: Description, to: ExportTarget, file: Path) -> None:
-    text = json.dumps(asdict(description))
+    text = json.dumps(description.as_dict())
     if to == "torch":
         for name, tensor in program.state_dict.items():
             # a view or another layout would be saved with a warning

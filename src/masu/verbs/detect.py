@@ -18,6 +18,7 @@ from masu import __version__
 from masu.atomic import sweep, write_whole
 from masu.data.pixels.images import displayable
 from masu.data.pixels.pictures import find_images, passed_over
+from masu.detectors.margins import Margins, enlarged, refuse_without
 from masu.drawing import draw
 from masu.errors import InputError, bad_input
 from masu.evaluation.predictions import AnyDetector, Prediction, predictions
@@ -77,6 +78,7 @@ def detect(
     out: str | Path | None = None,
     batch_size: int = 1,
     pictures: bool = True,
+    margins: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> DetectReport:
     """Find objects in image files; images that cannot be read are reported and passed over.
@@ -97,6 +99,8 @@ def detect(
             in use gets ``-2``, ``-3``, …. Default: write nothing, return the text.
         batch_size: images per prediction.
         pictures: draw pictures into ``out``.
+        margins: enlarge each box by the margin of its class, see
+            :meth:`masu.detectors.predict.Predictor.predict`.
         progress: called with (images done, images in total).
 
     Returns:
@@ -104,7 +108,8 @@ def detect(
 
     Raises:
         InputError: for an unknown format, a threshold or batch size out of range, an output folder that
-            cannot be written, no image among the sources or none that can be read.
+            cannot be written, margins that the model does not have, no image among the sources or none that
+            can be read.
     """
     refuse_path(detector, "detect")
     check_format(to)
@@ -112,6 +117,9 @@ def detect(
         threshold = getattr(detector, "thresholds", None) or DEFAULT_THRESHOLD
     check_threshold(threshold, detector.names)
     BATCH_SIZE.check("batch_size", batch_size)
+    own_margins: Margins = getattr(detector, "margins", {}) if margins else {}
+    if margins:
+        refuse_without(own_margins)
     sources = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
     folder = None if out is None else Path(out)
     paths, drawn = _without_drawn(find_images(sources), sources, folder)
@@ -129,6 +137,9 @@ def detect(
         for prediction in stream:
             seconds += prediction.seconds
             height, width = prediction.image.shape[-2:]
+            if margins:
+                grown = enlarged(prediction.detections, own_margins, height, width)
+                prediction = replace(prediction, detections=grown)
             records.append(record(prediction.detections, str(prediction.path), (height, width)))
             if drawing is not None:
                 try:

@@ -51,6 +51,29 @@ def refuse_suffix(path: Path) -> None:
         require_pyarrow()
 
 
+def refuse_twice(data: Dataset) -> None:
+    """Refuse data in which one image file stands twice: a prediction would not say which it is of.
+
+    Splits that label the same image in different ways give an image for each of them, and so do two names of
+    one file.
+
+    Raises:
+        InputError: naming the image.
+    """
+    seen: set[str] = set()
+    for path in data.paths:
+        file = os.path.realpath(path)
+        if file in seen:
+            found = f"the image {_relative(path, data.root)} twice"
+            raise bad_input(
+                data.root,
+                found,
+                "each image once beside saved predictions",
+                "choose a split, or leave one out",
+            )
+        seen.add(file)
+
+
 def save_predictions(scored: Scored, data: Dataset, path: Path) -> None:
     """Write what was found in labelled images, whole or not at all.
 
@@ -60,9 +83,10 @@ def save_predictions(scored: Scored, data: Dataset, path: Path) -> None:
         path: ``.json`` or ``.parquet``; an older file is replaced.
 
     Raises:
-        InputError: for another suffix, or where it cannot be written.
+        InputError: for another suffix, data in which an image stands twice, or where it cannot be written.
     """
     refuse_suffix(path)
+    refuse_twice(data)
     path.parent.mkdir(parents=True, exist_ok=True)
     named = _names_of(data)
     if path.suffix.lower() == ".json":
@@ -153,9 +177,10 @@ def score_saved(path: Path, data: Dataset, *, voc: bool = False) -> Scored:
         voc: report ``voc_ap50`` and ``voc07_ap50`` also where no object is difficult.
 
     Raises:
-        InputError: for a file that cannot be read, values that are none, ids beside data that have none, or
-            no image or class in common.
+        InputError: for a file that cannot be read, values that are none, ids beside data that have none, an
+            image that stands twice in the data, or no image or class in common.
     """
+    refuse_twice(data)
     entries = _read(path)
     places = _Places(data)
     faults: list[str] = []
@@ -300,6 +325,24 @@ def _parquet(path: Path) -> Iterator[_Entry]:
         table = pa.parquet.read_table(path, columns=["path", "boxes", "scores", "names", "error"])
     except (pa.ArrowException, OSError, KeyError) as error:
         raise bad_input(path, str(error).split("\n")[0], WANTED) from None
-    for row in table.to_pylist():
+    for number, row in enumerate(table.to_pylist(), 1):
         if row["error"] is None:
-            yield _Entry(row["path"], None, row["boxes"], row["scores"], row["names"])
+            yield _entry_of(row, number, path)
+
+
+def _entry_of(row: Mapping[str, Any], number: int, path: Path) -> _Entry:
+    file, boxes, scores, names = (row[name] for name in ("path", "boxes", "scores", "names"))
+    try:
+        corners = np.array(boxes, np.float64) if boxes else np.zeros((0, 4))
+        worth = np.array(scores, np.float64)
+        fits = corners.shape == (len(names), 4) and worth.shape == (len(names),)
+        fits &= all(isinstance(name, str) for name in [file, *names])
+    except (TypeError, ValueError):
+        fits = False
+    if not fits:
+        wanted = "path, and as many boxes of four numbers as scores and names"
+        raise bad_input(path, f"row {number} ({file}): other values", wanted)
+    if not (np.isfinite(corners).all() and ((worth >= 0) & (worth <= 1)).all()):
+        wanted = "finite numbers and scores from 0 to 1"
+        raise bad_input(path, f"row {number} ({file}): others", wanted)
+    return _Entry(file, None, boxes, scores, names)
