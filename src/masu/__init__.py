@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from masu.verbs.convert import convert
     from masu.verbs.demo import demo
     from masu.verbs.detect import detect
+    from masu.verbs.draft import draft
     from masu.verbs.evaluate import evaluate
     from masu.verbs.explain import explain
     from masu.verbs.export import export
@@ -52,6 +53,7 @@ __all__ = [
     "demo",
     "detect",
     "detect_bulk",
+    "draft",
     "evaluate",
     "explain",
     "export",
@@ -85,6 +87,7 @@ _HOME = {
     "demo": "masu.verbs.demo",
     "detect": "masu.verbs.detect",
     "detect_bulk": "masu.bulk.job",
+    "draft": "masu.verbs.draft",
     "evaluate": "masu.verbs.evaluate",
     "explain": "masu.verbs.explain",
     "export": "masu.verbs.export",

@@ -1,0 +1,84 @@
+"""Which photographs have labels already, in whatever format, where people put them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from masu.data.dataset import Dataset
+from masu.data.formats import formats
+from masu.data.formats.form import Place
+from masu.data.formats.resolving import resolved
+from masu.data.formats.tree import Tree
+from masu.errors import InputError
+
+_BESIDE = frozenset(("annotations", "annotation", "labels"))
+"""Folders that say that the labels of a folder of images stand beside it."""
+
+
+def labelled(
+    sources: Sequence[str | os.PathLike[str]], photographs: Iterable[Path]
+) -> tuple[frozenset[Path], tuple[str, ...]]:
+    """The photographs that a data set in or beside the sources names.
+
+    Looked at are the folders that are sources, those of files that are, and the folder above one that has
+    ``annotations`` or ``labels`` beside it. A data set whose boxes all have scores is the answer of a
+    detector and no labels.
+
+    Args:
+        sources: files, folders and patterns, as of :func:`masu.data.pixels.pictures.find_images`.
+        photographs: what was found there.
+
+    Returns:
+        Those of the photographs, and one line for each annotation that cannot be read.
+    """
+    by_place = {os.path.realpath(path): path for path in photographs}
+    found: set[Path] = set()
+    faults: list[str] = []
+    for folder in _folders(sources, by_place):
+        for data in _datasets(folder, faults):
+            places = {os.path.realpath(path) for path in data.paths}
+            found |= {by_place[place] for place in places if place in by_place}
+    return frozenset(found), tuple(dict.fromkeys(faults))
+
+
+def _folders(sources: Sequence[str | os.PathLike[str]], places: Iterable[str]) -> list[Path]:
+    named = [Path(os.path.realpath(source)) for source in sources if os.path.isdir(source)]
+    inside = {parent for place in places for parent in Path(place).parents}
+    loose = [
+        folder
+        for folder in sorted({Path(place).parent for place in places})
+        if not any(top == folder or top in folder.parents for top in named)
+    ]
+    folders = [folder for folder in (*named, *loose) if folder in inside]
+    above = [folder.parent for folder in folders if _has_labels_beside(folder)]
+    return list(dict.fromkeys([*above, *folders]))
+
+
+def _has_labels_beside(folder: Path) -> bool:
+    try:
+        return any(child.name.lower() in _BESIDE and child.is_dir() for child in folder.parent.iterdir())
+    except OSError:
+        return False
+
+
+def _datasets(folder: Path, faults: list[str]) -> Iterable[Dataset]:
+    """Every data set of the folder, whatever its format."""
+    tree = Tree(folder)
+    place = Place(folder, tree)
+    for form in formats().values():
+        try:
+            candidate = form.find(place)
+            if candidate is None:
+                continue
+            data = resolved(form.read(candidate, tree), form.name)
+        except InputError as error:
+            faults.append(str(error))
+            continue
+        if not _is_answer(data):
+            yield data
+
+
+def _is_answer(data: Dataset) -> bool:
+    return 0 < len(data.boxes) <= data.left_out.get("score", 0)
