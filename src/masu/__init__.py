@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from masu.records import Detection, Detections, Target
     from masu.training.recipe import TrainSettings
     from masu.verbs.anchors import anchors
+    from masu.verbs.backend import backend
     from masu.verbs.check import check
     from masu.verbs.compare import compare
     from masu.verbs.convert import convert
@@ -46,6 +47,7 @@ __all__ = [
     "Target",
     "TrainSettings",
     "anchors",
+    "backend",
     "build",
     "check",
     "compare",
@@ -80,6 +82,7 @@ _HOME = {
     "Target": "masu.records",
     "TrainSettings": "masu.training.recipe",
     "anchors": "masu.verbs.anchors",
+    "backend": "masu.verbs.backend",
     "build": "masu.detectors.build",
     "check": "masu.verbs.check",
     "compare": "masu.verbs.compare",

@@ -97,6 +97,7 @@ SECONDS = Range(0, 366 * 86_400, whole=False, above=True)
 GROWN = Range(0, 1, whole=False, above=True)
 FACTOR = Range(0, 1000, whole=False, above=True)
 SHARE = Range(0, 1, whole=False)
+PORT = Range(0, 65_535)
 AP_LOSS = Range(-1, 1, whole=False)
 """A difference of two shares."""
 PARTS = Range(0, 1_000_000_000, whole=False, above=True)

@@ -17,6 +17,7 @@ import click
 from masu import __version__
 from masu.cli import (
     anchors,
+    backend,
     check,
     compare,
     completion,
@@ -118,6 +119,7 @@ for verb in (
     explain.explain,
     detect.detect,
     draft.draft,
+    backend.backend,
     export.export,
     schema.schema,
     completion.completion,

@@ -96,6 +96,9 @@ def draft(
         batch_size: images per prediction.
         progress: called with (photographs done, photographs in total).
 
+    Returns:
+        What was drafted, what was left out, and what the form cannot hold.
+
     Raises:
         InputError: for an unknown tool, an ``out`` that holds something, no photograph or none without
             labels, a threshold or batch size out of range, and as of
