@@ -60,6 +60,7 @@ ROOMS = {
     "evaluation": {*MODEL, "exports", "drawing", "processes", "pages"},
     "training": {*MODEL, "devices", "drawing", "processes", "pages", "evaluation"},
     "explanation": {*MODEL, "drawing", "pages", "evaluation"},
+    "cvat": {*MODEL, "drafts", "exports", "evaluation"},
     "verbs": {
         *MODEL,
         "bulk",

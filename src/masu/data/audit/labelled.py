@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from masu.data.dataset import Dataset
@@ -38,7 +38,7 @@ def labelled(
     faults: list[str] = []
     for folder in _folders(sources, by_place):
         for data in _datasets(folder, faults):
-            places = {os.path.realpath(path) for path in data.paths}
+            places = {os.path.realpath(path) for path in _with_annotation(data)}
             found |= {by_place[place] for place in places if place in by_place}
     return frozenset(found), tuple(dict.fromkeys(faults))
 
@@ -78,6 +78,13 @@ def _datasets(folder: Path, faults: list[str]) -> Iterable[Dataset]:
             continue
         if not _is_answer(data):
             yield data
+
+
+def _with_annotation(data: Dataset) -> Iterator[Path]:
+    """The images that an annotation file says something of; in YOLO's folders all others are background."""
+    for path, number in zip(data.paths, data.image_files.tolist(), strict=True):
+        if data.files[number] != path:
+            yield path
 
 
 def _is_answer(data: Dataset) -> bool:
