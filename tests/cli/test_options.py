@@ -73,7 +73,7 @@ def test_every_number_has_a_range():
             "--recall",
             "--seed",
         ),
-        *("--split-by", "--threshold", "--time-budget", "--workers"),
+        *("--port", "--split-by", "--threshold", "--time-budget", "--workers"),
     }
 
 
@@ -83,6 +83,8 @@ def test_a_strange_number_is_taken_or_refused_in_one_line(run, tmp_path, text, m
     monkeypatch.chdir(tmp_path)
     arguments = {
         "detect": ["m", "a.jpg"],
+        "draft": ["m", "a.jpg", "--to", "labelme"],
+        "backend": ["m"],
         "evaluate": ["m", "d"],
         "compare": ["m", "m", "d"],
         "explain": ["m", "d"],
@@ -200,6 +202,12 @@ def test_shares(text, share):
             ["detect", "m", "a.jpg", "--workers", 2],
             "--workers: found with --engine local, wanted --engine ray",
         ),
+        (["draft", "m", "a.jpg", "--to", "coco"], "--out: found none with --to coco, wanted a new folder"),
+        (
+            ["draft", "m", "a.jpg", "--to", "labelme", "--link"],
+            "--link: found without --out, wanted a folder",
+        ),
+        (["draft", "m", "a.jpg", "--to", "cvat", "--out", "full"], "full: found something that is already"),
         (["convert", "d", "o", "--to", "xml"], "--to: found 'xml', wanted one of voc, yolo"),
         (
             ["convert", "d", "full", "--to", "coco"],

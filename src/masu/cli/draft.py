@@ -53,8 +53,10 @@ def draft(
     """
     from masu.drafts.model import model_file, version_of
     from masu.exports.exported import open_detector
+    from masu.verbs.draft import check_place
     from masu.verbs.draft import draft as run
 
+    check_place(to, out, labelled_too=labelled_too, link=link)
     with working("opening the model"):
         file = model_file(model)
         detector = open_detector(file, trust_code=trust_code, device=device)

@@ -82,6 +82,7 @@ class LabelStudioHost:
                 content: bytes = answer.read(most + 1)
                 return content
         except HTTPError as error:
+            error.close()
             why = "; is LABEL_STUDIO_API_KEY right?" if error.code in (401, 403) else ""
             raise RefusedError(502, f"Label Studio answered {error.code} for an image{why}") from None
         except (OSError, HTTPException, ValueError) as error:
@@ -99,6 +100,7 @@ class _SameOrigin(HTTPRedirectHandler):
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
     ) -> Request | None:
         if _origin(urljoin(req.full_url, newurl)) != self._origin:
+            fp.close()
             raise RefusedError(403, "Label Studio sends to another host for an image, which is not followed")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 

@@ -6,6 +6,7 @@ import base64
 import binascii
 import io
 import re
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from masu.service.limits import Limits, RefusedError
 
 Array = np.ndarray[Any, Any]
 
-KINDS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "JPEG2000", "PPM")
+KINDS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "JPEG2000", "PPM")
 """Of Pillow; others start programs or read other files."""
 
 _DATA = re.compile(r"data:[\w.+-]*/?[\w.+-]*(;[\w.+-]+=[^;,]*)*;base64,", re.ASCII)
@@ -34,7 +35,7 @@ def picture_of(content: bytes, limits: Limits) -> Array:
         raise too_many_bytes(limits)
     with decoders_silent():
         try:
-            image = Image.open(io.BytesIO(content), formats=KINDS)
+            image = Image.open(io.BytesIO(content), formats=_kinds())
             pixels = image.width * image.height
         except DECODER_ERRORS:
             message = f"image: found {len(content)} bytes of no known kind, wanted JPEG, PNG or the like"
@@ -46,6 +47,13 @@ def picture_of(content: bytes, limits: Limits) -> Array:
             return read_picture(image)
         except InputError as error:
             raise RefusedError(400, f"image: {error.found}", "INVALID_IMAGE") from None
+
+
+@cache
+def _kinds() -> tuple[str, ...]:
+    """Those that this Pillow can open."""
+    Image.init()
+    return tuple(kind for kind in KINDS if kind in Image.OPEN)
 
 
 def is_data_url(text: str) -> bool:

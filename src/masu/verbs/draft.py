@@ -105,7 +105,8 @@ def draft(
             :func:`masu.data.formats.writing.write_dataset`.
     """
     refuse_path(detector, "draft")
-    folder = _place(to, out, labelled_too, link)
+    check_place(to, out, labelled_too=labelled_too, link=link)
+    folder = None if out is None else Path(out)
     if threshold is None:
         threshold = getattr(detector, "thresholds", None) or DEFAULT_THRESHOLD
     check_threshold(threshold, detector.names)
@@ -146,19 +147,24 @@ def draft(
     )
 
 
-def _place(to: str, out: str | os.PathLike[str] | None, labelled_too: bool, link: bool) -> Path | None:
-    """The folder to write; None for files beside the photographs."""
+def check_place(
+    to: str, out: str | os.PathLike[str] | None, *, labelled_too: bool = False, link: bool = False
+) -> None:
+    """Refuse a place that :func:`draft` does not write, with the arguments that it has there.
+
+    Raises:
+        InputError: as of :func:`draft`.
+    """
     if to not in DRAFT_TOOLS:
         raise bad_input("--to", repr(to), f"one of {listed(DRAFT_TOOLS)}", code="unknown-name")
     if out is not None:
         refuse_target(Path(out), form_of(to))
-        return Path(out)
+        return
     if to not in DIALECTS:
         raise bad_input("--out", f"none with --to {to}", "a new folder", "name one")
     if labelled_too or link:
         thing = "--labelled-too" if labelled_too else "--link"
         raise bad_input(thing, "without --out", "a folder of their own for the drafts", "name one with --out")
-    return None
 
 
 def _unlabelled(

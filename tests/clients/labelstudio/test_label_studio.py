@@ -61,7 +61,7 @@ def studio(start, drafts, tmp_path_factory):
         LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED="true",
         LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT=str(drafts),
         LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN="true",
-        LABEL_STUDIO_ML_BLOCK_LOCAL_IP="false",
+        LABEL_STUDIO_USE_DEFAULT_BANNED_SUBNETS="false",  # else no backend on this computer
         LABEL_STUDIO_HOST=address,
         COLLECT_ANALYTICS="False",
         LATEST_VERSION_CHECK="False",
