@@ -98,6 +98,6 @@ class CvatFunction:
         (found,) = self._network.predict([pixels], self._threshold if asked is None else asked)
         draft = draft_of(found, (image.height, image.width))
         return [
-            self._rectangle(self._numbers[name], list(box), score=score, source="auto")
+            self._rectangle(self._numbers[name], list(box), score=score)
             for box, name, score in zip(draft.boxes, draft.names, draft.scores, strict=True)
         ]

@@ -42,11 +42,11 @@ def test_drafts_of_a_run_are_read_again(run, model, photos, tmp_path):
     assert f"{done['boxes']} boxes in 2 photographs, {done['empty']} without any; drafts in {out}" in error
 
 
-def test_an_exported_file_drafts_beside_the_photographs(run, onnx_file, photos, tmp_path):
+def test_drafts_beside_the_photographs(run, model, photos, tmp_path):
     (tmp_path / "new").mkdir()
     photo = (photos / "0.png").rename(tmp_path / "new" / "0.png")
     (tmp_path / "new" / "broken.png").write_bytes(b"no picture")
-    code, printed, error = run("draft", onnx_file, tmp_path / "new", "--to", "xanylabeling", "--threshold", 0)
+    code, printed, error = run("draft", model, tmp_path / "new", "--to", "xanylabeling", "--threshold", 0)
     assert (code, printed) == (LEFT_OUT, ""), error
     page = json.loads(photo.with_suffix(".json").read_text("utf-8"))
     height, width, _ = read_header(photo)

@@ -22,9 +22,9 @@ def labelled(
 ) -> tuple[frozenset[Path], tuple[str, ...]]:
     """The photographs that a data set in or beside the sources names.
 
-    Looked at are the folders that are sources, those of files that are, and the folder above one that has
-    ``annotations`` or ``labels`` beside it. A data set whose boxes all have scores is the answer of a
-    detector and no labels.
+    Looked at are the folders that are sources, those of files that are, and the one or two above them where
+    ``annotations`` or ``labels`` stand, as above ``images/train``. A data set whose boxes all have scores is
+    the answer of a detector and no labels.
 
     Args:
         sources: files, folders and patterns, as of :func:`masu.data.pixels.pictures.find_images`.
@@ -52,7 +52,8 @@ def _folders(sources: Sequence[str | os.PathLike[str]], places: Iterable[str]) -
         if not any(top == folder or top in folder.parents for top in named)
     ]
     folders = [folder for folder in (*named, *loose) if folder in inside]
-    above = [folder.parent for folder in folders if _has_labels_beside(folder)]
+    levels = (level for folder in folders for level in (folder, folder.parent))
+    above = [level.parent for level in levels if _has_labels_beside(level)]
     return list(dict.fromkeys([*above, *folders]))
 
 
