@@ -328,6 +328,7 @@ PLACES = {
     "data": "d",
     "source": "d",
     "sources": "a.jpg",
+    "photographs": "a.jpg",
     "out": "o",
     "shell": "bash",
     "name": "check",
@@ -336,6 +337,7 @@ NEEDS = {
     **{("export", name): ["--data", "d"] for name in ("split", "form", "images", "max_ap_loss")},
     ("convert", "seed"): ["--split-by", "1/1"],
 }
+ALWAYS = {"convert": ["--to", "coco"], "draft": ["--to", "labelme", "--out", "o"]}
 
 
 def _no_demo(out, **_):
@@ -356,8 +358,8 @@ def test_an_absurd_value_is_one_line_and_no_work(run, tmp_path, monkeypatch, ver
             if isinstance(one, click.Argument)
         ]
         said = [f"{option.opts[0]}={text}"] if isinstance(option, click.Option) else []
-        beside = [*NEEDS.get((verb, option.name), []), *(["--to", "coco"] if verb == "convert" else [])]
-        if option.name == "target":
+        beside = [*NEEDS.get((verb, option.name), []), *ALWAYS.get(verb, [])]
+        if option.name in ("target", "to"):
             beside = []
         code, out, error = run(verb, *beside, *said, "--", *places)
         if isinstance(option, click.Argument) and option.name == "model" and text == "--help":

@@ -232,6 +232,16 @@ def test_labels_beside_the_folder_of_images_count(tmp_path, photos):
         shutil.rmtree(tmp_path / "out")
 
 
+def test_links_to_photographs_are_looked_at_where_they_are(coins, tmp_path):
+    """Labels beside the originals are not those of the folder that was named."""
+    (tmp_path / "new").mkdir()
+    picture(coins / "images" / "train" / "0.png", 40)
+    (tmp_path / "new" / "a.png").symlink_to(coins / "images" / "train" / "0.png")
+    assert drafted(tmp_path / "new", "coco", tmp_path / "out").images == 1
+    with pytest.raises(InputError, match="labels for all 1"):
+        drafted(coins / "images" / "train" / "0.png", "coco", tmp_path / "other")
+
+
 def test_answers_of_a_detector_are_no_labels(photos, tmp_path):
     masu.detect(Finder(), photos, to="coco", out=photos, pictures=False)
     assert drafted(photos, "coco", tmp_path / "out").images == 3

@@ -33,25 +33,23 @@ def labelled(
     Returns:
         Those of the photographs, and one line for each annotation that cannot be read.
     """
+    photographs = list(photographs)
     by_place = {os.path.realpath(path): path for path in photographs}
     found: set[Path] = set()
     faults: list[str] = []
-    for folder in _folders(sources, by_place):
+    for folder in _folders(sources, photographs):
         for data in _datasets(folder, faults):
             places = {os.path.realpath(path) for path in _with_annotation(data)}
             found |= {by_place[place] for place in places if place in by_place}
     return frozenset(found), tuple(dict.fromkeys(faults))
 
 
-def _folders(sources: Sequence[str | os.PathLike[str]], places: Iterable[str]) -> list[Path]:
-    named = [Path(os.path.realpath(source)) for source in sources if os.path.isdir(source)]
-    inside = {parent for place in places for parent in Path(place).parents}
-    loose = [
-        folder
-        for folder in sorted({Path(place).parent for place in places})
-        if not any(top == folder or top in folder.parents for top in named)
-    ]
-    folders = [folder for folder in (*named, *loose) if folder in inside]
+def _folders(sources: Sequence[str | os.PathLike[str]], photographs: Sequence[Path]) -> list[Path]:
+    """The folders to look at, as they were named: links are not followed to where photographs come from."""
+    named = [Path(os.path.abspath(source)) for source in sources if os.path.isdir(source)]
+    parents = sorted({Path(os.path.abspath(path)).parent for path in photographs})
+    loose = [folder for folder in parents if not any(top in (folder, *folder.parents) for top in named)]
+    folders = [*named, *loose]
     levels = (level for folder in folders for level in (folder, folder.parent))
     above = [level.parent for level in levels if _has_labels_beside(level)]
     return list(dict.fromkeys([*above, *folders]))
