@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-CLIENTS = everyday research fiftyone serving deeplabcut
+CLIENTS = everyday research fiftyone serving deeplabcut labelstudio labelling
 CLIENTS_VENV ?= .venv-clients
 
 .PHONY: demo test coverage test-faults test-bulk test-clients test-torchvision lint parity bench clean
@@ -40,7 +40,7 @@ test-clients-%: $(CLIENTS_VENV)/%/.installed
 
 $(CLIENTS_VENV)/%/.installed: tests/clients/requirements-%.txt pyproject.toml
 	$(PYTHON) -m venv $(CLIENTS_VENV)/$*
-	$(CLIENTS_VENV)/$*/bin/pip install --quiet --editable ".[demo]" pytest scikit-image pycocotools \
+	$(CLIENTS_VENV)/$*/bin/pip install --quiet --editable ".[demo,label]" pytest scikit-image pycocotools \
 		--requirement $< --constraint tests/clients/constraints.txt
 	touch $@
 

@@ -25,12 +25,14 @@ if TYPE_CHECKING:
     from masu.records import Detection, Detections, Target
     from masu.training.recipe import TrainSettings
     from masu.verbs.anchors import anchors
+    from masu.verbs.backend import backend
     from masu.verbs.calibrate import calibrate
     from masu.verbs.check import check
     from masu.verbs.compare import compare
     from masu.verbs.convert import convert
     from masu.verbs.demo import demo
     from masu.verbs.detect import detect
+    from masu.verbs.draft import draft
     from masu.verbs.evaluate import evaluate
     from masu.verbs.explain import explain
     from masu.verbs.export import export
@@ -46,6 +48,7 @@ __all__ = [
     "Target",
     "TrainSettings",
     "anchors",
+    "backend",
     "build",
     "calibrate",
     "check",
@@ -54,6 +57,7 @@ __all__ = [
     "demo",
     "detect",
     "detect_bulk",
+    "draft",
     "evaluate",
     "explain",
     "export",
@@ -80,6 +84,7 @@ _HOME = {
     "Target": "masu.records",
     "TrainSettings": "masu.training.recipe",
     "anchors": "masu.verbs.anchors",
+    "backend": "masu.verbs.backend",
     "build": "masu.detectors.build",
     "calibrate": "masu.verbs.calibrate",
     "check": "masu.verbs.check",
@@ -88,6 +93,7 @@ _HOME = {
     "demo": "masu.verbs.demo",
     "detect": "masu.verbs.detect",
     "detect_bulk": "masu.bulk.job",
+    "draft": "masu.verbs.draft",
     "evaluate": "masu.verbs.evaluate",
     "explain": "masu.verbs.explain",
     "export": "masu.verbs.export",

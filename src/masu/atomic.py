@@ -52,6 +52,34 @@ def write_text(path: Path, text: str) -> None:
     write_whole(path, [text.encode("utf-8", "backslashreplace")])
 
 
+def write_new(path: Path, content: bytes, *, swept: bool = False) -> bool:
+    """:func:`write_whole` where there is no such file; where there is one, it is left as it is.
+
+    Args:
+        path: the file; its folder exists.
+        content: all of it.
+        swept: as there.
+
+    Returns:
+        Whether it was written.
+
+    Raises:
+        WriteError: as there.
+    """
+    with beside(path, [content], swept=swept) as part:
+        try:
+            os.link(part, path)
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without links
+            if os.path.lexists(path):
+                return False
+            put_in_place(part, path)
+        else:
+            _sync_folder(path.parent)
+    return True
+
+
 @contextmanager
 def beside(path: Path, chunks: Iterable[bytes | memoryview], *, swept: bool = False) -> Iterator[Path]:
     """A file on the disk that is to become ``path``; it is gone afterwards where nobody renamed it.

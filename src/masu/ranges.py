@@ -99,6 +99,7 @@ FACTOR = Range(0, 1000, whole=False, above=True)
 SHARE = Range(0, 1, whole=False)
 MARGIN = Range(0, 1000, whole=False)
 """Of a box, as a share of its size."""
+PORT = Range(0, 65_535)
 AP_LOSS = Range(-1, 1, whole=False)
 """A difference of two shares."""
 PARTS = Range(0, 1_000_000_000, whole=False, above=True)

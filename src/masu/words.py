@@ -61,6 +61,9 @@ DATA_FORMATS = (
 WRITTEN_FORMATS = ("voc", "yolo", "labelme", "coco", "cvat", "labelstudio", "csv")
 """Those of them that it writes."""
 
+DRAFT_TOOLS = ("labelstudio", "cvat", "labelme", "xanylabeling", "coco", "yolo", "voc")
+"""Tools and formats that :func:`masu.verbs.draft.draft` writes drafts for."""
+
 DETECTION_FORMATS = ("json", "csv", "coco", "parquet")
 """Results of ``masu detect``; parquet by :func:`masu.bulk.job.detect_bulk`."""
 

@@ -75,7 +75,7 @@ def test_every_number_has_a_range():
             "--seed",
             "--store-margins",
         ),
-        *("--split-by", "--threshold", "--time-budget", "--workers"),
+        *("--port", "--split-by", "--threshold", "--time-budget", "--workers"),
     }
 
 
@@ -85,6 +85,8 @@ def test_a_strange_number_is_taken_or_refused_in_one_line(run, tmp_path, text, m
     monkeypatch.chdir(tmp_path)
     arguments = {
         "detect": ["m", "a.jpg"],
+        "draft": ["m", "a.jpg", "--to", "labelme"],
+        "backend": ["m"],
         "evaluate": ["m", "d"],
         "compare": ["m", "m", "d"],
         "explain": ["m", "d"],
@@ -202,6 +204,12 @@ def test_shares(text, share):
             ["detect", "m", "a.jpg", "--workers", 2],
             "--workers: found with --engine local, wanted --engine ray",
         ),
+        (["draft", "m", "a.jpg", "--to", "coco"], "--out: found none with --to coco, wanted a new folder"),
+        (
+            ["draft", "m", "a.jpg", "--to", "labelme", "--link"],
+            "--link: found without --out, wanted a folder",
+        ),
+        (["draft", "m", "a.jpg", "--to", "cvat", "--out", "full"], "full: found something that is already"),
         (["convert", "d", "o", "--to", "xml"], "--to: found 'xml', wanted one of voc, yolo"),
         (
             ["convert", "d", "full", "--to", "coco"],
@@ -322,6 +330,7 @@ PLACES = {
     "data": "d",
     "source": "d",
     "sources": "a.jpg",
+    "photographs": "a.jpg",
     "out": "o",
     "shell": "bash",
     "name": "check",
@@ -330,6 +339,7 @@ NEEDS = {
     **{("export", name): ["--data", "d"] for name in ("split", "form", "images", "max_ap_loss")},
     ("convert", "seed"): ["--split-by", "1/1"],
 }
+ALWAYS = {"convert": ["--to", "coco"], "draft": ["--to", "labelme", "--out", "o"]}
 
 
 def _no_demo(out, **_):
@@ -350,8 +360,8 @@ def test_an_absurd_value_is_one_line_and_no_work(run, tmp_path, monkeypatch, ver
             if isinstance(one, click.Argument)
         ]
         said = [f"{option.opts[0]}={text}"] if isinstance(option, click.Option) else []
-        beside = [*NEEDS.get((verb, option.name), []), *(["--to", "coco"] if verb == "convert" else [])]
-        if option.name == "target":
+        beside = [*NEEDS.get((verb, option.name), []), *ALWAYS.get(verb, [])]
+        if option.name in ("target", "to"):
             beside = []
         code, out, error = run(verb, *beside, *said, "--", *places)
         if isinstance(option, click.Argument) and option.name == "model" and text == "--help":

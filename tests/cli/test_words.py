@@ -51,7 +51,7 @@ def test_every_option_with_a_list_of_words_is_typed():
     assert set(IDS) == {
         *("check --format", "convert --format", "anchors --format", "train --format", "evaluate --format"),
         *("compare --format",),
-        *("explain --format", "export --format", "convert --to", "export --to", "detect --to"),
+        *("explain --format", "export --format", "convert --to", "export --to", "detect --to", "draft --to"),
         *(
             "anchors --architecture",
             "train --architecture",
@@ -72,6 +72,7 @@ def test_every_option_with_a_list_of_words_is_typed():
 
 ARGUMENTS = {
     "detect": ["m", "a.jpg"],
+    "draft": ["m", "a.jpg"],
     "evaluate": ["m", "d"],
     "compare": ["a", "b", "d"],
     "explain": ["m", "d"],

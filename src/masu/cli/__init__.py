@@ -17,12 +17,14 @@ import click
 from masu import __version__
 from masu.cli import (
     anchors,
+    backend,
     check,
     compare,
     completion,
     convert,
     demo,
     detect,
+    draft,
     evaluate,
     explain,
     export,
@@ -116,6 +118,8 @@ for verb in (
     compare.compare,
     explain.explain,
     detect.detect,
+    draft.draft,
+    backend.backend,
     export.export,
     schema.schema,
     completion.completion,

@@ -27,6 +27,7 @@ SCHEMAS = {
     "explain": 1,
     "detect": 1,
     "detect-coco": 1,
+    "draft": 1,
     "export": 1,
 }
 """The version of each schema: one more where a name goes or means something else, not where one comes."""

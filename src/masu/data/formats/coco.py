@@ -527,6 +527,8 @@ def write(copy: Copy) -> None:
                         "iscrowd": int(data.flags[row] != 0),
                     }
                 )
+                if (score := copy.score(row)) is not None:
+                    annotations[-1]["score"] = score
                 copy.count_difficult(row, "COCO has no difficult objects: {} are crowd regions")
         page = {"images": images, "annotations": annotations, "categories": categories}
         name = f"instances_{split}.json" if split else "instances.json"

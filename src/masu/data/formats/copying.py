@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,6 +22,19 @@ from masu.errors import bad_input
 Array = np.ndarray[Any, Any]
 
 
+@dataclass(frozen=True, eq=False)
+class Drafts:
+    """What makes the boxes of a data set drafts of a model that nobody has looked at.
+
+    Attributes:
+        scores: ``(M,)`` float64, 0 to 1, in the order of the data set's boxes.
+        version: of the model, such as ``cells-1f2e3d4c``.
+    """
+
+    scores: Array
+    version: str
+
+
 class Copy:
     """What is written: images, their new names and sizes, their objects by split.
 
@@ -29,12 +43,21 @@ class Copy:
         data: what to write, boxes as they stand.
         strays: images without annotation, which come along and stay so.
         link: make links to the images instead of copies.
+        drafts: scores, where the boxes are a model's; None where they are labels.
     """
 
     def __init__(
-        self, out: Path, data: Dataset, strays: Sequence[Path], *, link: bool, by_stem: bool
+        self,
+        out: Path,
+        data: Dataset,
+        strays: Sequence[Path],
+        *,
+        link: bool,
+        by_stem: bool,
+        drafts: Drafts | None = None,
     ) -> None:
         self.out, self.data, self.strays, self.link = out, data, tuple(strays), link
+        self.drafts = drafts
         self._said: list[str] = []
         finite: Array = np.asarray(np.isfinite(data.boxes).all(axis=1))
         self._finite: list[bool] = finite.tolist()
@@ -104,6 +127,15 @@ class Copy:
         """The class of an object."""
         name: str = self.data.names[self.data.labels[row]]
         return name
+
+    def score(self, row: int) -> float | None:
+        """The score of a draft, None of a label."""
+        return None if self.drafts is None else float(self.drafts.scores[row])
+
+    def say_without_scores(self, form: str) -> None:
+        """That a format has no place for the scores of drafts."""
+        if self.drafts is not None:
+            self.say(f"{form} has no place for scores: they are left out")
 
     def is_ignored(self, row: int) -> bool:
         """Whether training and scoring leave an object out."""

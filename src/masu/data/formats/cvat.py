@@ -6,7 +6,7 @@ video 1.1" names no images and is refused.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as Plain
@@ -33,6 +33,9 @@ _LABELS_WITHOUT_BOX = frozenset(("points", "skeleton", "tag"))
 _CUBOID = [f"{corner}{side}" for side in "12" for corner in ("tl", "bl", "tr", "br")]
 _FLAGS = {"is_crowd": CROWD, "difficult": DIFFICULT}
 """Attributes that are flags, under the names that CVAT gives them when it reads COCO and VOC."""
+_SCORE = "score"
+_CHECKBOX, _TEXT = ("checkbox", "false"), ("text", "")
+"""Kind and default of an attribute."""
 
 
 def find(place: Place) -> Candidate | None:
@@ -246,7 +249,7 @@ _BOXES: dict[str, Callable[[Element], Box]] = {
 
 
 def write(copy: Copy) -> None:
-    """``annotations.xml`` and ``images/``; splits are subsets, crowds and difficult objects attributes."""
+    """``annotations.xml`` and ``images/``; splits are subsets, flags and scores attributes."""
     data = copy.data
     copy.say_not_coco()
     if data.category_ids != tuple(range(1, len(data.names) + 1)):
@@ -255,7 +258,8 @@ def write(copy: Copy) -> None:
         copy.say(
             f"an image of CVAT is in one subset: {several} images are listed once for each of their splits"
         )
-    used = [name for name, flag in _FLAGS.items() if (data.flags & flag).any()]
+    used = {name: _CHECKBOX for name, flag in _FLAGS.items() if (data.flags & flag).any()}
+    used |= {} if copy.drafts is None else {_SCORE: _TEXT}
     with copy.stream("annotations.xml") as stream:
         stream.write('<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n')
         _put(stream.write, _element("version", "1.1"))
@@ -274,7 +278,7 @@ def _put(out: Callable[[str], object], element: Element) -> None:
     out(Plain.tostring(element, encoding="unicode") + "\n")
 
 
-def _meta_of(copy: Copy, flags: list[str]) -> Element:
+def _meta_of(copy: Copy, used: Mapping[str, tuple[str, str]]) -> Element:
     meta = _element("meta")
     of = Plain.SubElement(meta, "project" if copy.data.splits else "task")
     of.append(_element("name", "masu"))
@@ -290,18 +294,21 @@ def _meta_of(copy: Copy, flags: list[str]) -> Element:
         label.append(_element("name", name))
         label.append(_element("type", "rectangle"))
         attributes = Plain.SubElement(label, "attributes")
-        for flag in flags:
+        for name, (kind, default) in used.items():
             attribute = Plain.SubElement(attributes, "attribute")
-            attribute.append(_element("name", flag))
+            attribute.append(_element("name", name))
             attribute.append(_element("mutable", "False"))
-            attribute.append(_element("input_type", "checkbox"))
-            attribute.append(_element("default_value", "false"))
-            attribute.append(_element("values", "false"))
+            attribute.append(_element("input_type", kind))
+            attribute.append(_element("default_value", default))
+            attribute.append(_element("values", default))
     return meta
 
 
-def _image_of(copy: Copy, index: int, number: int, split: str | None, flags: list[str]) -> Element:
+def _image_of(
+    copy: Copy, index: int, number: int, split: str | None, used: Mapping[str, tuple[str, str]]
+) -> Element:
     data, (height, width) = copy.data, copy.said_size(index)
+    source = "manual" if copy.drafts is None else "auto"
     image = Plain.Element("image", id=str(number), name=copy.image(index, "images"))
     if split is not None:
         image.set("subset", split)
@@ -310,13 +317,16 @@ def _image_of(copy: Copy, index: int, number: int, split: str | None, flags: lis
     for row in copy.objects(index):
         copy.count_crowd(row, "CVAT has no crowd regions: {} have the attribute is_crowd")
         copy.count_difficult(row, "CVAT has no difficult objects: {} have the attribute difficult")
-        box = Plain.SubElement(image, "box", label=copy.name_of(row), source="manual", occluded="0")
+        box = Plain.SubElement(image, "box", label=copy.name_of(row), source=source, occluded="0")
         for key, value in zip(("xtl", "ytl", "xbr", "ybr"), data.boxes[row].tolist(), strict=True):
             box.set(key, repr(value))
         box.set("z_order", "0")
-        for flag in flags:
-            value = "true" if data.flags[row] & _FLAGS[flag] else "false"
-            box.append(_element("attribute", value, name=flag))
+        for name in used:
+            if name == _SCORE:
+                value = repr(copy.score(row))
+            else:
+                value = "true" if data.flags[row] & _FLAGS[name] else "false"
+            box.append(_element("attribute", value, name=name))
     return image
 
 

@@ -104,6 +104,7 @@ class Format(NamedTuple):
         write: a data set in it; None where masu only reads it. See :class:`masu.data.formats.copying.Copy`.
         by_stem: it has a file of labels for each image, named as the image but for the suffix.
         all_in_splits: it has no place for images that no split names, where there are splits.
+        drafts_are_labels: what is written of drafts is read as labels.
     """
 
     name: str
@@ -113,6 +114,7 @@ class Format(NamedTuple):
     write: Callable[[Copy], None] | None = None
     by_stem: bool = False
     all_in_splits: bool = False
+    drafts_are_labels: bool = True
 
 
 def load_json(file: Path, most_bytes: int) -> Any:

@@ -333,7 +333,14 @@ def _path(value: str) -> str:
 
 
 def result(
-    key: str, box: Box, name: str, size: tuple[int, int], *, flag: int = 0, score: float | None = None
+    key: str,
+    box: Box,
+    name: str,
+    size: tuple[int, int],
+    *,
+    flag: int = 0,
+    score: float | None = None,
+    tags: tuple[str, str] = (_FROM, _TO),
 ) -> dict[str, Any]:
     """A region as Label Studio takes it for import, in an annotation or a prediction.
 
@@ -344,12 +351,13 @@ def result(
         size: height and width of the image.
         flag: see :attr:`masu.data.dataset.Dataset.flags`.
         score: of a prediction, 0 to 1.
+        tags: names of the tags of the labels and of the image in the labelling configuration.
     """
     (x1, y1, x2, y2), (height, width) = box, size
     made: dict[str, Any] = {
         "id": key,
-        "from_name": _FROM,
-        "to_name": _TO,
+        "from_name": tags[0],
+        "to_name": tags[1],
         "type": "rectanglelabels",
         "original_width": width,
         "original_height": height,
@@ -412,7 +420,8 @@ def config(names: Iterable[str]) -> str:
 def write(copy: Copy) -> None:
     """``tasks.json`` to import, ``config.xml`` with the classes, and ``images/``; a split is ``data.split``.
 
-    The folder is the one that Label Studio is to serve (``LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT``).
+    The folder is the one that Label Studio is to serve (``LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT``). Drafts
+    are predictions, whose score is that of their most doubtful region.
 
     Raises:
         InputError: an image of unknown size, or a class name that XML cannot hold.
@@ -428,11 +437,24 @@ def write(copy: Copy) -> None:
         before = "[\n"
         for index in range(len(data)):
             image = f"images/{copy.image(index, 'images')}"
-            made = task(image, _results_of(copy, index), splits=data.splits_of(index))
+            made = _task_of(copy, image, index)
             stream.write(before + to_json(made))
             before = ",\n"
         stream.write("\n]\n")
     copy.put_strays("images")
+
+
+def _task_of(copy: Copy, image: str, index: int) -> dict[str, Any]:
+    results, splits = _results_of(copy, index), copy.data.splits_of(index)
+    if copy.drafts is None:
+        return task(image, results, splits=splits)
+    version, score = copy.drafts.version, least_score(results)
+    return task(image, results, splits=splits, model_version=version, score=score)
+
+
+def least_score(results: Iterable[dict[str, Any]]) -> float | None:
+    """The score of a prediction: that of its most doubtful region, None without any."""
+    return min((region["score"] for region in results), default=None)
 
 
 def _results_of(copy: Copy, index: int) -> list[dict[str, Any]]:
@@ -446,7 +468,14 @@ def _results_of(copy: Copy, index: int) -> list[dict[str, Any]]:
         copy.count_difficult(row, "Label Studio has no difficult objects: {} have the note difficult")
         x1, y1, x2, y2 = data.boxes[row].tolist()
         results.append(
-            result(f"o{row}", (x1, y1, x2, y2), copy.name_of(row), size, flag=int(data.flags[row]))
+            result(
+                f"o{row}",
+                (x1, y1, x2, y2),
+                copy.name_of(row),
+                size,
+                flag=int(data.flags[row]),
+                score=copy.score(row),
+            )
         )
     return results
 
@@ -462,4 +491,11 @@ def _checked(text: str) -> str:
     return text
 
 
-FORMAT = Format("labelstudio", "Label Studio (its JSON export, and images)", find, read, write)
+FORMAT = Format(
+    "labelstudio",
+    "Label Studio (its JSON export, and images)",
+    find,
+    read,
+    write,
+    drafts_are_labels=False,
+)

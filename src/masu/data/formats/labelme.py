@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -144,7 +148,72 @@ def _box(shape: dict[str, Any], kind: object) -> Box:
     return box_of_points(pairs)
 
 
-def write(copy: Copy) -> None:
+@dataclass(frozen=True)
+class Dialect:
+    """How a program writes the files.
+
+    Attributes:
+        version: the program's, which it looks at for what may be in a file.
+        corners: points of a rectangle: 2 (opposite ones) or 4 (clockwise from the first).
+        more: further keys of a file, and what is in them.
+    """
+
+    version: str
+    corners: int
+    more: Mapping[str, Any]
+
+
+LABELME = Dialect("5.5.0", 2, MappingProxyType({}))
+X_ANYLABELING = Dialect("3.2.0", 4, MappingProxyType({"checked": False, "description": ""}))
+
+
+def rectangle(
+    box: Box, name: str, dialect: Dialect, *, flag: int = 0, score: float | None = None
+) -> dict[str, Any]:
+    """A shape of a file.
+
+    Args:
+        box: xyxy in pixels of the upright image.
+        name: its class.
+        dialect: of the program that is to read it.
+        flag: see :attr:`masu.data.dataset.Dataset.flags`.
+        score: of a draft, 0 to 1.
+    """
+    x1, y1, x2, y2 = box
+    ring = [[x1, y1], [x2, y1], [x2, y2], [x1, y2]]
+    made: dict[str, Any] = {
+        "label": name,
+        "points": ring if dialect.corners == 4 else ring[::2],
+        "group_id": None,
+        "difficult": bool(flag & DIFFICULT),
+        "shape_type": "rectangle",
+        "flags": {"iscrowd": True} if flag & CROWD else {},
+    }
+    return made if score is None else made | {"score": score}
+
+
+def page(image: str, size: tuple[int, int], shapes: list[dict[str, Any]], dialect: Dialect) -> str:
+    """The text of a file.
+
+    Args:
+        image: name of the picture beside it.
+        size: its height and width, upright.
+        shapes: of :func:`rectangle`.
+        dialect: of the program that is to read it.
+    """
+    content: dict[str, Any] = {
+        "version": dialect.version,
+        "flags": {},
+        "shapes": shapes,
+        "imagePath": image,
+        "imageData": None,
+        "imageHeight": size[0],
+        "imageWidth": size[1],
+    }
+    return to_json(content | dict(dialect.more), ensure_ascii=True)
+
+
+def write(copy: Copy, dialect: Dialect = LABELME) -> None:
     """A JSON file with rectangles beside each picture, in a folder for each split.
 
     Raises:
@@ -157,32 +226,16 @@ def write(copy: Copy) -> None:
         folder = split or (UNLISTED if copy.data.splits else "")
         for index in indices:
             name = copy.image(index, folder)
-            height, width = copy.said_size(index)
             shapes = []
             for row in copy.objects(index):
                 x1, y1, x2, y2 = copy.data.boxes[row].tolist()
                 copy.count_crowd(row, "LabelMe has no crowd regions: {} are flagged iscrowd")
+                flag = int(copy.data.flags[row])
                 shapes.append(
-                    {
-                        "label": copy.name_of(row),
-                        "points": [[x1, y1], [x2, y2]],
-                        "group_id": None,
-                        "difficult": bool(copy.data.flags[row] & DIFFICULT),
-                        "shape_type": "rectangle",
-                        "flags": {"iscrowd": True} if copy.data.flags[row] & CROWD else {},
-                    }
+                    rectangle((x1, y1, x2, y2), copy.name_of(row), dialect, flag=flag, score=copy.score(row))
                 )
-            page: dict[str, Any] = {
-                "version": "5.5.0",
-                "flags": {},
-                "shapes": shapes,
-                "imagePath": name,
-                "imageData": None,
-                "imageHeight": height,
-                "imageWidth": width,
-            }
             file = os.path.join(folder, f"{os.path.splitext(name)[0]}.json")
-            copy.text(file, to_json(page, ensure_ascii=True))
+            copy.text(file, page(name, copy.said_size(index), shapes, dialect))
     copy.put_strays(UNLISTED if copy.data.splits else "")
 
 
@@ -199,3 +252,6 @@ def _refuse_several_splits(data: Dataset) -> None:
 FORMAT = Format(
     "labelme", "LabelMe (a folder with a JSON file for each picture)", find, read, write, by_stem=True
 )
+
+FOR_X_ANYLABELING = FORMAT._replace(write=partial(write, dialect=X_ANYLABELING))
+"""The same files as X-AnyLabeling writes them; masu and LabelMe read both."""

@@ -258,6 +258,7 @@ def write(copy: Copy) -> None:
     """``Annotations/``, ``JPEGImages/`` and ``ImageSets/Main/<split>.txt``; ignored is ``difficult``."""
     copy.say_unordered()
     copy.say_not_coco()
+    copy.say_without_scores("VOC")
     done: set[str] = set()
     for split, indices in copy.parts():
         stems = []

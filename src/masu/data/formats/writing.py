@@ -12,7 +12,7 @@ import numpy as np
 from masu.atomic import folder_whole
 from masu.data.dataset import Dataset
 from masu.data.formats import formats
-from masu.data.formats.copying import Copy
+from masu.data.formats.copying import Copy, Drafts
 from masu.data.formats.form import Format
 from masu.data.formats.naming import nameable
 from masu.data.formats.reading_back import refuse_unreadable
@@ -23,12 +23,13 @@ from masu.errors import bad_input, listed
 
 def write_dataset(
     out: Path,
-    form: str,
+    form: str | Format,
     data: Dataset,
     strays: Sequence[Path] = (),
     *,
     link: bool = False,
     more: Mapping[str, str] | None = None,
+    drafts: Drafts | None = None,
 ) -> list[str]:
     """Write a data set with copies of its images; ``out`` appears whole or not at all.
 
@@ -36,11 +37,12 @@ def write_dataset(
 
     Args:
         out: folder that does not exist or is empty.
-        form: a format that masu writes.
+        form: a format that masu writes, by its name or itself.
         data: what to write, all splits.
         strays: images without annotation, which stay so.
         link: links to the images instead of copies.
         more: texts of further files, by name.
+        drafts: scores, where the boxes are drafts of a model.
 
     Returns:
         One sentence for each thing that the format cannot hold, or holds in another way, with its count.
@@ -64,14 +66,15 @@ def write_dataset(
                 data = _with_named_rest(data, said)
             _refuse_splits(out, data.splits)
             try:
-                copy = Copy(made, data, strays, link=link, by_stem=format_.by_stem)
+                copy = Copy(made, data, strays, link=link, by_stem=format_.by_stem, drafts=drafts)
                 format_.write(copy)
             except UnicodeEncodeError as error:
                 found = f"{error.object[error.start : error.end]!r}, which is not Unicode"
                 raise bad_input(
                     out, found, "names that a text can hold", "rename the split or class"
                 ) from None
-            refuse_unreadable(made, out, form, data)
+            if drafts is None or format_.drafts_are_labels:
+                refuse_unreadable(made, out, format_.name, data)
             for name, text in (more or {}).items():
                 copy.text(name, text)
     except OSError as error:
@@ -107,13 +110,13 @@ def _with_named_rest(data: Dataset, said: list[str]) -> Dataset:
     return replace(data, splits=(*data.splits, name), members=np.concatenate([data.members, rest]))
 
 
-def refuse_target(out: Path, form: str) -> Format:
-    """The format of this name; refuses, before anything is read, one that masu does not write.
+def refuse_target(out: Path, form: str | Format) -> Format:
+    """The format, or that of this name; refuses, before anything is read, one that masu does not write.
 
     Raises:
         InputError: for that, or an ``out`` that holds something.
     """
-    format_ = formats().get(form)
+    format_ = formats().get(form) if isinstance(form, str) else form
     if format_ is None or format_.write is None:
         known = listed(name for name, one in formats().items() if one.write is not None)
         raise bad_input("--to", repr(form), f"one of {known}", "choose one of these", code="unknown-name")

@@ -493,6 +493,7 @@ def write(copy: Copy) -> None:
     if data.category_ids != tuple(range(len(data.names))):
         copy.say("YOLO numbers classes from 0: the ids of the source are not kept")
     copy.say_not_coco()
+    copy.say_without_scores("YOLO")
     places: dict[str, str] = {}
     stray_names = copy.put_strays("images")
     for split, indices in copy.parts():

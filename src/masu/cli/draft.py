@@ -1,0 +1,95 @@
+"""``masu draft``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from masu.cli.exit_codes import DONE, LEFT_OUT
+from masu.cli.grammar import option, verb
+from masu.cli.notes import note, print_error, working
+from masu.cli.options import DEVICE, IMAGES_AT_ONCE, MODEL, TRUST_CODE, json_of
+from masu.cli.schema import print_json
+from masu.cli.values import Number, Word, scores
+from masu.errors import counted, listed
+from masu.ranges import SHARE
+from masu.words import DRAFT_TOOLS
+
+
+@verb(short_help="Boxes of a model as drafts for Label Studio, CVAT, LabelMe, …")
+@MODEL
+@click.argument("photographs", metavar="PHOTOS...", nargs=-1, required=True)
+@option("--to", type=Word(DRAFT_TOOLS), required=True, help="Tool or format.")
+@option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="New folder, also for the photographs. Default (labelme, xanylabeling): files beside them.",
+)
+@option("--threshold", type=Number(SHARE), help="Smallest score. Default: the model's own, or 0.5.")
+@option("--labelled-too", is_flag=True, help="Also draft photographs that have labels.")
+@option("--link", is_flag=True, help="Links to the photographs instead of copies.")
+@IMAGES_AT_ONCE
+@DEVICE
+@json_of("what was drafted")
+@TRUST_CODE
+def draft(
+    model: Path,
+    photographs: tuple[str, ...],
+    to: str,
+    out: Path | None,
+    threshold: float | None,
+    labelled_too: bool,
+    link: bool,
+    batch_size: int,
+    device: str,
+    as_json: bool,
+    trust_code: bool,
+) -> int:
+    """Draft the labels of PHOTOS (files, folders, globs) with MODEL, to be corrected in another tool.
+
+    MODEL is a file such as runs/train-1/best.safetensors, its run, or one that `masu export` wrote. Labels
+    that exist are never overwritten, and photographs that have some are left out. See docs/draft.md.
+    """
+    from masu.drafts.model import model_file, version_of
+    from masu.exports.exported import open_detector
+    from masu.verbs.draft import check_place
+    from masu.verbs.draft import draft as run
+
+    check_place(to, out, labelled_too=labelled_too, link=link)
+    with working("opening the model"):
+        file = model_file(model)
+        detector = open_detector(file, trust_code=trust_code, device=device)
+        version = version_of(file)
+    if threshold is None and detector.thresholds:
+        note(f"the model's thresholds: {scores(detector.thresholds)}")
+    with working("drafting") as progress:
+        done = run(
+            detector,
+            photographs,
+            to,
+            out,
+            threshold=threshold,
+            version=version,
+            labelled_too=labelled_too,
+            link=link,
+            batch_size=batch_size,
+            progress=progress,
+        )
+    for sentence in done.lost:
+        note(sentence)
+    if done.passed_over:
+        names = listed((path.name for path in done.passed_over), 3)
+        note(f"{counted(len(done.passed_over), 'file')} of other kinds passed over: {names}")
+    if as_json:
+        print_json("draft", done.as_dict())
+    have = "has" if done.labelled == 1 else "have"
+    left = f"; {done.labelled} left out that {have} labels" if done.labelled else ""
+    where = "beside the photographs" if done.out is None else f"in {done.out}"
+    note(
+        f"{counted(done.boxes, 'box', 'boxes')} in {counted(done.images, 'photograph')}, "
+        f"{done.empty} without any{left}; drafts {where}"
+    )
+    for fault in done.faults:
+        print_error(f"masu: error: {fault}")
+    return LEFT_OUT if done.faults else DONE

@@ -1,0 +1,52 @@
+"""The model that drafts: its file, and its name, which is another one as soon as its weights are others."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from masu.errors import bad_input
+from masu.regular import open_regular
+
+BEST = "best.safetensors"
+"""The model of a run."""
+
+_DIGITS = 8
+_BLOCK = 1 << 20
+_GENERIC = frozenset(("best", "last", "model"))
+
+
+def model_file(path: str | os.PathLike[str]) -> Path:
+    """The file of a model: the path itself, or ``best.safetensors`` of a run's folder.
+
+    Raises:
+        InputError: a folder without one.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return path
+    if (path / BEST).is_file():
+        return path / BEST
+    raise bad_input(path, f"a folder without {BEST}", "a model, an exported file or a run", "check the path")
+
+
+def version_of(file: Path) -> str:
+    """Such as ``cells-1f2e3d4c``: the name of the run or file, and the start of the SHA-256 of its bytes.
+
+    Label Studio asks for predictions anew where the version is another one.
+
+    Args:
+        file: the model; the weights beside an OpenVINO ``.xml`` count too.
+
+    Raises:
+        OSError: a file that cannot be read.
+    """
+    digest = hashlib.sha256()
+    weights = file.with_suffix(".bin")
+    for part in (file, weights) if file.suffix == ".xml" and weights.is_file() else (file,):
+        with open_regular(part) as stream:
+            while block := stream.read(_BLOCK):
+                digest.update(block)
+    name = file.absolute().parent.name if file.stem in _GENERIC else file.stem
+    return f"{name or file.stem}-{digest.hexdigest()[:_DIGITS]}"

@@ -1,0 +1,3 @@
+from tests.clients.servers import start
+
+__all__ = ["start"]
