@@ -217,6 +217,7 @@ def test_shares(text, share):
         ),
         (
             ["check", "d", "--fix", "full"],
+            ["check", "d", "--model", "fcos_lite0_fpn", "--suggestions", "full"],
             "full: found something that is already there, wanted a new or empty",
         ),
         (

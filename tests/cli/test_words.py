@@ -51,7 +51,15 @@ def test_every_option_with_a_list_of_words_is_typed():
     assert set(IDS) == {
         *("check --format", "convert --format", "anchors --format", "train --format", "evaluate --format"),
         *("compare --format",),
-        *("explain --format", "export --format", "convert --to", "export --to", "detect --to", "draft --to"),
+        *(
+            "explain --format",
+            "export --format",
+            "convert --to",
+            "export --to",
+            "detect --to",
+            "draft --to",
+            "check --to",
+        ),
         *(
             "anchors --architecture",
             "train --architecture",

@@ -9,10 +9,12 @@ from PIL import Image
 
 import masu
 from masu.cli import cli
+from masu.data.dataset import Dataset, Sample
 from masu.data.formats.writing import write_dataset
 from masu.errors import InputError
+from masu.records import Target
 from masu.training.recipe import TrainSettings
-from masu.verbs.wrong_labels import WrongLabel, settings_for
+from masu.verbs.wrong_labels import LabelReview, WrongLabel, followed, settings_for, write_suggestions
 from tests.datasets import data_of
 
 
@@ -51,7 +53,14 @@ def test_every_label_is_judged_and_said_to_be(report):
 
 def label(**changes):
     given = {"kind": "missing", "likelihood": 0.9, "image": Path("a.png"), "file": Path("a.json")}
-    more = {"where": "", "split": None, "name": "dog", "box": (1.0, 2.0, 3.0, 4.0), "instead": None}
+    more = {
+        "where": "",
+        "object": None,
+        "split": None,
+        "name": "dog",
+        "box": (1.0, 2.0, 3.0, 4.0),
+        "instead": None,
+    }
     return WrongLabel(**(given | more | {"moved": None, "score": 0.75} | changes))
 
 
@@ -80,6 +89,40 @@ def test_what_contradicts_a_label_is_said_in_words(changes, said):
 
 def test_a_label_is_json():
     assert json.loads(json.dumps(label(moved=(2.0, 3.0, 4.0, 5.0)).as_dict()))["moved"] == [2, 3, 4, 5]
+
+
+def test_suggestions_hold_every_label_with_the_doubtful_ones_followed(discs):
+    data = masu.read_dataset(discs)
+    with_two = Dataset.of(
+        [
+            Sample(data.paths[0], Target([[1, 1, 9, 9], [20, 20, 30, 30], [40, 40, 50, 50]], [0, 1, 1])),
+            Sample(data.paths[1], Target([[2, 2, 8, 8]], [0])),
+            Sample(data.paths[2], Target([[3, 3, 7, 7]], [0])),
+        ],
+        ("cat", "dog"),
+    )
+    doubts = (
+        label(kind="misplaced", image=data.paths[2], object=0, name="cat", moved=(4.0, 4.0, 9.0, 9.0)),
+        label(kind="wrong-class", image=data.paths[0], object=0, name="cat", box=(1, 1, 9, 9), instead="dog"),
+        label(kind="spurious", image=data.paths[0], object=1, box=(20, 20, 30, 30), likelihood=0.7),
+        label(image=data.paths[0], name="cat", box=(10.0, 10.0, 15.0, 15.0), likelihood=0.6),
+    )
+    drafts, scores = followed(with_two, LabelReview(doubts, 3, 5, 3, None, 1.0))
+    assert list(drafts.paths) == [data.paths[2], data.paths[0]]
+    assert drafts.boxes.tolist() == [[4, 4, 9, 9], [1, 1, 9, 9], [40, 40, 50, 50], [10, 10, 15, 15]]
+    assert drafts.labels.tolist() == [0, 1, 1, 0]
+    assert scores.tolist() == [0.9, 0.9, 1.0, 0.6]
+
+
+@pytest.mark.parametrize("tool", ["labelme", "labelstudio"])
+def test_suggestions_are_a_data_set_of_the_tool(discs, tmp_path, tool):
+    data = masu.read_dataset(discs)
+    doubt = label(image=data.paths[3], name="disc", box=(1.0, 2.0, 11.0, 12.0))
+    write_suggestions(tmp_path / "out", tool, data, LabelReview((doubt,), 9, 9, 3, None, 1.0))
+    written = [path for path in (tmp_path / "out").rglob("*") if path.suffix == ".png"]
+    assert [path.name for path in written] == [data.paths[3].name]
+    texts = " ".join(path.read_text() for path in (tmp_path / "out").rglob("*.json"))
+    assert "0.9" in texts
 
 
 def test_without_a_model_no_label_is_judged(discs):

@@ -11,8 +11,9 @@ from masu.cli.grammar import option, verb
 from masu.cli.notes import note, working
 from masu.cli.options import DATA, DEVICE, IMAGES, NETWORK_SIZE, REPORT, form_of, json_of
 from masu.cli.schema import print_json
-from masu.cli.values import Time
+from masu.cli.values import Time, Word
 from masu.errors import bad_input, counted
+from masu.words import DRAFT_TOOLS
 
 
 @verb(short_help="Find the faults of labelled images before training.")
@@ -28,6 +29,12 @@ from masu.errors import bad_input, counted
     help="Also find wrong labels: short trainings like that of RUN, or of an architecture, judge them.",
 )
 @option("--time-budget", type=Time(), help="Time of these trainings together. Default: 2m.")
+@option(
+    "--suggestions",
+    type=click.Path(path_type=Path),
+    help="New folder for the images with doubtful labels, as drafts for a labelling tool.",
+)
+@option("--to", type=Word(DRAFT_TOOLS), help="Tool of --suggestions. Default: labelme.")
 @DEVICE
 @json_of("all findings")
 def check(
@@ -39,6 +46,8 @@ def check(
     fixed: Path | None,
     model: str | None,
     time_budget: float | None,
+    suggestions: Path | None,
+    to: str | None,
     device: str,
     as_json: bool,
 ) -> int:
@@ -54,10 +63,14 @@ def check(
     from masu.verbs.check import DataCheck, network_policy, write_page
     from masu.verbs.wrong_labels import settings_for
 
-    if fixed is not None:
-        refuse_place(fixed)
-    if model is None and time_budget is not None:
-        raise bad_input("--time-budget", "without --model", "something to train", "add --model RUN")
+    for out in (fixed, suggestions):
+        if out is not None:
+            refuse_place(out)
+    for name, given in (("--time-budget", time_budget), ("--suggestions", suggestions)):
+        if model is None and given is not None:
+            raise bad_input(name, "without --model", "something to train", "add --model RUN")
+    if to is not None and suggestions is None:
+        raise bad_input("--to", "without --suggestions", "a folder to write", "add --suggestions DIR")
     settings = None if model is None else settings_for(model)
     with working("looking at images") as progress:
         found = DataCheck(data, form, network_policy(image_size), progress, images)
@@ -70,6 +83,11 @@ def check(
     if page is not None:
         write_page(found.report, page)
         note(f"open {page}")
+    if suggestions is not None:
+        for sentence in found.write_suggestions(suggestions, to or "labelme"):
+            note(sentence)
+        some = found.report.review is not None and found.report.review.labels
+        note(f"suggestions are in {suggestions}" if some else "no label is in doubt: no suggestions")
     if fixed is not None:
         changes = found.write_mended(fixed)
         for change in changes[:20]:

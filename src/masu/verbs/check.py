@@ -24,13 +24,21 @@ from masu.data.formats.writing import refuse_place, write_dataset
 from masu.data.kinds import KINDS, Kind
 from masu.data.pixels.pictures import DECODER_ERRORS, open_picture
 from masu.detectors.zoo import ARCHITECTURES, DEFAULT
+from masu.errors import bad_input
 from masu.json_text import to_json
 from masu.ops.images import InputPolicy
 from masu.pages.page import put_page, render
 from masu.ranges import IMAGE_SIZE
 from masu.training.recipe import TrainSettings
 from masu.verbs.reading import Counter, looked_at, quiet
-from masu.verbs.wrong_labels import TITLES, LabelReview, WrongLabel, review_labels, settings_for
+from masu.verbs.wrong_labels import (
+    TITLES,
+    LabelReview,
+    WrongLabel,
+    review_labels,
+    settings_for,
+    write_suggestions,
+)
 
 MOST_PICTURES = 12
 """Pictures of each kind on the page."""
@@ -162,10 +170,17 @@ class DataCheck:
         """
         settings = settings_for(model)
         data = looked_at(self.annotations, None, settings.channels, counter)
+        self.judged = data
         review = review_labels(
             data, settings, time_budget=time_budget, epochs=epochs, device=device, counter=counter
         )
         self.report = replace(self.report, review=review)
+
+    def write_suggestions(self, out: Path, tool: str) -> list[str]:
+        """See :func:`masu.verbs.wrong_labels.write_suggestions`; without a doubtful label writes nothing."""
+        review = self.report.review
+        assert review is not None, "the labels are reviewed first"
+        return write_suggestions(out, tool, self.judged, review) if review.labels else []
 
     def write_mended(self, out: Path) -> list[str]:
         """Write a copy without what :func:`masu.data.audit.mending.mend` can decide, and ``changes.json``.
@@ -212,6 +227,8 @@ def check(
     model: str | os.PathLike[str] | TrainSettings | None = None,
     time_budget: float | None = None,
     epochs: int | None = None,
+    suggestions: str | os.PathLike[str] | None = None,
+    to: str = "labelme",
     device: str = "auto",
 ) -> CheckReport:
     """Find the faults of labelled images before anything is trained on them.
@@ -233,6 +250,9 @@ def check(
             others. They are in ``review``.
         time_budget: seconds of these trainings together; default: two minutes.
         epochs: passes over the images of each of these trainings, in the place of a time budget.
+        suggestions: also write the images with doubtful labels as drafts into this new folder, see
+            :func:`masu.verbs.wrong_labels.write_suggestions`.
+        to: the labelling tool that these are for.
         device: where they compute.
 
     Returns:
@@ -241,8 +261,11 @@ def check(
     Raises:
         InputError: for data that cannot be read, or a folder for the copy that is not empty.
     """
-    if fix is not None:
-        refuse_place(Path(fix))
+    for out in (fix, suggestions):
+        if out is not None:
+            refuse_place(Path(out))
+    if suggestions is not None and model is None:
+        raise bad_input("suggestions", "without a model", "one that judges", "give model=, too")
     found = DataCheck(
         Path(data),
         form,
@@ -252,6 +275,8 @@ def check(
     )
     if model is not None:
         found.review_labels(model, time_budget=time_budget, epochs=epochs, device=device)
+    if suggestions is not None:
+        found.write_suggestions(Path(suggestions), to)
     if report is not None:
         write_page(found.report, Path(report))
     if fix is not None:

@@ -13,15 +13,18 @@ import numpy as np
 import torch
 
 from masu.data.audit.fingerprints import fingerprint_images, near_duplicates
-from masu.data.dataset import Dataset
+from masu.data.dataset import Array, Dataset, Sample
 from masu.data.fitting import Box
+from masu.data.formats.copying import Drafts
+from masu.data.formats.writing import write_dataset
 from masu.detectors.zoo import ARCHITECTURES
+from masu.drafts.folder import form_of
 from masu.errors import bad_input
 from masu.evaluation.doubts import Doubt, find_doubts
 from masu.evaluation.metrics import coco_metrics
 from masu.evaluation.predictions import predictions
 from masu.explanation.funnel import funnel
-from masu.records import Detections
+from masu.records import Detections, Target
 from masu.training.cross_fitting import Fold, cross_fitted
 from masu.training.recipe import TrainSettings, settings_of_run
 from masu.verbs.reading import Counter, quiet
@@ -57,6 +60,7 @@ class WrongLabel:
         image: the picture.
         file: its annotation file.
         where: the label in it; empty for a missing one.
+        object: position among the labels of the image; None for a missing one.
         split: the first split of the image; None without splits.
         name: class of the label, of a missing one that which was seen.
         box: xyxy pixels of the label, of a missing one where it would be.
@@ -74,6 +78,7 @@ class WrongLabel:
     image: Path
     file: Path
     where: str
+    object: int | None
     split: str | None
     name: str
     box: Box
@@ -268,6 +273,7 @@ def _named(doubt: Doubt, data: Dataset, fates: Fates) -> WrongLabel:
         data.paths[image],
         file,
         "" if row is None else data.where(row),
+        doubt.object,
         next(iter(data.splits_of(image)), None),
         data.names[doubt.label],
         _box(doubt.box),
@@ -282,3 +288,62 @@ def _named(doubt: Doubt, data: Dataset, fates: Fates) -> WrongLabel:
 def _box(corners: tuple[float, ...]) -> Box:
     x1, y1, x2, y2 = corners
     return x1, y1, x2, y2
+
+
+def write_suggestions(out: Path, tool: str, data: Dataset, review: LabelReview) -> list[str]:
+    """Write the images with doubtful labels as drafts for a labelling tool, all suggestions followed.
+
+    Every label of these images is there: unchanged ones with a score of 1, changed and added ones with their
+    likelihood; those where nothing is are left out. The image with the likeliest error comes first.
+
+    Args:
+        out: folder that does not exist or is empty.
+        tool: one of :data:`masu.words.DRAFT_TOOLS`.
+        data: that was reviewed.
+        review: with labels to look at.
+
+    Returns:
+        One sentence for each thing that the form cannot hold.
+
+    Raises:
+        InputError: as of :func:`masu.data.formats.writing.write_dataset`.
+    """
+    drafts, scores = followed(data, review)
+    return write_dataset(out, form_of(tool), drafts, drafts=Drafts(scores, "masu check"))
+
+
+def followed(data: Dataset, review: LabelReview) -> tuple[Dataset, Array]:
+    """The images with doubtful labels, all suggestions followed, and ``(M,)`` scores of their labels."""
+    place = {path: at for at, path in enumerate(data.paths)}
+    by_image: dict[int, list[WrongLabel]] = {}
+    for one in review.labels:
+        by_image.setdefault(place[one.image], []).append(one)
+    number = {name: k for k, name in enumerate(data.names)}
+    images = list(by_image)
+    samples: list[Sample] = []
+    scores: list[float] = []
+    for image in images:
+        target = data[image].target
+        rows = [
+            [box, label, bool(ignored), 1.0]
+            for box, label, ignored in zip(
+                target.boxes.tolist(), target.labels.tolist(), target.ignored.tolist(), strict=True
+            )
+        ]
+        gone: set[int] = set()
+        for one in by_image[image]:
+            name = number[one.instead or one.name]
+            if one.object is None:
+                rows.append([list(one.box), name, False, one.likelihood])
+            elif one.kind == "spurious":
+                gone.add(one.object)
+            else:
+                rows[one.object] = [list(one.moved or one.box), name, False, one.likelihood]
+        kept = [row for at, row in enumerate(rows) if at not in gone]
+        labels = torch.tensor([row[1] for row in kept], dtype=torch.int64)
+        ignored = torch.tensor([row[2] for row in kept], dtype=torch.bool)
+        boxes = torch.tensor([row[0] for row in kept], dtype=torch.float32).reshape(-1, 4)
+        samples.append(Sample(data.paths[image], Target(boxes, labels, ignored)))
+        scores += [row[3] for row in kept]
+    made = Dataset.of(samples, data.names, root=data.root, category_ids=data.category_ids)
+    return replace(made, sizes=data.sizes[images]), np.array(scores)
