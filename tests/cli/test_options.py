@@ -217,9 +217,14 @@ def test_shares(text, share):
         ),
         (
             ["check", "d", "--fix", "full"],
+            "full: found something that is already there, wanted a new or empty",
+        ),
+        (
             ["check", "d", "--model", "fcos_lite0_fpn", "--suggestions", "full"],
             "full: found something that is already there, wanted a new or empty",
         ),
+        (["check", "d", "--suggestions", "new"], "--suggestions: found without --model, wanted something"),
+        (["check", "d", "--to", "cvat"], "--to: found without --suggestions, wanted a folder to write"),
         (
             ["check", "d", "--report", "full"],
             "--report: found the folder full, wanted a file; write full/report.html",
