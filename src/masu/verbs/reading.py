@@ -77,6 +77,32 @@ def to_measure_on(
     return looked_at(source, evaluation_split(split, source.splits, path), channels, counter)
 
 
+def to_calibrate_on(
+    path: str | os.PathLike[str],
+    split: str | None = None,
+    *,
+    form: str | None = None,
+    images: str | os.PathLike[str] | None = None,
+    channels: int | None = None,
+    counter: Counter = quiet,
+) -> Dataset:
+    """As :func:`to_train_on`, the images to calibrate on: the split val, where there are splits.
+
+    A split for training or testing is never taken unless it is asked for: the first flatters a model, the
+    second is to judge it.
+    """
+    source = read_annotations(path, form, images)
+    chosen = validation_split(split, source.splits, path)
+    if chosen is None and source.splits:
+        raise bad_input(
+            path,
+            f"the splits {', '.join(source.splits)}",
+            "one that is named for validation",
+            "say which with split=NAME",
+        )
+    return looked_at(source, chosen, channels, counter)
+
+
 def looked_at(source: Dataset, split: str | None, channels: int | None, counter: Counter = quiet) -> Dataset:
     """The images of a split, looked at and fit for a detector.
 
