@@ -75,7 +75,7 @@ def test_more_detections_are_tried_where_an_image_has_as_many_as_are_allowed(det
 
 def test_a_clear_gain_is_kept_and_what_was_of_other_scores_goes(detector, coins, monkeypatch):
     """AP is 0.5 at 64 px, 0.6 at 80, 0.55 at all else, each draw beside it by as much for all of them."""
-    detector.thresholds = {"coin": 0.3}
+    detector.thresholds, detector.margins = {"coin": 0.3}, {"coin": 0.1}
     levels = []
 
     def measured(one, *_):
@@ -95,9 +95,9 @@ def test_a_clear_gain_is_kept_and_what_was_of_other_scores_goes(detector, coins,
     assert done.level == 0.99
     assert levels == [0.99] * 5
     assert done.detector.input.min_size == 80
-    assert (done.detector.thresholds, done.detector.calibration) == ({}, None)
-    assert done.dropped == ("thresholds",)
-    assert detector.thresholds == {"coin": 0.3}
+    assert (done.detector.thresholds, done.detector.calibration, done.detector.margins) == ({}, None, {})
+    assert done.dropped == ("thresholds", "margins")
+    assert (detector.thresholds, detector.margins) == ({"coin": 0.3}, {"coin": 0.1})
 
 
 def test_an_image_that_one_try_cannot_read_is_left_out_of_both(detector, coins):
