@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from masu.verbs.funnel import funnel
     from masu.verbs.models import models
     from masu.verbs.train import train
+    from masu.verbs.tune import tune
 
 __all__ = [
     "Augmentation",
@@ -74,6 +75,7 @@ __all__ = [
     "to_torchvision",
     "to_torchvision_state_dict",
     "train",
+    "tune",
 ]
 
 _HOME = {
@@ -110,6 +112,7 @@ _HOME = {
     "to_torchvision": "masu.detectors.as_torchvision",
     "to_torchvision_state_dict": "masu.detectors.as_torchvision",
     "train": "masu.verbs.train",
+    "tune": "masu.verbs.tune",
 }
 
 

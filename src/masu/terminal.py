@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from masu.explanation.funnel import FunnelReport
     from masu.verbs.check import CheckReport
     from masu.verbs.export import ExportReport
+    from masu.verbs.tune import Tuned
     from masu.verbs.wrong_labels import LabelReview
 
 FIRST_PLACES = 5
@@ -254,6 +255,27 @@ def print_comparison(comparison: Comparison, data: str) -> None:
 def _difference(one: Difference) -> tuple[str, str, str, str, str]:
     band = f"{one.low:+.4f} … {one.high:+.4f}"
     return _figure(one.a), _figure(one.b), f"{one.difference:+.4f}", band, one.verdict
+
+
+def print_tuned(done: Tuned) -> None:
+    """A table of what was tried, and the answer in words."""
+    console = _Console()
+    where = "" if done.data is None else f"{done.data.resolve().name}, "
+    where += "" if done.split is None else f"split {done.split}, "
+    cost = f"{done.tuning.milliseconds:.0f} ms an image as it is"
+    console.print(f"{where}{counted(done.images, 'image')}: {cost}", soft_wrap=True)
+    table = Table("setting", "AP before", "after", "difference", "ms an image", "kept")
+    table.add_column(f"{100 * done.tuning.level:.1f} %")
+    for one in done.tries:
+        before, after, difference, band, _ = _difference(one.ap)
+        setting = f"{one.setting} {one.before:g} -> {one.after:g}"
+        cost, kept = f"{one.milliseconds:.0f}", "yes" if one.kept else "no"
+        table.add_row(setting, before, after, difference, cost, kept, band)
+    for column in table.columns[1:5]:
+        column.justify = "right"
+    if done.tries:
+        console.table(table)
+    console.print(done.said, soft_wrap=True)
 
 
 def print_errors(report: ErrorReport) -> None:

@@ -89,6 +89,7 @@ def test_a_strange_number_is_taken_or_refused_in_one_line(run, tmp_path, text, m
         "backend": ["m"],
         "evaluate": ["m", "d"],
         "compare": ["m", "m", "d"],
+        "tune": ["m", "d"],
         "explain": ["m", "d"],
         "export": ["m"],
     }

@@ -50,7 +50,7 @@ def test_settings_and_options_have_the_same_words(name):
 def test_every_option_with_a_list_of_words_is_typed():
     assert set(IDS) == {
         *("check --format", "convert --format", "anchors --format", "train --format", "evaluate --format"),
-        *("compare --format",),
+        *("compare --format", "tune --format"),
         *(
             "explain --format",
             "export --format",
@@ -83,6 +83,7 @@ ARGUMENTS = {
     "draft": ["m", "a.jpg"],
     "evaluate": ["m", "d"],
     "compare": ["a", "b", "d"],
+    "tune": ["m", "d"],
     "explain": ["m", "d"],
     "export": ["m"],
 }

@@ -31,6 +31,7 @@ from masu.cli import (
     models,
     schema,
     train,
+    tune,
 )
 from masu.cli.exit_codes import BAD_INPUT, DONE, STOPPED, as_epilog
 from masu.cli.foreign import refuse_verb
@@ -116,6 +117,7 @@ for verb in (
     train.train,
     evaluate.evaluate,
     compare.compare,
+    tune.tune,
     explain.explain,
     detect.detect,
     draft.draft,

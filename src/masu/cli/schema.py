@@ -24,6 +24,7 @@ SCHEMAS = {
     "train": 1,
     "evaluate": 1,
     "compare": 1,
+    "tune": 1,
     "explain": 1,
     "detect": 1,
     "detect-coco": 1,

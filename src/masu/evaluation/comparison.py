@@ -287,6 +287,7 @@ def difference_of(
     a: Sequence[Mapping[Figure, Array]],
     b: Sequence[Mapping[Figure, Array]],
     images: int,
+    level: float = 0.95,
 ) -> Difference:
     """The difference of a figure.
 
@@ -300,6 +301,7 @@ def difference_of(
         a: for each run, its figures with weighted images; of equal weights first, then of drawn ones.
         b: of the other side, with the same weights.
         images: those with objects that the figure is about.
+        level: how often the interval holds the true difference.
     """
     from scipy import stats
 
@@ -323,7 +325,7 @@ def difference_of(
     reach = 0.0
     if variance > 0:
         freedom = variance**2 / sum(part**2 / degrees for part, degrees in sources)
-        reach = float(stats.t.ppf(0.975, freedom)) * variance**0.5
+        reach = float(stats.t.ppf((1 + level) / 2, freedom)) * variance**0.5
     return Difference(*means, middle, max(middle - reach, -1.0), min(middle + reach, 1.0))
 
 

@@ -1,0 +1,216 @@
+"""Tune: settings of a trained model that need no training, and which of them gain AP beyond chance."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from masu.data.dataset import Dataset
+from masu.detectors.build import load, save
+from masu.detectors.detector import Detector
+from masu.errors import bad_input, counted
+from masu.evaluation.comparison import Difference
+from masu.evaluation.tuning import Try, Tuning
+from masu.evaluation.tuning import tune as run
+from masu.exports.write import SUFFIXES
+from masu.ranges import SECONDS
+from masu.verbs.reading import IN_MEMORY, Counter, quiet, refuse_beside, to_calibrate_on, warn_of_faults
+
+BEST = "best.safetensors"
+
+_OPTIONS = {
+    "thresholds": "--store-thresholds",
+    "calibration": "--calibrate right",
+    "margins": "--store-margins SHARE",
+}
+"""Of ``masu evaluate``, by what they store."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tuned:
+    """What :func:`tune` found.
+
+    Attributes:
+        model: the file that was tuned; None for a detector in memory.
+        data: where the images are; None for a data set in memory.
+        split: of the images, where they have splits.
+        images: how many there are.
+        tuning: the tries, and the detector with what is kept.
+        out: the file that was written; None where nothing was.
+    """
+
+    model: Path | None
+    data: Path | None
+    split: str | None
+    images: int
+    tuning: Tuning = field(repr=False)
+    out: Path | None = None
+
+    @property
+    def detector(self) -> Detector:
+        """A copy of the model with the settings that are kept."""
+        return self.tuning.detector
+
+    @property
+    def tries(self) -> tuple[Try, ...]:
+        """In the order in which they were made."""
+        return self.tuning.tries
+
+    @property
+    def gained(self) -> bool:
+        """Whether any setting is kept."""
+        return self.tuning.gained
+
+    @property
+    def said(self) -> str:
+        """The answer in a sentence or two."""
+        on = f"on {counted(self.images, 'image')}"
+        if not self.tries:
+            return f"Nothing was tried {on}: the time did not suffice."
+        if not self.gained:
+            return (
+                f"Nothing is kept: no setting gains AP beyond chance {on}. No file was written; "
+                "the model is good as it is."
+            )
+        kept = [f"{one.setting} {one.before:g} -> {one.after:g}" for one in self.tries if one.kept]
+        where = "no file was asked for" if self.out is None else f"written to {self.out}"
+        return f"Kept {on}: {', '.join(kept)}; {where}."
+
+    @property
+    def store_again(self) -> str | None:
+        """The command that stores anew what was dropped; None where nothing was."""
+        if not self.tuning.dropped:
+            return None
+        options = [_OPTIONS[name] for name in self.tuning.dropped]
+        if "calibration" in self.tuning.dropped and "thresholds" in self.tuning.dropped:
+            options.remove(_OPTIONS["thresholds"])  # --calibrate stores them too
+        where = [shlex.quote(str(place)) for place in (self.out or "MODEL", self.data or "DATA")]
+        split = [] if self.split is None else ["--split", shlex.quote(self.split)]
+        return " ".join(["masu evaluate", *where, *split, *options])
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as JSON knows it."""
+        return {
+            "model": None if self.model is None else str(self.model),
+            "data": None if self.data is None else str(self.data),
+            "split": self.split,
+            "images": self.images,
+            "said": self.said,
+            "milliseconds": self.tuning.milliseconds,
+            "level": self.tuning.level,
+            "tries": [
+                {
+                    "setting": one.setting,
+                    "before": one.before,
+                    "after": one.after,
+                    "ap": _interval(one.ap),
+                    "milliseconds": one.milliseconds,
+                    "kept": one.kept,
+                }
+                for one in self.tries
+            ],
+            "left_out": list(self.tuning.left_out),
+            "dropped": list(self.tuning.dropped),
+            "store_again": self.store_again,
+            "out": None if self.out is None else str(self.out),
+        }
+
+
+def _interval(ap: Difference) -> dict[str, float]:
+    return {"a": ap.a, "b": ap.b, "difference": ap.difference, "low": ap.low, "high": ap.high}
+
+
+def tune(
+    model: str | os.PathLike[str] | Detector,
+    data: str | os.PathLike[str] | Dataset,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    split: str | None = None,
+    form: str | None = None,
+    images: str | os.PathLike[str] | None = None,
+    time_budget: float = 60.0,
+    device: str = "auto",
+    counter: Counter = quiet,
+) -> Tuned:
+    """Try other settings of a trained model on labelled images and keep those that gain AP beyond chance.
+
+    Tried are the IoU of the last suppression, twice as many detections of an image where one has as many as
+    the model allows, and other sizes of the images. The model stays as it is.
+
+    Args:
+        model: a model file that masu wrote, a run, or a detector.
+        data: where the labelled images are, in any format that masu reads, or a data set from
+            :func:`masu.read_dataset`. They must be none that the model was trained on, and others than those
+            that will judge it.
+        out: file for the model with what is kept; it is written only where something is.
+        split: of a path; default: val, where it has splits.
+        form: format of the data at a path; default: found by looking.
+        images: another folder that holds the images of a path.
+        time_budget: seconds after which no further setting is tried.
+        device: of a model file, see ``masu evaluate --device``.
+        counter: shows how far each evaluation is.
+
+    Returns:
+        ``detector``, ``tries``, ``gained`` and, in a sentence, ``said``.
+
+    Raises:
+        TypeError: for options of a path beside a data set.
+        InputError: for a model or data that cannot be read, an exported file, a proposal generator, an
+            ``out`` that is already there, data without a split for validation, fewer than two images or no
+            labelled object.
+    """
+    SECONDS.check("--time-budget", time_budget)
+    file = None if isinstance(model, Detector) else model_of(model)
+    out = None if out is None else Path(out)
+    if out is not None:
+        refuse_out(out, file)
+    detector = model if isinstance(model, Detector) else load(model_of(model), device)
+    if detector.kind == "proposals":
+        raise bad_input(file or "model", "a proposal generator", "a detector with classes")
+    where = None if isinstance(data, Dataset) else Path(data)
+    if isinstance(data, Dataset):
+        refuse_beside(IN_MEMORY, "tune", split=split, form=form, images=images)
+    else:
+        channels = detector.input.channels
+        data = to_calibrate_on(data, split, form=form, images=images, channels=channels, counter=counter)
+        warn_of_faults(data)
+    tuning = run(detector, data, seconds=time_budget, counter=counter)
+    if out is not None and tuning.gained:
+        save(tuning.detector, out)
+    return Tuned(file, where, data.split, len(data), tuning, out if tuning.gained else None)
+
+
+def model_of(path: str | os.PathLike[str]) -> Path:
+    """The model file at a path: the path itself, or the best model of a run.
+
+    Raises:
+        InputError: for an exported file, or a folder without a model.
+    """
+    path = Path(path)
+    if path.suffix in SUFFIXES.values():
+        raise bad_input(
+            path,
+            "an exported file, whose settings cannot be changed",
+            "a model file that masu wrote (RUN/best.safetensors)",
+            "tune the model and export it again",
+        )
+    if not path.is_dir():
+        return path
+    if not (path / BEST).is_file():
+        raise bad_input(path, f"a folder without {BEST}", "a model file, or a run")
+    return path / BEST
+
+
+def refuse_out(out: Path, model: Path | None) -> None:
+    """Refuse, before anything is measured, a file that would replace another.
+
+    Raises:
+        InputError: for the model itself, or a path where something is.
+    """
+    if model is not None and os.path.realpath(out) == os.path.realpath(model):
+        raise bad_input(out, "the model itself", "another file", "choose another --out")
+    if os.path.lexists(out):
+        raise bad_input(out, "something that is already there", "a new file", "choose another --out")
