@@ -139,7 +139,17 @@ def _epoch_of(event: dict[str, Any]) -> str:
     return f"{event['epoch']}" if event["epochs"] is None else f"{event['epoch']}/{event['epochs']}"
 
 
-_NO_TERMS = ("event", "steps", "epoch", "epochs", "step", "loss", "images_per_second", "seconds_left")
+_NO_TERMS = (
+    "event",
+    "steps",
+    "epoch",
+    "epochs",
+    "step",
+    "done",
+    "loss",
+    "images_per_second",
+    "seconds_left",
+)
 """What a step's event has beside the terms of the detector's loss."""
 
 

@@ -17,6 +17,7 @@ from masu.service.addresses import Addresses
 from masu.service.answering import Answerer
 from masu.service.app import make_app
 from masu.service.backend import make_backend
+from masu.service.label_studio_host import LabelStudioHost
 from masu.service.limits import Limits
 from tests.drafts.finder import DRAWN, NAMES, Finder, pictures
 
@@ -106,6 +107,8 @@ def test_images_written_out_in_the_task(ask, root):
         ("/etc/passwd", 400, "nothing else is fetched"),
         ("/data/../etc/passwd", 400, "nothing else is fetched"),
         ("/data/%2e%2e/etc/passwd", 400, "nothing else is fetched"),
+        ("/data/%252e%252e/etc/passwd", 400, "nothing else is fetched"),
+        ("/data/a#/../../api/users", 400, "nothing else is fetched"),
         ("/data/upload/1/a.png", 400, "--label-studio-url"),
         ("/data/local-files/?d=../secret.png", 403, "not below --root"),
         ("/data/local-files/?d=%2e%2e/secret.png", 403, "not below --root"),
@@ -397,3 +400,11 @@ def test_what_is_refused_before_it_serves(options, thing):
     with pytest.raises(InputError) as caught:
         masu.backend(Finder(), **options)
     assert caught.value.thing == thing
+
+
+@pytest.mark.parametrize("key", ["a b", "a\nb", "schlüssel"])
+def test_a_key_that_is_none_is_refused_without_showing_it(key):
+    with pytest.raises(InputError) as error:
+        LabelStudioHost("http://localhost:8080", key, Limits())
+    assert error.value.thing == "LABEL_STUDIO_API_KEY"
+    assert key not in str(error.value)

@@ -111,7 +111,10 @@ def test_the_command(run, model, coins, tmp_path):  # noqa: F811
     assert (done["out"], done["split"], done["dropped"]) == (str(out), "val", ["thresholds"])
     assert done["tries"][0]["ap"] == {"a": 0.5, "b": 0.6, "difference": 0.1, "low": 0.05, "high": 0.15}
     assert done["level"] == 1 - 0.05 / len(done["tries"])
-    assert f"dropped, as measured with other settings: thresholds; store anew: {done['store_again']}" in error
+    assert (
+        f"dropped, as measured with other settings: thresholds; store anew, with the options of before: {done['store_again']}"
+        in error
+    )
     assert run("tune", model, coins, "--out", out)[0] == 2
 
 

@@ -1,6 +1,7 @@
 """masu check --model: from files to a list of labels to look at."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from PIL import Image
 
 import masu
 from masu.cli import cli
-from masu.data.dataset import Dataset, Sample
+from masu.data.dataset import DIFFICULT, Dataset, Sample
 from masu.data.formats.writing import write_dataset
 from masu.errors import InputError
 from masu.records import Target
@@ -101,13 +102,15 @@ def test_suggestions_hold_every_label_with_the_doubtful_ones_followed(discs):
         ],
         ("cat", "dog"),
     )
+    with_two = replace(with_two, flags=np.array([0, 0, DIFFICULT, 0, 0], np.uint8))
     doubts = (
-        label(kind="misplaced", image=data.paths[2], object=0, name="cat", moved=(4.0, 4.0, 9.0, 9.0)),
-        label(kind="wrong-class", image=data.paths[0], object=0, name="cat", box=(1, 1, 9, 9), instead="dog"),
-        label(kind="spurious", image=data.paths[0], object=1, box=(20, 20, 30, 30), likelihood=0.7),
-        label(image=data.paths[0], name="cat", box=(10.0, 10.0, 15.0, 15.0), likelihood=0.6),
+        label(kind="misplaced", index=2, object=0, name="cat", moved=(4.0, 4.0, 9.0, 9.0)),
+        label(kind="wrong-class", index=0, object=0, name="cat", box=(1, 1, 9, 9), instead="dog"),
+        label(kind="spurious", index=0, object=1, box=(20, 20, 30, 30), likelihood=0.7),
+        label(index=0, name="cat", box=(10.0, 10.0, 15.0, 15.0), likelihood=0.6),
     )
     drafts, scores = followed(with_two, LabelReview(doubts, 3, 5, 3, None, 1.0))
+    assert drafts.flags.tolist() == [0, 0, DIFFICULT, 0]
     assert list(drafts.paths) == [data.paths[2], data.paths[0]]
     assert drafts.boxes.tolist() == [[4, 4, 9, 9], [1, 1, 9, 9], [40, 40, 50, 50], [10, 10, 15, 15]]
     assert drafts.labels.tolist() == [0, 1, 1, 0]
@@ -117,7 +120,7 @@ def test_suggestions_hold_every_label_with_the_doubtful_ones_followed(discs):
 @pytest.mark.parametrize("tool", ["labelme", "labelstudio"])
 def test_suggestions_are_a_data_set_of_the_tool(discs, tmp_path, tool):
     data = masu.read_dataset(discs)
-    doubt = label(image=data.paths[3], name="disc", box=(1.0, 2.0, 11.0, 12.0))
+    doubt = label(index=3, name="disc", box=(1.0, 2.0, 11.0, 12.0))
     write_suggestions(tmp_path / "out", tool, data, LabelReview((doubt,), 9, 9, 3, None, 1.0))
     written = [path for path in (tmp_path / "out").rglob("*") if path.suffix == ".png"]
     assert [path.name for path in written] == [data.paths[3].name]
@@ -176,3 +179,15 @@ def test_a_time_without_anything_to_train_is_refused(discs):
     with pytest.raises(InputError) as error:
         cli(["check", str(discs), "--time-budget", "9s"])
     assert (error.value.thing, error.value.found) == ("--time-budget", "without --model")
+
+
+def test_a_mended_copy_and_suggestions_in_one_folder_are_refused(discs, tmp_path):
+    with pytest.raises(InputError) as error:
+        masu.check(discs, fix=tmp_path / "a", suggestions=tmp_path / "a", model="fcos_lite0_fpn")
+    assert (error.value.thing, error.value.code) == ("--suggestions", "same-file")
+
+
+def test_a_tool_that_nobody_knows_is_refused_before_anything_is_trained(discs, tmp_path):
+    with pytest.raises(InputError) as error:
+        masu.check(discs, suggestions=tmp_path / "a", to="paint", model="fcos_lite0_fpn")
+    assert (error.value.thing, error.value.code) == ("--to", "unknown-name")

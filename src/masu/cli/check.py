@@ -58,14 +58,11 @@ def check(
 
     Exit code 1 when there are errors, of which masu would leave something out or which deceive.
     """
-    from masu.data.formats.writing import refuse_place
     from masu.terminal import print_findings
-    from masu.verbs.check import DataCheck, network_policy, write_page
+    from masu.verbs.check import DataCheck, network_policy, refuse_outs, write_page
     from masu.verbs.wrong_labels import settings_for
 
-    for out in (fixed, suggestions):
-        if out is not None:
-            refuse_place(out)
+    refuse_outs(fixed, suggestions, to or "labelme")
     for name, given in (("--time-budget", time_budget), ("--suggestions", suggestions)):
         if model is None and given is not None:
             raise bad_input(name, "without --model", "something to train", "add --model RUN")

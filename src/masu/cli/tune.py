@@ -76,5 +76,6 @@ def tune(
         note(f"not tried, the time did not suffice: {left_out}; give a longer --time-budget")
     if done.store_again is not None:
         dropped = ", ".join(done.tuning.dropped)
-        note(f"dropped, as measured with other settings: {dropped}; store anew: {done.store_again}")
+        again = f"store anew, with the options of before: {done.store_again}"
+        note(f"dropped, as measured with other settings: {dropped}; {again}")
     return DONE

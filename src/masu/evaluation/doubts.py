@@ -393,6 +393,7 @@ def _of_label(images: Sequence[_Image], row: tuple[int, int, int, int], likely: 
     number, m, other, nearest = row
     image = images[number]
     possible = likely * np.array([1.0, other >= 0, nearest >= 0, 1.0])
+    possible /= possible.sum()
     kind = int(possible[1:].argmax()) + 1
     against = other if kind == 1 else nearest
     score = float(image.scores[against]) if against >= 0 else 0.0
@@ -405,7 +406,7 @@ def _of_label(images: Sequence[_Image], row: tuple[int, int, int, int], likely: 
         int(image.rows[m]),
         tuple(image.boxes[m].tolist()),
         int(image.labels[m]),
-        float(1 - likely[0]),
+        float(1 - possible[0]),
         score,
         int(image.classes[other]) if kind == 1 else None,
         tuple(image.found[nearest].tolist()) if kind == 2 else None,

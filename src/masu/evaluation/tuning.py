@@ -21,6 +21,7 @@ from masu.detectors.detector import Detector
 from masu.errors import bad_input, counted
 from masu.evaluation.comparison import Difference, difference_of
 from masu.evaluation.evaluate import LabelledImages, Scored, score
+from masu.evaluation.matches import LIMIT
 from masu.evaluation.resampling import Figure, image_weights, judged
 
 CHANCE = 0.05
@@ -89,7 +90,7 @@ def changes(config: DetectorConfig, iou: float, most: int, full: bool) -> Iterat
         config: of a detector.
         iou: of its last suppression.
         most: detections of an image.
-        full: whether an image has so many.
+        full: whether an image has so many, and more could count.
     """
     for step in (-0.1, 0.1):
         if 0 < (value := round(iou + step, 3)) < 1:
@@ -151,7 +152,8 @@ def tune(
     assert last.limit is not None
     best = detector
     own, first, most = _measured(detector, data, "as it is", counter)
-    todo = list(changes(detector.config, last.nms_thresh, last.limit, most >= last.limit))
+    full = most >= last.limit and (len(detector.names) > 1 or last.limit < LIMIT)
+    todo = list(changes(detector.config, last.nms_thresh, last.limit, full))
     level = 1 - CHANCE / len(todo)
     kept_values: dict[str, float] = {
         "nms_thresh": last.nms_thresh,

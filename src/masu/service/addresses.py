@@ -62,7 +62,7 @@ class Addresses:
         if self.host is not None:
             path = self.host.path_of(path)
         parts = urlsplit(path) if path.startswith("/") and not path.startswith("//") else None
-        plain = "" if parts is None else unquote(parts.path)
+        plain = "" if parts is None or parts.fragment else unquote(unquote(parts.path))
         if not plain.startswith(_OF_HOST) or ".." in plain.split("/") or "\\" in plain:
             message = (
                 f"image: found {_shown(address)}, wanted a data: URL, /data/local-files/?d=…, /data/upload/… "

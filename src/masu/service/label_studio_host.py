@@ -36,6 +36,9 @@ class LabelStudioHost:
         if self._origin is None or urlsplit(url).username is not None:
             raise bad_input("--label-studio-url", repr(url), "such as http://localhost:8080")
         self._url, self._key, self._limits = url.rstrip("/"), (key or "").strip(), limits
+        if not (self._key.isascii() and self._key.isprintable()) or " " in self._key:
+            found = "characters that no key has"
+            raise bad_input("LABEL_STUDIO_API_KEY", found, "an access token of Label Studio", "copy it again")
         self._below = urlsplit(self._url).path
         self._open = build_opener(_SameOrigin(self._origin)).open
 
@@ -86,7 +89,7 @@ class LabelStudioHost:
             why = "; is LABEL_STUDIO_API_KEY right?" if error.code in (401, 403) else ""
             raise RefusedError(502, f"Label Studio answered {error.code} for an image{why}") from None
         except (OSError, HTTPException, ValueError) as error:
-            why = str(error.reason if isinstance(error, URLError) else error)
+            why = str(error.reason) if isinstance(error, URLError) else type(error).__name__
             raise RefusedError(502, f"Label Studio cannot be reached ({why})") from None
 
 

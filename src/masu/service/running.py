@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 
 from masu.errors import bad_input
 
+_CONNECTIONS = 64  # at once; each may hold a request of the largest size
 _SECONDS_TO_FINISH = 10
 
 
@@ -57,6 +58,7 @@ def serve(app: Starlette, opened: socket.socket) -> None:
         access_log=False,
         lifespan="off",
         server_header=False,
+        limit_concurrency=_CONNECTIONS,
         timeout_graceful_shutdown=_SECONDS_TO_FINISH,
     )
     uvicorn.Server(config).run(sockets=[opened])

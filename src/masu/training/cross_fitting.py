@@ -19,7 +19,7 @@ from masu.data.dataset import Array, Dataset
 from masu.data.splitting import share_out
 from masu.detectors.build import load
 from masu.detectors.detector import Detector
-from masu.errors import bad_input
+from masu.errors import InputError, bad_input
 from masu.training.recipe import TrainSettings
 from masu.training.train import train
 
@@ -57,7 +57,9 @@ def folds_of(data: Dataset, folds: int, seed: int, groups: Sequence[Sequence[int
     names = [f"fold {number}" for number in range(folds)]
     try:
         shared = share_out(data, dict.fromkeys(names, 1 / folds), seed, groups)
-    except ValueError:
+    except InputError as error:
+        if error.thing != "--split-by":
+            raise
         raise bad_input(
             data.root,
             f"{len(data)} images, too few that differ",
@@ -104,7 +106,7 @@ def cross_fitted(
             )
             if result.interrupted:
                 raise KeyboardInterrupt
-            detector = load(result.last)
+            detector = load(result.last, device)
         yield Fold(number, images, detector)
 
 

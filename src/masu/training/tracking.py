@@ -52,7 +52,7 @@ class Tracking:
             return
         if event["event"] == "step":
             self._step = (event["epoch"] - 1) * event["steps"] + event["step"]
-            self._log("train", event, ("epoch", "epochs", "step", "steps", "seconds_left"))
+            self._log("train", event, ("epoch", "epochs", "step", "steps", "done", "seconds_left"))
         elif event["event"] == "epoch":
             self._log("epoch", event, ("epochs",))
 

@@ -20,10 +20,11 @@ from masu.data.audit.strays import find_strays
 from masu.data.dataset import Dataset, part_name
 from masu.data.fitting import Box, measured
 from masu.data.formats import formats, read_annotations
-from masu.data.formats.writing import refuse_place, write_dataset
+from masu.data.formats.writing import refuse_place, refuse_target, write_dataset
 from masu.data.kinds import KINDS, Kind
 from masu.data.pixels.pictures import DECODER_ERRORS, open_picture
 from masu.detectors.zoo import ARCHITECTURES, DEFAULT
+from masu.drafts.folder import form_of
 from masu.errors import bad_input
 from masu.json_text import to_json
 from masu.ops.images import InputPolicy
@@ -261,11 +262,10 @@ def check(
     Raises:
         InputError: for data that cannot be read, or a folder for the copy that is not empty.
     """
-    for out in (fix, suggestions):
-        if out is not None:
-            refuse_place(Path(out))
-    if suggestions is not None and model is None:
-        raise bad_input("suggestions", "without a model", "one that judges", "give model=, too")
+    refuse_outs(None if fix is None else Path(fix), None if suggestions is None else Path(suggestions), to)
+    for name, given in (("suggestions", suggestions), ("time_budget", time_budget), ("epochs", epochs)):
+        if given is not None and model is None:
+            raise bad_input(name, "without a model", "one that judges", "give model=, too")
     found = DataCheck(
         Path(data),
         form,
@@ -275,13 +275,28 @@ def check(
     )
     if model is not None:
         found.review_labels(model, time_budget=time_budget, epochs=epochs, device=device)
-    if suggestions is not None:
-        found.write_suggestions(Path(suggestions), to)
     if report is not None:
         write_page(found.report, Path(report))
+    if suggestions is not None:
+        found.write_suggestions(Path(suggestions), to)
     if fix is not None:
         found.write_mended(Path(fix))
     return found.report
+
+
+def refuse_outs(fix: Path | None, suggestions: Path | None, to: str) -> None:
+    """Refuse folders that cannot be written, before anything is read.
+
+    Raises:
+        InputError: for one that holds something, the same for both, or a tool that masu does not know.
+    """
+    if fix is not None:
+        refuse_place(fix)
+    if suggestions is None:
+        return
+    refuse_target(suggestions, form_of(to))
+    if fix is not None and os.path.realpath(fix) == os.path.realpath(suggestions):
+        raise bad_input("--suggestions", f"the folder of --fix, {fix}", "another one", code="same-file")
 
 
 def network_policy(image_size: int | None = None) -> InputPolicy:

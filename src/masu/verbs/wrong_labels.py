@@ -71,6 +71,7 @@ class WrongLabel:
         stage: the stage of the detector at which the labelled object was lost, ``"found"`` where it was not;
             None for a missing label, and for labels far down the list.
         meaning: what that stage means, in words.
+        index: position of the image among those that were given.
     """
 
     kind: str
@@ -87,6 +88,7 @@ class WrongLabel:
     score: float
     stage: str | None = None
     meaning: str | None = None
+    index: int = 0
 
     @property
     def found(self) -> str:
@@ -104,7 +106,8 @@ class WrongLabel:
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON knows it."""
-        said = asdict(self) | {"image": str(self.image), "file": str(self.file), "found": self.found}
+        said = {name: value for name, value in asdict(self).items() if name != "index"}
+        said |= {"image": str(self.image), "file": str(self.file), "found": self.found}
         return said | {
             "box": list(self.box),
             "moved": None if self.moved is None else list(self.moved),
@@ -123,6 +126,7 @@ class LabelReview:
         ap50: of the judges, each on the images that it has not seen; None where nothing could be scored. The
             lower it is, the less their word is worth.
         seconds: time of everything.
+        faults: images that could not be judged, a line each.
     """
 
     labels: tuple[WrongLabel, ...]
@@ -131,10 +135,15 @@ class LabelReview:
     folds: int
     ap50: float | None
     seconds: float
+    faults: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON knows it."""
-        return asdict(self) | {"labels": [label.as_dict() for label in self.labels]}
+        return (
+            asdict(self)
+            | {"faults": list(self.faults)}
+            | {"labels": [label.as_dict() for label in self.labels]}
+        )
 
 
 def review_labels(
@@ -170,7 +179,8 @@ def review_labels(
     settings = replace(settings, epochs=epochs, time_budget=each, patience=None)
     with counter("looking for images that are almost the same") as progress:
         groups = near_duplicates(fingerprint_images(list(data.paths), progress=progress))
-    found, folds = _judged(data, settings, groups, device, counter)
+    faults: list[str] = []
+    found, folds = _judged(data, settings, groups, device, counter, faults)
     targets = [target for _, target in data]
     sizes = [(int(height), int(width)) for height, width in data.sizes.tolist()]
     judged = sorted(found)
@@ -186,10 +196,11 @@ def review_labels(
     return LabelReview(
         tuple(_named(one, data, fates) for one in likely),
         len(judged),
-        int((data.flags == 0).sum()),
+        sum(int((~targets[at].ignored).sum()) for at in judged),
         len(folds),
         metrics.ap50,
         time.perf_counter() - started,
+        tuple(faults),
     )
 
 
@@ -223,6 +234,7 @@ def _judged(
     groups: Sequence[Sequence[int]],
     device: str | torch.device,
     counter: Counter,
+    faults: list[str],
 ) -> tuple[dict[int, Detections], list[Fold]]:
     """What the fold that has not seen it finds in each image; those that cannot be read are left out."""
     found: dict[int, Detections] = {}
@@ -235,7 +247,7 @@ def _judged(
 
         for fold in cross_fitted(data, settings, FOLDS, groups=groups, report=told, device=device):
             files = [data.paths[int(at)] for at in fold.images]
-            for one in predictions(fold.detector, files, [], threshold=None, batch_size=4, progress=None):
+            for one in predictions(fold.detector, files, faults, threshold=None, batch_size=4, progress=None):
                 found[int(fold.images[one.index])] = one.detections
             folds.append(fold)
     return found, folds
@@ -282,19 +294,16 @@ def _named(doubt: Doubt, data: Dataset, fates: Fates) -> WrongLabel:
         doubt.score,
         stage,
         meaning,
+        image,
     )
-
-
-def _box(corners: tuple[float, ...]) -> Box:
-    x1, y1, x2, y2 = corners
-    return x1, y1, x2, y2
 
 
 def write_suggestions(out: Path, tool: str, data: Dataset, review: LabelReview) -> list[str]:
     """Write the images with doubtful labels as drafts for a labelling tool, all suggestions followed.
 
-    Every label of these images is there: unchanged ones with a score of 1, changed and added ones with their
-    likelihood; those where nothing is are left out. The image with the likeliest error comes first.
+    Every label of these images that was judged is there: unchanged ones with a score of 1, changed and added
+    ones with their likelihood; those where nothing is are left out. The image with the likeliest error comes
+    first. Splits are left behind, since labelling tools have none.
 
     Args:
         out: folder that does not exist or is empty.
@@ -314,36 +323,48 @@ def write_suggestions(out: Path, tool: str, data: Dataset, review: LabelReview) 
 
 def followed(data: Dataset, review: LabelReview) -> tuple[Dataset, Array]:
     """The images with doubtful labels, all suggestions followed, and ``(M,)`` scores of their labels."""
-    place = {path: at for at, path in enumerate(data.paths)}
     by_image: dict[int, list[WrongLabel]] = {}
     for one in review.labels:
-        by_image.setdefault(place[one.image], []).append(one)
+        by_image.setdefault(one.index, []).append(one)
     number = {name: k for k, name in enumerate(data.names)}
-    images = list(by_image)
-    samples: list[Sample] = []
+    boxes: list[Box] = []
+    flags: list[int] = []
     scores: list[float] = []
-    for image in images:
-        target = data[image].target
+    samples: list[Sample] = []
+    for image, doubts in by_image.items():
+        own = data.objects(image)
         rows = [
-            [box, label, bool(ignored), 1.0]
-            for box, label, ignored in zip(
-                target.boxes.tolist(), target.labels.tolist(), target.ignored.tolist(), strict=True
+            (_box(tuple(box)), int(label), int(flag), 1.0)
+            for box, label, flag in zip(
+                data.boxes[own].tolist(), data.labels[own], data.flags[own], strict=True
             )
         ]
-        gone: set[int] = set()
-        for one in by_image[image]:
-            name = number[one.instead or one.name]
+        gone = {one.object for one in doubts if one.kind == "spurious"}
+        for one in doubts:
+            row = (one.moved or one.box, number[one.instead or one.name], 0, one.likelihood)
             if one.object is None:
-                rows.append([list(one.box), name, False, one.likelihood])
-            elif one.kind == "spurious":
-                gone.add(one.object)
+                rows.append(row)
             else:
-                rows[one.object] = [list(one.moved or one.box), name, False, one.likelihood]
+                rows[one.object] = row
         kept = [row for at, row in enumerate(rows) if at not in gone]
-        labels = torch.tensor([row[1] for row in kept], dtype=torch.int64)
-        ignored = torch.tensor([row[2] for row in kept], dtype=torch.bool)
-        boxes = torch.tensor([row[0] for row in kept], dtype=torch.float32).reshape(-1, 4)
-        samples.append(Sample(data.paths[image], Target(boxes, labels, ignored)))
+        boxes += [row[0] for row in kept]
+        flags += [row[2] for row in kept]
         scores += [row[3] for row in kept]
+        target = Target(
+            torch.tensor([row[0] for row in kept]).reshape(-1, 4),
+            torch.tensor([row[1] for row in kept]).long(),
+        )
+        samples.append(Sample(data.paths[image], target))
     made = Dataset.of(samples, data.names, root=data.root, category_ids=data.category_ids)
-    return replace(made, sizes=data.sizes[images]), np.array(scores)
+    made = replace(
+        made,
+        boxes=np.reshape(boxes, (-1, 4)),
+        flags=np.array(flags, np.uint8),
+        sizes=data.sizes[list(by_image)],
+    )
+    return made, np.array(scores)
+
+
+def _box(corners: Sequence[float]) -> Box:
+    x1, y1, x2, y2 = corners
+    return x1, y1, x2, y2
