@@ -3,8 +3,9 @@
     python -m studies.tuning --cells BCCD --cards CARDS/images          # trains a model for each set and seed
     python -m studies.tuning --cells BCCD --models cells='runs/a-*'     # takes the runs that are there
 
-``masu tune`` chooses on some images, and the tuned model is compared with the model on others: the splits val
-and test, and of the cards, which have no val, two random halves of test. Prints the table of ``docs/tune.md``.
+``masu tune`` chooses on some images, and the tuned model is compared with the model on others: the splits
+val and test, and of the cards, which have no val, two random halves of test. Prints the table of
+``docs/tune.md``.
 """
 
 from __future__ import annotations
