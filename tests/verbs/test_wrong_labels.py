@@ -184,7 +184,7 @@ def test_a_time_without_anything_to_train_is_refused(discs):
 def test_a_mended_copy_and_suggestions_in_one_folder_are_refused(discs, tmp_path):
     with pytest.raises(InputError) as error:
         masu.check(discs, fix=tmp_path / "a", suggestions=tmp_path / "a", model="fcos_lite0_fpn")
-    assert (error.value.thing, error.value.code) == ("--suggestions", "same-file")
+    assert (error.value.thing, error.value.wanted) == ("--suggestions", "another one")
 
 
 def test_a_tool_that_nobody_knows_is_refused_before_anything_is_trained(discs, tmp_path):

@@ -296,7 +296,7 @@ def refuse_outs(fix: Path | None, suggestions: Path | None, to: str) -> None:
         return
     refuse_target(suggestions, form_of(to))
     if fix is not None and os.path.realpath(fix) == os.path.realpath(suggestions):
-        raise bad_input("--suggestions", f"the folder of --fix, {fix}", "another one", code="same-file")
+        raise bad_input("--suggestions", f"the folder of --fix, {fix}", "another one")
 
 
 def network_policy(image_size: int | None = None) -> InputPolicy:
