@@ -375,6 +375,8 @@ def _print_review(console: Console, review: LabelReview) -> None:
     worth = "" if review.ap50 is None else f" by detectors with AP50 {review.ap50:.2f} on unseen images"
     objects = f"{counted(review.objects, 'label')} in {counted(review.images, 'image')}"
     console.print(f"\nprobably wrong: {len(review.labels)} of {objects}, judged{worth}")
+    for fault in review.faults:
+        console.print(f"  not judged: {fault}")
     for label in review.labels[:FIRST_LABELS]:
         place = ": ".join(part for part in (str(label.image), label.where) if part)
         console.print(f"  {label.likelihood:.2f} {place}: {label.found}")

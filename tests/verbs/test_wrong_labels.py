@@ -14,6 +14,7 @@ from masu.data.dataset import DIFFICULT, Dataset, Sample
 from masu.data.formats.writing import write_dataset
 from masu.errors import InputError
 from masu.records import Target
+from masu.terminal import print_findings
 from masu.training.recipe import TrainSettings
 from masu.verbs.wrong_labels import LabelReview, WrongLabel, followed, settings_for, write_suggestions
 from tests.datasets import data_of
@@ -191,3 +192,9 @@ def test_a_tool_that_nobody_knows_is_refused_before_anything_is_trained(discs, t
     with pytest.raises(InputError) as error:
         masu.check(discs, suggestions=tmp_path / "a", to="paint", model="fcos_lite0_fpn")
     assert (error.value.thing, error.value.code) == ("--to", "unknown-name")
+
+
+def test_an_image_that_could_not_be_judged_is_told(report, capsys):
+    review = replace(report[0].review, faults=("a.png: found nothing, wanted an image",))
+    print_findings(replace(report[0], review=review))
+    assert "not judged: a.png: found nothing, wanted an image" in capsys.readouterr().out

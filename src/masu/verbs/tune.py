@@ -11,6 +11,7 @@ from typing import Any
 from masu.data.dataset import Dataset
 from masu.detectors.build import load, save
 from masu.detectors.detector import Detector
+from masu.drafts.model import model_file
 from masu.errors import bad_input, counted
 from masu.evaluation.comparison import Difference
 from masu.evaluation.tuning import Try, Tuning
@@ -18,8 +19,6 @@ from masu.evaluation.tuning import tune as run
 from masu.exports.write import SUFFIXES
 from masu.ranges import SECONDS
 from masu.verbs.reading import IN_MEMORY, Counter, quiet, refuse_beside, to_calibrate_on, warn_of_faults
-
-BEST = "best.safetensors"
 
 _OPTIONS = {
     "thresholds": "--store-thresholds",
@@ -197,11 +196,7 @@ def model_of(path: str | os.PathLike[str]) -> Path:
             "a model file that masu wrote (RUN/best.safetensors)",
             "tune the model and export it again",
         )
-    if not path.is_dir():
-        return path
-    if not (path / BEST).is_file():
-        raise bad_input(path, f"a folder without {BEST}", "a model file, or a run")
-    return path / BEST
+    return model_file(path)
 
 
 def refuse_out(out: Path, model: Path | None) -> None:
