@@ -306,7 +306,7 @@ def figures(
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """The table of docs/data.md: means over the seeds."""
-    lines = ["| set | errors | " + " | ".join(LISTS) + " | listed by masu as likely | of these errors |"]
+    lines = ["| set | errors | " + " | ".join(LISTS) + " | listed by masu from 0.5 | right among these |"]
     lines.append("|" + " --- |" * (len(LISTS) + 4))
     for name in dict.fromkeys(row["set"] for row in rows):
         own = [row for row in rows if row["set"] == name]
