@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from masu.verbs.explain import explain
     from masu.verbs.export import export
     from masu.verbs.funnel import funnel
+    from masu.verbs.label import label
     from masu.verbs.models import models
     from masu.verbs.train import train
     from masu.verbs.tune import tune
@@ -64,6 +65,7 @@ __all__ = [
     "export",
     "from_torchvision",
     "funnel",
+    "label",
     "load",
     "models",
     "open_detector",
@@ -101,6 +103,7 @@ _HOME = {
     "export": "masu.verbs.export",
     "from_torchvision": "masu.detectors.build",
     "funnel": "masu.verbs.funnel",
+    "label": "masu.verbs.label",
     "load": "masu.detectors.build",
     "models": "masu.verbs.models",
     "open_detector": "masu.exports.exported",

@@ -64,6 +64,9 @@ WRITTEN_FORMATS = ("voc", "yolo", "labelme", "coco", "cvat", "labelstudio", "csv
 DRAFT_TOOLS = ("labelstudio", "cvat", "labelme", "xanylabeling", "coco", "yolo", "voc")
 """Tools and formats that :func:`masu.verbs.draft.draft` writes drafts for."""
 
+LABEL_ORDERS = ("best", "name", "random")
+"""In which order photographs are shown to be labelled."""
+
 DETECTION_FORMATS = ("json", "csv", "coco", "parquet")
 """Results of ``masu detect``; parquet by :func:`masu.bulk.job.detect_bulk`."""
 

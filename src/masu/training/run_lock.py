@@ -19,19 +19,23 @@ _held: set[int] = set()
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
+def alone_in(folder: Path, what: str = "a training") -> Iterator[None]:
     """Hold a folder for this process, without what a killed one left half written.
 
     The operating system lets go of the lock when the process ends, so a file that a killed process left
     holds nobody up. File systems that know no locks (some network ones) are used without.
 
+    Args:
+        folder: it is made.
+        what: runs in it, for the message.
+
     Raises:
-        InputError: where another training runs in the folder, or it cannot be written to.
+        InputError: where another one runs in the folder, or it cannot be written to.
     """
     path = folder / NAME
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = _locked(path)
+        file = _locked(path, what)
     except OSError as error:
         raise not_written(path, error) from None
     try:
@@ -55,7 +59,7 @@ def alone_in(folder: Path) -> Iterator[None]:
             os.close(file)
 
 
-def _locked(path: Path) -> int:
+def _locked(path: Path, what: str) -> int:
     while True:
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
@@ -66,7 +70,7 @@ def _locked(path: Path) -> int:
                 os.close(file)
                 raise bad_input(
                     path.parent,
-                    f"a training that is running there (process {holder})",
+                    f"{what} that is running there (process {holder})",
                     "a folder of its own",
                     "wait for its end, stop it or choose another folder (--out)",
                 ) from None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from masu.errors import bad_input
 from masu.evaluation.predictions import AnyDetector
 from masu.service.hosts import LOOPBACK
+from masu.service.needed import require_packages
 from masu.thresholds import DEFAULT_THRESHOLD, Threshold, check_threshold
 from masu.verbs.evaluate import refuse_path
 
@@ -54,23 +55,13 @@ def backend(
             another kind, a threshold out of range, or a detector of other images than RGB photographs.
     """
     refuse_path(detector, "backend")
-    try:
-        from masu.service.addresses import Addresses
-        from masu.service.answering import Answerer
-        from masu.service.backend import make_backend
-        from masu.service.label_studio_host import LabelStudioHost
-        from masu.service.limits import Limits
-    except ModuleNotFoundError as error:
-        name = (error.name or "").partition(".")[0]
-        if name not in ("starlette", "uvicorn", "anyio"):
-            raise
-        raise bad_input(
-            name,
-            "no such package",
-            f"the package {name}",
-            "pip install 'masu[label]'",
-            code="missing-package",
-        ) from None
+    require_packages()
+    from masu.service.addresses import Addresses
+    from masu.service.answering import Answerer
+    from masu.service.backend import make_backend
+    from masu.service.label_studio_host import LabelStudioHost
+    from masu.service.limits import Limits
+
     if detector.input.channels is not None:
         found = f"one of images of {detector.input.channels} channels"
         raise bad_input("the model", found, "one of RGB photographs, which labelling tools send")

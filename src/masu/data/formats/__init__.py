@@ -33,6 +33,7 @@ from masu.data.formats import (
     wider_face,
     yolo,
 )
+from masu.data.formats.editing import LabelFiles
 from masu.data.formats.form import Candidate, Format, Place
 from masu.data.formats.resolving import resolved
 from masu.data.formats.tree import Tree
@@ -40,7 +41,17 @@ from masu.data.kinds import Fault
 from masu.data.splits import choose
 from masu.errors import bad_input, listed
 
-__all__ = ["Dataset", "Fault", "Sample", "formats", "read_annotations", "read_dataset", "splits", "usable"]
+__all__ = [
+    "Dataset",
+    "Fault",
+    "Sample",
+    "formats",
+    "label_files",
+    "read_annotations",
+    "read_dataset",
+    "splits",
+    "usable",
+]
 
 _OWN = (
     voc,
@@ -196,9 +207,51 @@ def find_format(path: Path, form: str | None, images: Path | None) -> tuple[Form
         raise bad_input("--images", f"{images}, which is no folder", "a folder of images", "check the path")
     tree = Tree(_root_of(path), images)
     place = Place(path, tree)
+    found = _likeliest(place, tried)
+    if found is None:
+        raise _nothing(place, form, wanted)
+    return *found, tree
+
+
+def label_files(folder: Path, form: str | None = None) -> tuple[str, LabelFiles]:
+    """The labels of the photographs below a folder, to be changed in their own files.
+
+    Args:
+        folder: of the photographs; where it has no labels yet, they will be files of LabelMe beside them.
+        form: one of :func:`formats`; default: found by looking.
+
+    Returns:
+        The name of the format, and the files.
+
+    Raises:
+        InputError: labels of several formats that fit alike, or of one that masu does not change in place.
+    """
+    known = formats()
+    if form is not None and form not in known:
+        raise bad_input("--format", repr(form), f"one of {listed(known)}", code="unknown-name")
+    place = Place(folder, Tree(folder))
+    found = _likeliest(place, list(known.values()) if form is None else [known[form]])
+    format_, candidate = found if found is not None else (known[form or labelme.FORMAT.name], None)
+    if format_.edit is None:
+        edited = listed(name for name, one in known.items() if one.edit is not None)
+        raise bad_input(
+            folder,
+            f"labels in the format {format_.name}, which masu does not change in place",
+            f"one of {edited}, or photographs without labels",
+            f"masu convert {folder} --to labelme --link --out NEW, then label NEW",
+        )
+    return format_.name, format_.edit(folder, candidate)
+
+
+def _likeliest(place: Place, tried: Sequence[Format]) -> tuple[Format, Candidate] | None:
+    """The format that is surest of itself; None where none finds anything.
+
+    Raises:
+        InputError: several that are as sure.
+    """
     found = [(one, candidate) for one in tried if (candidate := one.find(place)) is not None]
     if not found:
-        raise _nothing(place, form, wanted)
+        return None
     found.sort(key=lambda pair: -pair[1].confidence)
     best = [one for one in found if one[1].confidence == found[0][1].confidence]
     if len(best) > 1:
@@ -206,10 +259,9 @@ def find_format(path: Path, form: str | None, images: Path | None) -> tuple[Form
             f"{one.name} ({candidate.files[0].name if candidate.files else ''})" for one, candidate in best
         ]
         raise bad_input(
-            path, f"annotations of several formats: {listed(names)}", "one", "choose with --format"
+            place.path, f"annotations of several formats: {listed(names)}", "one", "choose with --format"
         )
-    format_, candidate = best[0]
-    return format_, candidate, tree
+    return best[0]
 
 
 def _root_of(path: Path) -> Path:

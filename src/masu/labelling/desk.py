@@ -1,0 +1,291 @@
+"""The desk: a sitting, the model that learns beside it, and what the page asks of both, as JSON knows it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from masu.data.audit.likeness import like_pictures
+from masu.data.dataset import CROWD, DIFFICULT
+from masu.data.formats.editing import Entry, LabelFiles
+from masu.labelling.choice import Open, in_order
+from masu.labelling.models import Model, Models
+from masu.labelling.photographs import Photographs
+from masu.labelling.sitting import ConflictError, Sitting, View
+from masu.labelling.teaching import Teaching, Work
+from masu.labelling.unfinished import Suggestion
+
+_AHEAD = 6  # photographs after the one on the page that are drafted with it
+_LAST = 10  # drafted photographs whose corrections are told
+_PIXELS, _SCORE = 2, 4
+
+Values = dict[str, Any]
+
+
+class Desk:
+    """One folder of photographs on the page.
+
+    Args:
+        photographs: those to label.
+        files: the files of their labels.
+        form: the format of these.
+        out: folder of all that is no label; it exists.
+        seconds: of each training; 0 for none.
+        log: told in one line what goes wrong.
+    """
+
+    def __init__(
+        self,
+        photographs: Photographs,
+        files: LabelFiles,
+        form: str,
+        out: Path,
+        seconds: float,
+        log: Callable[[str], None],
+    ) -> None:
+        self.form, self.out = form, out
+        self.sitting = Sitting(photographs, files, out)
+        self._shown: tuple[str, ...] = ()
+        self._names = list(photographs.paths)
+        self._at = {name: position for position, name in enumerate(self._names)}
+        self.teaching = Teaching(
+            photographs.folder,
+            form,
+            Models(out),
+            out / "held-back.json",
+            seconds,
+            work=self._work,
+            news=self._news,
+            fault=self.sitting.lock,
+            log=log,
+        )
+
+    def session(self, order: str) -> Values:
+        """What the page begins with."""
+        folder = self.sitting.photographs.folder
+        return {
+            "title": folder.resolve().name,
+            "folder": str(folder),
+            "format": self.form,
+            "classes": list(self.sitting.classes),
+            "order": order,
+            "seq": self.sitting.changes,
+            "photos": [
+                {"id": name, "state": one.state, "boxes": one.boxes}
+                for name, one in self.sitting.known.items()
+            ],
+        }
+
+    def photograph(self, name: str) -> Values:
+        """One photograph; it and the next ones are drafted first from now on.
+
+        Raises:
+            KeyError: no such photograph.
+        """
+        at = self._at[name]
+        after = (*self._names[at:], *self._names[:at])
+        open_ = [other for other in after if self.sitting.known[other].state == "open"]
+        self._shown = (name, *open_[:_AHEAD])
+        self.teaching.consider()
+        return self._as_json(self.sitting.view(name, self.teaching.found.get(name), self._least()))
+
+    def save(self, name: str, asked: Values) -> Values:
+        """Keep what the page sends of a photograph.
+
+        Args:
+            name: of the photograph.
+            asked: ``state``, ``version``, ``labels``, ``drafts`` and ``seconds``, checked by
+                :func:`masu.labelling.wire.saving`.
+
+        Raises:
+            KeyError: no such photograph.
+            ConflictError, InputError, WriteError: as of :class:`masu.labelling.sitting.Sitting`.
+        """
+        found = self.teaching.found.get(name)
+        match asked["state"]:
+            case "done":
+                view = self.sitting.answer(
+                    name,
+                    asked["version"],
+                    asked["labels"],
+                    found=found,
+                    least=self._least(),
+                    seconds=asked["seconds"],
+                )
+            case "open":
+                view = self.sitting.take_back(name, asked["version"])
+            case "unfinished":
+                view = self.sitting.work_on(name, asked["version"], asked["labels"], asked["drafts"])
+            case _:
+                view = self.sitting.drop_work(name)
+        self.teaching.consider()
+        return {"version": view.version, "state": view.state}
+
+    def theirs(self, error: ConflictError) -> Values:
+        """What a page is shown whose labels were changed by somebody else."""
+        return self._as_json(error.theirs)
+
+    def next(self, after: str | None, order: str) -> Values:
+        """The photograph without an answer to show next, and why that one.
+
+        Args:
+            after: the one on the page, which is not meant.
+            order: one of :data:`masu.words.LABEL_ORDERS`.
+        """
+        open_ = [name for name in self.sitting.in_state("open") if name != after]
+        if not open_:
+            rest = [name for name in self.sitting.in_state("unfinished") if name != after]
+            return {
+                "id": rest[0] if rest else None,
+                "why": "begun and not finished" if rest else "all are done",
+            }
+        if order == "random":
+            return {"id": random.choice(open_), "why": "by chance"}
+        if order == "best":
+            looked = [name for name in open_ if name in self.teaching.found]
+            if looked:
+                return {"id": self._best(looked), "why": "the model is unsure of it, and knows none like it"}
+        at = self._at.get(after or "", -1)
+        return {
+            "id": next((name for name in open_ if self._at[name] > at), open_[0]),
+            "why": "in order of names",
+        }
+
+    def status(self, since: int) -> Values:
+        """What has changed since the page asked last."""
+        sitting, teaching = self.sitting, self.teaching
+        found, last = teaching.found, teaching.models.last
+        changed = [(name, one) for name, one in sitting.known.items() if one.changed > since]
+        drafted = sitting.history.drafted(_LAST)
+        return {
+            "seq": sitting.changes,
+            "classes": list(sitting.classes),
+            "changed": [
+                {
+                    "id": name,
+                    "state": one.state,
+                    "boxes": one.boxes,
+                    "version": sitting.version_of(name),
+                    "drafted": name in found,
+                }
+                for name, one in changed
+            ],
+            "counts": {
+                "photos": len(sitting.known),
+                "done": len(sitting.in_state("done")),
+                "unfinished": len(sitting.in_state("unfinished")),
+                "locked": len(sitting.in_state("locked")),
+                "boxes": sum(one.boxes for one in sitting.known.values()),
+            },
+            "learning": {
+                "state": teaching.state,
+                "text": teaching.text,
+                "progress": teaching.progress,
+                "needed": teaching.missing,
+                "labels": last.labels if last else 0,
+            },
+            "model": None if last is None else _of_model(last),
+            "curve": [
+                {
+                    "labels": one.labels,
+                    "ap50": one.ap50,
+                    "low": one.interval[0] if one.interval else None,
+                    "high": one.interval[1] if one.interval else None,
+                }
+                for one in teaching.models.curve
+                if one.ap50 is not None
+            ],
+            "corrections": {
+                "last": [one.edits for one in drafted],
+                "boxes": sum(one.boxes for one in drafted),
+            },
+            "doubtful": [{"id": name, "text": doubt.text} for name, doubt in sitting.doubtful(found)],
+        }
+
+    def close(self) -> None:
+        """End the processes beside the server."""
+        self.teaching.close()
+
+    def _least(self) -> dict[str, float]:
+        last = self.teaching.models.last
+        return {} if last is None else last.thresholds
+
+    def _best(self, names: Sequence[str]) -> str:
+        found = self.teaching.found
+        newest = (
+            found[names[-1]].model if self.teaching.models.last is None else self.teaching.models.last.version
+        )
+        mine = [name for name in names if found[name].model == newest] or list(names)
+        model = found[mine[0]].model
+        mine = [name for name in mine if found[name].model == model]
+        known = [
+            name
+            for name in self.sitting.in_state("done", "unfinished")
+            if name in found and found[name].model == model
+        ]
+        groups = like_pictures(np.stack([found[name].small for name in (*mine, *known)])).tolist()
+        photographs = [
+            Open(found[name].scores, found[name].feature, group)
+            for name, group in zip(mine, groups, strict=False)
+        ]
+        answered = np.array([found[name].feature for name in known])
+        return mine[in_order(photographs, answered, groups[len(mine) :], most=1)[0]]
+
+    def _work(self) -> Work:
+        return Work(
+            answers=len(self.sitting.in_state("done")),
+            unfinished=self.sitting.in_state("unfinished"),
+            shown=tuple(name for name in self._shown if self.sitting.known[name].state != "locked"),
+            open=self.sitting.in_state("open"),
+            done=self.sitting.in_state("done"),
+        )
+
+    def _news(self, name: str | None) -> None:
+        if name is not None:
+            self.sitting.news_of(name)
+
+    def _as_json(self, view: View) -> Values:
+        return {
+            "id": view.name,
+            "width": view.size[1],
+            "height": view.size[0],
+            "state": view.state,
+            "version": view.version,
+            "editable": not view.why,
+            "why": view.why,
+            "labels": [_of_entry(entry) for entry in view.entries],
+            "drafts": None if view.drafts is None else [_of_draft(draft) for draft in view.drafts],
+            "model": self.teaching.models.last.version if self.teaching.models.last else None,
+            "doubts": [asdict(doubt) for doubt in view.doubts],
+        }
+
+
+def _of_entry(entry: Entry) -> Values:
+    return {
+        "box": list(entry.box),
+        "name": entry.name,
+        "crowd": bool(entry.flag & CROWD),
+        "difficult": bool(entry.flag & DIFFICULT),
+        "place": list(entry.place),
+    }
+
+
+def _of_draft(draft: Suggestion) -> Values:
+    box = [round(value, _PIXELS) for value in draft.box]
+    return {"box": box, "name": draft.name, "score": round(draft.score, _SCORE)}
+
+
+def _of_model(model: Model) -> Values:
+    return {
+        "version": model.version,
+        "labels": model.labels,
+        "held": model.held,
+        "ap50": model.ap50,
+        "interval": None if model.interval is None else list(model.interval),
+        "thresholds": model.thresholds,
+    }

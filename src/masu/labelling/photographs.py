@@ -1,0 +1,136 @@
+"""The photographs of a folder, each under a name that stays the same, and as a browser shows them."""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+
+from masu.data.pixels.headers import read_header
+from masu.data.pixels.pictures import find_images, read_reduced
+from masu.errors import bad_input
+from masu.regular import read_bytes
+
+MOST_SHOWN = 4096
+"""Pixels of the longer side that is sent to a browser."""
+
+THUMBNAIL = 160
+"""Pixels of the longer side of a thumbnail."""
+
+_SENT_AS_STORED = {
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".png": "image/png",
+    ".webp": "image/webp",
+    ".gif": "image/gif",
+}
+"""What every browser opens, by suffix; the first picture of a film is what masu reads, too."""
+
+_QUALITY, _SMALL_QUALITY = 92, 80
+
+
+class Shown(NamedTuple):
+    """An image file as a browser takes it.
+
+    Attributes:
+        content: its bytes.
+        kind: its media type.
+    """
+
+    content: bytes
+    kind: str
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """The photographs below a folder.
+
+    Attributes:
+        folder: where they are.
+        paths: each file by its name: the path below the folder, with ``/``. In order.
+        nameless: files whose names are no Unicode, which a page cannot ask for.
+    """
+
+    folder: Path
+    paths: dict[str, Path]
+    nameless: tuple[Path, ...]
+
+    @classmethod
+    def below(cls, folder: Path) -> Photographs:
+        """All photographs below a folder; hidden files and folders are passed over.
+
+        Raises:
+            InputError: no such folder, or none without a photograph.
+        """
+        if not folder.is_dir():
+            found = "a file" if folder.exists() else "no such folder"
+            raise bad_input(folder, found, "a folder of photographs", "check the path")
+        paths: dict[str, Path] = {}
+        nameless = []
+        for path in find_images([folder]):
+            name = name_of(path, folder)
+            try:
+                name.encode()
+            except UnicodeEncodeError:
+                nameless.append(path)
+            else:
+                paths[name] = path
+        if not paths:
+            raise bad_input(folder, "no name that is Unicode", "photographs", "rename the files")
+        return cls(folder, paths, tuple(nameless))
+
+
+def name_of(path: Path, folder: Path) -> str:
+    """The name of a photograph: its path below the folder, with ``/``; the whole path of one elsewhere."""
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.as_posix()
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """Height and width in pixels, upright, from the first bytes of the file.
+
+    Raises:
+        UnreadableImageError: a file that is missing, damaged or no image.
+    """
+    header = read_header(path)
+    return header.height, header.width
+
+
+def shown(path: Path) -> Shown:
+    """A photograph for a browser, upright; of at most ``MOST_SHOWN`` pixels a side.
+
+    Raises:
+        UnreadableImageError: as of :func:`masu.data.pixels.pictures.read_rgb`.
+    """
+    header = read_header(path)
+    kind = _SENT_AS_STORED.get(os.path.splitext(path.name)[1].lower())
+    if kind is not None and header.orientation == 1 and max(header.height, header.width) <= MOST_SHOWN:
+        return Shown(read_bytes(path), kind)
+    return Shown(_as_jpeg(_at_most(path, MOST_SHOWN), _QUALITY), "image/jpeg")
+
+
+def thumbnail(path: Path) -> Shown:
+    """A photograph as a JPEG of at most ``THUMBNAIL`` pixels a side.
+
+    Raises:
+        UnreadableImageError: as of :func:`masu.data.pixels.pictures.read_rgb`.
+    """
+    return Shown(_as_jpeg(_at_most(path, THUMBNAIL), _SMALL_QUALITY), "image/jpeg")
+
+
+def _at_most(path: Path, longer: int) -> Image.Image:
+    """A photograph with no side longer than that."""
+    header = read_header(path)
+    share = min(1.0, longer / max(header.height, header.width))
+    size = (max(1, round(header.width * share)), max(1, round(header.height * share)))
+    image = Image.fromarray(read_reduced(path, min(size)).array)
+    return image if image.size == size else image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+
+
+def _as_jpeg(image: Image.Image, quality: int) -> bytes:
+    made = io.BytesIO()
+    image.save(made, "JPEG", quality=quality)
+    return made.getvalue()

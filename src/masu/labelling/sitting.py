@@ -1,0 +1,419 @@
+"""A sitting: the labels of a folder of photographs as a person makes them, kept at once.
+
+Nothing is overwritten that was not seen: whoever saves names the version of the labels that was on the page,
+and is refused where somebody else has changed them meanwhile.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from masu.data.formats.editing import ChangedError, Entry, LabelFiles
+from masu.errors import InputError, bad_input
+from masu.labelling.edits import NEAR, edits_between
+from masu.labelling.found import Found
+from masu.labelling.history import Answered, History
+from masu.labelling.memory import Memory
+from masu.labelling.photographs import Photographs, size_of
+from masu.labelling.second_look import Doubt, doubts_of
+from masu.labelling.unfinished import Suggestion, Unfinished, Work
+from masu.ops.geometry import iou
+
+State = Literal["open", "unfinished", "done", "locked"]
+
+_BETWEEN = "/"
+
+
+@dataclass
+class Photograph:
+    """What is known of one photograph.
+
+    Attributes:
+        state: ``open`` has no answer; ``unfinished`` has work that is not done; ``done`` has labels, or none
+            where nothing is to be labelled; ``locked`` cannot be read, or its labels cannot be changed.
+        boxes: labels in it, of unfinished work those.
+        version: of its label file.
+        why: it is locked.
+        changed: number of the change that it was last part of.
+    """
+
+    state: State
+    boxes: int
+    version: str
+    why: str = ""
+    changed: int = 0
+
+
+@dataclass(frozen=True)
+class View:
+    """A photograph as the page shows it.
+
+    Attributes:
+        name: its name.
+        size: height and width, upright; 0 of one that cannot be read.
+        state: see :class:`Photograph`.
+        version: of all that a save replaces: the label file and the unfinished work.
+        why: it is locked.
+        entries: its labels.
+        drafts: boxes of the model that nobody has decided on; None where no model has looked.
+        doubts: of the model about the labels.
+    """
+
+    name: str
+    size: tuple[int, int]
+    state: State
+    version: str
+    why: str
+    entries: tuple[Entry, ...]
+    drafts: tuple[Suggestion, ...] | None
+    doubts: tuple[Doubt, ...] = field(default=())
+
+
+class ConflictError(Exception):
+    """Somebody else has changed the labels that were to be saved; nothing was written.
+
+    Attributes:
+        theirs: what there is now, and the version with which it can be overwritten.
+    """
+
+    def __init__(self, theirs: View) -> None:
+        super().__init__(f"{theirs.name} was changed by somebody else meanwhile")
+        self.theirs = theirs
+
+
+class Sitting:
+    """The photographs, their labels, and what is unfinished. Any thread may call it.
+
+    Args:
+        photographs: those to label.
+        files: the files that hold the labels.
+        out: the folder of what is no label; it exists.
+    """
+
+    def __init__(self, photographs: Photographs, files: LabelFiles, out: Path) -> None:
+        self.photographs = photographs
+        self.history = History(out / "history.jsonl")
+        self.changes = 0
+        self._files, self._out = files, out
+        self._memory = Memory(out)
+        self._unfinished = Unfinished(out / "unfinished")
+        self._lock = threading.RLock()
+        self._doubted: dict[
+            str, tuple[str, str, tuple[Doubt, ...]]
+        ] = {}  # for labels and a model of a version
+        known = {work.photograph: work for work in self._unfinished.all()}
+        self._work = {name: work for name, work in known.items() if name in photographs.paths}
+        self.known = {name: self._looked_at(name) for name in photographs.paths}
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Those that were added, in the order in which they were, then those of the labels."""
+        return tuple(dict.fromkeys((*self._memory.classes, *self._files.names)))
+
+    def add_class(self, name: str) -> None:
+        """One more class, which labels may have.
+
+        Raises:
+            InputError: an empty name, or one of characters that cannot be shown.
+        """
+        clean = " ".join(name.split())
+        if not clean or not clean.isprintable():
+            raise bad_input("class", repr(name[:80]), "a name", "type one")
+        with self._lock:
+            if clean not in self.classes:
+                self._memory.add_class(clean)
+                self._count(None)
+
+    def in_state(self, *states: State) -> tuple[str, ...]:
+        """The names of all photographs in one of these states, in order."""
+        return tuple(name for name, one in self.known.items() if one.state in states)
+
+    def view(self, name: str, found: Found | None, least: Mapping[str, float]) -> View:
+        """One photograph.
+
+        Args:
+            name: its name.
+            found: what the model found in it.
+            least: the score of each class from which that is a draft.
+
+        Raises:
+            KeyError: no such photograph.
+        """
+        with self._lock:
+            try:
+                size = size_of(self.photographs.paths[name])
+            except InputError as error:
+                self.lock(name, error.found)
+                return View(name, (0, 0), "locked", "", error.found, (), None)
+            one = self._renewed(name)
+            work = self._work.get(name)
+            if work is not None:
+                drafts = work.drafts
+                if drafts is None and found is not None:
+                    drafts = _undecided(found.drafts(least), work.entries)
+                return View(name, size, one.state, self.version_of(name), one.why, work.entries, drafts)
+            loaded = self._files.load(self.photographs.paths[name])
+            entries = loaded.entries or ()
+            drafts = found.drafts(least) if found is not None and one.state == "open" else None
+            return View(
+                name,
+                size,
+                one.state,
+                self.version_of(name),
+                one.why,
+                entries,
+                drafts,
+                self._doubts(name, found),
+            )
+
+    def doubtful(self, found: Mapping[str, Found]) -> list[tuple[str, Doubt]]:
+        """Photographs with labels that the model doubts, each with the first doubt; the surest first."""
+        with self._lock:
+            doubts = [
+                (name, self._doubts(name, found[name])) for name in self.in_state("done") if name in found
+            ]
+        return [(name, own[0]) for name, own in doubts if own]
+
+    def work_on(
+        self, name: str, version: str, entries: Sequence[Entry], drafts: Sequence[Suggestion] | None
+    ) -> View:
+        """Keep what is unfinished, beside the label file.
+
+        Args:
+            name: of the photograph.
+            version: that was on the page.
+            entries: the boxes so far.
+            drafts: those that are undecided.
+
+        Raises:
+            KeyError: no such photograph.
+            ConflictError: it is of another version now.
+            InputError: it is locked, or a box or name cannot be.
+            WriteError: where it cannot be written.
+        """
+        with self._lock:
+            self._require(name, version)
+            self._check(entries)
+            work = Work(
+                name, self.known[name].version, tuple(entries), None if drafts is None else tuple(drafts)
+            )
+            self._unfinished.keep(work)
+            self._work[name] = work
+            return self._saved(name)
+
+    def answer(
+        self,
+        name: str,
+        version: str,
+        entries: Sequence[Entry],
+        *,
+        found: Found | None = None,
+        least: Mapping[str, float] | None = None,
+        seconds: float = 0.0,
+    ) -> View:
+        """The labels of a photograph are these and no others.
+
+        Args:
+            name: of the photograph.
+            version: that was on the page.
+            entries: all boxes; none says that there is nothing to label.
+            found: what the model had drafted, for the count of corrections.
+            least: as of :meth:`view`.
+            seconds: that the page showed the photograph.
+
+        Raises:
+            KeyError, ConflictError, InputError, WriteError: as of :meth:`work_on`.
+        """
+        path = self.photographs.paths[name]
+        with self._lock:
+            self._require(name, version)
+            self._check(entries)
+            before = self.known[name]
+            first = before.state in ("open", "unfinished")
+            base = self._work[name].base if name in self._work else before.version
+            try:
+                saved = self._files.save(path, size_of(path), entries, base)
+            except ChangedError as error:
+                raise ConflictError(self._theirs(name, error)) from None
+            self._unfinished.forget(name)
+            self._work.pop(name, None)
+            if first:
+                self.history.add(_answered(name, entries, found, least or {}, seconds))
+            elif found is not None and doubts_of(entries, found):
+                self._memory.settle(name, saved)
+            return self._saved(name)
+
+    def take_back(self, name: str, version: str) -> View:
+        """A photograph has no answer any more; its labels are kept in the folder ``taken-back``.
+
+        Raises:
+            KeyError, ConflictError, InputError, WriteError: as of :meth:`work_on`.
+        """
+        path = self.photographs.paths[name]
+        with self._lock:
+            self._require(name, version)
+            self._unfinished.forget(name)
+            self._work.pop(name, None)
+            if self.known[name].version:
+                try:
+                    self._files.take_back(path, self.known[name].version, self._out / "taken-back")
+                except ChangedError as error:
+                    raise ConflictError(self._theirs(name, error)) from None
+            return self._saved(name)
+
+    def drop_work(self, name: str) -> View:
+        """Forget what is unfinished; the labels are those of the file again.
+
+        Raises:
+            KeyError: no such photograph.
+        """
+        with self._lock:
+            self._unfinished.forget(name)
+            self._work.pop(name, None)
+            return self._saved(name)
+
+    def lock(self, name: str, why: str) -> None:
+        """A photograph that cannot be read."""
+        with self._lock:
+            one = self.known[name]
+            if one.state != "locked":
+                self.known[name] = Photograph("locked", one.boxes, one.version, why)
+                self._count(name)
+
+    def look_for_changes(self) -> None:
+        """Take note of what others have changed in the label files."""
+        names = {path: name for name, path in self.photographs.paths.items()}
+        with self._lock:
+            for path in self._files.changed():
+                if path in names:
+                    self._renewed(names[path])
+
+    def _looked_at(self, name: str) -> Photograph:
+        loaded = self._files.load(self.photographs.paths[name])
+        work = self._work.get(name)
+        if loaded.why:
+            return Photograph("locked", len(loaded.entries or ()), loaded.version, loaded.why)
+        if work is not None:
+            return Photograph("unfinished", len(work.entries), loaded.version)
+        state: State = "open" if loaded.entries is None else "done"
+        return Photograph(state, len(loaded.entries or ()), loaded.version)
+
+    def _renewed(self, name: str) -> Photograph:
+        """As the files say it now."""
+        before = self.known[name]
+        now = self._looked_at(name)
+        if (now.state, now.boxes, now.version, now.why) != (
+            before.state,
+            before.boxes,
+            before.version,
+            before.why,
+        ):
+            self.known[name] = now
+            self._count(name)
+        return self.known[name]
+
+    def _saved(self, name: str) -> View:
+        self.known[name] = self._looked_at(name)
+        self._count(name)
+        one = self.known[name]
+        return View(name, (0, 0), one.state, self.version_of(name), one.why, (), None)
+
+    def _count(self, name: str | None) -> None:
+        self.changes += 1
+        if name is not None:
+            self.known[name].changed = self.changes
+
+    def news_of(self, name: str) -> None:
+        """Something beside the labels is new: the page is to ask again."""
+        with self._lock:
+            self._count(name)
+
+    def version_of(self, name: str) -> str:
+        """Of the label file that is there, or that unfinished work began with, and of that work."""
+        work = self._work.get(name)
+        return self.known[name].version if work is None else f"{work.base}{_BETWEEN}{work.version}"
+
+    def _require(self, name: str, version: str) -> None:
+        one = self._renewed(name)
+        if one.state == "locked":
+            raise bad_input(name, one.why, "a photograph whose labels can be changed", "mend the file")
+        if version == self.version_of(name):
+            return
+        # "keep mine" names the version of the file that was shown as theirs
+        if name in self._work and version == f"{one.version}{_BETWEEN}{self._work[name].version}":
+            work = self._work[name]
+            self._work[name] = Work(name, one.version, work.entries, work.drafts)
+            return
+        raise ConflictError(self._as_filed(name))
+
+    def _theirs(self, name: str, error: ChangedError) -> View:
+        self._renewed(name)
+        return self._as_filed(name)
+
+    def _as_filed(self, name: str) -> View:
+        """What the label file says, whatever is unfinished here; or the unfinished work of another page."""
+        one, work = self.known[name], self._work.get(name)
+        path = self.photographs.paths[name]
+        if work is not None and work.base == one.version:
+            return View(
+                name, size_of(path), one.state, self.version_of(name), one.why, work.entries, work.drafts
+            )
+        loaded = self._files.load(path)
+        version = one.version if work is None else f"{one.version}{_BETWEEN}{work.version}"
+        state: State = "open" if loaded.entries is None else "done"
+        return View(name, size_of(path), state, version, one.why, loaded.entries or (), None)
+
+    def _check(self, entries: Sequence[Entry]) -> None:
+        classes = self.classes
+        for entry in entries:
+            if entry.name not in classes:
+                raise bad_input(
+                    "class", repr(entry.name[:80]), "one that was added before", code="unknown-name"
+                )
+
+    def _doubts(self, name: str, found: Found | None) -> tuple[Doubt, ...]:
+        if found is None or self.known[name].state != "done":
+            return ()
+        version = self.known[name].version
+        if self._memory.settled.get(name) == version:
+            return ()
+        known = self._doubted.get(name)
+        if known is None or known[:2] != (version, found.model):
+            entries = self._files.load(self.photographs.paths[name]).entries
+            known = self._doubted[name] = (version, found.model, doubts_of(entries or (), found))
+        return known[2]
+
+
+def _undecided(drafts: Sequence[Suggestion], entries: Sequence[Entry]) -> tuple[Suggestion, ...]:
+    """Drafts for a photograph that a person has begun without: those of objects that are not drawn yet."""
+    if not entries:
+        return tuple(drafts)
+    nearest = iou(_boxes(drafts), _boxes(entries)).amax(1)
+    return tuple(draft for draft, near in zip(drafts, nearest.tolist(), strict=True) if near < NEAR)
+
+
+def _answered(
+    name: str, entries: Sequence[Entry], found: Found | None, least: Mapping[str, float], seconds: float
+) -> Answered:
+    if found is None:
+        return Answered(name, time.time(), len(entries), None, len(entries), seconds, "")
+    drafts = found.drafts(least)
+    edits = edits_between(
+        _boxes(drafts).numpy(),
+        [draft.name for draft in drafts],
+        _boxes(entries).numpy(),
+        [entry.name for entry in entries],
+    )
+    return Answered(name, time.time(), len(entries), len(drafts), edits.count, seconds, found.model)
+
+
+def _boxes(rows: Sequence[Entry] | Sequence[Suggestion]) -> Tensor:
+    return torch.tensor([row.box for row in rows], dtype=torch.float64).reshape(-1, 4)

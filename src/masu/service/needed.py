@@ -1,0 +1,21 @@
+"""The packages of a server, which not everybody installs."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from masu.errors import bad_input
+
+_PACKAGES = ("starlette", "uvicorn", "anyio")
+
+
+def require_packages() -> None:
+    """Refuse to go on without them.
+
+    Raises:
+        InputError: naming the first that is missing.
+    """
+    for name in _PACKAGES:
+        if find_spec(name) is None:
+            fix = "pip install 'masu[label]'"
+            raise bad_input(name, "no such package", f"the package {name}", fix, code="missing-package")
