@@ -60,6 +60,7 @@ ROOMS = {
     "evaluation": {*MODEL, "exports", "drawing", "processes", "pages"},
     "training": {*MODEL, "devices", "drawing", "processes", "pages", "evaluation"},
     "explanation": {*MODEL, "drawing", "pages", "evaluation"},
+    "labelling": {*MODEL, "regular", "drafts", "service", "evaluation", "training"},
     "cvat": {*MODEL, "drafts", "exports", "evaluation"},
     "verbs": {
         *MODEL,
