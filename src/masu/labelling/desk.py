@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,15 @@ from masu.data.audit.likeness import like_pictures
 from masu.data.dataset import CROWD, DIFFICULT
 from masu.data.formats.editing import Entry, LabelFiles
 from masu.labelling.choice import Open, in_order
+from masu.labelling.edits import USUAL
 from masu.labelling.models import Model, Models
 from masu.labelling.photographs import Photographs
 from masu.labelling.sitting import ConflictError, Sitting, View
-from masu.labelling.teaching import Teaching, Work
+from masu.labelling.teaching import Teaching, Work, spread
 from masu.labelling.unfinished import Suggestion
 
 _AHEAD = 6  # photographs after the one on the page that are drafted with it
 _LAST = 10  # drafted photographs whose corrections are told
-_PIXELS, _SCORE = 2, 4
 
 Values = dict[str, Any]
 
@@ -92,7 +92,7 @@ class Desk:
         open_ = [other for other in after if self.sitting.known[other].state == "open"]
         self._shown = (name, *open_[:_AHEAD])
         self.teaching.consider()
-        return self._as_json(self.sitting.view(name, self.teaching.found.get(name), self._least()))
+        return self._as_json(self.sitting.view(name, self.teaching.found.get(name)))
 
     def save(self, name: str, asked: Values) -> Values:
         """Keep what the page sends of a photograph.
@@ -150,11 +150,10 @@ class Desk:
             looked = [name for name in open_ if name in self.teaching.found]
             if looked:
                 return {"id": self._best(looked), "why": "the model is unsure of it, and knows none like it"}
+            return {"id": spread(open_)[0], "why": "spread over the folder, until there is a model"}
         at = self._at.get(after or "", -1)
-        return {
-            "id": next((name for name in open_ if self._at[name] > at), open_[0]),
-            "why": "in order of names",
-        }
+        after_it = next((name for name in open_ if self._at[name] > at), open_[0])
+        return {"id": after_it, "why": "in order of names"}
 
     def status(self, since: int) -> Values:
         """What has changed since the page asked last."""
@@ -259,7 +258,9 @@ class Desk:
             "editable": not view.why,
             "why": view.why,
             "labels": [_of_entry(entry) for entry in view.entries],
-            "drafts": None if view.drafts is None else [_of_draft(draft) for draft in view.drafts],
+            "drafts": None
+            if view.drafts is None
+            else [_of_draft(draft, self._least()) for draft in view.drafts],
             "model": self.teaching.models.last.version if self.teaching.models.last else None,
             "doubts": [asdict(doubt) for doubt in view.doubts],
         }
@@ -275,9 +276,9 @@ def _of_entry(entry: Entry) -> Values:
     }
 
 
-def _of_draft(draft: Suggestion) -> Values:
-    box = [round(value, _PIXELS) for value in draft.box]
-    return {"box": box, "name": draft.name, "score": round(draft.score, _SCORE)}
+def _of_draft(draft: Suggestion, least: Mapping[str, float]) -> Values:
+    sure = draft.score >= least.get(draft.name, USUAL)
+    return {"box": list(draft.box), "name": draft.name, "score": draft.score, "sure": sure}
 
 
 def _of_model(model: Model) -> Values:

@@ -1,8 +1,8 @@
 """The process that drafts: it holds the last model, and says what that finds in the photographs asked for.
 
-Each line of standard input is ``{"model": FILE, "version"}`` (another model) or ``{"wanted": [[NAME, FILE]]}``
-(the photographs to draft next, the first first, in the place of those wanted before). Each line of standard
-output is one photograph: ``{"name", "model", "boxes", "names", "scores", "feature", "small"}``, or with
+Standard input has a line ``{"model": FILE, "version"}`` for another model, and ``{"wanted": [[NAME, FILE]]}``
+for the photographs to draft next, the first first, in the place of those wanted before. Standard output has a
+line for each photograph: ``{"name", "model", "boxes", "names", "scores", "feature", "small"}``, or one with
 ``"fault"``.
 """
 

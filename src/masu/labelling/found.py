@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,6 @@ import numpy as np
 
 from masu.data.audit.likeness import SIDE
 from masu.data.pixels.pictures import Array
-from masu.labelling.edits import USUAL
 from masu.labelling.unfinished import Suggestion
 
 
@@ -48,11 +46,8 @@ class Found:
             np.frombuffer(base64.b64decode(line["small"]), np.uint8).reshape(SIDE, SIDE),
         )
 
-    def drafts(self, least: Mapping[str, float]) -> tuple[Suggestion, ...]:
-        """The boxes from a score on, of each class its own; 0.5 where none is said."""
+    @property
+    def drafts(self) -> tuple[Suggestion, ...]:
+        """All boxes as drafts."""
         rows = zip(self.boxes.tolist(), self.names, self.scores.tolist(), strict=True)
-        return tuple(
-            Suggestion(tuple(box), name, score)
-            for box, name, score in rows
-            if score >= least.get(name, USUAL)
-        )
+        return tuple(Suggestion(tuple(box), name, score) for box, name, score in rows)

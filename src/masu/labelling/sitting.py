@@ -18,7 +18,7 @@ from torch import Tensor
 
 from masu.data.formats.editing import ChangedError, Entry, LabelFiles
 from masu.errors import InputError, bad_input
-from masu.labelling.edits import NEAR, edits_between
+from masu.labelling.edits import NEAR, USUAL, edits_between
 from masu.labelling.found import Found
 from masu.labelling.history import Answered, History
 from masu.labelling.memory import Memory
@@ -136,13 +136,12 @@ class Sitting:
         """The names of all photographs in one of these states, in order."""
         return tuple(name for name, one in self.known.items() if one.state in states)
 
-    def view(self, name: str, found: Found | None, least: Mapping[str, float]) -> View:
+    def view(self, name: str, found: Found | None) -> View:
         """One photograph.
 
         Args:
             name: its name.
             found: what the model found in it.
-            least: the score of each class from which that is a draft.
 
         Raises:
             KeyError: no such photograph.
@@ -158,11 +157,11 @@ class Sitting:
             if work is not None:
                 drafts = work.drafts
                 if drafts is None and found is not None:
-                    drafts = _undecided(found.drafts(least), work.entries)
+                    drafts = _undecided(found.drafts, work.entries)
                 return View(name, size, one.state, self.version_of(name), one.why, work.entries, drafts)
             loaded = self._files.load(self.photographs.paths[name])
             entries = loaded.entries or ()
-            drafts = found.drafts(least) if found is not None and one.state == "open" else None
+            drafts = () if one.state != "open" else None if found is None else found.drafts
             return View(
                 name,
                 size,
@@ -226,7 +225,7 @@ class Sitting:
             version: that was on the page.
             entries: all boxes; none says that there is nothing to label.
             found: what the model had drafted, for the count of corrections.
-            least: as of :meth:`view`.
+            least: the score of each class from which its drafts were shown; 0.5 where none is said.
             seconds: that the page showed the photograph.
 
         Raises:
@@ -405,7 +404,7 @@ def _answered(
 ) -> Answered:
     if found is None:
         return Answered(name, time.time(), len(entries), None, len(entries), seconds, "")
-    drafts = found.drafts(least)
+    drafts = [draft for draft in found.drafts if draft.score >= least.get(draft.name, USUAL)]
     edits = edits_between(
         _boxes(drafts).numpy(),
         [draft.name for draft in drafts],

@@ -193,7 +193,7 @@ class Teaching:
         last = self.models.last
         assert last is not None
         work = self._work()
-        names = [*work.shown, *_spread(work.open)[:POOL], *_spread(work.done)[:CHECKED]]
+        names = [*work.shown, *spread(work.open)[:POOL], *spread(work.done)[:CHECKED]]
         return tuple(
             name
             for name in dict.fromkeys(names)
@@ -240,6 +240,6 @@ class Teaching:
         self._log(f"drafting {at}: {errors.rpartition(chr(10))[2] or 'the process has ended'}")
 
 
-def _spread(names: Sequence[str]) -> list[str]:
+def spread(names: Sequence[str]) -> list[str]:
     """The names in an order that has nothing to do with them, and is always the same."""
     return sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())
