@@ -10,7 +10,7 @@ const ROW = 60; // pixels, as in the style sheet
 const SPARE = 6; // rows above and below
 const REST = 120; // milliseconds until thumbnails are asked for
 
-const WORDS = { open: "open", unfinished: "unfinished", done: "done" };
+const WORDS = { open: "open", unfinished: "unfinished", done: "done", locked: "cannot be changed" };
 
 export class PhotoList {
   /** element is the scrolling listbox; tell has open(id) */
@@ -133,8 +133,8 @@ export class PhotoList {
 
   fill({ element, photo, state }) {
     element.dataset.state = photo.state;
-    const boxes = photo.state === "open" ? "" : `, ${photo.boxes ? counted(photo.boxes, "box", "boxes") : "nothing here"}`;
-    say(state, WORDS[photo.state] + (photo.state === "unfinished" && !photo.boxes ? "" : boxes));
+    const none = photo.state === "done" ? ", nothing here" : "";
+    say(state, WORDS[photo.state] + (photo.boxes ? `, ${counted(photo.boxes, "box", "boxes")}` : none));
   }
 
   thumbnails() {
