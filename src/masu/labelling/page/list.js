@@ -117,7 +117,9 @@ export class PhotoList {
   row(at) {
     const photo = this.found[at];
     const image = make("img", { alt: "", decoding: "async", width: 60, height: 50 });
-    const name = make("span", { class: "name", textContent: photo.id });
+    const cut = photo.id.lastIndexOf("/");
+    const folder = cut < 0 ? null : make("span", { class: "folder", textContent: photo.id.slice(0, cut) });
+    const name = make("span", { class: "name" }, photo.id.slice(cut + 1), folder);
     const state = make("span", { class: "state" });
     const element = make("div", { class: "row", role: "option", id: `photo-${at}`, title: photo.id }, image, name, state);
     element.setAttribute("aria-setsize", this.found.length);
