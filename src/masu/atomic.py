@@ -183,6 +183,27 @@ def put_together(files: Sequence[Path], folder: Path) -> None:
         put_in_place(file, folder / file.name)
 
 
+@contextmanager
+def alone_in(folders: Iterable[Path], name: str) -> Iterator[None]:
+    """Nobody else is in here with one of the folders, in this process, another one or on another machine.
+
+    A file of this name in each folder carries the lock as long as it is held. Where the folder or its file
+    system takes no locks, as some network drives, and on Windows, there is none: who writes has to look
+    whether what it read is still there.
+
+    Args:
+        folders: in any order; they are locked in one and the same.
+        name: of the lock; a hidden one.
+    """
+    with ExitStack() as held:
+        for folder in sorted({os.path.realpath(folder) for folder in folders}):
+            with suppress(OSError):
+                lock = Path(folder, name)
+                held.callback(_closed, _locked(lock))
+                held.callback(_remove, lock)
+        yield
+
+
 def put_in_place(part: Path, path: Path) -> None:
     """Rename a file that is whole to its place; afterwards the folder's entry is on the disk as well."""
     try:

@@ -55,8 +55,7 @@ def measured(
     ]
     said, true = data.sizes, found.sizes
     known = said.any(1) & true.any(1)
-    turned = found.orientations >= 5
-    stored = known & turned & (said == true[:, ::-1]).all(1) & (said != true).any(1)
+    stored = known & of_stored_picture(said, true, found.orientations)
     boxes = data.boxes
     if stored.any() or data.relative.any():
         boxes = np.array(boxes, np.float64)
@@ -99,6 +98,19 @@ def measured(
     return made
 
 
+def of_stored_picture(said: Array, true: Array, orientations: Array) -> Array:
+    """``(N,)`` bool: whether boxes are of the picture as it is stored, and are to be turned with it.
+
+    Args:
+        said: ``(N, 2)`` height and width that the annotation says.
+        true: ``(N, 2)`` height and width of the upright image.
+        orientations: ``(N,)`` EXIF orientation 1..8.
+    """
+    other = (said == true[:, ::-1]).all(1) & (said != true).any(1)
+    turned: Array = (orientations >= 5) & other
+    return turned
+
+
 def upright(boxes: Array, orientation: int, stored: tuple[int, int]) -> Array:
     """Boxes of a picture as it is stored in those of the upright picture.
 
@@ -120,6 +132,17 @@ def upright(boxes: Array, orientation: int, stored: tuple[int, int]) -> Array:
         8: (y1, width - x2, y2, width - x1),
     }[orientation]
     return np.stack(columns, axis=1)
+
+
+def as_stored(boxes: Array, orientation: int, size: tuple[int, int]) -> Array:
+    """What :func:`upright` undoes: boxes of the upright picture in those of the picture as it is stored.
+
+    Args:
+        boxes: ``(M, 4)`` xyxy.
+        orientation: EXIF orientation 1..8.
+        size: height and width, upright.
+    """
+    return upright(boxes, {6: 8, 8: 6}.get(orientation, orientation), size)
 
 
 def fitted(data: Dataset) -> Dataset:

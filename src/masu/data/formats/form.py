@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from masu.data.formats.copying import Copy
+from masu.data.formats.editing import LabelFiles
 from masu.data.formats.rows import BadEntryError, Rows
 from masu.data.formats.tree import Tree
 from masu.regular import open_regular, read_bytes, read_text, size_of
@@ -105,6 +106,8 @@ class Format(NamedTuple):
         by_stem: it has a file of labels for each image, named as the image but for the suffix.
         all_in_splits: it has no place for images that no split names, where there are splits.
         drafts_are_labels: what is written of drafts is read as labels.
+        edit: the labels of single photographs below a folder, in the files of a candidate (None: there are
+            none yet); None where masu does not change files of this format.
     """
 
     name: str
@@ -115,6 +118,7 @@ class Format(NamedTuple):
     by_stem: bool = False
     all_in_splits: bool = False
     drafts_are_labels: bool = True
+    edit: Callable[[Path, Candidate | None], LabelFiles] | None = None
 
 
 def load_json(file: Path, most_bytes: int) -> Any:
@@ -126,11 +130,24 @@ def load_json(file: Path, most_bytes: int) -> Any:
     try:
         if (size := size_of(file)) > most_bytes:
             raise BadEntryError(f"a file of {size / 1e6:.0f} MB", f"at most {most_bytes / 1e6:.0f} MB")
-        return json.loads(read_bytes(file).removeprefix(b"\xef\xbb\xbf"))
+        content = read_bytes(file)
+    except OSError as error:
+        raise BadEntryError(f"unusable JSON ({type(error).__name__}: {error})", "annotations") from None
+    return json_of(content)
+
+
+def json_of(content: bytes) -> Any:
+    """The value that the bytes of a JSON file say.
+
+    Raises:
+        BadEntryError: for what is no JSON.
+    """
+    try:
+        return json.loads(content.removeprefix(b"\xef\xbb\xbf"))
     except json.JSONDecodeError as error:
         found = f"broken JSON ({error.msg}: line {error.lineno}, column {error.colno})"
         raise BadEntryError(found, "annotations") from None
-    except (ValueError, RecursionError, OSError) as error:
+    except (ValueError, RecursionError) as error:
         raise BadEntryError(f"unusable JSON ({type(error).__name__}: {error})", "annotations") from None
 
 

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
+from operator import or_
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from masu.data.dataset import CROWD, DIFFICULT, Dataset
 from masu.data.formats.copying import Copy
+from masu.data.formats.editing import (
+    Entry,
+    Frame,
+    Held,
+    LabelFiles,
+    Plan,
+    held_in_order,
+    moved,
+    version_of,
+)
 from masu.data.formats.form import (
     BY_CONTENT,
     Candidate,
@@ -23,11 +36,14 @@ from masu.data.formats.form import (
     as_flag,
     as_pixels,
     as_size,
+    json_of,
     load_json,
 )
+from masu.data.formats.json_places import entries_of, values_of, with_list, written
 from masu.data.formats.masks import box_of_points
-from masu.data.formats.rows import BadEntryError, Box, Rows
-from masu.data.formats.tree import Tree
+from masu.data.formats.one_file_each import OneFileEach, Photo, files_by_photo
+from masu.data.formats.rows import BadEntryError, Box, Rows, class_name
+from masu.data.formats.tree import Look, Tree, folder_text
 from masu.data.splits import UNLISTED
 from masu.errors import bad_input
 from masu.json_text import to_json
@@ -44,6 +60,7 @@ _FEWEST_POINTS = {
     "oriented_rectangle": 4,
 }
 _TURNED = ("rotation", "oriented_rectangle")
+_OF_OTHER_SHAPES = ("mask", "direction")
 
 
 def find(place: Place) -> Candidate | None:
@@ -70,9 +87,7 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
         splits = [] if word is None else [word]
         number = rows.file(file)
         try:
-            content = load_json(file, MOST_BYTES)
-            if not isinstance(content, dict) or not isinstance(content.get("shapes"), list):
-                raise BadEntryError("no list 'shapes'", "a file of LabelMe")
+            content = _with_shapes(load_json(file, MOST_BYTES))
         except BadEntryError as error:
             rows.bad(error, file, "the file", splits=splits)
             continue
@@ -99,36 +114,70 @@ def _image_name(content: dict[str, Any], file: Path, tree: Tree) -> str:
     return file.stem
 
 
+def _with_shapes(content: Any) -> dict[str, Any]:
+    if not isinstance(content, dict) or not isinstance(content.get("shapes"), list):
+        raise BadEntryError("no list 'shapes'", "a file of LabelMe")
+    return content
+
+
+class _Shape(NamedTuple):
+    """What one shape says."""
+
+    name: str
+    box: Box
+    flag: int
+    kind: str
+    group: int | None
+
+
 def _read_shapes(shapes: list[Any], row: int, file: Path, number: int, rows: Rows) -> None:
-    objects: dict[tuple[Any, ...], tuple[int, Box, int]] = {}
+    good: dict[int, _Shape] = {}
     for at, shape in enumerate(shapes, start=1):
-        where = f"shape {at}"
         try:
-            name = shape.get("label") if isinstance(shape, dict) else None
-            if not isinstance(name, str) or not name.strip():
-                raise BadEntryError("no label", "the name of a class")
-            name = name.strip()
-            where = _describe(at, name)
-            kind = shape.get("shape_type", "polygon")
-            box = _box(shape, kind)
-            flags = shape.get("flags") if isinstance(shape.get("flags"), dict) else {}
-            difficult = any(as_flag(of.get("difficult"), "difficult") for of in (shape, flags))
-            crowd = as_flag(flags.get("iscrowd"), "iscrowd")
+            good[at] = one = _shape(shape)
         except BadEntryError as error:
-            rows.bad(error, file, where, image=row)
+            name = _label(shape)
+            rows.bad(error, file, _describe(at, name) if name else f"shape {at}", image=row)
             continue
-        if kind not in ("rectangle", "circle"):
-            rows.left_out["rotated boxes" if kind in _TURNED else "polygons"] += 1
-        group = shape.get("group_id")
-        key = (name, group) if isinstance(group, int) and not isinstance(group, bool) else (name, None, at)
-        flag = DIFFICULT * difficult | CROWD * crowd
-        if key in objects:
-            first, known, before = objects[key]
-            objects[key] = (first, box_of_points([known[:2], known[2:], box[:2], box[2:]]), before | flag)
-        else:
-            objects[key] = (at, box, flag)
-    for key, (at, box, flag) in objects.items():
-        rows.object(row, box, key[0], at, number, flag=flag)
+        if one.kind not in ("rectangle", "circle"):
+            rows.left_out["rotated boxes" if one.kind in _TURNED else "polygons"] += 1
+    for parts in _objects(good):
+        box, flag = _joined([good[at] for at in parts])
+        rows.object(row, box, good[parts[0]].name, parts[0], number, flag=flag)
+
+
+def _label(shape: Any) -> str:
+    name = shape.get("label") if isinstance(shape, dict) else None
+    return name.strip() if isinstance(name, str) else ""
+
+
+def _shape(shape: Any) -> _Shape:
+    name = _label(shape)
+    if not name:
+        raise BadEntryError("no label", "the name of a class")
+    kind = shape.get("shape_type", "polygon")
+    box = _box(shape, kind)
+    flags = shape.get("flags") if isinstance(shape.get("flags"), dict) else {}
+    difficult = any(as_flag(of.get("difficult"), "difficult") for of in (shape, flags))
+    crowd = as_flag(flags.get("iscrowd"), "iscrowd")
+    group = shape.get("group_id")
+    known = group if isinstance(group, int) and not isinstance(group, bool) else None
+    return _Shape(name, box, DIFFICULT * difficult | CROWD * crowd, kind, known)
+
+
+def _objects(shapes: Mapping[int, _Shape]) -> list[tuple[int, ...]]:
+    """The shapes of each object by position, in the order of the first ones."""
+    parts: dict[tuple[Any, ...], tuple[int, ...]] = {}
+    for at, one in shapes.items():
+        key = (one.name, None, at) if one.group is None else (one.name, one.group)
+        parts[key] = (*parts.get(key, ()), at)
+    return list(parts.values())
+
+
+def _joined(parts: list[_Shape]) -> tuple[Box, int]:
+    """The box around all parts of an object, and its flag."""
+    corners = [corner for one in parts for corner in (one.box[:2], one.box[2:])]
+    return box_of_points(corners), reduce(or_, (one.flag for one in parts))
 
 
 def _box(shape: dict[str, Any], kind: object) -> Box:
@@ -249,8 +298,141 @@ def _refuse_several_splits(data: Dataset) -> None:
         )
 
 
+class _Hand:
+    """The files of the photographs below a folder: those that name one, else beside it under its stem."""
+
+    most_bytes = MOST_BYTES
+
+    def __init__(self, root: Path, candidate: Candidate | None) -> None:
+        self.tree = Tree(root)
+        self.names: tuple[str, ...] = ()
+        self._files: dict[str, list[Path]] = {}
+        self._dialect = LABELME
+        if candidate is not None:
+            rows = read(candidate, self.tree)
+            self.names, self._files = rows.class_order()[0], files_by_photo(rows)
+            first = Place(root, self.tree).head(candidate.files[0]) if candidate.files else b""
+            self._dialect = X_ANYLABELING if b'"checked"' in first else LABELME
+
+    def file_of(self, photo: Path) -> Path:
+        if known := self._files.get(os.path.abspath(photo)):
+            return known[0]
+        alike = self._tree_with(photo).folder(photo.parent).stems.get(photo.stem, ())
+        return photo.with_name(f"{photo.name}.json") if len(alike) > 1 else photo.with_suffix(".json")
+
+    def version(self, content: bytes) -> str:
+        return version_of(content)
+
+    def shared(self, file: Path) -> tuple[Path, ...]:
+        return ()
+
+    def meet(self, names: Sequence[str]) -> None:
+        self.names = tuple(dict.fromkeys((*self.names, *names)))
+
+    def page(self, file: Path, content: bytes | None, photo: Photo) -> _Page:
+        if content is None:
+            empty = page(photo.path.name, photo.size, [], self._dialect)
+            return _Page(empty, "", photo, self._dialect)
+        found = _with_shapes(json_of(content))
+        try:
+            text = content.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise BadEntryError(f"another encoding ({error})", "UTF-8") from None
+        self._require_of(photo.path, file, found)
+        mark = "\ufeff" if content.startswith(b"\xef\xbb\xbf") else ""
+        return _Page(text, mark, photo, X_ANYLABELING if "checked" in found else LABELME)
+
+    def _require_of(self, photo: Path, file: Path, content: dict[str, Any]) -> None:
+        """See that a file is of this photograph, and no other one is."""
+        files = self._files.get(os.path.abspath(photo), [])
+        if len(files) > 1:
+            raise BadEntryError(f"also {files[1]} for {photo.name}", "one file of its labels")
+        tree = self._tree_with(photo)
+        look = Look((folder_text(file.parent),), stem=True, foreign=True)
+        image = tree.find(_image_name(content, file, tree), look, tree.split_of(file)).path
+        if image is None or os.path.abspath(image) != os.path.abspath(photo):
+            other = os.path.basename(image or str(content.get("imagePath")))
+            raise BadEntryError(f"the labels of {other}", f"those of {photo.name}")
+
+    def _tree_with(self, photo: Path) -> Tree:
+        """The files below the folder, looked up anew where a photograph has come since."""
+        if photo.name not in self.tree.folder(photo.parent).names:
+            self.tree = Tree(self.tree.root)
+        return self.tree
+
+
+class _Page:
+    """A file taken apart."""
+
+    def __init__(self, text: str, mark: str, photo: Photo, dialect: Dialect) -> None:
+        self._text, self._mark, self._dialect = text, mark, dialect
+        self._whole = values_of(text)["shapes"]
+        self._spans = entries_of(text, self._whole.start)
+        content = json.loads(text)
+        said = as_size(content.get("imageHeight"), content.get("imageWidth"))
+        self._frame = Frame.of(photo.size, photo.orientation, said)
+        good: dict[int, _Shape] = {}
+        for at, shape in enumerate(content["shapes"]):
+            with suppress(BadEntryError):
+                good[at] = _shape(shape)
+        found = []
+        for parts in _objects(good):
+            box, flag = _joined([good[at] for at in parts])
+            if (shown := self._frame.shown(box)) is not None:
+                texts = tuple(text[self._spans[at].start : self._spans[at].end] for at in parts)
+                found.append((shown, class_name(good[parts[0]].name), flag, parts, texts))
+        self.held = held_in_order(found)
+
+    def change(self, held: Held, entry: Entry) -> tuple[str, ...]:
+        shapes = [json.loads(text) for text in held.texts]
+        if moved(held.entry, entry):
+            shapes = [self._as_rectangle(shapes, entry)]
+        for shape in shapes:
+            shape["label"] = entry.name
+            if held.entry.flag != entry.flag:
+                _set_flag(shape, entry.flag)
+        return tuple(written(shape, self._text, 2) for shape in shapes)
+
+    def _as_rectangle(self, shapes: list[dict[str, Any]], entry: Entry) -> dict[str, Any]:
+        shape = shapes[0]
+        dialect = self._dialect
+        if shape.get("shape_type") == "rectangle":
+            dialect = X_ANYLABELING if len(shape["points"]) == 4 else LABELME
+        made = rectangle(self._frame.written(entry.box), entry.name, dialect)
+        shape |= {"points": made["points"], "shape_type": "rectangle"}
+        if len(shapes) > 1:
+            shape["group_id"] = None
+        return {key: value for key, value in shape.items() if key not in _OF_OTHER_SHAPES}
+
+    def new(self, entry: Entry) -> str:
+        box = self._frame.written(entry.box)
+        return written(rectangle(box, entry.name, self._dialect, flag=entry.flag), self._text, 2)
+
+    def content(self, plan: Plan) -> bytes:
+        text = with_list(self._text, self._whole, self._spans, plan.replaced, plan.added)
+        return (self._mark + text).encode("utf-8", "surrogatepass")
+
+
+def _set_flag(shape: dict[str, Any], flag: int) -> None:
+    flags = dict(shape["flags"]) if isinstance(shape.get("flags"), dict) else {}
+    flags = {key: value for key, value in flags.items() if key not in ("iscrowd", "difficult")}
+    shape["difficult"] = bool(flag & DIFFICULT)
+    shape["flags"] = flags | ({"iscrowd": True} if flag & CROWD else {})
+
+
+def edit(root: Path, candidate: Candidate | None) -> LabelFiles:
+    """The files of the photographs below a folder, to be changed; they may be none yet."""
+    return OneFileEach(root, _Hand(root, candidate))
+
+
 FORMAT = Format(
-    "labelme", "LabelMe (a folder with a JSON file for each picture)", find, read, write, by_stem=True
+    "labelme",
+    "LabelMe (a folder with a JSON file for each picture)",
+    find,
+    read,
+    write,
+    by_stem=True,
+    edit=edit,
 )
 
 FOR_X_ANYLABELING = FORMAT._replace(write=partial(write, dialect=X_ANYLABELING))

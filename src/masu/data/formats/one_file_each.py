@@ -1,0 +1,283 @@
+"""Labels of photographs changed in place, where each photograph has a file of its own."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from masu.atomic import alone_in, beside, not_written, put_in_place, write_new
+from masu.data.formats.editing import (
+    LOCK,
+    ChangedError,
+    Entry,
+    Held,
+    Loaded,
+    Plan,
+    keep_below,
+    planned,
+    usable_entries,
+    version_of,
+)
+from masu.data.formats.rows import BadEntryError, Rows
+from masu.data.formats.tree import Tree
+from masu.data.pixels.headers import read_header
+from masu.errors import InputError, bad_input
+from masu.regular import read_bytes
+
+Stamp = tuple[int, int, int]
+"""When a file was written (nanoseconds), its bytes, its number in the file system."""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photograph.
+
+    Attributes:
+        path: its file.
+        size: height and width, upright.
+        orientation: EXIF orientation 1..8.
+    """
+
+    path: Path
+    size: tuple[int, int]
+    orientation: int
+
+
+class Page(Protocol):
+    """The file of one photograph, taken apart."""
+
+    @property
+    def held(self) -> Sequence[Held]:
+        """The objects that it says."""
+        ...
+
+    def change(self, held: Held, entry: Entry) -> tuple[str, ...]:
+        """The parts of an object that is to say an entry; see :func:`planned`."""
+        ...
+
+    def new(self, entry: Entry) -> str:
+        """The part of an object that was never there."""
+        ...
+
+    def content(self, plan: Plan) -> bytes:
+        """The file with the changes."""
+        ...
+
+
+class Hand(Protocol):
+    """How a format keeps the labels of photographs below a folder."""
+
+    names: tuple[str, ...]
+    most_bytes: int
+
+    def file_of(self, photo: Path) -> Path:
+        """The file in which the labels of a photograph stand, or would."""
+        ...
+
+    def version(self, content: bytes) -> str:
+        """A text that differs for other labels; never empty."""
+        ...
+
+    def shared(self, file: Path) -> tuple[Path, ...]:
+        """Further files that are written together with this one."""
+        ...
+
+    def page(self, file: Path, content: bytes | None, photo: Photo) -> Page:
+        """A file taken apart; an empty one where there is no content.
+
+        Raises:
+            BadEntryError: where it cannot be used for this photograph.
+        """
+        ...
+
+    def meet(self, names: Sequence[str]) -> None:
+        """Have the data set know the classes.
+
+        Raises:
+            InputError: where it cannot.
+        """
+        ...
+
+
+class OneFileEach:
+    """The label files of a format that has one for each photograph; see :class:`LabelFiles`.
+
+    Args:
+        root: the folder of the photographs.
+        hand: of the format.
+    """
+
+    def __init__(self, root: Path, hand: Hand) -> None:
+        self.root, self.hand = root, hand
+        self._gone: dict[Path, dict[tuple[int, ...], Held]] = {}
+        self._photos: dict[str, Path] = {}
+        for image in Tree(root).image_files():
+            self._watch(Path(image))
+        self._stamps = self._look()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The classes of the data set, in its order; those that are new come last."""
+        return self.hand.names
+
+    def file_of(self, photo: Path) -> Path:
+        """The file in which the labels of a photograph stand, or would."""
+        return self.hand.file_of(photo)
+
+    def load(self, photo: Path) -> Loaded:
+        """What the file says of a photograph now."""
+        file = self._watch(photo)
+        try:
+            content = self._content(file)
+        except BadEntryError as error:
+            return Loaded(None, version_of(str(error).encode()), f"{file}: found {error}")
+        return self._loaded(photo, file, content)
+
+    def save(self, photo: Path, size: tuple[int, int], entries: Sequence[Entry], version: str) -> str:
+        """Have the file say these objects and no others; see :meth:`LabelFiles.save`."""
+        file = self._watch(photo)
+        wanted = usable_entries(photo, size, entries)
+        seen = Photo(photo, size, read_header(photo).orientation)
+        with self._alone(file):
+            content = self._current(photo, file, version)
+            self.hand.meet([entry.name for entry in wanted])
+            try:
+                page = self.hand.page(file, content, seen)
+            except BadEntryError as error:
+                raise bad_input(file, error.found, error.wanted, "correct the file or move it away") from None
+            gone = self._gone.setdefault(file, {})
+            plan = planned(page.held, wanted, gone, page.change, page.new)
+            gone |= {one.entry.place: one for one in page.held}
+            if content is not None and not plan:
+                return version
+            made = page.content(plan)
+            self._put(photo, file, made, new=content is None)
+        return self.hand.version(made)
+
+    def take_back(self, photo: Path, version: str, into: Path) -> None:
+        """Move the file of a photograph below a folder; see :meth:`LabelFiles.take_back`."""
+        file = self._watch(photo)
+        with self._alone(file):
+            content = self._current(photo, file, version)
+            if content is None:
+                return
+            keep_below(into, self.root, file, content)
+            try:
+                file.unlink()
+            except OSError as error:
+                raise not_written(file, error) from None
+            self._stamps.pop(os.path.abspath(file), None)
+
+    def changed(self) -> tuple[Path, ...]:
+        """The photographs whose files others have changed since the last call."""
+        before, now = self._stamps, self._look()
+        self._stamps = now
+        different = sorted(file for file in before.keys() | now.keys() if before.get(file) != now.get(file))
+        return tuple(self._photos[file] for file in different if file in self._photos)
+
+    def _loaded(self, photo: Path, file: Path, content: bytes | None) -> Loaded:
+        if content is None:
+            return Loaded(None, "")
+        version = self.hand.version(content)
+        try:
+            header = read_header(photo)
+            page = self.hand.page(
+                file, content, Photo(photo, (header.height, header.width), header.orientation)
+            )
+        except BadEntryError as error:
+            return Loaded(None, version, f"{file}: found {error}")
+        except InputError as error:
+            return Loaded(None, version, str(error))
+        self._gone.setdefault(file, {}).update({one.entry.place: one for one in page.held})
+        return Loaded(tuple(one.entry for one in page.held), version)
+
+    def _current(self, photo: Path, file: Path, version: str) -> bytes | None:
+        """The content of a file that is still of a version.
+
+        Raises:
+            ChangedError: where it is not.
+            InputError: where it cannot be read.
+        """
+        try:
+            content = self._content(file)
+        except BadEntryError as error:
+            raise bad_input(file, error.found, error.wanted) from None
+        if version != ("" if content is None else self.hand.version(content)):
+            raise ChangedError(photo, self._loaded(photo, file, content))
+        return content
+
+    def _content(self, file: Path) -> bytes | None:
+        try:
+            content = read_bytes(file, self.hand.most_bytes + 1)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise BadEntryError(
+                f"a file that cannot be read ({error})", "one that is yours to read"
+            ) from None
+        if len(content) > self.hand.most_bytes:
+            most = f"{self.hand.most_bytes / 1e6:.0f} MB"
+            raise BadEntryError(f"a file of more than {most}", f"at most {most}")
+        return content
+
+    def _put(self, photo: Path, file: Path, content: bytes, *, new: bool) -> None:
+        """Write a file, and take note that it was masu who did."""
+        real = Path(os.path.realpath(file))  # a link stays one
+        if new:
+            if not write_new(real, content):
+                raise ChangedError(photo, self.load(photo))
+            stamp = _stamp(os.stat(real))
+        else:
+            with beside(real, [content]) as part:
+                with suppress(OSError):
+                    part.chmod(stat.S_IMODE(real.stat().st_mode))
+                stamp = _stamp(os.stat(part))
+                put_in_place(part, real)
+        self._stamps[os.path.abspath(file)] = stamp
+
+    def _alone(self, file: Path) -> AbstractContextManager[None]:
+        folder = Path(os.path.realpath(file)).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise not_written(file, error) from None
+        return alone_in(
+            [folder, *(Path(os.path.realpath(one)).parent for one in self.hand.shared(file))], LOCK
+        )
+
+    def _watch(self, photo: Path) -> Path:
+        file = self.hand.file_of(photo)
+        self._photos[os.path.abspath(file)] = photo
+        return file
+
+    def _look(self) -> dict[str, Stamp]:
+        """The stamps of all label files that are there."""
+        found = {}
+        for folder in sorted({os.path.dirname(file) for file in self._photos}):
+            with suppress(OSError), os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.path in self._photos:
+                        with suppress(OSError):
+                            found[entry.path] = _stamp(os.stat(entry.path))
+        return found
+
+
+def files_by_photo(rows: Rows) -> dict[str, list[Path]]:
+    """The annotation files that name each photograph, by its full path."""
+    words = {row: word for word, owned in reversed(rows.words.items()) for row in owned}
+    files, looks, *_ = rows.image_columns()
+    found: dict[str, list[Path]] = {}
+    for row, name in enumerate(rows.names):
+        photo = rows.tree.find(name, rows.looks[looks[row]], words.get(row)).path
+        if photo is not None and row not in rows.dropped:
+            found.setdefault(os.path.abspath(photo), []).append(rows.files[files[row]])
+    return found
+
+
+def _stamp(found: os.stat_result) -> Stamp:
+    return found.st_mtime_ns, found.st_size, found.st_ino
