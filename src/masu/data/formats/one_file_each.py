@@ -24,7 +24,7 @@ from masu.data.formats.editing import (
     version_of,
 )
 from masu.data.formats.rows import BadEntryError, Rows
-from masu.data.formats.tree import Tree
+from masu.data.formats.tree import Look, Tree
 from masu.data.pixels.headers import read_header
 from masu.errors import InputError, bad_input
 from masu.regular import read_bytes
@@ -69,22 +69,104 @@ class Page(Protocol):
         ...
 
 
-class Hand(Protocol):
-    """How a format keeps the labels of photographs below a folder."""
+class Classes(Protocol):
+    """The classes of a data set."""
 
-    names: tuple[str, ...]
-    most_bytes: int
+    @property
+    def names(self) -> tuple[str, ...]:
+        """In their order."""
+        ...
 
-    def file_of(self, photo: Path) -> Path:
-        """The file in which the labels of a photograph stand, or would."""
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files in which they are listed."""
         ...
 
     def version(self, content: bytes) -> str:
-        """A text that differs for other labels; never empty."""
+        """A text that differs for other labels in a file of this content; never empty."""
         ...
 
-    def shared(self, file: Path) -> tuple[Path, ...]:
-        """Further files that are written together with this one."""
+    def meet(self, names: Sequence[str]) -> None:
+        """Have the data set know these classes.
+
+        Raises:
+            InputError: where it cannot.
+        """
+        ...
+
+
+class FreeClasses:
+    """The classes of a data set in which each object says the name of its own."""
+
+    files: tuple[Path, ...] = ()
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+
+    def version(self, content: bytes) -> str:
+        """A text that differs for other content."""
+        return version_of(content)
+
+    def meet(self, names: Sequence[str]) -> None:
+        """Have the data set know these classes."""
+        self.names = tuple(dict.fromkeys((*self.names, *names)))
+
+
+class Named:
+    """The files that name photographs, and the photographs that files name.
+
+    Args:
+        tree: of the data set.
+        rows: what its reader found.
+    """
+
+    def __init__(self, tree: Tree, rows: Rows | None) -> None:
+        self.files = {} if rows is None else files_by_photo(rows)
+        self._tree = tree
+
+    def file_of(self, photo: Path) -> Path | None:
+        """The file that names a photograph; the first of several."""
+        return next(iter(self.files.get(os.path.abspath(photo), ())), None)
+
+    def tree_with(self, photo: Path) -> Tree:
+        """The files of the data set, listed anew where a photograph has come since."""
+        if photo.name not in self._tree.folder(photo.parent).names:
+            self._tree = Tree(self._tree.root, self._tree.images)
+        return self._tree
+
+    def require_only(self, photo: Path, file: Path, name: str, look: Look, word: str | None) -> None:
+        """See that a file names this photograph, and no other file does.
+
+        Args:
+            photo: the photograph.
+            file: of labels.
+            name: of the image, as the file has it.
+            look: how it is looked for.
+            word: the split of the file.
+
+        Raises:
+            BadEntryError: where it is not so.
+        """
+        files = self.files.get(os.path.abspath(photo), [])
+        if len(files) > 1:
+            raise BadEntryError(f"also {files[1]} for {photo.name}", "one file of its labels")
+        image = self.tree_with(photo).find(name, look, word).path
+        if image is None or os.path.abspath(image) != os.path.abspath(photo):
+            raise BadEntryError(f"the labels of {os.path.basename(image or name)}", f"those of {photo.name}")
+
+
+class Hand(Protocol):
+    """How a format keeps the labels of photographs below a folder."""
+
+    most_bytes: int
+
+    @property
+    def classes(self) -> Classes:
+        """Of the data set."""
+        ...
+
+    def file_of(self, photo: Path) -> Path:
+        """The file in which the labels of a photograph stand, or would."""
         ...
 
     def page(self, file: Path, content: bytes | None, photo: Photo) -> Page:
@@ -92,14 +174,6 @@ class Hand(Protocol):
 
         Raises:
             BadEntryError: where it cannot be used for this photograph.
-        """
-        ...
-
-    def meet(self, names: Sequence[str]) -> None:
-        """Have the data set know the classes.
-
-        Raises:
-            InputError: where it cannot.
         """
         ...
 
@@ -123,7 +197,7 @@ class OneFileEach:
     @property
     def names(self) -> tuple[str, ...]:
         """The classes of the data set, in its order; those that are new come last."""
-        return self.hand.names
+        return self.hand.classes.names
 
     def file_of(self, photo: Path) -> Path:
         """The file in which the labels of a photograph stand, or would."""
@@ -145,7 +219,7 @@ class OneFileEach:
         seen = Photo(photo, size, read_header(photo).orientation)
         with self._alone(file):
             content = self._current(photo, file, version)
-            self.hand.meet([entry.name for entry in wanted])
+            self.hand.classes.meet([entry.name for entry in wanted])
             try:
                 page = self.hand.page(file, content, seen)
             except BadEntryError as error:
@@ -157,7 +231,7 @@ class OneFileEach:
                 return version
             made = page.content(plan)
             self._put(photo, file, made, new=content is None)
-        return self.hand.version(made)
+        return self.hand.classes.version(made)
 
     def take_back(self, photo: Path, version: str, into: Path) -> None:
         """Move the file of a photograph below a folder; see :meth:`LabelFiles.take_back`."""
@@ -183,7 +257,7 @@ class OneFileEach:
     def _loaded(self, photo: Path, file: Path, content: bytes | None) -> Loaded:
         if content is None:
             return Loaded(None, "")
-        version = self.hand.version(content)
+        version = self.hand.classes.version(content)
         try:
             header = read_header(photo)
             page = self.hand.page(
@@ -207,7 +281,7 @@ class OneFileEach:
             content = self._content(file)
         except BadEntryError as error:
             raise bad_input(file, error.found, error.wanted) from None
-        if version != ("" if content is None else self.hand.version(content)):
+        if version != ("" if content is None else self.hand.classes.version(content)):
             raise ChangedError(photo, self._loaded(photo, file, content))
         return content
 
@@ -247,7 +321,7 @@ class OneFileEach:
         except OSError as error:
             raise not_written(file, error) from None
         return alone_in(
-            [folder, *(Path(os.path.realpath(one)).parent for one in self.hand.shared(file))], LOCK
+            [folder, *(Path(os.path.realpath(one)).parent for one in self.hand.classes.files)], LOCK
         )
 
     def _watch(self, photo: Path) -> Path:
