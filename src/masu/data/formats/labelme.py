@@ -302,12 +302,11 @@ class _Hand:
 
     most_bytes = MOST_BYTES
 
-    def __init__(self, root: Path, candidate: Candidate | None) -> None:
-        tree = Tree(root)
+    def __init__(self, tree: Tree, candidate: Candidate | None) -> None:
         rows = None if candidate is None else read(candidate, tree)
         self.classes = FreeClasses(() if rows is None else rows.class_order()[0])
         self._named = Named(tree, rows)
-        first = b"" if candidate is None else Place(root, tree).head(candidate.files[0])
+        first = b"" if candidate is None else Place(tree.root, tree).head(candidate.files[0])
         self._dialect = X_ANYLABELING if b'"checked"' in first else LABELME
 
     def file_of(self, photo: Path) -> Path:
@@ -394,7 +393,8 @@ def _set_flag(shape: dict[str, Any], flag: int) -> None:
 
 def edit(root: Path, candidate: Candidate | None) -> LabelFiles:
     """The files of the photographs below a folder, to be changed; they may be none yet."""
-    return OneFileEach(root, _Hand(root, candidate))
+    tree = Tree(root)
+    return OneFileEach(tree, _Hand(tree, candidate))
 
 
 FORMAT = Format(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from masu.atomic import alone_in, beside, not_written, put_in_place, write_new
+from masu.atomic import alone_in, not_written, write_new
 from masu.data.formats.editing import (
     LOCK,
     ChangedError,
@@ -18,19 +17,19 @@ from masu.data.formats.editing import (
     Held,
     Loaded,
     Plan,
+    Stamp,
     keep_below,
     planned,
+    stamp_of,
     usable_entries,
     version_of,
+    write_in_place,
 )
 from masu.data.formats.rows import BadEntryError, Rows
 from masu.data.formats.tree import Look, Tree
 from masu.data.pixels.headers import read_header
 from masu.errors import InputError, bad_input
 from masu.regular import read_bytes
-
-Stamp = tuple[int, int, int]
-"""When a file was written (nanoseconds), its bytes, its number in the file system."""
 
 
 @dataclass(frozen=True)
@@ -182,15 +181,15 @@ class OneFileEach:
     """The label files of a format that has one for each photograph; see :class:`LabelFiles`.
 
     Args:
-        root: the folder of the photographs.
+        tree: of the photographs.
         hand: of the format.
     """
 
-    def __init__(self, root: Path, hand: Hand) -> None:
-        self.root, self.hand = root, hand
+    def __init__(self, tree: Tree, hand: Hand) -> None:
+        self.root, self.hand = tree.root, hand
         self._gone: dict[Path, dict[tuple[int, ...], Held]] = {}
         self._photos: dict[str, Path] = {}
-        for image in Tree(root).image_files():
+        for image in tree.image_files():
             self._watch(Path(image))
         self._stamps = self._look()
 
@@ -305,13 +304,9 @@ class OneFileEach:
         if new:
             if not write_new(real, content):
                 raise ChangedError(photo, self.load(photo))
-            stamp = _stamp(os.stat(real))
+            stamp = stamp_of(real)
         else:
-            with beside(real, [content]) as part:
-                with suppress(OSError):
-                    part.chmod(stat.S_IMODE(real.stat().st_mode))
-                stamp = _stamp(os.stat(part))
-                put_in_place(part, real)
+            stamp = write_in_place(file, content)
         self._stamps[os.path.abspath(file)] = stamp
 
     def _alone(self, file: Path) -> AbstractContextManager[None]:
@@ -329,15 +324,14 @@ class OneFileEach:
         self._photos[os.path.abspath(file)] = photo
         return file
 
-    def _look(self) -> dict[str, Stamp]:
+    def _look(self) -> dict[str, Stamp | None]:
         """The stamps of all label files that are there."""
         found = {}
         for folder in sorted({os.path.dirname(file) for file in self._photos}):
             with suppress(OSError), os.scandir(folder) as entries:
                 for entry in entries:
                     if entry.path in self._photos:
-                        with suppress(OSError):
-                            found[entry.path] = _stamp(os.stat(entry.path))
+                        found[entry.path] = stamp_of(entry.path)
         return found
 
 
@@ -351,7 +345,3 @@ def files_by_photo(rows: Rows) -> dict[str, list[Path]]:
         if photo is not None and row not in rows.dropped:
             found.setdefault(os.path.abspath(photo), []).append(rows.files[files[row]])
     return found
-
-
-def _stamp(found: os.stat_result) -> Stamp:
-    return found.st_mtime_ns, found.st_size, found.st_ino

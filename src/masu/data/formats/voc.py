@@ -369,8 +369,7 @@ class _Hand:
 
     most_bytes = MOST_BYTES
 
-    def __init__(self, root: Path, candidate: Candidate) -> None:
-        tree = Tree(root)
+    def __init__(self, tree: Tree, candidate: Candidate) -> None:
         rows = read(candidate, tree)
         self.classes = FreeClasses(rows.class_order()[0])
         self._named = Named(tree, rows)
@@ -527,7 +526,8 @@ def edit(root: Path, candidate: Candidate | None) -> LabelFiles:
     """
     if candidate is None:
         raise bad_input(root, "no annotation", "a data set of Pascal VOC", "begin with LabelMe's files")
-    return OneFileEach(root, _Hand(root, candidate))
+    tree = Tree(root)
+    return OneFileEach(tree, _Hand(tree, candidate))
 
 
 FORMAT = Format(
