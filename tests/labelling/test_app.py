@@ -184,3 +184,11 @@ def test_more_classes_and_the_end(browser):
     assert browser("GET", "/api/commands")[1]["commands"][0]["text"] == "masu"
     assert browser("POST", "/api/learning", {"action": "sleep"})[0] == 400
     assert browser("POST", "/api/learning", {"action": "pause"}) == (200, {})
+
+
+def test_what_another_computer_saves_is_told(browser, desk, sit, out):
+    _, first = browser("GET", "/api/status?since=0")
+    sit(out.with_name("other")).answer("b.png", "", [])
+    desk._next_look = 0.0
+    _, then = browser("GET", f"/api/status?since={first['seq']}")
+    assert [(one["id"], one["state"]) for one in then["changed"]] == [("b.png", "done")]
