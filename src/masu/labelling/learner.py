@@ -43,7 +43,7 @@ def main(task: Mapping[str, Any]) -> None:
             Path(task["out"]),
             budget=float(task["seconds"]),
             weights=None if task["weights"] is None else Path(task["weights"]),
-            report=lambda progress: _tell(event="progress", progress=progress),
+            report=lambda progress: _tell(event="progress", progress=min(progress, 1.0)),
         )
     except InputError as error:
         _tell(event="failed", text=str(error))
