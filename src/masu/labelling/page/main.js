@@ -158,7 +158,7 @@ class Page {
     find("note").hidden = !note;
     const doubts = photo.doubts ?? [];
     find("doubts").hidden = !doubts.length;
-    find("doubts").replaceChildren(...doubts.map((doubt) => make("li", { textContent: doubt.text })));
+    find("doubts-list").replaceChildren(...doubts.map((doubt) => make("li", { textContent: doubt.text })));
     document.documentElement.dataset.shown = id;
     const seen = doubts.length ? ` ${doubts.map((doubt) => doubt.text).join(" ")}` : "";
     said(`${id}, ${find("where").textContent}. ${this.sitting.summary()} ${note}${seen}`, { after: true });
@@ -207,6 +207,7 @@ class Page {
       this.preferences.set("order", event.target.value);
       this.sitting.setOrder(event.target.value);
     });
+    find("settle").addEventListener("click", () => this.sitting.settle());
     find("take-back").addEventListener("click", () => this.takeBack());
     find("show-help").addEventListener("click", () => this.help());
     find("show-finish").addEventListener("click", () => this.finish());
@@ -233,6 +234,7 @@ class Page {
 
   keyDown(event) {
     this.sitting.tick();
+    if (document.querySelector("dialog[open]")) return;
     if (event.defaultPrevented || event.isComposing || belongsTo(document.activeElement, event)) return;
     const found = actionOf(event);
     const single = event.key.length === 1 && !event.ctrlKey && !event.metaKey && event.key !== " " && event.key !== "?";
