@@ -422,7 +422,7 @@ class Page {
   drawSaving() {
     const { waiting, trouble: fault } = this.saves;
     if (fault && waiting) {
-      const why = fault instanceof Away ? "The server does not answer." : fault.message;
+      const why = fault instanceof Away ? "The server does not answer." : `${fault.message.replace(/\.$/, "")}.`;
       trouble(`${why} Still to be saved: ${counted(waiting, "photograph")}. Nothing is lost, this browser keeps them.`);
       this.told = true;
     } else if (this.told) {
