@@ -76,6 +76,7 @@ ROOMS = {
         "evaluation",
         "training",
         "explanation",
+        "labelling",
     },
     "bulk": {"errors", "ranges", "words", "regular", "atomic", "records", "data", "detectors", "exports"},
     "terminal": {"errors", "streams", "evaluation", "explanation", "verbs"},

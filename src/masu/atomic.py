@@ -52,6 +52,27 @@ def write_text(path: Path, text: str) -> None:
     write_whole(path, [text.encode("utf-8", "backslashreplace")])
 
 
+def add_line(path: Path, line: str) -> None:
+    """Add a line to a file, and bring it to the disk; half a line that a killed process left ends before it.
+
+    Args:
+        path: the file; its folder exists.
+        line: without its end.
+
+    Raises:
+        WriteError: where there is no space or no right to write.
+    """
+    try:
+        with path.open("ab+") as file:
+            file.seek(max(file.seek(0, os.SEEK_END) - 1, 0))
+            start = b"\n" if file.read(1) not in (b"", b"\n") else b""
+            file.write(start + line.encode("utf-8", "backslashreplace") + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise not_written(path, error) from None
+
+
 def write_new(path: Path, content: bytes, *, swept: bool = False) -> bool:
     """:func:`write_whole` where there is no such file; where there is one, it is left as it is.
 

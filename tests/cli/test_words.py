@@ -50,7 +50,7 @@ def test_settings_and_options_have_the_same_words(name):
 def test_every_option_with_a_list_of_words_is_typed():
     assert set(IDS) == {
         *("check --format", "convert --format", "anchors --format", "train --format", "evaluate --format"),
-        *("compare --format", "tune --format"),
+        *("compare --format", "tune --format", "label --format", "label --order", "label --export"),
         *(
             "explain --format",
             "export --format",

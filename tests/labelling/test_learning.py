@@ -1,5 +1,7 @@
 """One round of training on what is labelled."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +11,9 @@ import masu
 from masu.data.dataset import Dataset, Sample
 from masu.data.fitting import measured
 from masu.errors import InputError
-from masu.labelling.learning import learn
-from masu.records import Target
+from masu.evaluation.evaluate import Scored
+from masu.labelling.learning import judged, learn
+from masu.records import Detections, Target
 
 SMALL = masu.TrainSettings(image_size=96, precision="auto")
 
@@ -93,3 +96,29 @@ def test_photographs_without_an_object_teach_nothing(first, tmp_path):
     with pytest.raises(InputError) as caught:
         learn(empty, None, tmp_path / "run", steps=1, settings=SMALL)
     assert caught.value.found == "no labelled object in 16 images"
+
+
+def test_held_back_photographs_without_an_object_say_no_figure(first, tmp_path):
+    _, _, data = first
+    held = data.take(range(5, 8))
+    empty = held.keep(np.zeros(len(held.boxes), bool))
+    learned = learn(data.take(range(5)), empty, tmp_path / "run", steps=1, settings=SMALL)
+    assert (learned.held, learned.ap50, learned.interval) == (3, None, None)
+
+
+def test_one_held_back_photograph_says_a_figure_without_interval(first, tmp_path):
+    _, _, data = first
+    learned = learn(data.take(range(5)), data.take([5]), tmp_path / "run", steps=1, settings=SMALL)
+    assert learned.held == 1
+    assert learned.ap50 is not None
+    assert learned.interval is None
+
+
+def test_crowds_and_difficult_objects_are_nothing_to_draft():
+    box = torch.tensor([[0.0, 0, 10, 10], [20, 0, 30, 10]])
+    target = Target(box, torch.tensor([0, 1]), torch.tensor([False, True]))
+    found = Detections(box[:1], torch.tensor([0.75]), torch.tensor([1]), ("b",))
+    (one,) = judged(Scored(None, ("a", "b"), (Path("x"),), (target,), (found,)))
+    assert one.label_names == ("a",)
+    assert one.labels.tolist() == [[0, 0, 10, 10]]
+    assert (one.names, one.scores.tolist()) == (("b",), [0.75])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -22,6 +23,7 @@ from masu.labelling.teaching import Teaching, Work, spread
 from masu.labelling.unfinished import Suggestion
 
 _AHEAD = 6  # photographs after the one on the page that are drafted with it
+_BETWEEN_LOOKS = 2.0  # seconds, at what others have changed in the label files
 _LAST = 10  # drafted photographs whose corrections are told
 
 Values = dict[str, Any]
@@ -51,6 +53,7 @@ class Desk:
         self.form, self.out = form, out
         self.sitting = Sitting(photographs, files, out)
         self._shown: tuple[str, ...] = ()
+        self._next_look = 0.0
         self._names = list(photographs.paths)
         self._at = {name: position for position, name in enumerate(self._names)}
         self.teaching = Teaching(
@@ -158,6 +161,9 @@ class Desk:
     def status(self, since: int) -> Values:
         """What has changed since the page asked last."""
         sitting, teaching = self.sitting, self.teaching
+        if time.monotonic() >= self._next_look:
+            sitting.look_for_changes()
+            self._next_look = time.monotonic() + _BETWEEN_LOOKS
         found, last = teaching.found, teaching.models.last
         changed = [(name, one) for name, one in sitting.known.items() if one.changed > since]
         drafted = sitting.history.drafted(_LAST)

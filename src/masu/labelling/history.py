@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import BinaryIO
 
-from masu.atomic import not_written
+from masu.atomic import add_line
 from masu.json_text import to_json
 from masu.regular import open_text
 
@@ -59,24 +57,9 @@ class History:
         Raises:
             WriteError: where there is no space or right.
         """
-        line = f"{to_json(asdict(answered))}\n".encode()
-        try:
-            with self._file.open("ab+") as file:
-                file.write(line if _at_start_of_line(file) else b"\n" + line)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise not_written(self._file, error) from None
+        add_line(self._file, to_json(asdict(answered)))
         self.answers.append(answered)
 
     def drafted(self, most: int) -> list[Answered]:
         """The last answers to photographs that had drafts, oldest first."""
         return [one for one in self.answers if one.drafts is not None][-most:]
-
-
-def _at_start_of_line(file: BinaryIO) -> bool:
-    """Whether a file that is open for appending ends with a line; a killed process may leave half of one."""
-    if not file.seek(0, os.SEEK_END):
-        return True
-    file.seek(-1, os.SEEK_END)
-    return file.read(1) == b"\n"

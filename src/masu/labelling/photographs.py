@@ -67,7 +67,7 @@ class Photographs:
             InputError: no such folder, or none without a photograph.
         """
         if not folder.is_dir():
-            found = "a file" if folder.exists() else "no such folder"
+            found = "a file" if folder.exists() else "no such file or folder"
             raise bad_input(folder, found, "a folder of photographs", "check the path")
         paths: dict[str, Path] = {}
         nameless = []

@@ -85,6 +85,9 @@ def label(
         hosts: names under which requests may call the server; None: any.
         log: told what is refused or goes wrong, in one line.
 
+    Returns:
+        A context; what it opens with is the page, ready to be served. At its end the training stops.
+
     Raises:
         InputError: without the packages of ``masu[label]``, a folder without photographs, labels of a format
             that is not changed in place or that stand in another folder, an ``out`` within the photographs or

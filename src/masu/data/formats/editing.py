@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
@@ -16,7 +18,7 @@ from typing import Protocol
 
 import numpy as np
 
-from masu.atomic import not_written, write_new
+from masu.atomic import beside, not_written, put_in_place, write_new
 from masu.data.fitting import as_stored, fit_box, of_stored_picture, upright
 from masu.data.formats.rows import Box, class_name
 from masu.errors import bad_input
@@ -28,6 +30,10 @@ DIGITS = 2
 """Digits after the point of pixels that are written."""
 
 _SAME = 0.01  # pixels; below it a box has not been moved
+
+
+Stamp = tuple[int, int, int]
+"""When a file was written (nanoseconds), its bytes, its number in the file system."""
 
 
 @dataclass(frozen=True)
@@ -305,6 +311,33 @@ def usable_entries(photo: Path, size: tuple[int, int], entries: Sequence[Entry])
             raise bad_input(f"{photo}, label {number}", "no name", "the name of a class")
         found.append(replace(entry, box=box, name=name))
     return found
+
+
+def stamp_of(file: str | os.PathLike[str]) -> Stamp | None:
+    """What changes when a file is written; None where there is none."""
+    try:
+        found = os.stat(file)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def write_in_place(file: Path, content: bytes) -> Stamp | None:
+    """Replace a file as a whole; its rights stay, and a link stays one.
+
+    Returns:
+        The stamp of what was written.
+
+    Raises:
+        WriteError: where it cannot be written; it is as it was.
+    """
+    real = Path(os.path.realpath(file))
+    with beside(real, [content]) as part:
+        with suppress(OSError):
+            part.chmod(stat.S_IMODE(real.stat().st_mode))
+        stamp = stamp_of(part)
+        put_in_place(part, real)
+    return stamp
 
 
 def keep_below(into: Path, root: Path, file: Path, content: bytes) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial, reduce
@@ -26,7 +26,6 @@ from masu.data.formats.editing import (
     Plan,
     held_in_order,
     moved,
-    version_of,
 )
 from masu.data.formats.form import (
     BY_CONTENT,
@@ -41,7 +40,7 @@ from masu.data.formats.form import (
 )
 from masu.data.formats.json_places import entries_of, values_of, with_list, written
 from masu.data.formats.masks import box_of_points
-from masu.data.formats.one_file_each import OneFileEach, Photo, files_by_photo
+from masu.data.formats.one_file_each import FreeClasses, Named, OneFileEach, Photo
 from masu.data.formats.rows import BadEntryError, Box, Rows, class_name
 from masu.data.formats.tree import Look, Tree, folder_text
 from masu.data.splits import UNLISTED
@@ -303,31 +302,18 @@ class _Hand:
 
     most_bytes = MOST_BYTES
 
-    def __init__(self, root: Path, candidate: Candidate | None) -> None:
-        self.tree = Tree(root)
-        self.names: tuple[str, ...] = ()
-        self._files: dict[str, list[Path]] = {}
-        self._dialect = LABELME
-        if candidate is not None:
-            rows = read(candidate, self.tree)
-            self.names, self._files = rows.class_order()[0], files_by_photo(rows)
-            first = Place(root, self.tree).head(candidate.files[0]) if candidate.files else b""
-            self._dialect = X_ANYLABELING if b'"checked"' in first else LABELME
+    def __init__(self, tree: Tree, candidate: Candidate | None) -> None:
+        rows = None if candidate is None else read(candidate, tree)
+        self.classes = FreeClasses(() if rows is None else rows.class_order()[0])
+        self._named = Named(tree, rows)
+        first = b"" if candidate is None else Place(tree.root, tree).head(candidate.files[0])
+        self._dialect = X_ANYLABELING if b'"checked"' in first else LABELME
 
     def file_of(self, photo: Path) -> Path:
-        if known := self._files.get(os.path.abspath(photo)):
-            return known[0]
-        alike = self._tree_with(photo).folder(photo.parent).stems.get(photo.stem, ())
+        if (known := self._named.file_of(photo)) is not None:
+            return known
+        alike = self._named.tree_with(photo).folder(photo.parent).stems.get(photo.stem, ())
         return photo.with_name(f"{photo.name}.json") if len(alike) > 1 else photo.with_suffix(".json")
-
-    def version(self, content: bytes) -> str:
-        return version_of(content)
-
-    def shared(self, file: Path) -> tuple[Path, ...]:
-        return ()
-
-    def meet(self, names: Sequence[str]) -> None:
-        self.names = tuple(dict.fromkeys((*self.names, *names)))
 
     def page(self, file: Path, content: bytes | None, photo: Photo) -> _Page:
         if content is None:
@@ -338,27 +324,12 @@ class _Hand:
             text = content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise BadEntryError(f"another encoding ({error})", "UTF-8") from None
-        self._require_of(photo.path, file, found)
+        tree = self._named.tree_with(photo.path)
+        look = Look((folder_text(file.parent),), stem=True, foreign=True)
+        name = _image_name(found, file, tree)
+        self._named.require_only(photo.path, file, name, look, tree.split_of(file))
         mark = "\ufeff" if content.startswith(b"\xef\xbb\xbf") else ""
         return _Page(text, mark, photo, X_ANYLABELING if "checked" in found else LABELME)
-
-    def _require_of(self, photo: Path, file: Path, content: dict[str, Any]) -> None:
-        """See that a file is of this photograph, and no other one is."""
-        files = self._files.get(os.path.abspath(photo), [])
-        if len(files) > 1:
-            raise BadEntryError(f"also {files[1]} for {photo.name}", "one file of its labels")
-        tree = self._tree_with(photo)
-        look = Look((folder_text(file.parent),), stem=True, foreign=True)
-        image = tree.find(_image_name(content, file, tree), look, tree.split_of(file)).path
-        if image is None or os.path.abspath(image) != os.path.abspath(photo):
-            other = os.path.basename(image or str(content.get("imagePath")))
-            raise BadEntryError(f"the labels of {other}", f"those of {photo.name}")
-
-    def _tree_with(self, photo: Path) -> Tree:
-        """The files below the folder, looked up anew where a photograph has come since."""
-        if photo.name not in self.tree.folder(photo.parent).names:
-            self.tree = Tree(self.tree.root)
-        return self.tree
 
 
 class _Page:
@@ -422,7 +393,8 @@ def _set_flag(shape: dict[str, Any], flag: int) -> None:
 
 def edit(root: Path, candidate: Candidate | None) -> LabelFiles:
     """The files of the photographs below a folder, to be changed; they may be none yet."""
-    return OneFileEach(root, _Hand(root, candidate))
+    tree = Tree(root)
+    return OneFileEach(tree, _Hand(tree, candidate))
 
 
 FORMAT = Format(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from masu.atomic import alone_in, beside, not_written, put_in_place, write_new
+from masu.atomic import alone_in, not_written, write_new
 from masu.data.formats.editing import (
     LOCK,
     ChangedError,
@@ -18,19 +17,19 @@ from masu.data.formats.editing import (
     Held,
     Loaded,
     Plan,
+    Stamp,
     keep_below,
     planned,
+    stamp_of,
     usable_entries,
     version_of,
+    write_in_place,
 )
 from masu.data.formats.rows import BadEntryError, Rows
-from masu.data.formats.tree import Tree
+from masu.data.formats.tree import Look, Tree
 from masu.data.pixels.headers import read_header
 from masu.errors import InputError, bad_input
 from masu.regular import read_bytes
-
-Stamp = tuple[int, int, int]
-"""When a file was written (nanoseconds), its bytes, its number in the file system."""
 
 
 @dataclass(frozen=True)
@@ -69,22 +68,104 @@ class Page(Protocol):
         ...
 
 
-class Hand(Protocol):
-    """How a format keeps the labels of photographs below a folder."""
+class Classes(Protocol):
+    """The classes of a data set."""
 
-    names: tuple[str, ...]
-    most_bytes: int
+    @property
+    def names(self) -> tuple[str, ...]:
+        """In their order."""
+        ...
 
-    def file_of(self, photo: Path) -> Path:
-        """The file in which the labels of a photograph stand, or would."""
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files in which they are listed."""
         ...
 
     def version(self, content: bytes) -> str:
-        """A text that differs for other labels; never empty."""
+        """A text that differs for other labels in a file of this content; never empty."""
         ...
 
-    def shared(self, file: Path) -> tuple[Path, ...]:
-        """Further files that are written together with this one."""
+    def meet(self, names: Sequence[str]) -> None:
+        """Have the data set know these classes.
+
+        Raises:
+            InputError: where it cannot.
+        """
+        ...
+
+
+class FreeClasses:
+    """The classes of a data set in which each object says the name of its own."""
+
+    files: tuple[Path, ...] = ()
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+
+    def version(self, content: bytes) -> str:
+        """A text that differs for other content."""
+        return version_of(content)
+
+    def meet(self, names: Sequence[str]) -> None:
+        """Have the data set know these classes."""
+        self.names = tuple(dict.fromkeys((*self.names, *names)))
+
+
+class Named:
+    """The files that name photographs, and the photographs that files name.
+
+    Args:
+        tree: of the data set.
+        rows: what its reader found.
+    """
+
+    def __init__(self, tree: Tree, rows: Rows | None) -> None:
+        self.files = {} if rows is None else files_by_photo(rows)
+        self._tree = tree
+
+    def file_of(self, photo: Path) -> Path | None:
+        """The file that names a photograph; the first of several."""
+        return next(iter(self.files.get(os.path.abspath(photo), ())), None)
+
+    def tree_with(self, photo: Path) -> Tree:
+        """The files of the data set, listed anew where a photograph has come since."""
+        if photo.name not in self._tree.folder(photo.parent).names:
+            self._tree = Tree(self._tree.root, self._tree.images)
+        return self._tree
+
+    def require_only(self, photo: Path, file: Path, name: str, look: Look, word: str | None) -> None:
+        """See that a file names this photograph, and no other file does.
+
+        Args:
+            photo: the photograph.
+            file: of labels.
+            name: of the image, as the file has it.
+            look: how it is looked for.
+            word: the split of the file.
+
+        Raises:
+            BadEntryError: where it is not so.
+        """
+        files = self.files.get(os.path.abspath(photo), [])
+        if len(files) > 1:
+            raise BadEntryError(f"also {files[1]} for {photo.name}", "one file of its labels")
+        image = self.tree_with(photo).find(name, look, word).path
+        if image is None or os.path.abspath(image) != os.path.abspath(photo):
+            raise BadEntryError(f"the labels of {os.path.basename(image or name)}", f"those of {photo.name}")
+
+
+class Hand(Protocol):
+    """How a format keeps the labels of photographs below a folder."""
+
+    most_bytes: int
+
+    @property
+    def classes(self) -> Classes:
+        """Of the data set."""
+        ...
+
+    def file_of(self, photo: Path) -> Path:
+        """The file in which the labels of a photograph stand, or would."""
         ...
 
     def page(self, file: Path, content: bytes | None, photo: Photo) -> Page:
@@ -95,35 +176,27 @@ class Hand(Protocol):
         """
         ...
 
-    def meet(self, names: Sequence[str]) -> None:
-        """Have the data set know the classes.
-
-        Raises:
-            InputError: where it cannot.
-        """
-        ...
-
 
 class OneFileEach:
     """The label files of a format that has one for each photograph; see :class:`LabelFiles`.
 
     Args:
-        root: the folder of the photographs.
+        tree: of the photographs.
         hand: of the format.
     """
 
-    def __init__(self, root: Path, hand: Hand) -> None:
-        self.root, self.hand = root, hand
+    def __init__(self, tree: Tree, hand: Hand) -> None:
+        self.root, self.hand = tree.root, hand
         self._gone: dict[Path, dict[tuple[int, ...], Held]] = {}
         self._photos: dict[str, Path] = {}
-        for image in Tree(root).image_files():
+        for image in tree.image_files():
             self._watch(Path(image))
         self._stamps = self._look()
 
     @property
     def names(self) -> tuple[str, ...]:
         """The classes of the data set, in its order; those that are new come last."""
-        return self.hand.names
+        return self.hand.classes.names
 
     def file_of(self, photo: Path) -> Path:
         """The file in which the labels of a photograph stand, or would."""
@@ -145,7 +218,7 @@ class OneFileEach:
         seen = Photo(photo, size, read_header(photo).orientation)
         with self._alone(file):
             content = self._current(photo, file, version)
-            self.hand.meet([entry.name for entry in wanted])
+            self.hand.classes.meet([entry.name for entry in wanted])
             try:
                 page = self.hand.page(file, content, seen)
             except BadEntryError as error:
@@ -157,7 +230,7 @@ class OneFileEach:
                 return version
             made = page.content(plan)
             self._put(photo, file, made, new=content is None)
-        return self.hand.version(made)
+        return self.hand.classes.version(made)
 
     def take_back(self, photo: Path, version: str, into: Path) -> None:
         """Move the file of a photograph below a folder; see :meth:`LabelFiles.take_back`."""
@@ -183,7 +256,7 @@ class OneFileEach:
     def _loaded(self, photo: Path, file: Path, content: bytes | None) -> Loaded:
         if content is None:
             return Loaded(None, "")
-        version = self.hand.version(content)
+        version = self.hand.classes.version(content)
         try:
             header = read_header(photo)
             page = self.hand.page(
@@ -207,7 +280,7 @@ class OneFileEach:
             content = self._content(file)
         except BadEntryError as error:
             raise bad_input(file, error.found, error.wanted) from None
-        if version != ("" if content is None else self.hand.version(content)):
+        if version != ("" if content is None else self.hand.classes.version(content)):
             raise ChangedError(photo, self._loaded(photo, file, content))
         return content
 
@@ -229,36 +302,36 @@ class OneFileEach:
         """Write a file, and take note that it was masu who did."""
         real = Path(os.path.realpath(file))  # a link stays one
         if new:
-            with suppress(FileExistsError):
-                real.parent.mkdir(parents=True, exist_ok=True)
             if not write_new(real, content):
                 raise ChangedError(photo, self.load(photo))
-            stamp = _stamp(os.stat(real))
+            stamp = stamp_of(real)
         else:
-            with beside(real, [content]) as part:
-                with suppress(OSError):
-                    part.chmod(stat.S_IMODE(real.stat().st_mode))
-                stamp = _stamp(os.stat(part))
-                put_in_place(part, real)
+            stamp = write_in_place(file, content)
         self._stamps[os.path.abspath(file)] = stamp
 
     def _alone(self, file: Path) -> AbstractContextManager[None]:
-        return alone_in([Path(os.path.realpath(one)).parent for one in (file, *self.hand.shared(file))], LOCK)
+        folder = Path(os.path.realpath(file)).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise not_written(file, error) from None
+        return alone_in(
+            [folder, *(Path(os.path.realpath(one)).parent for one in self.hand.classes.files)], LOCK
+        )
 
     def _watch(self, photo: Path) -> Path:
         file = self.hand.file_of(photo)
         self._photos[os.path.abspath(file)] = photo
         return file
 
-    def _look(self) -> dict[str, Stamp]:
+    def _look(self) -> dict[str, Stamp | None]:
         """The stamps of all label files that are there."""
         found = {}
         for folder in sorted({os.path.dirname(file) for file in self._photos}):
             with suppress(OSError), os.scandir(folder) as entries:
                 for entry in entries:
                     if entry.path in self._photos:
-                        with suppress(OSError):
-                            found[entry.path] = _stamp(os.stat(entry.path))
+                        found[entry.path] = stamp_of(entry.path)
         return found
 
 
@@ -272,7 +345,3 @@ def files_by_photo(rows: Rows) -> dict[str, list[Path]]:
         if photo is not None and row not in rows.dropped:
             found.setdefault(os.path.abspath(photo), []).append(rows.files[files[row]])
     return found
-
-
-def _stamp(found: os.stat_result) -> Stamp:
-    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -11,31 +11,55 @@ import os
 import re
 import reprlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
 import yaml
 
 from masu.data.formats.copying import Copy
+from masu.data.formats.editing import (
+    Entry,
+    Frame,
+    Held,
+    LabelFiles,
+    Plan,
+    held_in_order,
+    moved,
+    stamp_of,
+    version_of,
+    write_in_place,
+)
 from masu.data.formats.form import BY_CONTENT, BY_LAYOUT, SAYS_SO, Candidate, Format, Place
-from masu.data.formats.rows import BadEntryError, Rows, class_name
+from masu.data.formats.one_file_each import Named, OneFileEach, Photo
+from masu.data.formats.rows import BadEntryError, Box, Rows, class_name
 from masu.data.formats.tree import Tree, is_image
 from masu.data.formats.yolo_labels import (
     LARGEST_SHARE,
     Line,
     Reading,
+    class_number,
     holds_an_object,
     label_lines,
+    line_of,
     parse,
 )
-from masu.data.formats.yolo_lists import NAMES, class_names, images, lists, text_of
+from masu.data.formats.yolo_labels import MOST_BYTES as MOST_BYTES_OF_LABELS
+from masu.data.formats.yolo_lists import NAMES, class_names, images, lists, names_files, text_of
+from masu.data.formats.yolo_names import with_names
 from masu.data.splits import role
 from masu.errors import InputError, bad_input, listed
 from masu.regular import read_bytes, read_text, size_of
 
 MOST_BYTES = 1_000_000
 """Size of a ``data.yaml``."""
+
+_COUNT = re.compile(r"^([ \t]*classes[ \t]*=[ \t]*)[0-9]+", re.MULTILINE)
+"""The number of classes in the settings of DarkNet."""
+
+_LARGE = 10_000
+"""Pixels of a side from which 6 digits of a share are not enough."""
 
 _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 """All is text or a container of texts; libyaml, where PyYAML was built with it, is nine times as fast."""
@@ -88,15 +112,7 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
     Raises:
         InputError: a ``data.yaml`` or list that cannot be read, or paths that leave the data set.
     """
-    content: dict[str, Any] = {}
-    page: Path | None = None
-    if candidate.options is not None:
-        if len(candidate.files) > 1:
-            found = f"{listed([tree.below(file) for file in candidate.files], 6)}, each a data set"
-            raise bad_input(tree.root, found, "one", "point at one of these files")
-        page = candidate.options.file
-        content = _yaml(candidate.options.file)
-        tree = _tree_of(content, candidate.options, tree)
+    content, page, tree = _opened(candidate, tree)
     rows = Rows(tree, _describe)
     names = _names(content, page, tree)
     splits: dict[str, list[str]] = defaultdict(list)
@@ -130,6 +146,17 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
     return rows
 
 
+def _opened(candidate: Candidate, tree: Tree) -> tuple[dict[str, Any], Path | None, Tree]:
+    """The content of the ``data.yaml``, its file, and the files of the data set that it means."""
+    if candidate.options is None:
+        return {}, None, tree
+    if len(candidate.files) > 1:
+        found = f"{listed([tree.below(file) for file in candidate.files], 6)}, each a data set"
+        raise bad_input(tree.root, found, "one", "point at one of these files")
+    content = _yaml(candidate.options.file)
+    return content, candidate.options.file, _tree_of(content, candidate.options, tree)
+
+
 def _describe(number: int, name: str) -> str:
     return f"line {number}"
 
@@ -149,15 +176,22 @@ def _add(
     except BadEntryError as error:
         rows.bad(error, path, f"line {line.where}", image=row)
         return
-    if names is not None and line.number >= len(names):
-        found = f"class {line.number}, known are 0 to {len(names) - 1}"
+    name = _name_of(line.number, names)
+    if name is None:
+        found = f"class {line.number}, known are 0 to {len(names or ()) - 1}"
         rows.fault("unknown-class", path, f"line {line.where}", found, image=row)
         return
     if shape.left_out:
         rows.left_out[shape.left_out] += 1
     used.add(line.number)
-    name = names[line.number] if names is not None else str(line.number)
     rows.object(row, shape.box, name, line.where, file)
+
+
+def _name_of(number: int, names: tuple[str, ...] | None) -> str | None:
+    """The class of a number; None for one that is not listed."""
+    if names is None:
+        return str(number)
+    return names[number] if number < len(names) else None
 
 
 def _lines(file: str, reading: Reading, rows: Rows) -> list[Line]:
@@ -420,21 +454,40 @@ def _labels_of(image: str, tree: Tree) -> str | None:
     Else the one beside it. ``a.jpg.txt`` comes before ``a.txt``; the suffix may be in capitals.
     """
     above, name = os.path.split(image)
-    parts = above.split(os.sep)
-    for at in range(len(parts) - 1, -1, -1):
-        if (labels := _labels_beside(parts[at])) is not None:
-            top = os.sep.join(parts[:at]) or (os.sep if above.startswith(os.sep) else ".")
-            for folder in tree.folder(top).folders:
-                if folder.lower() == labels:
-                    found = _text_for(os.path.join(top, folder, *parts[at + 1 :]), name, tree)
-                    if found is not None:
-                        return found
+    for folder in _label_folders(above, tree):
+        if (found := _text_for(folder, name, tree)) is not None:
+            return found
     found = _text_for(above, name, tree)
     if found is None and tree.images is not None and _below(image, tree.images):
         inner = os.path.relpath(above, tree.images)
         for folder in (os.path.join(tree.root, "labels"), os.fspath(tree.root)):
             found = found or _text_for(os.path.normpath(os.path.join(folder, inner)), name, tree)
     return found
+
+
+def _label_folders(above: str, tree: Tree) -> Iterator[str]:
+    """The folders of the labels of a folder's images that may be there, the likeliest first."""
+    parts = above.split(os.sep)
+    for at in range(len(parts) - 1, -1, -1):
+        if (labels := _labels_beside(parts[at])) is not None:
+            top = os.sep.join(parts[:at]) or (os.sep if above.startswith(os.sep) else ".")
+            for folder in tree.folder(top).folders:
+                if folder.lower() == labels:
+                    yield os.path.join(top, folder, *parts[at + 1 :])
+
+
+def _new_labels_of(photo: Path, tree: Tree) -> Path:
+    """Where the label file of an image is to be that has none."""
+    alike = tree.folder(photo.parent).stems.get(photo.stem, ())
+    name = f"{photo.name if len(alike) > 1 else photo.stem}.txt"
+    above = os.fspath(photo.parent)
+    if folder := next(_label_folders(above, tree), None):
+        return Path(folder, name)
+    parts = photo.parent.parts
+    for at in range(len(parts) - 1, len(tree.root.parts) - 1, -1):
+        if (labels := _labels_beside(parts[at])) is not None:
+            return Path(*parts[:at], labels, *parts[at + 1 :], name)
+    return photo.parent / name
 
 
 def _below(path: str, folder: Path) -> bool:
@@ -531,6 +584,215 @@ def _yolo_lines(copy: Copy, index: int) -> list[str]:
     return lines
 
 
+class _Classes:
+    """The class names of a data set as its files list them now; new ones are added to them."""
+
+    def __init__(self, page: Path | None, tree: Tree, used: set[int]) -> None:
+        self._page, self._tree = page, tree
+        found = [page] if page is not None else names_files(tree)
+        self._new_list = not found and not used
+        self.files = tuple(found or [Path(tree.root, NAMES[0])])
+        self.trouble = ""
+        self.listed: tuple[str, ...] | None = None
+        self._used = sorted(used)
+        self._stamps: list[tuple[int, int, int] | None] | None = None
+        self._refresh()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """In the order of their numbers."""
+        return tuple(map(str, self._used)) if self.listed is None else self.listed
+
+    def version(self, content: bytes) -> str:
+        """A text that differs for other lines, and where a number of theirs means another class."""
+        self._refresh()
+        numbers = set()
+        for line in content.decode("utf-8", "replace").splitlines():
+            with suppress(BadEntryError, IndexError):
+                numbers.add(class_number(line.split()[0]))
+        names = [_name_of(number, self.listed) for number in sorted(numbers)]
+        return version_of(content, "\0".join(map(str, names)).encode())
+
+    def meet(self, names: Sequence[str]) -> None:
+        """Add the classes to the list that it lacks.
+
+        Raises:
+            InputError: where there is no list, or one that cannot be added to.
+        """
+        self._refresh()
+        new = [name for name in dict.fromkeys(names) if name not in self.names]
+        if not new or self.trouble:
+            return
+        if self.listed is None and not self._new_list:
+            if all(name.isascii() and name.isdecimal() for name in new):
+                self._used = sorted({*self._used, *map(int, new)})
+                return
+            fix = f"write the names, one a line in the order of their numbers, into {self.files[0]}"
+            raise bad_input(self._tree.root, f"no names for the numbers, and {new[0]!r}", "a number", fix)
+        if self._page is not None:
+            text = with_names(self._page, text_of(self._page), new)
+            wanted = (*self.names, *new)
+            if _said_names(text, self._page) != wanted:
+                found = "names in a form that is not added to"
+                raise bad_input(self._page, found, "a plain list", f"add {listed(new)} to it yourself")
+            write_in_place(self._page, text.encode())
+        for file in self.files if self._page is None else ():
+            before = read_bytes(file) if file.exists() else b""
+            gap = b"\n" if before and not before.endswith(b"\n") else b""
+            write_in_place(file, before + gap + "".join(f"{name}\n" for name in new).encode())
+            for settings in sorted(file.parent.glob("*.data")):
+                text = text_of(settings)
+                counted = _COUNT.sub(rf"\g<1>{len(self.names) + len(new)}", text)
+                if counted != text:
+                    write_in_place(settings, counted.encode())
+        self._refresh()
+
+    def number(self, name: str) -> int:
+        """The number of a class that was met."""
+        return int(name) if self.listed is None else self.listed.index(name)
+
+    def _refresh(self) -> None:
+        """Read the lists where they are others than before."""
+        stamps = [stamp_of(file) for file in self.files]
+        if stamps == self._stamps:
+            return
+        self._stamps, self.trouble = stamps, ""
+        try:
+            content = {} if self._page is None else _yaml(self._page)
+            self.listed = _names(content, self._page, Tree(self._tree.root, self._tree.images))
+        except InputError as error:
+            self.trouble = str(error)
+
+
+def _said_names(text: str, file: Path) -> tuple[str, ...] | None:
+    try:
+        content = yaml.load(text, _LOADER)
+        return _names(content, file, Tree(file.parent)) if isinstance(content, dict) else None
+    except (yaml.YAMLError, InputError):
+        return None
+
+
+class _Hand:
+    """The label files of a data set."""
+
+    most_bytes = MOST_BYTES_OF_LABELS
+
+    def __init__(self, tree: Tree, candidate: Candidate) -> None:
+        content, page, self.tree = _opened(candidate, tree)
+        rows = Rows(self.tree, _describe)
+        labels = {image: _labels_of(image, self.tree) for image, _ in _images(content, page, self.tree, rows)}
+        self._reading = Reading(_keypoints(content, page))
+        lines = [_lines(file, self._reading, rows) for file in dict.fromkeys(labels.values()) if file]
+        self.classes = _Classes(page, self.tree, {line.number for one in lines for line in one})
+        self._named = Named(self.tree, None)
+        self._owners: dict[str, set[str]] = defaultdict(set)
+        for image, file in labels.items():
+            self._owners[os.path.abspath(file or "")].add(os.path.abspath(image))
+
+    def file_of(self, photo: Path) -> Path:
+        tree = self._named.tree_with(photo)
+        known = _labels_of(os.fspath(photo), tree)
+        return _new_labels_of(photo, tree) if known is None else Path(known)
+
+    def page(self, file: Path, content: bytes | None, photo: Photo) -> _LabelPage:
+        if self.classes.trouble:
+            raise BadEntryError(self.classes.trouble, "the names of its classes")
+        own = os.path.abspath(photo.path)
+        if others := sorted(self._owners[os.path.abspath(file)] - {own}):
+            raise BadEntryError(f"the labels of {os.path.basename(others[0])} as well", "those of one image")
+        try:
+            text = (content or b"").decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise BadEntryError(f"a file that cannot be read ({error})", "UTF-8 text") from None
+        mark = "\ufeff" if content is not None and content.startswith(b"\xef\xbb\xbf") else ""
+        return _LabelPage(text, mark, photo, self.classes, self._reading)
+
+
+class _LabelPage:
+    """A label file taken apart."""
+
+    def __init__(self, text: str, mark: str, photo: Photo, classes: _Classes, reading: Reading) -> None:
+        self._mark, self._photo, self._classes, self._reading = mark, photo, classes, reading
+        self._lines = text.splitlines(keepends=True)
+        self._frame = Frame(photo.size)
+        found = []
+        for at, whole in enumerate(self._lines):
+            with suppress(BadEntryError):
+                line = whole.splitlines()[0]
+                if not line.strip():
+                    continue
+                parsed = parse(at + 1, line)
+                x1, y1, x2, y2 = reading.shape(parsed).box
+                height, width = photo.size
+                name = _name_of(parsed.number, classes.listed)
+                box = self._frame.shown((x1 * width, y1 * height, x2 * width, y2 * height))
+                if box is not None and name is not None:
+                    found.append((box, name, 0, (at,), (line,)))
+        self.held = held_in_order(found)
+
+    def change(self, held: Held, entry: Entry) -> tuple[str, ...]:
+        line = held.texts[0]
+        number = self._number(entry)
+        if moved(held.entry, entry):
+            before = parse(1, line)
+            of_points = self._reading.shape(before).of_points
+            shares = self._reading.written(self._shares(entry.box), of_points=of_points)
+            rest = () if of_points else before.words[4:]
+            return (" ".join((line_of(number, shares[: 8 if of_points else 4], self._digits), *rest)),)
+        return (re.sub(r"\S+", str(number), line, count=1),)
+
+    def new(self, entry: Entry) -> str:
+        return line_of(self._number(entry), self._reading.written(self._shares(entry.box)), self._digits)
+
+    def content(self, plan: Plan) -> bytes:
+        end = "\r\n" if self._lines and self._lines[0].endswith("\r\n") else "\n"
+        made = []
+        for at, whole in enumerate(self._lines):
+            text = plan.replaced.get(at, "")
+            if text is not None:
+                made.append(text + whole[len(whole.splitlines()[0]) :] if text else whole)
+        if made and plan.added and made[-1].splitlines()[0] == made[-1]:
+            made[-1] += end
+        made += [text + end for text in plan.added]
+        return (self._mark + "".join(made)).encode()
+
+    @property
+    def _digits(self) -> int:
+        """So many that boxes are written to a hundredth of a pixel."""
+        return 6 if max(self._photo.size) <= _LARGE else 8
+
+    def _shares(self, box: Box) -> Box:
+        height, width = self._photo.size
+        x1, y1, x2, y2 = box
+        return x1 / width, y1 / height, x2 / width, y2 / height
+
+    def _number(self, entry: Entry) -> int:
+        """The class of an object.
+
+        Raises:
+            InputError: for a crowd region or a difficult object.
+        """
+        if entry.flag:
+            found = f"a crowd region or a difficult object ({entry.name})"
+            raise bad_input(self._photo.path, found, "an object", "YOLO has no such flags; delete it")
+        return self._classes.number(entry.name)
+
+
+def edit(root: Path, candidate: Candidate | None) -> LabelFiles:
+    """The label files of the images below a folder, to be changed.
+
+    A new class is added to the list of ``data.yaml``, or to the files that list them one a line. A box of a
+    data set of polygons or turned boxes is written as four points; in one of keypoints with none of these.
+
+    Raises:
+        InputError: where there is no data set, and as of :func:`read`.
+    """
+    if candidate is None:
+        raise bad_input(root, "no labels", "a data set of YOLO", "begin with LabelMe's files")
+    hand = _Hand(Tree(root), candidate)
+    return OneFileEach(hand.tree, hand)
+
+
 FORMAT = Format(
     "yolo",
     "YOLO (data.yaml, or folders images/ and labels/)",
@@ -539,4 +801,5 @@ FORMAT = Format(
     write,
     by_stem=True,
     all_in_splits=True,
+    edit=edit,
 )

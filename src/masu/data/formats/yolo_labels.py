@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,10 +38,11 @@ class Line(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """What a line says: the box in shares, and what of it masu does not carry."""
+    """What a line says: the box in shares, and what of it masu does not carry; whether it is of points."""
 
     box: Box
     left_out: str = ""
+    of_points: bool = False
 
 
 def label_lines(labels: Path) -> Iterator[tuple[int, str]]:
@@ -53,6 +54,11 @@ def label_lines(labels: Path) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(load_text(labels, MOST_BYTES).splitlines(), start=1):
         if line.strip():
             yield number, line
+
+
+def line_of(number: int, shape: Sequence[float], digits: int) -> str:
+    """A line: a class and shares of the image."""
+    return " ".join((str(number), *(f"{value:.{digits}f}" for value in shape)))
 
 
 def parse(number: int, line: str) -> Line:
@@ -75,7 +81,7 @@ class Reading:
 
     def __init__(self, keypoints: tuple[int, int] | None) -> None:
         self.keypoints = keypoints
-        self._seven = self._tracks = 0
+        self._seven = self._tracks = self._boxes = self._lines = 0
         self._beyond = False
         self._lengths: set[int] = set()
         self._posed = True
@@ -84,6 +90,8 @@ class Reading:
     def add(self, line: Line) -> None:
         """Take a line into account."""
         words = line.words
+        self._lines += 1
+        self._boxes += len(words) < 6
         if len(words) == _WITH_TRACK - 1:
             self._seven += 1
             self._tracks += (track := _is_track(words))
@@ -96,6 +104,23 @@ class Reading:
                 return
             self._posed &= _points_within(values)
             self._turned &= len(values) == 8 and _is_turned_box(values)
+
+    def written(self, box: Box, *, of_points: bool | None = None) -> list[float]:
+        """The shares of a line that says a box as the others of the data set do.
+
+        Where it has keypoints, those of the line are not labelled.
+
+        Args:
+            box: xyxy in shares.
+            of_points: whether it is to be four points; default: where all lines are of points.
+        """
+        x1, y1, x2, y2 = box
+        if of_points is None:
+            of_points = self.keypoints is None and self._lines > self._boxes == self._tracks == 0
+        if of_points:
+            return [x1, y1, x2, y1, x2, y2, x1, y2]
+        count, each = self.keypoints or (0, 0)
+        return [(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1, *[0.0] * (count * each)]
 
     def shape(self, line: Line) -> Shape:
         """The box of a line.
@@ -124,9 +149,8 @@ class Reading:
             raise BadEntryError(found, "kpt_shape in data.yaml, which says which")
         values = _shares(words)
         points = list(zip(values[0::2], values[1::2], strict=True))
-        return Shape(
-            box_of_points(points), "rotated boxes" if len(points) == 4 and self._turned else "polygons"
-        )
+        left_out = "rotated boxes" if len(points) == 4 and self._turned else "polygons"
+        return Shape(box_of_points(points), left_out, of_points=True)
 
     def _track(self, words: tuple[str, ...]) -> Shape:
         """A box with confidence and track, if that can be told from a polygon of 3 points."""

@@ -24,11 +24,7 @@ def class_names(tree: Tree) -> tuple[str, ...] | None:
         InputError: for a file that cannot be read, or two that say different things.
     """
     first: tuple[Path, tuple[str, ...]] | None = None
-    for folder in tree.walk():
-        known = tree.folder(folder).names
-        file = next((Path(folder, name) for name in NAMES if name in known), None)
-        if file is None:
-            continue
+    for file in names_files(tree):
         names = tuple(class_name(line.strip()) for line in text_of(file).splitlines() if line.strip())
         if first is None:
             first = file, names
@@ -41,6 +37,15 @@ def class_names(tree: Tree) -> tuple[str, ...] | None:
                 "point at one of the folders, or make the lists equal and number the labels by them",
             )
     return None if first is None else first[1]
+
+
+def names_files(tree: Tree) -> list[Path]:
+    """The files that list the class names, one of each folder."""
+    found = []
+    for folder in tree.walk():
+        known = tree.folder(folder).names
+        found += [Path(folder, name) for name in NAMES if name in known][:1]
+    return found
 
 
 def lists(tree: Tree) -> dict[str, Path]:

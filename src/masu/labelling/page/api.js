@@ -19,15 +19,17 @@ export class Refused extends Error {
 }
 
 const PATIENCE = 20_000; // milliseconds
+const LAST_WORDS = 60_000; // characters; browsers let a closing page send 64 KiB
 
 /** The JSON at `path`; raises Away or Refused. */
 export async function ask(path, { method = "GET", body, keepalive = false } = {}) {
-  const options = { method, keepalive, credentials: "same-origin", cache: "no-store" };
+  const options = { method, credentials: "same-origin", cache: "no-store" };
   if (body !== undefined) {
     options.headers = { "content-type": "application/json" };
     options.body = JSON.stringify(body);
   }
-  if (!keepalive) options.signal = AbortSignal.timeout(PATIENCE);
+  if (keepalive && options.body.length < LAST_WORDS) options.keepalive = true;
+  else options.signal = AbortSignal.timeout(PATIENCE);
   let response;
   let answer;
   try {

@@ -31,7 +31,7 @@ export class Canvas {
     element.append(this.picture, this.svg, this.names, this.loupe.element);
     this.view = { scale: 1, x: 0, y: 0 };
     this.sheet = null;
-    this.above = 0;
+    this.above = null;
     this.doubts = [];
     this.armed = false;
     this.panning = false;
@@ -176,7 +176,8 @@ export class Canvas {
     const handle = editable && selected ? this.handleAt(selected.box, sx, sy, touch) : null;
     if (handle) return { kind: "resize", key: selected.key, box: selected.box, handle };
     const item = this.itemAt(x, y, touch);
-    if (item) return { kind: editable ? "move" : "look", key: item.key, box: item.box, start: [x, y] };
+    const movable = editable && (!touch || item?.key === selected?.key); // a finger also pans a picture full of boxes
+    if (item) return { kind: movable ? "move" : "pan", key: item.key, box: item.box, start: [x, y] };
     if (touch || !editable) return { kind: "pan" };
     return { kind: "draw", start: [x, y], second: false };
   }
@@ -244,7 +245,7 @@ export class Canvas {
     if (event.pointerType === "touch") this.pointer = null;
     if (gesture.kind === "draw") this.drawn(gesture, preview, sx, sy);
     else if (gesture.moved) preview && this.tell.place(preview.key, preview.box);
-    else if (gesture.kind !== "pan") this.tell.select(this.another(gesture.key, sx, sy, gesture.touch));
+    else if (gesture.key !== undefined) this.tell.select(this.another(gesture.key, sx, sy, gesture.touch));
     else if (!gesture.used) this.tell.select(null);
     this.redraw();
   }

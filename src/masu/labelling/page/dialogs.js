@@ -125,10 +125,12 @@ export async function showFinish(session, counts) {
   if (!select.childElementCount)
     for (const format of session.formats ?? ["coco"])
       select.append(make("option", { value: format, textContent: format }));
-  const open_ = counts.photos - counts.done;
-  find("finish-count").textContent = open_
+  find("finish-count").textContent = counts.done < counts.photos
     ? `${counts.done} of ${counted(counts.photos, "photograph")} are done, with ${counted(counts.boxes, "box", "boxes")}.`
     : `All ${counted(counts.photos, "photograph")} are done, with ${counted(counts.boxes, "box", "boxes")}.`;
+  find("finish-saved").textContent = counts.waiting
+    ? `${counted(counts.waiting, "photograph")} still to be saved: leave this page open.`
+    : "Everything is saved. You can close this page and go on another day.";
   const said = find("export-said");
   said.replaceChildren();
   find("export-go").onclick = () => exported(select.value, said);

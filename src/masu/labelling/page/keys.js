@@ -77,20 +77,17 @@ export function actionOf({ key, ctrlKey, metaKey, altKey, shiftKey }) {
 }
 
 const TYPED = new Set(["INPUT", "TEXTAREA", "SELECT"]);
-const SLIDERS = new Set(["range", "checkbox", "radio"]);
+const MOVES = new Set(["ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight", "Home", "End", "PageUp", "PageDown"]);
 
 /** Whether the key belongs to what has the focus and not to the photograph. */
 export function belongsTo(element, event) {
   if (!element) return false;
   if (element.closest("dialog")) return true;
   if (element.isContentEditable) return true;
-  if (TYPED.has(element.tagName)) {
-    if (!SLIDERS.has(element.type)) return !(event.key === "Escape");
-    return event.key.startsWith("Arrow") || event.key === " " || /^[0-9]$/.test(event.key) === false && event.key.length > 1;
-  }
+  if (element.type === "range") return MOVES.has(event.key);
+  if (element.type === "checkbox") return event.key === " ";
+  if (TYPED.has(element.tagName)) return event.key !== "Escape";
   const presses = element.tagName === "BUTTON" || element.tagName === "A" || element.tagName === "SUMMARY";
   if (presses) return event.key === "Enter" || event.key === " ";
-  const list = element.getAttribute("role") === "listbox";
-  if (list) return ["ArrowUp", "ArrowDown", "Home", "End", "PageUp", "PageDown"].includes(event.key);
-  return false;
+  return element.getAttribute("role") === "listbox" && MOVES.has(event.key);
 }

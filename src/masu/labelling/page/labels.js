@@ -4,12 +4,14 @@
  *
  * Sheet: {width, height, labels, drafts, selected, next}
  *   labels  [{key, box, name, crowd, difficult, place}]
- *   drafts  [{key, box, name, score}], the best first
+ *   drafts  [{key, box, name, score, sure}], the best first; sure: the model shows it of its own accord
  *   selected  a key or null; next  the first key that is free
  * History: {past: [sheet], now: sheet, future: [sheet], tag}
  */
 
 import { grown, inWords, iou, moved } from "./boxes.js";
+
+const USUAL = 0.5; // the score of a draft that is shown where the model says nothing else
 
 /** The sheet of a photograph as the server describes it. */
 export function sheetOf(photo) {
@@ -23,7 +25,7 @@ export function sheetOf(photo) {
     place: label.place ?? [],
   }));
   const drafts = (photo.drafts ?? [])
-    .map((draft) => ({ box: [...draft.box], name: draft.name, score: draft.score }))
+    .map((draft) => ({ box: [...draft.box], name: draft.name, score: draft.score, sure: draft.sure ?? draft.score >= USUAL }))
     .sort((a, b) => b.score - a.score)
     .map((draft) => ({ key: next++, ...draft }));
   return { width: photo.width, height: photo.height, labels, drafts, selected: null, next };
@@ -38,7 +40,9 @@ export function answerOf(sheet) {
 export const labelOf = (sheet, key) => sheet.labels.find((label) => label.key === key) ?? null;
 export const draftOf = (sheet, key) => sheet.drafts.find((draft) => draft.key === key) ?? null;
 export const itemOf = (sheet, key) => labelOf(sheet, key) ?? draftOf(sheet, key);
-export const shownDrafts = (sheet, above) => sheet.drafts.filter((draft) => draft.score >= above);
+/** Whether a draft is shown; `above` is a score, or null for what the model holds right for each class. */
+export const isShown = (draft, above) => (above === null ? draft.sure : draft.score >= above);
+export const shownDrafts = (sheet, above) => sheet.drafts.filter((draft) => isShown(draft, above));
 export const shownItems = (sheet, above) => [...sheet.labels, ...shownDrafts(sheet, above)];
 
 export function select(sheet, key) {
@@ -81,14 +85,14 @@ export function accept(sheet, key) {
   };
 }
 
-/** Every draft with a score of at least `above` as a label. */
+/** Every draft that is shown as a label. */
 export function acceptAll(sheet, above) {
   const shown = shownDrafts(sheet, above);
   if (!shown.length) return sheet;
   return {
     ...sheet,
     labels: [...sheet.labels, ...shown.map(asLabel)],
-    drafts: sheet.drafts.filter((draft) => draft.score < above),
+    drafts: sheet.drafts.filter((draft) => !isShown(draft, above)),
   };
 }
 

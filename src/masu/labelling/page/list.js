@@ -10,7 +10,7 @@ const ROW = 60; // pixels, as in the style sheet
 const SPARE = 6; // rows above and below
 const REST = 120; // milliseconds until thumbnails are asked for
 
-const WORDS = { open: "open", unfinished: "unfinished", done: "done" };
+const WORDS = { open: "open", unfinished: "unfinished", done: "done", locked: "cannot be changed" };
 
 export class PhotoList {
   /** element is the scrolling listbox; tell has open(id) */
@@ -117,7 +117,9 @@ export class PhotoList {
   row(at) {
     const photo = this.found[at];
     const image = make("img", { alt: "", decoding: "async", width: 60, height: 50 });
-    const name = make("span", { class: "name", textContent: photo.id });
+    const cut = photo.id.lastIndexOf("/");
+    const folder = cut < 0 ? null : make("span", { class: "folder", textContent: photo.id.slice(0, cut) });
+    const name = make("span", { class: "name" }, photo.id.slice(cut + 1), folder);
     const state = make("span", { class: "state" });
     const element = make("div", { class: "row", role: "option", id: `photo-${at}`, title: photo.id }, image, name, state);
     element.setAttribute("aria-setsize", this.found.length);
@@ -133,8 +135,8 @@ export class PhotoList {
 
   fill({ element, photo, state }) {
     element.dataset.state = photo.state;
-    const boxes = photo.state === "open" ? "" : `, ${photo.boxes ? counted(photo.boxes, "box", "boxes") : "nothing here"}`;
-    say(state, WORDS[photo.state] + (photo.state === "unfinished" && !photo.boxes ? "" : boxes));
+    const none = photo.state === "done" ? ", nothing here" : "";
+    say(state, WORDS[photo.state] + (photo.boxes ? `, ${counted(photo.boxes, "box", "boxes")}` : none));
   }
 
   thumbnails() {

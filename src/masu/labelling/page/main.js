@@ -6,7 +6,7 @@ import { colourOf } from "./colours.js";
 import { askClass, askConflict, confirm, showFinish, showHelp, wireClosing } from "./dialogs.js";
 import { counted, find, make, say } from "./dom.js";
 import { actionOf, belongsTo } from "./keys.js";
-import { rebased } from "./labels.js";
+import { rebased, shownDrafts } from "./labels.js";
 import { PhotoList } from "./list.js";
 import { BoxList, ClassList, drawSlider, Learning } from "./panel.js";
 import { Photographs } from "./photographs.js";
@@ -18,11 +18,14 @@ import { livingTabs, Unsent } from "./unsent.js";
 const EACH = 1000; // milliseconds between two questions for the status
 const EACH_HIDDEN = 8000;
 
-/** Says what happened to those who listen; the same words twice are still said twice. */
-function said(text) {
+/** Says what happened to those who listen: the same words twice are said twice, `after` words not instead of others. */
+function said(text, { after = false } = {}) {
   const live = find("live");
-  live.textContent = live.textContent === text ? `${text}\u00a0` : text;
+  const earlier = after && performance.now() - said.at < 600 ? `${live.textContent} ` : "";
+  said.at = performance.now();
+  live.textContent = live.textContent === text ? `${text}\u00a0` : earlier + text;
 }
+said.at = -Infinity;
 
 async function session() {
   for (let wait = 500; ; wait = Math.min(8000, wait * 2)) {
@@ -67,7 +70,7 @@ class Page {
       unsent: new Unsent(window.localStorage, first.folder, this.tab),
       tell: {
         changed: () => this.drawSaving(),
-        saved: (id, body, answer) => this.saved(id, body, answer),
+        saved: (id, body) => this.saved(id, body),
         conflict: (id, photo) => this.conflict(id, photo),
         refused: (id, error) => trouble(`${id} is not saved: ${error.message}`),
       },
@@ -120,10 +123,10 @@ class Page {
     document.title = `${first.title} · masu label`;
     find("title").textContent = first.title;
     find("title").title = first.folder;
-    sitting.above = preferences.get("above", 0.3);
+    sitting.above = preferences.get("above", null);
     sitting.setOrder(preferences.get("order", first.order ?? "best"));
     find("order").value = sitting.order;
-    find("slider").value = sitting.above;
+    find("slider").value = sitting.above ?? 0.5;
     this.list.set([...sitting.photos.values()]);
     this.wire();
     for (const entry of this.saves.unsent.adopt(await livingTabs(this.tab))) {
@@ -146,6 +149,8 @@ class Page {
     this.list.select(id);
     window.history.replaceState(null, "", `#photo=${encodeURIComponent(id)}`);
     find("name").textContent = id;
+    find("why").textContent = current.why;
+    find("why").title = current.why;
     find("where").textContent = `${this.sitting.ids.indexOf(id) + 1} of ${this.sitting.ids.length}`;
     find("stage").setAttribute("aria-label", `The picture ${id}`);
     const note = photo.editable ? "" : photo.why || "This photograph cannot be changed here.";
@@ -156,7 +161,7 @@ class Page {
     find("doubts").replaceChildren(...doubts.map((doubt) => make("li", { textContent: doubt.text })));
     document.documentElement.dataset.shown = id;
     const seen = doubts.length ? ` ${doubts.map((doubt) => doubt.text).join(" ")}` : "";
-    said(`${id}, ${find("where").textContent}. ${this.sitting.summary()} ${note}${seen}`);
+    said(`${id}, ${find("where").textContent}. ${this.sitting.summary()} ${note}${seen}`, { after: true });
   }
 
   changed(current, { reveal = false } = {}) {
@@ -173,10 +178,10 @@ class Page {
     find("class-button").querySelector(".label").textContent = name ?? "Class";
     find("class-button").querySelector(".swatch").style.background = colourOf(classes.indexOf(name));
     find("class-button").setAttribute("aria-label", `Class: ${name ?? "none yet"}`);
-    const drafts = sheet.drafts.filter((draft) => draft.score >= sitting.above).length;
+    const drafts = shownDrafts(sheet, sitting.above).length;
     find("accept").textContent = drafts ? `Accept ${drafts}` : "Accept";
     find("accept").disabled = !drafts;
-    say(find("state"), current.state);
+    say(find("state"), current.state === "locked" ? "cannot be changed" : current.state);
     find("state").dataset.state = current.state;
     find("take-back").hidden = current.state !== "done" || !sitting.editable;
   }
@@ -194,6 +199,10 @@ class Page {
     document.addEventListener("pointerdown", () => this.sitting.tick(), { capture: true, passive: true });
     document.addEventListener("click", (event) => this.pressed(event));
     find("slider").addEventListener("input", (event) => this.setAbove(Number(event.target.value)));
+    find("automatic").addEventListener("click", () => {
+      this.setAbove(null);
+      find("slider").focus();
+    });
     find("order").addEventListener("change", (event) => {
       this.preferences.set("order", event.target.value);
       this.sitting.setOrder(event.target.value);
@@ -335,6 +344,7 @@ class Page {
 
   setClasses(classes) {
     this.session.classes = classes;
+    this.sitting.className ??= classes[0] ?? null;
     this.changed(this.sitting.current);
   }
 
@@ -380,7 +390,7 @@ class Page {
     const photos = [...this.sitting.photos.values()];
     const done = photos.filter((photo) => photo.state === "done");
     const boxes = done.reduce((sum, photo) => sum + photo.boxes, 0);
-    await showFinish(this.session, { photos: photos.length, done: done.length, boxes });
+    await showFinish(this.session, { photos: photos.length, done: done.length, boxes, waiting: this.saves.waiting });
   }
 
   openSheet(name) {
@@ -401,8 +411,8 @@ class Page {
 
   // What the server says
 
-  saved(id, body, answer) {
-    const written = answer.state === "done" || answer.state === "open";
+  saved(id, body) {
+    const written = body.state === "done" || body.state === "open";
     if (written && !this.saves.busy(id)) this.sitting.written(id).catch(() => {});
     if (find("trouble").textContent.startsWith(id)) trouble("");
   }
@@ -411,7 +421,7 @@ class Page {
     const { waiting, trouble: fault } = this.saves;
     if (fault && waiting) {
       const why = fault instanceof Away ? "The server does not answer." : fault.message;
-      trouble(`${why} ${counted(waiting, "photograph")} will be saved as soon as it does; nothing is lost.`);
+      trouble(`${why} Still to be saved: ${counted(waiting, "photograph")}. Nothing is lost, this browser keeps them.`);
       this.told = true;
     } else if (this.told) {
       this.told = false;
@@ -429,6 +439,7 @@ class Page {
       const own = this.sitting.current?.id === id;
       if (choice === "theirs") {
         this.saves.takeTheirs(id, photo);
+        if (photo.state !== "unfinished") this.saves.save(id, { state: "dropped", labels: [] }, { now: true });
         this.sitting.mark(id, photo.state, photo.labels.length);
         this.photographs.forget(id);
         if (own) this.sitting.open(photo, this.sitting.current.image);
@@ -473,10 +484,11 @@ class Page {
   heard(status) {
     this.status = status;
     for (const change of status.changed ?? []) this.elsewhere(change);
+    if (status.classes && String(status.classes) !== String(this.session.classes)) this.setClasses(status.classes);
     this.learning.draw(status);
     const { photos, done } = status.counts;
     find("progress").value = photos ? done / photos : 0;
-    say(find("counts"), `${done} of ${counted(photos, "photograph")} done`);
+    say(find("counts"), `${done.toLocaleString("en")} of ${photos.toLocaleString("en")} done`);
   }
 
   /** A photograph that is different on the server. */

@@ -102,8 +102,10 @@ export function drawSlider(sheet, above, loading) {
   find("drafts").hidden = false;
   const all = sheet.drafts.length;
   const shown = shownDrafts(sheet, above).length;
-  find("score").textContent = above.toFixed(2);
-  find("slider").setAttribute("aria-valuetext", `${above.toFixed(2)}, ${shown} of ${counted(all, "draft")}`);
+  const score = above === null ? "automatic" : above.toFixed(2);
+  say(find("score"), score);
+  find("slider").setAttribute("aria-valuetext", `${score}, ${shown} of ${counted(all, "draft")}`);
+  find("automatic").hidden = above === null;
   const words = loading ? "No drafts for this photograph yet." : all ? `${shown} of ${counted(all, "draft")} shown.` : "No drafts left here.";
   say(find("shown-drafts"), words);
 }

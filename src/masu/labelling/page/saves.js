@@ -38,7 +38,6 @@ export class Saves {
   /** Takes an answer; `now` sends it without waiting for more edits. */
   save(id, body, { now = false } = {}) {
     const entry = this.entries.get(id) ?? { flying: null, timer: null, tries: 0, held: false, waiting: [] };
-    if (body.seconds !== undefined && entry.body) body = { ...body, seconds: body.seconds + entry.body.seconds };
     entry.body = body;
     if (entry.held === "refused") entry.held = false;
     this.entries.set(id, entry);
@@ -64,12 +63,7 @@ export class Saves {
 
   /** Sends at once whatever can be sent, in requests that outlive the page. */
   flush() {
-    for (const [id, entry] of this.entries) {
-      if (!entry.body || entry.held) continue;
-      const body = { ...entry.body, version: this.versions.get(id) };
-      clearTimeout(entry.timer);
-      this.put(id, body, true).catch(() => {}); // it stays among the unsent until a page has seen it confirmed
-    }
+    for (const id of [...this.entries.keys()]) this.send(id, true);
   }
 
   /** The server answers again: what waits is tried now. */
@@ -102,14 +96,14 @@ export class Saves {
     else entry.timer = setTimeout(() => this.send(id), delay);
   }
 
-  async send(id) {
+  async send(id, keepalive = false) {
     const entry = this.entries.get(id);
     if (!entry?.body || entry.flying || entry.held) return;
     clearTimeout(entry.timer);
     entry.flying = entry.body;
     entry.body = null;
     try {
-      const answer = await this.put(id, { ...entry.flying, version: this.versions.get(id) }, false);
+      const answer = await this.put(id, { ...entry.flying, version: this.versions.get(id) }, keepalive);
       this.trouble = null;
       this.confirmed(id, entry, answer);
     } catch (error) {
@@ -134,11 +128,11 @@ export class Saves {
     const sent = entry.flying;
     entry.flying = null;
     const photo = error instanceof Refused && error.status === 409 ? error.answer.photo : null;
-    if (photo && photo.state === sent.state && sameLabels(sent.labels, photo.labels)) {
+    if (photo && photo.state === sent.state && (sent.state === "open" || sameLabels(sent.labels, photo.labels))) {
       this.confirmed(id, Object.assign(entry, { flying: sent }), { version: photo.version, state: photo.state });
       return; // our own answer, whose confirmation was lost on its way
     }
-    entry.body = entry.body ? { ...entry.body, seconds: (entry.body.seconds ?? 0) + (sent.seconds ?? 0) } : sent;
+    entry.body ??= sent;
     if (photo) {
       this.hold(entry, "conflict");
       this.tell.conflict(id, photo);

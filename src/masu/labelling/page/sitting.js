@@ -8,6 +8,14 @@ const PAUSE = 1000; // milliseconds; arrow keys within it are one step of undo
 const ABSENT = 60_000; // milliseconds without a key or a pointer that still count as work
 const clock = () => performance.now();
 
+/** In place of a photograph that cannot be read. */
+function blank(photo) {
+  Object.assign(photo, { width: 400, height: 300 });
+  const image = new Image(400, 300);
+  image.alt = "";
+  return image;
+}
+
 export class Sitting {
   /**
    * tell has shown(current), changed(current, {reveal}), marked(photo), said(text), failed(text), allDone().
@@ -21,7 +29,8 @@ export class Sitting {
     this.order = session.order ?? "best";
     this.current = null;
     this.opening = null;
-    this.above = 0.3;
+    this.above = null;
+    this.spent = new Map(); // id → seconds of work
     this.className = this.classes[0] ?? null;
     this.trail = []; // ids in the order in which they were shown
     this.at = -1;
@@ -34,7 +43,7 @@ export class Sitting {
   // Which photograph
 
   /** Shows a photograph; the one on show is left first. */
-  async show(id, { trail = "push" } = {}) {
+  async show(id, { trail = "push", why = "" } = {}) {
     if (!this.photos.has(id)) return false;
     const begun = clock();
     this.leave();
@@ -43,7 +52,8 @@ export class Sitting {
     let photo;
     let image;
     try {
-      [photo, image] = await Promise.all([read.photo, read.image]);
+      photo = await read.photo;
+      image = photo.width ? await read.image : blank(photo);
     } catch (error) {
       if (this.opening === id) {
         this.opening = null;
@@ -57,15 +67,15 @@ export class Sitting {
       this.trail = [...this.trail.slice(0, this.at + 1), id];
       this.at = this.trail.length - 1;
     }
-    this.open(photo, image);
+    this.open(photo, image, why);
     performance.measure("masu-label-show", { start: begun, end: clock() });
     this.readAhead();
     return true;
   }
 
-  open(photo, image) {
+  open(photo, image, why = "") {
     const waiting = this.saves.bodyOf(photo.id); // what the server has not confirmed is newer than what it says
-    const told = waiting ? { ...photo, state: waiting.state, labels: waiting.labels, drafts: waiting.drafts } : photo;
+    const told = waiting && waiting.state !== "open" && waiting.state !== "dropped" ? { ...photo, state: waiting.state, labels: waiting.labels, drafts: waiting.drafts } : photo;
     const sheet = sheets.sheetOf(told);
     this.current = {
       id: photo.id,
@@ -75,7 +85,7 @@ export class Sitting {
       history: sheets.begin(sheet),
       state: told.state,
       sent: Boolean(waiting),
-      seconds: 0,
+      why,
     };
     this.active = clock();
     this.tell.shown(this.current);
@@ -117,7 +127,7 @@ export class Sitting {
       answer = this.openOne(after); // the server is away: what has been read ahead can still be worked on
     }
     if (answer.id === null) return this.end();
-    return this.show(answer.id);
+    return this.show(answer.id, { why: answer.why ?? "" });
   }
 
   openOne(after) {
@@ -175,8 +185,14 @@ export class Sitting {
     return Boolean(this.current?.photo.editable);
   }
 
+  /** Whether it is different from what it was when it was opened. */
+  get edited() {
+    return Boolean(this.current) && !sheets.sameAnswer(this.sheet, this.current.base);
+  }
+
+  /** Whether a person has worked on it, also where all of that was undone. */
   get touched() {
-    return Boolean(this.current && (this.current.sent || !sheets.sameAnswer(this.sheet, this.current.base)));
+    return Boolean(this.current?.sent) || this.edited;
   }
 
   /** Makes `sheet` what is now; what changed is sent. */
@@ -222,29 +238,32 @@ export class Sitting {
 
   // What is sent
 
-  /** Time that counts as work since it was last asked for, in seconds; called at each key and pointer. */
+  /** Counts the time of work on this photograph; called at each key and pointer. */
   tick() {
     const now = clock();
-    if (this.current) this.current.seconds += Math.min(now - this.active, ABSENT) / 1000;
+    const id = this.current?.id;
+    if (id) this.spent.set(id, (this.spent.get(id) ?? 0) + Math.min(now - this.active, ABSENT) / 1000);
     this.active = now;
   }
 
   send(state, { now = false } = {}) {
     const { current } = this;
     this.tick();
-    const body = { state, ...sheets.answerOf(this.sheet), seconds: Math.round(current.seconds * 10) / 10 };
-    current.seconds = 0;
+    const { labels, drafts } = sheets.answerOf(this.sheet);
+    const looked = current.photo.drafts !== null; // else drafts may still come
+    const seconds = Math.round((this.spent.get(current.id) ?? 0) * 10) / 10;
+    const body = { state, labels, drafts: looked ? drafts : null, seconds };
     current.sent = true;
-    current.state = state;
-    this.mark(current.id, state, this.sheet.labels.length);
+    current.state = state === "dropped" ? current.photo.state : state;
+    this.mark(current.id, current.state, state === "open" ? 0 : labels.length);
     this.saves.save(current.id, body, { now });
   }
 
-  /** An edit is kept; one that was undone to the last step is none. */
+  /** An edit is kept. Where all is as it was before the first one, there is nothing to keep. */
   keep() {
     const { current } = this;
-    const back = sheets.sameAnswer(this.sheet, current.base);
-    this.send(back && current.photo.state === "open" ? "open" : "unfinished");
+    const back = !this.edited && current.photo.state !== "unfinished";
+    this.send(back ? "dropped" : "unfinished");
   }
 
   /** Own knowledge of a photograph's state, until the server's status says it too. */
@@ -259,9 +278,6 @@ export class Sitting {
     const { current } = this;
     if (!current) return;
     if (this.sheet.labels.length) this.lastLabels = this.sheet.labels;
-    if (current.sent && current.state === "unfinished" && current.photo.state === "done") {
-      if (sheets.sameAnswer(this.sheet, current.base)) this.send("done", { now: true });
-    }
     if (current.sent) this.photographs.forget(current.id);
   }
 
@@ -296,13 +312,13 @@ export class Sitting {
     const { current, sheet } = this;
     if (!current) return this.next();
     const drafts = sheets.shownDrafts(sheet, this.above).length;
-    const says = sheet.labels.length > 0 || (this.touched && !drafts);
-    const known = current.state === "done" || (current.state === "open" && !this.touched);
+    const says = sheet.labels.length > 0 || (this.edited && !drafts);
+    const known = current.state === "done" || (current.state === "open" && !this.edited);
     if (this.editable && says && !known) {
       const left = drafts ? ` ${counted(drafts, "draft")} left out.` : "";
       this.tell.said(`Done: ${counted(sheet.labels.length, "box", "boxes")}.${left}`);
       this.send("done", { now: true });
-    }
+    } else if (this.edited && current.state === "unfinished") this.tell.said(`Left unfinished: ${this.summary()}`);
     return this.next();
   }
 
@@ -420,7 +436,7 @@ export class Sitting {
   /** Enter: drafts first, then done. */
   accept() {
     if (sheets.shownDrafts(this.sheet, this.above).length) return this.acceptDrafts();
-    if (!this.sheet.labels.length && !this.touched && this.current.state !== "done")
+    if (!this.sheet.labels.length && !this.edited && this.current.state !== "done")
       return this.tell.said("No box is here yet. Press N if there is nothing to find, D to go on without an answer.");
     return this.done();
   }

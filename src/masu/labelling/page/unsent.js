@@ -8,19 +8,21 @@ export class Unsent {
     this.tab = tab;
   }
 
+  at = (id) => `${this.start}${this.tab}:${id}`;
+
   keep(id, body, version) {
     try {
-      this.storage.setItem(this.start + id, JSON.stringify({ id, body, version, tab: this.tab }));
+      this.storage.setItem(this.at(id), JSON.stringify({ id, body, version, tab: this.tab }));
       return true;
     } catch {
       return false; // full or forbidden: the answer is still in memory and on its way
     }
   }
 
-  /** Forgets what this tab kept; another tab's answer about the same photograph stays. */
+  /** Forgets what this tab kept; another tab's answer to the same photograph stays. */
   drop(id) {
     try {
-      if (this.read(this.start + id)?.tab === this.tab) this.storage.removeItem(this.start + id);
+      this.storage.removeItem(this.at(id));
     } catch {
       // a storage that is forbidden holds nothing
     }
@@ -34,6 +36,7 @@ export class Unsent {
         if (!key.startsWith(this.start)) continue;
         const entry = this.read(key);
         if (!entry || living.has(entry.tab)) continue;
+        this.storage.removeItem(key);
         this.keep(entry.id, entry.body, entry.version);
         left.push(entry);
       }
