@@ -218,6 +218,23 @@ class Person:
         """Wait until the server has everything."""
         self.until("document.getElementById('saving').textContent === 'Saved'")
 
+    def watch(self) -> None:
+        """From now on the time from each D until another photograph is drawn is kept."""
+        self.page.evaluate(
+            """() => {
+                window.waits = [];
+                let begun = 0;
+                addEventListener("keydown", (event) => { if (event.key === "d") begun = performance.now(); }, true);
+                const drawn = () => requestAnimationFrame(() => window.waits.push(performance.now() - begun));
+                new MutationObserver(drawn).observe(document.documentElement, { attributeFilter: ["data-shown"] });
+            }"""
+        )
+
+    @property
+    def waits(self) -> list[float]:
+        """Milliseconds of each photograph since :meth:`watch`."""
+        return [float(one) for one in self.page.evaluate("window.waits")]
+
     def open(self, name: str) -> None:
         """Choose a photograph in the list, which must be in view."""
         self.page.locator("#list .row", has=self.page.get_by_text(name, exact=True)).click()

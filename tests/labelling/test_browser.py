@@ -501,22 +501,14 @@ def test_five_thousand_photographs_stay_fluent(photos, serve, sit, tmp_path, rec
     me.until("""() => document.querySelector('#list .row[title="4999.jpg"] img').naturalWidth > 0""")
     assert page.locator("#list .row").count() < 60
 
-    page.evaluate(
-        """() => {
-            window.waits = [];
-            let begun = 0;
-            addEventListener("keydown", (event) => { if (event.key === "d") begun = performance.now(); }, true);
-            new MutationObserver(() => requestAnimationFrame(() => window.waits.push(performance.now() - begun)))
-                .observe(document.documentElement, { attributeFilter: ["data-shown"] });
-        }"""
-    )
+    me.watch()
     for number in range(PRESSES):
         me.see(f"{number:04}.jpg")
         me.draw((30, 30, 90, 90))
         me.press("d")
     me.see(f"{PRESSES:04}.jpg")
     me.saved()
-    waits = page.evaluate("window.waits")
+    waits = me.waits
     assert len(waits) == PRESSES
     middle = statistics.median(waits)
     print(f"next of 5,000 photographs: {middle:.0f} ms, the slowest {max(waits):.0f} ms")
