@@ -109,6 +109,18 @@ def test_an_answer_without_objects_for_a_photograph_that_had_none(tmp_path, form
     assert opened(root).load(photo).entries == ()
 
 
+@pytest.mark.parametrize("orientation", [3, 6])
+@pytest.mark.parametrize("form", FORMS)
+def test_boxes_are_those_of_the_upright_photograph(tmp_path, form, orientation):
+    root = data_set(tmp_path, form)
+    photo = photograph(photo_of(root, "a.png").with_name("new.jpg"), (80, 50), orientation)
+    files = opened(root)
+    version = files.save(photo, (80, 50), [Entry((1.0, 60.0, 9.0, 79.5), "dog")], "")
+    assert read_back(root)["new.jpg"] == [([1.0, 60.0, 9.0, 79.5], "dog", 0)]
+    assert objects_of(files.load(photo).entries) == [([1.0, 60.0, 9.0, 79.5], "dog", 0)]
+    assert files.load(photo).version == version
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_an_answer_is_taken_back_and_kept(tmp_path, form):
     root, kept = data_set(tmp_path, form), tmp_path / "kept"
