@@ -613,6 +613,9 @@ class _Classes:
         names = [_name_of(number, self.listed) for number in sorted(numbers)]
         return version_of(content, "\0".join(map(str, names)).encode())
 
+    def see(self, names: Sequence[str]) -> None:
+        """Nothing: the list says them all."""
+
     def meet(self, names: Sequence[str]) -> None:
         """Add the classes to the list that it lacks.
 
