@@ -3,12 +3,15 @@
 import os
 import signal
 import stat
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from masu.atomic import (
     WriteError,
+    alone_in,
     beside,
     folder_whole,
     new_file,
@@ -184,3 +187,62 @@ def test_a_place_that_is_a_folder_is_left_as_it_was(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
     with pytest.raises(WriteError, match="no such file or directory"):
         put_in_place(Path(tmp_path / "none.part"), tmp_path / "b")
+
+
+def count_up(folder, other, times):
+    """Add to a number in a file again and again, which loses counts where somebody else does so meanwhile."""
+    for _ in range(times):
+        with alone_in([folder, other], ".lock"):
+            number = int((folder / "n").read_text())
+            time.sleep(0.001)
+            (folder / "n").write_text(str(number + 1))
+
+
+def test_processes_and_threads_that_are_alone_lose_no_count(tmp_path):
+    first, second = tmp_path / "a", tmp_path / "b"
+    first.mkdir()
+    second.mkdir()
+    (first / "n").write_text("0")
+    children = []
+    for _ in range(2):
+        children.append(os.fork())
+        if not children[-1]:
+            try:
+                count_up(first, second, 30)
+            finally:
+                os._exit(0)
+    threads = [threading.Thread(target=count_up, args=(first, second, 30)) for _ in range(2)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join(60)
+    for child in children:
+        os.waitpid(child, 0)
+    assert (first / "n").read_text() == "120"
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "b", "n"]
+
+
+def test_the_order_of_folders_and_a_folder_twice_do_not_matter(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    with alone_in([tmp_path / "a", tmp_path, tmp_path / "a", tmp_path / "link"], ".lock"):
+        assert (tmp_path / ".lock").exists()
+    assert not (tmp_path / ".lock").exists()
+
+
+def hold_and_die(folder):
+    with alone_in([folder], ".lock"):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_killed_process_does_not_keep_others_out(tmp_path):
+    left_by_a_killed_process(lambda: hold_and_die(tmp_path))
+    with alone_in([tmp_path], ".lock"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_where_no_lock_can_be_there_is_none(tmp_path):
+    with alone_in([tmp_path / "not there"], ".lock"):
+        pass
+    assert list(tmp_path.iterdir()) == []

@@ -1,7 +1,6 @@
 """Labels changed in place: what is saved is read back, what was not changed stays, nobody's change is lost."""
 
 import multiprocessing
-import os
 import threading
 from dataclasses import replace
 
@@ -109,6 +108,18 @@ def test_an_answer_without_objects_for_a_photograph_that_had_none(tmp_path, form
     assert opened(root).load(photo).entries == ()
 
 
+@pytest.mark.parametrize("orientation", [3, 6])
+@pytest.mark.parametrize("form", FORMS)
+def test_boxes_are_those_of_the_upright_photograph(tmp_path, form, orientation):
+    root = data_set(tmp_path, form)
+    photo = photograph(photo_of(root, "a.png").with_name("new.jpg"), (80, 50), orientation)
+    files = opened(root)
+    version = files.save(photo, (80, 50), [Entry((1.0, 60.0, 9.0, 79.5), "dog")], "")
+    assert read_back(root)["new.jpg"] == [([1.0, 60.0, 9.0, 79.5], "dog", 0)]
+    assert objects_of(files.load(photo).entries) == [([1.0, 60.0, 9.0, 79.5], "dog", 0)]
+    assert files.load(photo).version == version
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_an_answer_is_taken_back_and_kept(tmp_path, form):
     root, kept = data_set(tmp_path, form), tmp_path / "kept"
@@ -160,6 +171,15 @@ def test_a_change_elsewhere_does_not_change_the_version(tmp_path, form):
     loaded, other = files.load(a), files.load(b)
     files.save(b, SIZE, [*other.entries, Entry((5.0, 5.0, 9.0, 9.0), "cow")], other.version)
     assert files.load(a) == loaded
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_class_that_somebody_else_adds_is_met_on_loading(tmp_path, form):
+    root = data_set(tmp_path, form)
+    mine, theirs, photo = opened(root), opened(root), photo_of(root, "c.png")
+    theirs.save(photo, SIZE, [Entry((1.0, 2.0, 3.0, 4.0), "cow")], theirs.load(photo).version)
+    assert [one.name for one in mine.load(photo).entries] == ["cow"]
+    assert mine.names == ("cat", "dog", "cow")
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -247,20 +267,25 @@ def test_flags_are_kept_and_those_that_the_format_lacks_are_refused(tmp_path, fo
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_folder_that_cannot_be_written_to(tmp_path, form):
-    if os.name == "nt" or os.geteuid() == 0:
-        pytest.skip("the rights of folders do not bind this user")
+def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path, form):
+    resource = pytest.importorskip("resource")
     root = data_set(tmp_path, form)
     files, photo = opened(root), photo_of(root, "a.png")
-    loaded, folder = files.load(photo), files.file_of(photo).parent
-    folder.chmod(0o555)
+    loaded, before = files.load(photo), files_of(root)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5, hard))
     try:
         with pytest.raises(InputError) as caught:
-            files.save(photo, SIZE, [], loaded.version)
+            files.save(photo, SIZE, [*loaded.entries, Entry((1.0, 2.0, 3.0, 4.0), "cat")], loaded.version)
+        assert caught.value.code == "not-written"
+        with pytest.raises(InputError) as caught:
+            files.take_back(photo, loaded.version, tmp_path / "kept")
         assert caught.value.code == "not-written"
     finally:
-        folder.chmod(0o755)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert files_of(root) == before
     assert files.load(photo) == loaded
+    assert not [path for path in (tmp_path / "kept").rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize("form", FORMS)

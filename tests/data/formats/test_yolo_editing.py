@@ -204,16 +204,27 @@ def test_a_new_class_is_added_to_the_page_and_nothing_else_of_it_changes(tmp_pat
 
 
 def test_a_form_of_names_that_is_not_understood_is_left_alone(tmp_path):
-    page = "train: images/train\nnames:\n  - cat\n  - |\n    dog\n"
-    photo = laid(tmp_path, "", page)
+    page = "train: images/train\nnames:\n  - cat\n  - |\n    dog\nmore: 1\n"
+    photo = laid(tmp_path, "0 0.5 0.5 0.2 0.2\n", page)
     files = opened(tmp_path)
-    version = files.load(photo).version
-    try:
-        files.save(photo, SIZE, [Entry((0.0, 0.0, 50.0, 25.0), "cow")], version)
-    except InputError:
-        assert (tmp_path / "data.yaml").read_text() == page
-    else:
-        assert opened(tmp_path).names == (*opened(tmp_path).names[:2], "cow")
+    loaded = files.load(photo)
+    with pytest.raises(InputError) as caught:
+        files.save(photo, SIZE, [Entry((0.0, 0.0, 50.0, 25.0), "cow")], loaded.version)
+    assert caught.value.thing == str(tmp_path / "data.yaml")
+    assert caught.value.fix == "add cow to it yourself"
+    assert (tmp_path / "data.yaml").read_text() == page
+    assert files.load(photo) == loaded
+
+
+def test_a_class_of_two_lines_is_not_added_to_a_list_of_lines(tmp_path):
+    photo = photograph(tmp_path / "a.png", SIZE)
+    (tmp_path / "a.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    (tmp_path / "classes.txt").write_text("cat\n")
+    files = opened(tmp_path)
+    with pytest.raises(InputError) as caught:
+        files.save(photo, SIZE, [Entry((0.0, 0.0, 50.0, 25.0), "c\nd")], files.load(photo).version)
+    assert caught.value.wanted == "a name of one line"
+    assert (tmp_path / "classes.txt").read_text() == "cat\n"
 
 
 @pytest.mark.parametrize("end", ["", "\n"])

@@ -17,6 +17,7 @@ from masu.data.formats.coco_entries import (
     LARGEST_ID,
     OWN_NAME,
     Ids,
+    are_large,
     category_name,
     folders_of,
     id_in,
@@ -224,7 +225,7 @@ class _Page:
             images = _IMAGES.decode(piece.text)
             ids = np.array([image.id for image in images], np.int64)
             names = [image.file_name or name_at(image.coco_url) for image in images]
-            if not all(names) or _are_large(ids):
+            if not all(names) or are_large(ids):
                 raise msgspec.ValidationError
         except (msgspec.DecodeError, UnicodeDecodeError, OverflowError, RecursionError):
             self._images_one_by_one(piece)
@@ -277,7 +278,7 @@ class _Page:
             places = np.array([one.id for one in found], np.int64)
             crowds = np.array([one.iscrowd for one in found], np.int64)
             ids = np.concatenate([images, categories, places])
-            if _are_large(ids) or (places < 0).any() or ((crowds | 1) != 1).any():
+            if are_large(ids) or (places < 0).any() or ((crowds | 1) != 1).any():
                 raise msgspec.ValidationError
         except (msgspec.DecodeError, UnicodeDecodeError, OverflowError, RecursionError):
             self._annotations_one_by_one(piece)
@@ -398,10 +399,6 @@ def _place_of(key: object, number: int) -> int:
     if isinstance(key, int) and not isinstance(key, bool) and 0 <= key < LARGEST_ID:
         return key
     return -number
-
-
-def _are_large(ids: Array) -> bool:
-    return bool(((ids >= LARGEST_ID) | (ids <= -LARGEST_ID)).any())
 
 
 def _kind(value: object) -> str:

@@ -21,6 +21,7 @@ from masu.atomic import alone_in
 from masu.data.dataset import CROWD, DIFFICULT
 from masu.data.formats.coco_entries import (
     FIX,
+    id_in,
     number_classes,
     object_in,
     word_of,
@@ -44,8 +45,8 @@ from masu.data.formats.editing import (
     version_of,
     write_in_place,
 )
-from masu.data.formats.form import Candidate, as_size
-from masu.data.formats.json_places import indentation, written
+from masu.data.formats.form import Candidate, as_size, json_of
+from masu.data.formats.json_places import as_utf8, indentation, written
 from masu.data.formats.rows import BadEntryError, Rows
 from masu.data.formats.tree import Tree
 from masu.data.pixels.headers import read_header
@@ -68,14 +69,33 @@ class _Said:
         row: its position in the list of images.
         image: its entry.
         rows: positions of its annotations.
-        texts: these as they are written.
+        texts: that of the image and those of the annotations, as they are written.
+        entries: the annotations.
     """
 
     file: Listing
     row: int
-    image: bytes
+    image: dict[str, Any]
     rows: tuple[int, ...]
-    texts: tuple[bytes, ...]
+    texts: tuple[str, ...]
+    entries: tuple[dict[str, Any], ...]
+
+    @classmethod
+    def of(cls, file: Listing, row: int) -> _Said:
+        """What a file says of the image at a position.
+
+        Raises:
+            ReplacedError: where the file is another one by now.
+            BadEntryError: for a text that is not JSON in UTF-8.
+        """
+        rows = tuple(file.own(int(file.lists["images"].ids[row])).tolist())
+        written = [*file.texts("images", [row]), *file.texts("annotations", rows)]
+        try:
+            texts = tuple(text.decode() for text in written)
+        except UnicodeDecodeError as error:
+            raise BadEntryError(f"another encoding ({error})", "UTF-8") from None
+        image, *entries = map(json_of, written)
+        return cls(file, row, image, rows, texts, tuple(entries))
 
     @property
     def id(self) -> int:
@@ -84,12 +104,13 @@ class _Said:
 
     @property
     def version(self) -> str:
-        """See :class:`Loaded`."""
-        names = []
-        for text in self.texts:
-            with suppress(ValueError, AttributeError):
-                names.append(str(self.file.categories.get(json.loads(text).get("category_id"))))
-        return version_of(self.image, *self.texts, "\0".join(names).encode())
+        """See :class:`Loaded`; it is another one where a category is renamed that its objects are of."""
+        keys = set()
+        for entry in self.entries:
+            with suppress(BadEntryError):
+                keys.add(id_in(entry, "category_id", (int,)))
+        names = [str(self.file.categories.get(key)) for key in sorted(keys)]
+        return version_of("\0".join((*self.texts, *names)).encode())
 
 
 class CocoFiles:
@@ -200,12 +221,12 @@ class CocoFiles:
                 return
             content = _Content(said.file)
             entries = {
-                "images": [json.loads(said.image)],
-                "annotations": [json.loads(text) for text in said.texts],
+                "images": [said.image],
+                "annotations": said.entries,
                 "categories": [{"id": key, "name": name} for key, name in said.file.categories.items()],
             }
             kept = photo.with_name(f"{photo.name}.json")
-            keep_below(into, self.root, kept, json.dumps(entries, ensure_ascii=False).encode())
+            keep_below(into, self.root, kept, as_utf8(entries).encode())
             plans = {
                 "images": Plan({said.row: None}),
                 "annotations": Plan(dict.fromkeys(said.rows)),
@@ -283,9 +304,7 @@ class CocoFiles:
         row, file = rows[0][1], self._files[path]
         if (file.lists["images"].ids == file.lists["images"].ids[row]).sum() > 1:
             raise BadEntryError(f"the id of {photo.name} twice", "one entry for each id")
-        own = tuple(file.own(int(file.lists["images"].ids[row])).tolist())
-        image = file.texts("images", [row])[0]
-        return _Said(file, row, image, own, tuple(file.texts("annotations", own)))
+        return _Said.of(file, row)
 
     def _loaded(self, photo: Path, said: _Said | None) -> Loaded:
         if said is None:
@@ -315,8 +334,8 @@ class CocoFiles:
         return said
 
     def _frame(self, said: _Said, size: tuple[int, int], orientation: int) -> Frame:
-        image = json.loads(said.image)
-        return Frame.of(size, orientation, as_size(image.get("height"), image.get("width")))
+        size_said = as_size(said.image.get("height"), said.image.get("width"))
+        return Frame.of(size, orientation, size_said)
 
     def _category_ids(self, path: Path, entries: Sequence[Entry]) -> dict[str, int]:
         """An id in a file for the class of each entry: its own, else another file's, else a new one."""
@@ -389,13 +408,14 @@ class CocoFiles:
 
 
 def _held(said: _Said, frame: Frame) -> list[Held]:
+    """The objects of a photograph."""
     found = []
-    for at, text in zip(said.rows, said.texts, strict=True):
+    for at, text, entry in zip(said.rows, said.texts[1:], said.entries, strict=True):
         with suppress(BadEntryError):
-            category, box, flag = object_in(json.loads(text))
+            category, box, flag = object_in(entry)
             shown, name = frame.shown(box), said.file.categories.get(category)
             if shown is not None and name is not None:
-                found.append((shown, name, flag, (at,), (text.decode("utf-8", "surrogateescape"),)))
+                found.append((shown, name, flag, (at,), (text,)))
     return held_in_order(found)
 
 
@@ -424,7 +444,7 @@ class _Content:
         if b"\n" in first or (not first and indentation(self._head)[0]):
             return written(value, self._head, 2)
         tight = bool(first) and b'":' in first and b'": ' not in first
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":") if tight else None)
+        return as_utf8(value, separators=(",", ":") if tight else None)
 
     def changed(self, plans: Mapping[str, Plan]) -> bytes:
         """The file with the changes to its lists."""
@@ -451,8 +471,9 @@ class _Hand:
     ) -> None:
         self._photo, self._content, self._image, self._frame, self._ids = photo, content, image, frame, ids
         self._free = content.file.lists["annotations"].free
-        first = content.first("annotations")
-        self._masks = bool(first) and bool(json.loads(first).get("segmentation"))
+        self._masks = False
+        with suppress(BadEntryError):
+            self._masks = bool(json_of(content.first("annotations") or b"{}").get("segmentation"))
         self.new_categories = tuple(
             content.written({"id": key, "name": name}, "categories")
             for name, key in ids.items()
@@ -470,7 +491,7 @@ class _Hand:
         return (self._content.written(value, "annotations"),)
 
     def _changed(self, held: Held, entry: Entry) -> dict[str, Any]:
-        value: dict[str, Any] = json.loads(held.texts[0].encode("utf-8", "surrogateescape"))
+        value: dict[str, Any] = json.loads(held.texts[0])
         if held.entry.name != entry.name:
             value["category_id"] = self._ids[entry.name]
         if held.entry.flag != entry.flag:

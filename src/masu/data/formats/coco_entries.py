@@ -7,12 +7,16 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from masu.data.dataset import CROWD
 from masu.data.formats.form import as_flag, as_pixels
 from masu.data.formats.masks import box_of_keypoints, box_of_mask
 from masu.data.formats.rows import BadEntryError, Box, Rows, class_name
 from masu.data.formats.tree import Tree
 from masu.data.splits import role
+
+Array = np.ndarray[Any, Any]
 
 FIX = "correct the file or export it again"
 """What to do about a file that cannot be read."""
@@ -45,6 +49,11 @@ class Ids:
     def shown(self, number: int) -> object:
         """The id of a number."""
         return number if number > -LARGEST_ID else self._keys[number + LARGEST_ID * 2]
+
+
+def are_large(ids: Array) -> bool:
+    """Whether an id is none that can be counted with."""
+    return bool(((ids >= LARGEST_ID) | (ids <= -LARGEST_ID)).any())
 
 
 def object_in(entry: dict[str, Any]) -> tuple[int, Box, int]:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from masu.data.formats.coco_entries import Ids, category_name, folders_of, id_in, image_name
+from masu.data.formats.coco_entries import Ids, are_large, category_name, folders_of, id_in, image_name
 from masu.data.formats.editing import Plan, stamp_in, stamp_of
 from masu.data.formats.json_stream import Piece, pieces, spans
 from masu.data.formats.rows import BadEntryError
@@ -169,8 +169,9 @@ class Listing:
     def _images(self, piece: Piece) -> tuple[Array, list[str]]:
         try:
             found = _IMAGES.decode(piece.text)
-            if all(one.file_name for one in found):
-                return np.array([one.id for one in found], np.int64), [one.file_name for one in found]
+            ids = np.array([one.id for one in found], np.int64)
+            if all(one.file_name for one in found) and not are_large(ids):
+                return ids, [one.file_name for one in found]
         except (msgspec.DecodeError, UnicodeDecodeError, OverflowError, RecursionError):
             pass
         numbers, names = [], []
@@ -185,14 +186,15 @@ class Listing:
     def _annotations(self, piece: Piece) -> tuple[Array, Array]:
         try:
             found = _ANNOTATIONS.decode(piece.text)
-            self.used |= {one.category_id for one in found}
-            return (
-                np.array([one.id for one in found], np.int64),
-                np.array([one.image_id for one in found], np.int64),
-            )
+            owners = np.array([one.image_id for one in found], np.int64)
+            categories = {one.category_id for one in found}
+            ids = np.array([one.id for one in found], np.int64)
+            if not (are_large(owners) or are_large(ids)):
+                self.used |= categories
+                return ids, owners
         except (msgspec.DecodeError, UnicodeDecodeError, OverflowError, RecursionError):
             pass
-        numbers, owners = [], []
+        numbers, owned = [], []
         for entry in _entries(piece):
             own = entry.get("id")
             numbers.append(own if isinstance(own, int) and 0 <= own < 2**53 else -1)
@@ -200,8 +202,8 @@ class Listing:
             with suppress(BadEntryError):
                 owner = self.ids.number(id_in(entry, "image_id", (int, str)))
                 self.used.add(self.ids.number(id_in(entry, "category_id", (int,))))
-            owners.append(owner)
-        return np.array(numbers, np.int64), np.array(owners, np.int64)
+            owned.append(owner)
+        return np.array(numbers, np.int64), np.array(owned, np.int64)
 
     def _categories(self, piece: Piece) -> Array:
         numbers = []

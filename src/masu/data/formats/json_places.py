@@ -96,8 +96,18 @@ def written(value: Any, text: str, depth: int) -> str:
     """
     unit, line = indentation(text)
     if not unit:
-        return json.dumps(value, ensure_ascii=False)
-    return json.dumps(value, ensure_ascii=False, indent=unit).replace("\n", line + depth * unit)
+        return as_utf8(value)
+    return as_utf8(value, indent=unit).replace("\n", line + depth * unit)
+
+
+def as_utf8(value: Any, **options: Any) -> str:
+    """``json.dumps`` with letters as they are, and as escapes where it holds halves of letters."""
+    text = json.dumps(value, ensure_ascii=False, **options)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, **options)
+    return text
 
 
 def indentation(text: str) -> tuple[str, str]:

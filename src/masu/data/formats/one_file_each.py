@@ -86,6 +86,10 @@ class Classes(Protocol):
         """A text that differs for other labels in a file of this content; never empty."""
         ...
 
+    def see(self, names: Sequence[str]) -> None:
+        """Take note of the classes that a file says."""
+        ...
+
     def meet(self, names: Sequence[str]) -> None:
         """Have the data set know these classes.
 
@@ -107,9 +111,13 @@ class FreeClasses:
         """A text that differs for other content."""
         return version_of(content)
 
+    def see(self, names: Sequence[str]) -> None:
+        """Take note of the classes that a file says."""
+        self.names = tuple(dict.fromkeys((*self.names, *names)))
+
     def meet(self, names: Sequence[str]) -> None:
         """Have the data set know these classes."""
-        self.names = tuple(dict.fromkeys((*self.names, *names)))
+        self.see(names)
 
 
 class Named:
@@ -277,6 +285,7 @@ class OneFileEach:
         except InputError as error:
             return Loaded(None, version, str(error))
         self._gone.setdefault(file, {}).update({one.entry.place: one for one in page.held})
+        self.hand.classes.see([one.entry.name for one in page.held])
         return Loaded(tuple(one.entry for one in page.held), version)
 
     def _current(self, photo: Path, file: Path, version: str) -> bytes | None:

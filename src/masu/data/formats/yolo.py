@@ -613,6 +613,9 @@ class _Classes:
         names = [_name_of(number, self.listed) for number in sorted(numbers)]
         return version_of(content, "\0".join(map(str, names)).encode())
 
+    def see(self, names: Sequence[str]) -> None:
+        """Nothing: the list says them all."""
+
     def meet(self, names: Sequence[str]) -> None:
         """Add the classes to the list that it lacks.
 
@@ -636,6 +639,8 @@ class _Classes:
                 found = "names in a form that is not added to"
                 raise bad_input(self._page, found, "a plain list", f"add {listed(new)} to it yourself")
             write_in_place(self._page, text.encode())
+        if lines := [name for name in new if self._page is None and len(name.splitlines()) != 1]:
+            raise bad_input(self.files[0], f"class {lines[0]!r}", "a name of one line", "rename it")
         for file in self.files if self._page is None else ():
             before = read_bytes(file) if file.exists() else b""
             gap = b"\n" if before and not before.endswith(b"\n") else b""
