@@ -488,6 +488,9 @@ class Page {
     for (const change of status.changed ?? []) this.elsewhere(change);
     if (status.classes && String(status.classes) !== String(this.session.classes)) this.setClasses(status.classes);
     this.learning.draw(status);
+    const { state, text } = status.learning;
+    if (this.learnt && this.learnt !== state && ["ready", "failed"].includes(state)) said(text, { after: true });
+    this.learnt = state;
     const { photos, done } = status.counts;
     find("progress").value = photos ? done / photos : 0;
     say(find("counts"), `${done.toLocaleString("en")} of ${photos.toLocaleString("en")} done`);

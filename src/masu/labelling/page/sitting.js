@@ -35,6 +35,7 @@ export class Sitting {
     this.trail = []; // ids in the order in which they were shown
     this.at = -1;
     this.lastLabels = null;
+    this.ended = false;
     this.upcoming = null; // {after, order, id: promise}
     this.active = clock();
     this.tags = { at: 0, name: "" };
@@ -136,12 +137,17 @@ export class Sitting {
     return { id: around.find((id) => id !== after && this.photos.get(id).state !== "done") ?? null };
   }
 
+  /** No photograph is open: that is told once; later one goes through all of them. */
   end() {
     const left = this.ids.filter((id) => this.photos.get(id).state === "unfinished");
     if (left.length && left[0] !== this.current?.id) return this.show(left[0]);
-    if (left.length) this.tell.said("This is the last photograph, and it is unfinished.");
-    else this.tell.allDone();
-    return false;
+    if (left.length) {
+      this.tell.said("This is the last photograph, and it is unfinished.");
+      return false;
+    }
+    if (this.ended) return this.show(this.ids[(this.ids.indexOf(this.current?.id) + 1) % this.ids.length]);
+    this.ended = true;
+    return this.tell.allDone();
   }
 
   step(by) {
