@@ -173,6 +173,8 @@ class Teaching:
             elif line["event"] == "failed":
                 self._failed = str(line["text"])
             elif line["event"] == "learned" and not self._closed:
+                # what was answered before it began to read has taught it, too
+                self._answers = max(self._answers, line["labels"] + line["held"])
                 self.models.take(line, self._answers)
                 self._wanted = ()
                 self._hand_model()

@@ -1,0 +1,550 @@
+"""``masu label`` as people use it: the command, a browser, a mouse, keys and a finger. Without Chromium, skipped."""
+
+import itertools
+import json
+import os
+import shutil
+import statistics
+from operator import sub
+
+import pytest
+
+import masu
+from masu.cli.exit_codes import DONE
+from masu.verbs.demo_scenes import make_scenes
+
+pytest.importorskip("playwright.sync_api", reason="the package playwright drives the browser")
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import sync_playwright
+
+from tests.labelling.browser import Person, Server, installed, labels_of, launched
+
+WIDE = {"viewport": {"width": 1280, "height": 800}}
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with sync_playwright() as playwright:
+        path = installed(playwright)
+        if path is None:
+            pytest.skip("no Chromium: install one, or run `playwright install chromium`")
+        browser = launched(playwright, path)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    """Thirty photographs with handwritten digits in a folder, and the box of each digit by the photograph's name."""
+    made = tmp_path_factory.mktemp("scenes") / "demo"
+    make_scenes(made, 30, 1, 1)
+    content = json.loads((made / "annotations" / "instances_train.json").read_text())
+    names = {image["id"]: image["file_name"] for image in content["images"]}
+    truth = {name: [] for name in names.values()}
+    for annotation in content["annotations"]:
+        x, y, width, height = annotation["bbox"]
+        truth[names[annotation["image_id"]]].append((x, y, x + width, y + height))
+    return made / "images" / "train", truth
+
+
+@pytest.fixture
+def photos(scenes, tmp_path):
+    """Four of them: a, b, c and d."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in "abcd":
+        shutil.copy(scenes[0] / f"train-000{ord(name) - ord('a') + 1}.jpg", folder / f"{name}.jpg")
+    return folder
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """``serve(photographs, *options)``: a server that runs until the test is done."""
+    running = []
+
+    def start(photographs, *options):
+        running.append(Server(photographs, tmp_path / "out", *options))
+        return running[-1]
+
+    start.running = running
+    yield start
+    for server in running:
+        server.stop()
+
+
+@pytest.fixture
+def sit(chromium):
+    """``sit(address, **context)``: a person in a browser of their own, who must not meet a fault."""
+    contexts, faults = [], []
+
+    def start(address, *, strict=True, **options):
+        contexts.append(chromium.new_context(**(options or WIDE)))
+        return Person(contexts[-1].new_page(), faults, strict=strict).come(address)
+
+    yield start
+    for context in contexts:
+        context.close()
+    assert faults == []
+
+
+def near(found, wanted):
+    """Whether two lists of class and box are the same to a pixel, in any order."""
+    left = list(wanted)
+    for name, box in found:
+        same = [one for one in left if one[0] == name and max(map(abs, map(sub, box, one[1]))) <= 1]
+        if not same:
+            return False
+        left.remove(same[0])
+    return not left
+
+
+def moved(box, dx, dy):
+    return (box[0] + dx, box[1] + dy, box[2] + dx, box[3] + dy)
+
+
+def labelled(folder):
+    """Class and box of each object by the photograph's name, as masu reads them."""
+    data = masu.read_dataset(folder)
+    return {
+        image.name: [
+            (data.names[label], tuple(box))
+            for label, box in zip(target.labels.tolist(), target.boxes.tolist(), strict=True)
+        ]
+        for image, target in data
+    }
+
+
+def test_a_sitting_from_bare_photographs_to_drafts_and_an_export(scenes, serve, sit, tmp_path):
+    folder, truth = scenes
+    photographs = tmp_path / "photos"
+    shutil.copytree(folder, photographs)
+    server = serve(photographs, "--order", "name", "--time-budget", "5s")
+    me = sit(server.address)
+    names = sorted(truth)
+    wanted = {}
+
+    # the first: every kind of edit
+    assert me.shown == names[0]
+    first, second, *rest = truth[names[0]]
+    off = moved(first, 12, -9)
+    me.press("w")
+    me.drag(off[:2], off[2:])
+    me.name_class("digit")  # a first box asks what it is
+    assert near(me.boxes, [("digit", off)])
+    x, y = (off[0] + off[2]) / 2, (off[1] + off[3]) / 2
+    me.drag((x, y), (x - 12, y + 9))
+    assert near(me.boxes, [("digit", first)])
+    me.draw((second[0], second[1], second[2] - 8, second[3] - 6))
+    me.drag((second[2] - 8, second[3] - 6), (second[2], second[3]))  # its lower right corner
+    assert near(me.boxes, [("digit", first), ("digit", second)])
+    me.press("0")
+    me.name_class("spot")
+    assert near(me.boxes, [("digit", first), ("spot", second)])
+    me.press("Control+z")
+    assert near(me.boxes, [("digit", first), ("digit", second)])
+    me.press("Control+y", "1")
+    assert near(me.boxes, [("digit", first), ("digit", second)])
+    for box in rest:
+        me.draw(box)
+    me.draw((2, 2, 20, 20))
+    me.press("Delete")
+    wanted[names[0]] = [("digit", box) for box in truth[names[0]]]
+    assert near(me.boxes, wanted[names[0]])
+    me.press("d")
+    me.see(names[1])
+
+    for name, following in itertools.pairwise(names[1:6]):
+        wanted[name] = [("digit", box) for box in truth[name]]
+        for box in truth[name]:
+            me.draw(box)
+        me.press("d" if truth[name] else "n")
+        me.see(following)
+    assert wanted[names[4]] == []  # one of them shows nothing
+
+    # the model learns from five
+    me.until(
+        "document.getElementById('model').textContent.startsWith('The model knows 5 photographs')",
+        patience=120_000,
+    )
+    me.page.locator("#slider").focus()
+    me.press("Home")  # every draft, however unsure
+    me.until("document.querySelectorAll('#boxes .draft').length > 0", patience=60_000)
+    assert me.boxes == []
+    drafts = me.drafts
+    me.page.locator("#stage").focus()
+    me.press("Enter")
+    me.until("document.querySelectorAll('#boxes .draft').length === 0")
+    assert sorted(me.boxes) == sorted(drafts)
+    wanted[names[5]] = me.boxes
+    me.press("Enter")  # with no draft left: done, and the next one
+    me.see(names[6])
+    me.page.get_by_role("button", name="Finish").click()
+    me.page.get_by_label("Format").select_option("coco")
+    me.page.get_by_role("button", name="Export", exact=True).click()
+    me.until("document.getElementById('export-said').textContent.includes('coco-1')")
+    boxes = sum(len(labels) for labels in wanted.values())
+    assert me.page.locator("#export-said").inner_text().startswith(f"6 photographs and {boxes} boxes are in ")
+    me.page.close()
+    assert server.stop() == DONE
+
+    for read in (labelled(photographs), labelled(tmp_path / "out" / "coco-1")):
+        assert sorted(read) == names[:6]
+        assert all(near(read[name], boxes) for name, boxes in wanted.items())
+
+
+def test_the_keyboard_alone(photos, serve, sit):
+    me = sit(serve(photos, "--no-training", "--order", "name", "--classes", "cat,dog").address)
+    me.press("w", "ArrowRight")  # a box in the middle
+    assert [name for name, _ in me.boxes] == ["cat"]
+    [(_, box)] = me.boxes
+    me.press("ArrowRight", "Shift+ArrowDown")
+    assert me.boxes == [("cat", moved(box, 1, 10))]
+    me.press("Alt+ArrowRight", "Alt+Shift+ArrowUp")
+    wide = (box[0] + 1, box[1] + 10, box[2] + 2, box[3])
+    assert me.boxes == [("cat", wide)]
+    me.press("2")
+    assert me.boxes == [("dog", wide)]
+    me.press("0")
+    me.page.wait_for_selector("#class-search[open]")
+    me.page.keyboard.type("hen")
+    me.press("Enter")
+    me.until("document.querySelector('#boxes').textContent.includes('hen')")
+    assert me.focus == "stage"
+    me.press("Escape", "w", "Enter", "ArrowLeft")
+    assert [name for name, _ in me.boxes] == ["hen", "hen"]  # new boxes are of the last class
+    me.press("x")
+    me.hear("A crowd region.")
+    me.press("q")
+    me.hear("hen, ")
+    me.press("e", "Delete")
+    me.hear("Box deleted.")
+    assert me.boxes == [("hen", wide)]
+    me.press("Control+z")
+    assert len(me.boxes) == 2
+    me.press("Control+Shift+z")
+    assert me.boxes == [("hen", wide)]
+    me.press("n")
+    me.hear("There is a box here. Delete them first.")
+    me.press("Enter")
+    me.see("b.jpg")
+    me.press("c")  # the boxes of the photograph before
+    assert me.boxes == [("hen", wide)]
+    me.press("e", "Backspace", "n")
+    me.see("c.jpg")
+    me.press("a")
+    me.see("b.jpg")
+    me.press("a")
+    me.see("a.jpg")
+    me.press("?")
+    assert me.page.locator("#help").is_visible()
+    me.press("Escape")
+    assert not me.page.locator("#help").is_visible()
+    me.saved()
+    assert labels_of(photos / "a.jpg") == [("hen", wide)]
+    assert labels_of(photos / "b.jpg") == []
+    assert labels_of(photos / "c.jpg") is None
+
+
+def test_the_focus_is_always_seen(photos, serve, sit):
+    me = sit(serve(photos, "--no-training", "--order", "name", "--classes", "cat").address)
+    me.press("w", "ArrowRight")
+    passed = []
+    for _ in range(80):
+        me.press("Tab")
+        found = me.page.evaluate(
+            """() => {
+                const one = document.activeElement;
+                const { width, height, top, left } = one.getBoundingClientRect();
+                const seen = width > 0 && height > 0 && top > -1 && left > -1 && top < innerHeight && left < innerWidth;
+                return [one.tagName, one.id, one.textContent.slice(0, 20), getComputedStyle(one).outlineStyle !== "none" && seen];
+            }"""
+        )
+        if found[0] == "BODY":
+            break  # past the last, into the browser's own buttons
+        passed.append(found)
+    assert [one for one in passed if not one[3]] == []
+    ids = [one[1] for one in passed]
+    assert {"search", "list", "stage", "boxes", "draw", "show-finish"} <= set(ids)
+    assert len(passed) < 60
+
+
+class Finger:
+    """Touches the screen through the browser's own protocol."""
+
+    def __init__(self, person):
+        self.person = person
+        self.session = person.page.context.new_cdp_session(person.page)
+
+    def drag(self, start, end):
+        """From one point of the photograph to another."""
+        (x1, y1), (x2, y2) = self.person.at(*start), self.person.at(*end)
+        self._send("touchStart", (x1, y1))
+        for part in (0.3, 0.6, 1.0):
+            self._send("touchMove", (x1 + part * (x2 - x1), y1 + part * (y2 - y1)))
+        self.person.page.wait_for_timeout(200)  # rests: after a fling the browser takes the next tap as a stop
+        self._send("touchMove", (x2, y2))
+        self._send("touchEnd")
+
+    def _send(self, kind, *points):
+        touches = [{"x": x, "y": y} for x, y in points]
+        self.session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
+
+
+def test_a_finger_on_a_phone(photos, serve, sit):
+    me = sit(serve(photos, "--no-training", "--order", "name", "--classes", "cat,dog").address, **PHONE)
+    finger, page = Finger(me), me.page
+    page.get_by_role("button", name="New box").tap()
+    finger.drag((40, 50), (180, 150))
+    page.get_by_role("button", name="Details").tap()
+    assert near(me.boxes, [("cat", (40, 50, 180, 150))])
+    page.locator("#panel").get_by_role("button", name="dog").tap()
+    page.locator("#panel").get_by_role("button", name="Close").tap()
+    page.locator("#panel").wait_for(state="hidden")
+    finger.drag((110, 100), (130, 110))  # the box itself
+    page.get_by_role("button", name="Done").tap()
+    me.see("b.jpg")
+    me.saved()
+    assert near(labels_of(photos / "a.jpg"), [("dog", (60, 60, 200, 160))])
+
+    cut = page.evaluate(
+        """() => [...document.querySelectorAll("header button, #tools .first button, #stage, #name")]
+            .map((one) => [one.id || one.textContent, one.getBoundingClientRect()])
+            .filter(([, r]) => r.width && (r.left < 0 || r.right > innerWidth || r.top < 0 || r.bottom > innerHeight))
+            .map(([name]) => name)"""
+    )
+    assert cut == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    sizes = page.evaluate(
+        """() => [...document.querySelectorAll("#tools .first button")]
+            .map((one) => one.getBoundingClientRect()).map((r) => Math.min(r.width, r.height))"""
+    )
+    assert min(sizes) >= 44  # pixels that a finger wants
+
+
+def test_two_people_at_one_photograph(photos, serve, sit):
+    server = serve(photos, "--no-training", "--order", "name", "--classes", "cat,dog")
+    one, two = sit(server.address), sit(server.address, strict=False)
+    one.draw((20, 20, 90, 80))
+    two.until("document.querySelectorAll('#boxes .label').length === 1")  # without a hand
+    assert near(two.boxes, [("cat", (20, 20, 90, 80))])
+    assert "unfinished" in two.page.locator("#state").inner_text()
+
+    def apart(mine, theirs):
+        """Both draw in the same photograph, the second without a connection."""
+        two.page.context.set_offline(True)
+        two.draw(mine)
+        one.draw(theirs)
+        one.saved()
+        two.page.context.set_offline(False)
+        two.page.wait_for_selector("#conflict[open]")
+
+    apart((100, 100, 160, 170), (180, 30, 240, 90))
+    assert "a.jpg" in two.page.locator("#conflict-title").inner_text()
+    two.page.get_by_role("button", name="Take theirs").click()
+    two.until("document.getElementById('boxes').textContent.includes('at 180, 30')")
+    both = [("cat", (20, 20, 90, 80)), ("cat", (180, 30, 240, 90))]
+    assert near(two.boxes, both)
+    assert near(one.boxes, both)
+
+    apart((100, 100, 160, 170), (10, 150, 60, 200))
+    two.page.get_by_role("button", name="Keep mine").click()
+    two.saved()
+    mine = [*both, ("cat", (100, 100, 160, 170))]
+    one.until("document.querySelectorAll('#boxes .label').length === 3")
+    one.until("document.getElementById('boxes').textContent.includes('at 100, 100')")
+    assert near(one.boxes, mine)
+    two.press("d")
+    two.saved()
+    assert near(labels_of(photos / "a.jpg"), mine)
+
+
+def test_a_kill_in_the_middle_of_an_edit(photos, serve, sit):
+    server = serve(photos, "--no-training", "--order", "name", "--classes", "cat")
+    me = sit(server.address, strict=False)
+    me.draw((20, 20, 90, 80))
+    me.saved()
+    server.kill()
+    me.draw((100, 100, 160, 170))
+    me.page.wait_for_selector("#trouble:not([hidden])")
+    assert "othing is lost" in me.page.locator("#trouble").inner_text()
+    assert labels_of(photos / "a.jpg") is None  # half of the objects is no label
+    server = server.again()
+    serve.running.append(server)
+    other = Person(me.page.context.new_page(), me.faults, strict=False).come(server.address)
+    me.saved()
+    both = [("cat", (20, 20, 90, 80)), ("cat", (100, 100, 160, 170))]
+    other.open("a.jpg")
+    assert near(other.boxes, both)
+    other.page.close()
+
+    server.kill()
+    me.draw((200, 20, 260, 80))
+    me.page.wait_for_selector("#trouble:not([hidden])")
+    context = me.page.context
+    me.page.close()  # and the tab as well
+    server = server.again()
+    serve.running.append(server)
+    again = Person(context.new_page(), me.faults, strict=False).come(server.address)
+    again.saved()
+    again.open("a.jpg")
+    assert near(again.boxes, [*both, ("cat", (200, 20, 260, 80))])
+    again.press("d")
+    again.see("b.jpg")
+    again.saved()
+    assert near(labels_of(photos / "a.jpg"), [*both, ("cat", (200, 20, 260, 80))])
+
+
+def written(photograph, *boxes):
+    """A label file as another program writes it."""
+    shapes = [
+        {
+            "label": name,
+            "points": [list(box[:2]), list(box[2:])],
+            "shape_type": "rectangle",
+            "flags": {},
+            "group_id": None,
+        }
+        for name, box in boxes
+    ]
+    content = {
+        "version": "5.5.0",
+        "flags": {},
+        "shapes": shapes,
+        "imagePath": photograph.name,
+        "imageData": None,
+    }
+    photograph.with_suffix(".json").write_text(json.dumps(content))
+
+
+def test_another_program_writes_the_label_file(photos, serve, sit):
+    server = serve(photos, "--no-training", "--order", "name", "--classes", "cat,dog")
+    me = sit(server.address, strict=False)
+    written(photos / "a.jpg", ("dog", (5, 6, 70, 80)))
+    me.until("document.querySelectorAll('#boxes .label').length === 1")  # the page is told
+    assert me.boxes == [("dog", (5, 6, 70, 80))]
+
+    me.draw((100, 100, 160, 170))
+    me.saved()
+    written(photos / "a.jpg", ("dog", (5, 6, 70, 80)), ("dog", (200, 20, 260, 80)))
+    me.press("d")
+    me.page.wait_for_selector("#conflict[open]")
+    assert "2 boxes" in me.page.locator("#conflict-theirs").inner_text()
+    me.page.get_by_role("button", name="Keep mine").click()
+    me.saved()
+    assert near(labels_of(photos / "a.jpg"), [("dog", (5, 6, 70, 80)), ("cat", (100, 100, 160, 170))])
+
+    me.open("c.jpg")
+    me.draw((10, 10, 50, 50))
+    me.saved()
+    written(photos / "c.jpg", ("dog", (7, 8, 90, 91)))
+    me.press("d")
+    me.page.wait_for_selector("#conflict[open]")
+    me.page.get_by_role("button", name="Take theirs").click()
+    me.page.wait_for_selector("#conflict", state="hidden")
+    me.saved()
+    me.open("c.jpg")
+    assert me.boxes == [("dog", (7, 8, 90, 91))]
+    assert labels_of(photos / "c.jpg") == [("dog", (7, 8, 90, 91))]
+
+
+def test_names_of_strangers_are_text(photos, serve, sit, tmp_path):
+    hostile = "<img src=x onerror=alert(1)>.jpg"
+    folder = tmp_path / "<b>photos"
+    folder.mkdir()
+    shutil.copy(photos / "a.jpg", folder / hostile)
+    shutil.copy(photos / "b.jpg", folder / "50% #1?&.jpg")
+    me = sit(serve(folder, "--no-training", "--order", "name", "--classes", "<b>bold</b>").address)
+    me.page.on(
+        "dialog", lambda dialog: (me.faults.append(f"a script ran: {dialog.message}"), dialog.dismiss())
+    )
+    assert me.shown == "50% #1?&.jpg"
+    me.draw((30, 30, 90, 90))
+    me.press("0")
+    me.name_class("<script>alert(2)</script>")
+    me.press("d")
+    me.see(hostile)
+    me.draw((30, 30, 90, 90))
+    me.press("1", "d")
+    me.page.wait_for_selector("#finish[open]")  # all are done
+    me.until("document.querySelectorAll('#commands code').length > 0")
+    assert "<b>photos" in me.page.locator("#commands").inner_text()
+    assert me.page.locator("#list").inner_text().count(hostile) == 1
+    assert (
+        me.page.evaluate(
+            "document.querySelectorAll('#list b, main b, aside b, script:not([src]), .row img[onerror]').length"
+        )
+        == 0
+    )
+    assert labelled(folder) == {
+        "50% #1?&.jpg": [("<script>alert(2)</script>", (30, 30, 90, 90))],
+        hostile: [("<b>bold</b>", (30, 30, 90, 90))],
+    }
+
+
+PRESSES = 30
+
+
+def test_five_thousand_photographs_stay_fluent(photos, serve, sit, tmp_path, record_testsuite_property):
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(5000):
+        os.link(photos / f"{'abcd'[number % 4]}.jpg", folder / f"{number:04}.jpg")
+    me = sit(serve(folder, "--no-training", "--order", "name", "--classes", "cat").address)
+    page = me.page
+    assert page.locator("#found").inner_text() == "5,000 photographs"
+    assert page.locator("#list .row").count() < 60
+    page.locator("#list").hover()
+    page.mouse.wheel(0, 100_000_000)
+    page.get_by_text("4999.jpg", exact=True).wait_for()
+    me.until("""() => document.querySelector('#list .row[title="4999.jpg"] img').naturalWidth > 0""")
+    assert page.locator("#list .row").count() < 60
+
+    me.watch()
+    for number in range(PRESSES):
+        me.see(f"{number:04}.jpg")
+        me.draw((30, 30, 90, 90))
+        me.press("d")
+    me.see(f"{PRESSES:04}.jpg")
+    me.saved()
+    waits = me.waits
+    assert len(waits) == PRESSES
+    middle = statistics.median(waits)
+    print(f"next of 5,000 photographs: {middle:.0f} ms, the slowest {max(waits):.0f} ms")
+    record_testsuite_property("masu-label-next-ms", round(middle))
+    assert middle < 400  # 100 are wanted; others may use this computer too
+    assert len(list(folder.glob("*.json"))) == PRESSES
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+@pytest.mark.parametrize("screen", [WIDE, PHONE], ids=["wide", "phone"])
+def test_no_rule_of_accessibility_is_broken(photos, serve, sit, screen, colours):
+    server = serve(photos, "--no-training", "--order", "name", "--classes", "cat,dog")
+    me = sit(server.address, **screen, color_scheme=colours)
+
+    def broken():
+        return [
+            (one["id"], one["nodes"][0]["target"], one["help"])
+            for one in Axe().run(me.page).response["violations"]
+        ]
+
+    me.press("w", "ArrowRight")
+    me.saved()
+    assert broken() == []
+    for opens, dialog in (("?", "help"), ("0", "class-search")):
+        me.press(opens)
+        me.page.wait_for_selector(f"#{dialog}[open]")
+        assert broken() == [], dialog
+        me.press("Escape")
+    me.page.get_by_role("button", name="Finish").click()
+    me.until("document.querySelectorAll('#commands code').length > 0")
+    assert broken() == [], "finish"
+    me.press("Escape")
+    if screen is PHONE:
+        for sheet in ("Details", "Photos"):
+            me.page.get_by_role("button", name=sheet, exact=True).tap()
+            me.until("document.getAnimations().length === 0")
+            assert broken() == [], sheet
+            me.page.locator(".sheet.open").get_by_role("button", name="Close").tap()
+            me.until("document.getAnimations().length === 0")
