@@ -508,8 +508,8 @@ class Page {
       if (other || drafted) this.photographs.forget(id);
       return;
     }
-    if (sitting.touched || sitting.opening) return; // an answer that does not fit is told of when it is sent
-    if (other || (drafted && current.photo.drafts === null)) sitting.reload().catch(() => {});
+    const hasNews = other || (drafted && current.photo.drafts === null && !sitting.touched);
+    if (hasNews && !sitting.opening) sitting.renew().catch(() => {});
   }
 }
 

@@ -2,7 +2,7 @@
 
 import * as sheets from "./labels.js";
 import { counted } from "./dom.js";
-import { getNext } from "./api.js";
+import { getNext, getPhoto } from "./api.js";
 
 const PAUSE = 1000; // milliseconds; arrow keys within it are one step of undo
 const ABSENT = 60_000; // milliseconds without a key or a pointer that still count as work
@@ -92,12 +92,22 @@ export class Sitting {
     this.tell.shown(this.current);
   }
 
-  /** The same photograph as the server has it now; own work on it is given up. */
-  async reload() {
-    const { id, image } = this.current;
+  /**
+   * The photograph on show as the server has it now. Edits that the server has not confirmed stay: whether they fit is
+   * decided when they are sent.
+   */
+  async renew() {
+    const { current, saves } = this;
+    const { id } = current;
+    const before = this.sheet;
+    const photo = await getPhoto(id);
+    const edited = () => this.sheet.labels !== before.labels || this.sheet.drafts !== before.drafts;
+    if (this.current !== current || this.opening || saves.busy(id) || edited()) return;
+    const drafted = current.photo.drafts === null && photo.drafts !== null;
+    if (photo.version === saves.versions.get(id) && (this.touched || !drafted)) return;
+    saves.opened(id, photo.version);
     this.photographs.forget(id);
-    const photo = await this.photographs.get(id).photo;
-    if (this.current?.id === id) this.open(photo, image);
+    this.open(photo, current.image, current.why);
   }
 
   readAhead() {
