@@ -66,17 +66,18 @@ export class Canvas {
     return this.element.clientHeight;
   }
 
-  /** Another photograph: its pixels, its size, and the whole of it in view. */
+  /** Another photograph, the whole of it in view; or the same one as it now is, seen as before. */
   open(image, sheet, doubts) {
     this.stop();
     image.style.width = `${sheet.width}px`;
     image.style.height = `${sheet.height}px`;
+    const other = image !== this.image;
     this.picture.replaceChildren(image);
     this.image = image;
     this.doubts = doubts;
     this.sheet = sheet;
     this.corner = null;
-    this.fit();
+    if (other) this.fit();
     this.draw();
   }
 

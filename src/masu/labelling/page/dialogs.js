@@ -127,8 +127,8 @@ export async function showFinish(session, counts) {
     for (const format of session.formats ?? ["coco"])
       select.append(make("option", { value: format, textContent: format }));
   find("finish-count").textContent = counts.done < counts.photos
-    ? `${counts.done} of ${counted(counts.photos, "photograph")} are done, with ${counted(counts.boxes, "box", "boxes")}.`
-    : `All ${counted(counts.photos, "photograph")} are done, with ${counted(counts.boxes, "box", "boxes")}.`;
+    ? `${counts.done} of ${counted(counts.photos, "photograph")} done, with ${counted(counts.boxes, "box", "boxes")}.`
+    : `All done: ${counted(counts.boxes, "box", "boxes")} on ${counted(counts.photos, "photograph")}.`;
   find("finish-saved").textContent = counts.waiting
     ? `${counted(counts.waiting, "photograph")} still to be saved: leave this page open.`
     : "Everything is saved. You can close this page and go on another day.";

@@ -488,6 +488,9 @@ class Page {
     for (const change of status.changed ?? []) this.elsewhere(change);
     if (status.classes && String(status.classes) !== String(this.session.classes)) this.setClasses(status.classes);
     this.learning.draw(status);
+    const { state, text } = status.learning;
+    if (this.learnt && this.learnt !== state && ["ready", "failed"].includes(state)) said(text, { after: true });
+    this.learnt = state;
     const { photos, done } = status.counts;
     find("progress").value = photos ? done / photos : 0;
     say(find("counts"), `${done.toLocaleString("en")} of ${photos.toLocaleString("en")} done`);
@@ -505,8 +508,8 @@ class Page {
       if (other || drafted) this.photographs.forget(id);
       return;
     }
-    if (sitting.touched || sitting.opening) return; // an answer that does not fit is told of when it is sent
-    if (other || (drafted && current.photo.drafts === null)) sitting.reload().catch(() => {});
+    const hasNews = other || (drafted && current.photo.drafts === null && !sitting.touched);
+    if (hasNews && !sitting.opening) sitting.renew().catch(() => {});
   }
 }
 

@@ -2,7 +2,7 @@
 
 import * as sheets from "./labels.js";
 import { counted } from "./dom.js";
-import { getNext } from "./api.js";
+import { getNext, getPhoto } from "./api.js";
 
 const PAUSE = 1000; // milliseconds; arrow keys within it are one step of undo
 const ABSENT = 60_000; // milliseconds without a key or a pointer that still count as work
@@ -35,6 +35,7 @@ export class Sitting {
     this.trail = []; // ids in the order in which they were shown
     this.at = -1;
     this.lastLabels = null;
+    this.ended = false;
     this.upcoming = null; // {after, order, id: promise}
     this.active = clock();
     this.tags = { at: 0, name: "" };
@@ -91,12 +92,22 @@ export class Sitting {
     this.tell.shown(this.current);
   }
 
-  /** The same photograph as the server has it now; own work on it is given up. */
-  async reload() {
-    const { id, image } = this.current;
+  /**
+   * The photograph on show as the server has it now. Edits that the server has not confirmed stay: whether they fit is
+   * decided when they are sent.
+   */
+  async renew() {
+    const { current, saves } = this;
+    const { id } = current;
+    const before = this.sheet;
+    const photo = await getPhoto(id);
+    const edited = () => this.sheet.labels !== before.labels || this.sheet.drafts !== before.drafts;
+    if (this.current !== current || this.opening || saves.busy(id) || edited()) return;
+    const drafted = current.photo.drafts === null && photo.drafts !== null;
+    if (photo.version === saves.versions.get(id) && (this.touched || !drafted)) return;
+    saves.opened(id, photo.version);
     this.photographs.forget(id);
-    const photo = await this.photographs.get(id).photo;
-    if (this.current?.id === id) this.open(photo, image);
+    this.open(photo, current.image, current.why);
   }
 
   readAhead() {
@@ -136,12 +147,17 @@ export class Sitting {
     return { id: around.find((id) => id !== after && this.photos.get(id).state !== "done") ?? null };
   }
 
+  /** No photograph is open: that is told once; later one goes through all of them. */
   end() {
     const left = this.ids.filter((id) => this.photos.get(id).state === "unfinished");
     if (left.length && left[0] !== this.current?.id) return this.show(left[0]);
-    if (left.length) this.tell.said("This is the last photograph, and it is unfinished.");
-    else this.tell.allDone();
-    return false;
+    if (left.length) {
+      this.tell.said("This is the last photograph, and it is unfinished.");
+      return false;
+    }
+    if (this.ended) return this.show(this.ids[(this.ids.indexOf(this.current?.id) + 1) % this.ids.length]);
+    this.ended = true;
+    return this.tell.allDone();
   }
 
   step(by) {
