@@ -5,9 +5,9 @@
     python -m studies.loop runs/loop --report docs/loop.json                  # the table of docs/label.md
 
 A sitting labels the same 200 photographs from the first to the last. Twenty are drawn by hand; then, and
-after 40, 80 and 140, a model learns from what is labelled, and its drafts are corrected to the true
-labels. Every fifth labelled photograph is held back from learning, as in ``masu label``; on these the scores
-are chosen from which drafts are shown. Two orders of the photographs are compared, at random and as
+after 40, 80 and 140, a model learns from what is labelled, and its drafts are corrected to the true labels.
+Every fifth labelled photograph, drawn at random in either order, is held back from learning; on these the
+scores are chosen from which drafts are shown. Two orders of the photographs are compared, at random and as
 :mod:`masu.labelling.choice` has it. Both start with the same twenty, and end with the same 200, so that what
 differs is the work between. Each model is also scored on test photographs that are in no sitting.
 
@@ -116,7 +116,7 @@ def sitting(name: str, data: Dataset, test: Dataset, seed: int, order: str, opti
                 ]
                 known = np.stack([seen[at].feature.numpy() for at in labelled])
                 best = in_order(asked, known, [groups[at] for at in labelled])
-                chosen = [still[at] for at in best[: after - before]]
+                chosen = with_chance([still[at] for at in best], range(before, after), draw)
             edits = sum((edits_of(pool, at, seen[at], said["thresholds"]) for at in chosen), Edits())
             rounds.append(
                 {"labelled": before, "edits": asdict(edits), "boxes": int(counts[chosen].sum())}
@@ -134,6 +134,24 @@ def sitting(name: str, data: Dataset, test: Dataset, seed: int, order: str, opti
         "first": first,
         "rounds": rounds,
     }
+
+
+def with_chance(order: Sequence[int], places: range, draw: np.random.Generator) -> list[int]:
+    """The photographs of a round: those that will be held back at random, the others in their order.
+
+    What is chosen for being hard would make a model look worse than it is and raise the scores from which
+    drafts are shown; and it would not be learnt from.
+    """
+    held = [place for place in places if is_held_back(place)]
+    by_chance = draw.permutation(order)[: len(held)].tolist()
+    best = iter([at for at in order if at not in set(by_chance)])
+    chance = iter(by_chance)
+    return [next(chance if is_held_back(place) else best) for place in places]
+
+
+def is_held_back(place: int) -> bool:
+    """Whether the photograph that is labelled at this place, from 0, is held back."""
+    return place >= EVERY and place % EVERY == 0
 
 
 def groups_of(pool: Dataset) -> list[int]:
@@ -158,7 +176,7 @@ def learnt(
     """A model of what is labelled, and its figures; the first of a seed is the same in both orders."""
     if beginning is not None and beginning.with_suffix(".json").exists():
         return beginning, json.loads(beginning.with_suffix(".json").read_text())
-    held = [at for i, at in enumerate(labelled) if i >= EVERY and i % EVERY == 0]
+    held = [at for place, at in enumerate(labelled) if is_held_back(place)]
     teaching = [at for at in labelled if at not in set(held)]
     learned = learn(
         pool.take(teaching),

@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +36,14 @@ def main(task: Mapping[str, Any]) -> None:
             and ``seconds``.
     """
     try:
-        training, held = _parts(task)
+        training, held = parts_of(task)
         learned = learn(
             training,
             held,
             Path(task["out"]),
             budget=float(task["seconds"]),
             weights=None if task["weights"] is None else Path(task["weights"]),
-            report=lambda progress: _tell(event="progress", progress=progress),
+            report=lambda progress: _tell(event="progress", progress=min(progress, 1.0)),
         )
     except InputError as error:
         _tell(event="failed", text=str(error))
@@ -50,13 +51,24 @@ def main(task: Mapping[str, Any]) -> None:
     _tell(event="learned", **learned.as_dict())
 
 
-def _parts(task: Mapping[str, Any]) -> tuple[Dataset, Dataset | None]:
-    """The photographs to learn from and those that are held back."""
+def parts_of(task: Mapping[str, Any]) -> tuple[Dataset, Dataset | None]:
+    """The photographs to learn from and those that are held back.
+
+    Where the data set has splits they are those for training and validation, and none of a test split is
+    among them.
+
+    Args:
+        task: as of :func:`main`.
+
+    Raises:
+        InputError: labels that cannot be read, or nothing to learn from.
+    """
     folder = Path(task["folder"])
     source = read_annotations(folder, task["form"])
     if source.splits:
         validation = validation_split(None, source.splits, folder)
         chosen = training_split(None, source.splits, folder)
+        source = _with_unlisted(source, chosen)
         training = usable(_without(apart(source, chosen, validation), task))
         return training, None if validation is None else usable(_without(source.part(validation), task))
     data = usable(_without(source, task))
@@ -66,6 +78,15 @@ def _parts(task: Mapping[str, Any]) -> tuple[Dataset, Dataset | None]:
     if not (~held).any():
         raise bad_input(folder, "no photograph to learn from", f"at least {FEWEST} with labels")
     return data.take(np.flatnonzero(~held)), data.take(np.flatnonzero(held)) if held.any() else None
+
+
+def _with_unlisted(source: Dataset, split: str | None) -> Dataset:
+    """The photographs of no split belong to one: they were labelled here, and no list knows of them yet."""
+    if split is None:
+        return source
+    members = source.members.copy()
+    members[source.splits.index(split)] |= ~source.members.any(axis=0)
+    return replace(source, members=members)
 
 
 def _without(data: Dataset, task: Mapping[str, Any]) -> Dataset:

@@ -386,12 +386,16 @@ def change(one, entry):
     return (f"{one.texts[0]}→{entry.name}",)
 
 
+def back(one, entry):
+    return (f"{one.texts[0]} back as {entry.name}",)
+
+
 def new(entry):
     return f"new {entry.name}"
 
 
 def plan_of(objects, entries, gone=()):
-    plan = planned(objects, entries, {one.entry.place: one for one in gone}, change, new)
+    plan = planned(objects, entries, {one.entry.place: one for one in gone}, change, back, new)
     return dict(plan.replaced), plan.added
 
 
@@ -411,8 +415,11 @@ def test_the_plan_of_changes():
 def test_what_comes_back_comes_with_all_that_was_said_of_it():
     objects = held("a1", "b1")
     entries = [one.entry for one in objects]
-    assert plan_of(objects[:1], entries, gone=objects) == ({}, ("b1",))
-    assert plan_of(objects[:1], [entries[0], replace(entries[1], name="c")], gone=objects) == ({}, ("b1→c",))
+    assert plan_of(objects[:1], entries, gone=objects) == ({}, ("b1 back as b",))
+    assert plan_of(objects[:1], [entries[0], replace(entries[1], name="c")], gone=objects) == (
+        {},
+        ("b1 back as c",),
+    )
 
 
 def test_a_move_below_what_files_hold_is_none():

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from masu.data.formats import json_stream
-from masu.data.formats.json_stream import pieces
+from masu.data.formats.json_stream import pieces, spans
 from masu.data.formats.rows import BadEntryError
 
 KEYS = frozenset(("a", "b", '"', "\\", "é", "[]"))
@@ -56,6 +56,12 @@ def joined(file):
             assert (piece.number, piece.text, piece.listed) == (0, b"", False)
             continue
         value = json.loads(piece.text)
+        content = file.read_bytes()
+        assert content[piece.at :].startswith(piece.text[1:-1] if piece.listed else piece.text)
+        if piece.listed:
+            entries = [content[start:end] for start, end in spans(piece).tolist()]
+            assert [json.loads(entry) for entry in entries] == value
+            assert [entry.strip() for entry in entries] == entries
         if not piece.listed:
             assert piece.key not in found
             found[piece.key] = value

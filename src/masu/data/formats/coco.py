@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from array import array
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,22 @@ import msgspec
 import numpy as np
 
 from masu.data.dataset import CROWD, Dataset
+from masu.data.formats.coco_editing import edit
+from masu.data.formats.coco_entries import (
+    FIX,
+    LARGEST_ID,
+    OWN_NAME,
+    Ids,
+    category_name,
+    folders_of,
+    id_in,
+    ids_in,
+    image_name,
+    name_at,
+    number_classes,
+    object_in,
+    word_of,
+)
 from masu.data.formats.copying import Copy
 from masu.data.formats.form import (
     BY_CONTENT,
@@ -20,13 +35,11 @@ from masu.data.formats.form import (
     Candidate,
     Format,
     Place,
-    as_flag,
     as_pixels,
     as_size,
 )
 from masu.data.formats.json_stream import Piece, pieces
-from masu.data.formats.masks import box_of_keypoints, box_of_mask
-from masu.data.formats.rows import BadEntryError, Box, Objects, Rows, class_name
+from masu.data.formats.rows import BadEntryError, Box, Objects, Rows
 from masu.data.formats.tree import Tree
 from masu.data.splits import role
 from masu.errors import bad_input, listed
@@ -36,13 +49,9 @@ Array = np.ndarray[Any, Any]
 
 _KEYS = frozenset(("images", "annotations", "categories"))
 _NOT_CARRIED = ("segmentation", "keypoints", "attributes", "score", "caption")
-_WHOLE = re.compile("0|[1-9][0-9]{0,17}")
-_FIX = "correct the file or export it again"
 _KINDS = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
 _EMPTY = (b"", b"[]", b"{}", b"null", b"0", b"0.0", b"-0", b"-0.0", b'""', b"false")
-_LARGEST_ID = 2**61
 _NOT_EXHAUSTIVE = "not_exhaustive_category_ids"
-_OWN_NAME = "_annotations.coco.json"
 
 
 def find(place: Place) -> Candidate | None:
@@ -58,7 +67,7 @@ def find(place: Place) -> Candidate | None:
         files = own
     if not files:
         return None
-    says_so = any(file.name == _OWN_NAME for file in files)
+    says_so = any(file.name == OWN_NAME for file in files)
     direct = place.path if place.path.is_file() else None
     return Candidate(tuple(sorted(files)), SAYS_SO if says_so else BY_CONTENT, direct)
 
@@ -76,7 +85,7 @@ def _may_be(head: bytes) -> bool:
 def _by_name(file: Path) -> bool:
     return (
         file.name.startswith("instances_")
-        or file.name == _OWN_NAME
+        or file.name == OWN_NAME
         or role(file.stem, strict=True) is not None
     )
 
@@ -96,9 +105,9 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
     """
     rows = Rows(tree, _describe, _describe_image)
     one = len(candidate.files) == 1 and candidate.files[0] == candidate.options
-    pages = [_Page(file, tree, rows, None if one else _word(file, tree)) for file in candidate.files]
+    pages = [_Page(file, tree, rows, None if one else word_of(file, tree)) for file in candidate.files]
     used = {key for page in pages for key in page.used}
-    _number_classes([page.categories for page in pages], used, rows)
+    number_classes([page.categories for page in pages], used, rows)
     for page in pages:
         if page.word is not None:
             rows.known.setdefault(page.word, set()).update(page.categories.values())
@@ -111,12 +120,6 @@ def _describe(number: int, name: str) -> str:
 
 def _describe_image(number: int, name: str) -> str:
     return f"image id {number}" if number >= 0 else f"image {name}"
-
-
-def _word(file: Path, tree: Tree) -> str:
-    """What a file says of its split: its own name, or its folder's."""
-    stem = file.parent.name if file.name == _OWN_NAME else file.stem
-    return stem if role(stem) is not None else tree.split_of(file) or stem
 
 
 class _Annotation(msgspec.Struct, gc=False):
@@ -156,11 +159,11 @@ class _Page:
     def __init__(self, file: Path, tree: Tree, rows: Rows, word: str | None) -> None:
         self.file, self.rows, self.word = file, rows, word
         self.number = rows.file(file)
-        self.look = rows.look(_folders(file, tree.root, word))
+        self.look = rows.look(folders_of(file, tree.root, word))
         self.categories: dict[int, str] = {}
         self.used: set[int] = set()
-        self._texts: dict[object, int] = {}
-        self._ids: list[Array] = []
+        self._ids = Ids()
+        self._image_ids: list[Array] = []
         self._first = len(rows.names)
         self._columns: tuple[array[Any], ...] = tuple(array(kind) for kind in "qqdqBd")
         self._absent: dict[int, list[int]] = {}
@@ -175,12 +178,10 @@ class _Page:
                 if piece.key in _KEYS:
                     self._read(piece)
         except BadEntryError as error:
-            raise bad_input(file, error.found, error.wanted, _FIX) from None
+            raise bad_input(file, error.found, error.wanted, FIX) from None
         for key in ("images", "annotations", "categories"):
             if key not in seen:
-                raise bad_input(
-                    file, f"no key {key!r} (its keys: {listed(seen, 8)})", f"a list {key!r}", _FIX
-                )
+                raise bad_input(file, f"no key {key!r} (its keys: {listed(seen, 8)})", f"a list {key!r}", FIX)
         self._place()
         self._place_lists()
 
@@ -195,7 +196,7 @@ class _Page:
                 value = json.loads(piece.text)
             except (ValueError, RecursionError) as error:
                 raise BadEntryError(f"broken JSON in {piece.key!r} ({error})", "annotations") from None
-            raise bad_input(f"{self.file}, {piece.key!r}", _kind(value), "a list", _FIX)
+            raise bad_input(f"{self.file}, {piece.key!r}", _kind(value), "a list", FIX)
         if piece.key == "images":
             self._images(piece)
         elif piece.key == "annotations":
@@ -214,7 +215,7 @@ class _Page:
         for number, entry in enumerate(entries, start=piece.number):
             if not isinstance(entry, dict):
                 thing = f"{self.file}, {piece.key!r}, entry {number}"
-                raise bad_input(thing, _kind(entry), "an object", _FIX)
+                raise bad_input(thing, _kind(entry), "an object", FIX)
         found: list[dict[str, Any]] = entries
         return found
 
@@ -222,18 +223,18 @@ class _Page:
         try:
             images = _IMAGES.decode(piece.text)
             ids = np.array([image.id for image in images], np.int64)
-            names = [image.file_name or _name_at(image.coco_url) for image in images]
+            names = [image.file_name or name_at(image.coco_url) for image in images]
             if not all(names) or _are_large(ids):
                 raise msgspec.ValidationError
         except (msgspec.DecodeError, UnicodeDecodeError, OverflowError, RecursionError):
             self._images_one_by_one(piece)
             return
-        self._say_folders(all(image.file_name for image in images))
+        self._sayfolders_of(all(image.file_name for image in images))
         sizes = np.array(
             [as_size(image.height, image.width) or (0, 0) for image in images], np.int32
         ).reshape(-1, 2)
         first = self.rows.images(names, self.number, self.look, ids, sizes, self.word)
-        self._ids.append(ids)
+        self._image_ids.append(ids)
         for row, image in enumerate(images, start=first):
             self._list(row, image.neg_category_ids, image.not_exhaustive_category_ids)
 
@@ -243,23 +244,22 @@ class _Page:
         for number, entry in enumerate(self._entries(piece), start=piece.number):
             where = f"image {number} of the list"
             try:
-                key = _id(entry, "id", (int, str))
+                key = id_in(entry, "id", (int, str))
                 where = f"image id {key}"
-                url = None if entry.get("file_name") else entry.get("coco_url")
-                name = (isinstance(url, str) and _name_at(url)) or str(_required(entry, "file_name", (str,)))
-                absent, partial = _ids_in(entry, "neg_category_ids"), _ids_in(entry, _NOT_EXHAUSTIVE)
+                name = image_name(entry)
+                absent, partial = ids_in(entry, "neg_category_ids"), ids_in(entry, _NOT_EXHAUSTIVE)
             except BadEntryError as error:
                 self.rows.bad(error, self.file, where, splits=splits)
                 continue
-            self._say_folders(bool(entry.get("file_name")))
+            self._sayfolders_of(bool(entry.get("file_name")))
             size = as_size(entry.get("height"), entry.get("width"))
-            number_of = self._whole(key)
+            number_of = self._ids.number(key)
             row = self.rows.image(name, self.number, self.look, number=number_of, size=size, splits=splits)
             ids.append(number_of)
             self._list(row, absent, partial)
-        self._ids.append(np.array(ids, np.int64))
+        self._image_ids.append(np.array(ids, np.int64))
 
-    def _say_folders(self, named: bool) -> None:
+    def _sayfolders_of(self, named: bool) -> None:
         if not named:  # LVIS shares out COCO's images anew, each stays in COCO's folder
             self.rows.folders_mean_splits = False
 
@@ -300,10 +300,9 @@ class _Page:
             for key in _NOT_CARRIED:
                 self.rows.left_out[key] += bool(entry.get(key))
             try:
-                image = self._whole(_id(entry, "image_id", (int, str)))
-                category = self._whole(_id(entry, "category_id", (int,)))
-                box = _box(entry)
-                flag = CROWD * as_flag(entry.get("iscrowd"), "iscrowd")
+                image = self._ids.number(id_in(entry, "image_id", (int, str)))
+                category, box, flag = object_in(entry)
+                category = self._ids.number(category)
                 area = entry.get("area")
                 area = np.nan if area is None else as_pixels(area, "area")
             except BadEntryError as error:
@@ -325,33 +324,24 @@ class _Page:
         for number, entry in enumerate(entries, start=1):
             where = f"category {number} of the list"
             try:
-                key = _id(entry, "id", (int,))
+                key = id_in(entry, "id", (int,))
                 where = f"category id {key}"
-                name = class_name(str(_required(entry, "name", (str, int)))).strip()
-                if not name:
-                    raise BadEntryError("'name' of blanks", "the name of a class")
+                name = category_name(entry)
             except BadEntryError as error:
-                raise bad_input(f"{self.file}, {where}", error.found, error.wanted, _FIX) from None
+                raise bad_input(f"{self.file}, {where}", error.found, error.wanted, FIX) from None
             if key in self.categories:
-                raise bad_input(f"{self.file}, category id {key}", "it twice", "one entry for each id", _FIX)
+                raise bad_input(f"{self.file}, category id {key}", "it twice", "one entry for each id", FIX)
             self.categories[key] = name
             if isinstance(above := entry.get("supercategory"), str):
                 self.rows.supercategories.setdefault(name, above)
 
-    def _whole(self, key: int | str) -> int:
-        """An id as a whole number; texts and giants get one that no file has."""
-        if isinstance(key, int) and abs(key) < _LARGEST_ID:
-            return key
-        return -_LARGEST_ID * 2 + self._texts.setdefault(key, len(self._texts))
-
     def _place(self) -> None:
         """Give the objects to the images and classes that they name."""
-        ids = np.concatenate([np.zeros(0, np.int64), *self._ids])
+        ids = np.concatenate([np.zeros(0, np.int64), *self._image_ids])
         unique, first = np.unique(ids, return_index=True)
         splits = [] if self.word is None else [self.word]
-        texts = {number: key for key, number in self._texts.items()}
         for row in np.setdiff1d(np.arange(len(ids)), first).tolist():
-            name = f"image id {texts.get(int(ids[row]) + _LARGEST_ID * 2, int(ids[row]))}"
+            name = f"image id {self._ids.shown(int(ids[row]))}"
             self.rows.fault(
                 "annotation", self.file, name, "found it twice, wanted one entry for each id", splits=splits
             )
@@ -374,11 +364,11 @@ class _Page:
         )
         classes = codes[np.searchsorted(present, categories)] if len(present) else np.zeros(0, np.int32)
         for row in np.flatnonzero(~known_image).tolist():
-            shown = texts.get(int(images[row]) + _LARGEST_ID * 2, int(images[row]))
+            shown = self._ids.shown(int(images[row]))
             where = _describe(int(places[row]), "")
             self.rows.fault("unknown-image", self.file, where, f"unknown image id {shown}", splits=splits)
         for row in np.flatnonzero(known_image & (classes < 0)).tolist():
-            shown = texts.get(int(categories[row]) + _LARGEST_ID * 2, int(categories[row]))
+            shown = self._ids.shown(int(categories[row]))
             where, found = _describe(int(places[row]), ""), f"unknown category id {shown}"
             image = self._first + int(first[at[row]])
             self.rows.fault("unknown-class", self.file, where, found, image=image, splits=splits)
@@ -405,82 +395,13 @@ class _Page:
 
 def _place_of(key: object, number: int) -> int:
     """An annotation's id where it is one that can be said, else its position, negative."""
-    if isinstance(key, int) and not isinstance(key, bool) and 0 <= key < _LARGEST_ID:
+    if isinstance(key, int) and not isinstance(key, bool) and 0 <= key < LARGEST_ID:
         return key
     return -number
 
 
 def _are_large(ids: Array) -> bool:
-    return bool(((ids >= _LARGEST_ID) | (ids <= -_LARGEST_ID)).any())
-
-
-def _required(entry: dict[str, Any], key: str, kinds: tuple[type, ...]) -> Any:
-    value = entry.get(key)
-    if key not in entry or not isinstance(value, kinds) or isinstance(value, bool) or value == "":
-        wanted = " or ".join({int: "a whole number", str: "a text", list: "a list"}[kind] for kind in kinds)
-        found = f"no {key!r}" if key not in entry else f"{key!r} {json.dumps(value)}"
-        raise BadEntryError(found, wanted)
-    return value
-
-
-def _id(entry: dict[str, Any], key: str, kinds: tuple[type, ...]) -> Any:
-    """An id; ``"7"`` and ``7.0`` are 7, as tables and other languages write it."""
-    value = entry.get(key)
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, str) and _WHOLE.fullmatch(value):
-        return int(value)
-    return _required(entry, key, kinds)
-
-
-def _ids_in(entry: dict[str, Any], key: str) -> list[int] | None:
-    if entry.get(key) is None:
-        return None
-    return [_id({key: one}, key, (int,)) for one in _required(entry, key, (list,))]
-
-
-def _name_at(url: str | None) -> str:
-    """The file at an address of COCO, which LVIS gives in place of names: ``train2017/000000391895.jpg``."""
-    return "" if url is None else "/".join(url.split("/")[-2:])
-
-
-def _box(entry: dict[str, Any]) -> Box:
-    if not entry.get("bbox") and entry.get("segmentation"):
-        return box_of_mask(entry["segmentation"])
-    if not entry.get("bbox") and entry.get("keypoints"):
-        return box_of_keypoints(entry["keypoints"])
-    values = _required(entry, "bbox", (list,))
-    if len(values) != 4:
-        raise BadEntryError(f"a bbox of {len(values)} values", "4: x y width height")
-    x, y, width, height = (as_pixels(value, "the bbox value") for value in values)
-    return x, y, x + width, y + height
-
-
-def _number_classes(pages: list[dict[int, str]], used: set[int], rows: Rows) -> None:
-    """An id for each class name, one that objects use before one that none does."""
-    known = {pair: None for page in pages for pair in page.items()}
-    given: set[int] = set()
-    later: list[str] = []
-    for key, name in sorted(known, key=lambda pair: (pair[0] not in used, pair[0])):
-        if name not in rows.ids and key not in given:
-            rows.number_class(name, key)
-            given.add(key)
-        else:
-            later.append(name)
-    for name in later:
-        rows.number_class(name)
-
-
-def _folders(file: Path, root: Path, word: str | None) -> list[Path]:
-    """The folders that may hold the images, the split's own before the common ones."""
-    stem = file.stem.removeprefix("instances_")
-    names = dict.fromkeys(filter(None, (word, stem, re.sub(r"[-_]?\d{4}$", "", stem), role(word or stem))))
-    folders: dict[Path, None] = {}
-    for base in (file.parent, root):
-        for name in names:
-            folders[base / name] = folders[base / "images" / name] = None
-        folders[base / "images"] = folders[base] = None
-    return list(folders)
+    return bool(((ids >= LARGEST_ID) | (ids <= -LARGEST_ID)).any())
 
 
 def _kind(value: object) -> str:
@@ -558,4 +479,5 @@ FORMAT = Format(
     read,
     write,
     all_in_splits=True,
+    edit=edit,
 )

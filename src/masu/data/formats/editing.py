@@ -240,6 +240,7 @@ def planned(
     entries: Sequence[Entry],
     gone: Mapping[tuple[int, ...], Held],
     change: Callable[[Held, Entry], tuple[str, ...]],
+    back: Callable[[Held, Entry], tuple[str, ...]],
     new: Callable[[Entry], str],
 ) -> Plan:
     """What to change in a file so that it says the entries.
@@ -249,6 +250,7 @@ def planned(
         entries: what it is to say.
         gone: objects that it said before, by place: one that comes back does so with all that was said of it.
         change: the parts of an object that is to say something else: as many as it has, or one.
+        back: the parts of an object that comes back, which may say something else by now.
         new: the part of an object that was never there.
     """
     free = {one.entry.place: one for one in held}
@@ -267,10 +269,7 @@ def planned(
             del free[twin.entry.place]
             continue
         before = gone.get(entry.place)
-        if before is None:
-            added.append(new(entry))
-        else:
-            added += before.texts if same(before.entry, entry) else change(before, entry)
+        added += (new(entry),) if before is None else back(before, entry)
     for one in free.values():
         replaced.update(dict.fromkeys(one.rows))
     return Plan(replaced, tuple(added))
@@ -316,9 +315,13 @@ def usable_entries(photo: Path, size: tuple[int, int], entries: Sequence[Entry])
 def stamp_of(file: str | os.PathLike[str]) -> Stamp | None:
     """What changes when a file is written; None where there is none."""
     try:
-        found = os.stat(file)
+        return stamp_in(os.stat(file))
     except OSError:
         return None
+
+
+def stamp_in(found: os.stat_result) -> Stamp:
+    """The stamp in what the system says of a file."""
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 

@@ -30,6 +30,9 @@ _DEPTH[[ord("]"), ord("}")]] = -1
 _MARKS = _DEPTH != 0
 _MARKS[_COMMA] = True
 _SPACE = b" \t\r\n"
+_BLANK = np.zeros(256, np.bool_)
+_BLANK[list(_SPACE)] = True
+_NONE = np.zeros(0, np.int64)
 
 
 class Piece(NamedTuple):
@@ -40,12 +43,16 @@ class Piece(NamedTuple):
         number: position of the first entry, from 1.
         text: JSON, a list of the entries; of another kind of value, that value.
         listed: whether it is of a list.
+        at: where the text stands in the file, that of a list without its brackets.
+        commas: ``(n - 1,)`` int64, where the commas between its n entries stand in the file.
     """
 
     key: str
     number: int
     text: bytes
     listed: bool
+    at: int
+    commas: Array
 
 
 def pieces(file: Path, keys: frozenset[str]) -> Iterator[Piece]:
@@ -62,6 +69,25 @@ def pieces(file: Path, keys: frozenset[str]) -> Iterator[Piece]:
                 yield from _Walk(text).values(keys)
     except OSError as error:
         raise BadEntryError(f"unusable JSON ({type(error).__name__}: {error})", "annotations") from None
+
+
+def spans(piece: Piece) -> Array:
+    """Where the entries of a list's piece stand in the file: ``(n, 2)`` int64, first byte and after the last.
+
+    Args:
+        piece: of a list whose JSON is sound.
+    """
+    block = np.frombuffer(piece.text, np.uint8)[1:-1]
+    if not piece.text[1:-1].strip(_SPACE):
+        return np.zeros((0, 2), np.int64)
+    commas = piece.commas - piece.at
+    starts, ends = np.concatenate([[0], commas + 1]), np.concatenate([commas, [len(block)]])
+    while (more := _BLANK[block[starts]]).any():
+        starts = starts + more
+    while (more := _BLANK[block[ends - 1]]).any():
+        ends = ends - more
+    found: Array = np.stack([starts, ends], axis=1).astype(np.int64) + piece.at
+    return found
 
 
 class _Walk:
@@ -83,9 +109,9 @@ class _Walk:
                     start = self.at
                     self._skip()
                     if key in keys:
-                        yield Piece(key, 1, self.text[start : self.at], False)
+                        yield Piece(key, 1, self.text[start : self.at], False, start, _NONE)
                     else:
-                        yield Piece(key, 0, b"", False)
+                        yield Piece(key, 0, b"", False, start, _NONE)
                 if self._peek() == b"}":
                     self.at += 1
                     break
@@ -108,19 +134,22 @@ class _Walk:
             if len(closing):
                 end = block_at + int(outer[closing[0]])
                 text = self.text[start:end]
+                outer, levels = outer[: closing[0]], levels[: closing[0]]
+                commas = block_at + outer[(block[outer] == _COMMA) & (levels == 0)]
                 self.at = end + 1
                 if self.text[end : end + 1] != b"]":
                     raise self._broken("a list that ends with another bracket")
                 if text.strip(_SPACE) or number > 1 or count:
-                    yield Piece(key, number, b"[" + text + b"]", True)
+                    yield Piece(key, number, b"[" + text + b"]", True, start, commas)
                 else:
-                    yield Piece(key, 1, b"[]", True)
+                    yield Piece(key, 1, b"[]", True, start, _NONE)
                 return
             between = np.flatnonzero((block[outer] == _COMMA) & (levels == 0))
             count += len(between)
             if len(between):
                 cut = block_at + int(outer[between[-1]])
-                yield Piece(key, number, b"[" + self.text[start:cut] + b"]", True)
+                text, commas = self.text[start:cut], block_at + outer[between[:-1]]
+                yield Piece(key, number, b"[" + text + b"]", True, start, commas)
                 number, start, count = number + count, cut + 1, 0
                 _forget(self.text)
             depth = int(levels[-1]) if len(levels) else depth

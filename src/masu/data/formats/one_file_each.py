@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import RLock
 from typing import Protocol
 
 from masu.atomic import alone_in, not_written, write_new
@@ -56,7 +57,7 @@ class Page(Protocol):
         ...
 
     def change(self, held: Held, entry: Entry) -> tuple[str, ...]:
-        """The parts of an object that is to say an entry; see :func:`planned`."""
+        """The parts of an object that is to say an entry, also where it comes back; see :func:`planned`."""
         ...
 
     def new(self, entry: Entry) -> str:
@@ -187,6 +188,7 @@ class OneFileEach:
 
     def __init__(self, tree: Tree, hand: Hand) -> None:
         self.root, self.hand = tree.root, hand
+        self._lock = RLock()
         self._gone: dict[Path, dict[tuple[int, ...], Held]] = {}
         self._photos: dict[str, Path] = {}
         for image in tree.image_files():
@@ -204,54 +206,62 @@ class OneFileEach:
 
     def load(self, photo: Path) -> Loaded:
         """What the file says of a photograph now."""
-        file = self._watch(photo)
-        try:
-            content = self._content(file)
-        except BadEntryError as error:
-            return Loaded(None, version_of(str(error).encode()), f"{file}: found {error}")
-        return self._loaded(photo, file, content)
+        with self._lock:
+            file = self._watch(photo)
+            try:
+                content = self._content(file)
+            except BadEntryError as error:
+                return Loaded(None, version_of(str(error).encode()), f"{file}: found {error}")
+            return self._loaded(photo, file, content)
 
     def save(self, photo: Path, size: tuple[int, int], entries: Sequence[Entry], version: str) -> str:
         """Have the file say these objects and no others; see :meth:`LabelFiles.save`."""
-        file = self._watch(photo)
-        wanted = usable_entries(photo, size, entries)
-        seen = Photo(photo, size, read_header(photo).orientation)
-        with self._alone(file):
-            content = self._current(photo, file, version)
-            self.hand.classes.meet([entry.name for entry in wanted])
-            try:
-                page = self.hand.page(file, content, seen)
-            except BadEntryError as error:
-                raise bad_input(file, error.found, error.wanted, "correct the file or move it away") from None
-            gone = self._gone.setdefault(file, {})
-            plan = planned(page.held, wanted, gone, page.change, page.new)
-            gone |= {one.entry.place: one for one in page.held}
-            if content is not None and not plan:
-                return version
-            made = page.content(plan)
-            self._put(photo, file, made, new=content is None)
-        return self.hand.classes.version(made)
+        with self._lock:
+            file = self._watch(photo)
+            wanted = usable_entries(photo, size, entries)
+            seen = Photo(photo, size, read_header(photo).orientation)
+            with self._alone(file):
+                content = self._current(photo, file, version)
+                self.hand.classes.meet([entry.name for entry in wanted])
+                try:
+                    page = self.hand.page(file, content, seen)
+                except BadEntryError as error:
+                    raise bad_input(
+                        file, error.found, error.wanted, "correct the file or move it away"
+                    ) from None
+                gone = self._gone.setdefault(file, {})
+                plan = planned(page.held, wanted, gone, page.change, page.change, page.new)
+                gone |= {one.entry.place: one for one in page.held}
+                if content is not None and not plan:
+                    return version
+                made = page.content(plan)
+                self._put(photo, file, made, new=content is None)
+            return self.hand.classes.version(made)
 
     def take_back(self, photo: Path, version: str, into: Path) -> None:
         """Move the file of a photograph below a folder; see :meth:`LabelFiles.take_back`."""
-        file = self._watch(photo)
-        with self._alone(file):
-            content = self._current(photo, file, version)
-            if content is None:
-                return
-            keep_below(into, self.root, file, content)
-            try:
-                file.unlink()
-            except OSError as error:
-                raise not_written(file, error) from None
-            self._stamps.pop(os.path.abspath(file), None)
+        with self._lock:
+            file = self._watch(photo)
+            with self._alone(file):
+                content = self._current(photo, file, version)
+                if content is None:
+                    return
+                keep_below(into, self.root, file, content)
+                try:
+                    file.unlink()
+                except OSError as error:
+                    raise not_written(file, error) from None
+                self._stamps.pop(os.path.abspath(file), None)
 
     def changed(self) -> tuple[Path, ...]:
         """The photographs whose files others have changed since the last call."""
-        before, now = self._stamps, self._look()
-        self._stamps = now
-        different = sorted(file for file in before.keys() | now.keys() if before.get(file) != now.get(file))
-        return tuple(self._photos[file] for file in different if file in self._photos)
+        with self._lock:
+            before, now = self._stamps, self._look()
+            self._stamps = now
+            different = sorted(
+                file for file in before.keys() | now.keys() if before.get(file) != now.get(file)
+            )
+            return tuple(self._photos[file] for file in different if file in self._photos)
 
     def _loaded(self, photo: Path, file: Path, content: bytes | None) -> Loaded:
         if content is None:

@@ -11,7 +11,8 @@ import { fitted, kept, panned, revealing, toPicture, toScreen, zoomed } from "./
 
 const HANDLES = ["nw", "n", "ne", "e", "se", "s", "sw", "w"];
 const CLICK = 4; // screen pixels that a pointer may shake
-const ROOM_FOR_NAME = 46; // screen pixels
+const ROOM_FOR_NAME = 46; // screen pixels of width
+const ROOM_FOR_NUMBER = 24; // of width and height; on a smaller box it would hide the object
 
 export class Canvas {
   /**
@@ -26,9 +27,11 @@ export class Canvas {
     this.shapes = makeSvg("g");
     this.guides = makeSvg("g", { class: "guides" });
     this.svg.append(this.shapes, this.guides);
-    this.names = make("div", { class: "names", "aria-hidden": "true" });
+    this.names = make("div", { class: "moving" });
+    const field = make("div", { class: "names", "aria-hidden": "true" }, this.names);
+    this.elements = new Map(); // key → {sign, shape, chip}, drawn again only where the sign is another one
     this.loupe = new Loupe();
-    element.append(this.picture, this.svg, this.names, this.loupe.element);
+    element.append(this.picture, this.svg, field, this.loupe.element);
     this.view = { scale: 1, x: 0, y: 0 };
     this.sheet = null;
     this.above = null;
@@ -342,14 +345,20 @@ export class Canvas {
     const { scale, x, y } = this.view;
     this.picture.style.transform = `translate(${x}px, ${y}px) scale(${scale})`;
     this.picture.classList.toggle("pixels", scale >= 4);
+    this.shapes.setAttribute("transform", `translate(${x} ${y})`);
+    this.names.style.transform = `translate(${x}px, ${y}px)`;
+    const before = this.elements;
+    this.elements = new Map();
     const shapes = [];
     const names = [];
     const hovered = this.gesture || this.armed || !this.pointer ? null : this.hovered();
     for (const item of shownItems(this.sheet, this.above)) {
       const box = this.preview?.key === item.key ? this.preview.box : item.box;
       const selected = item.key === this.sheet.selected;
-      shapes.push(this.shape(item, box, selected, item.key === hovered));
-      names.push(this.name(item, box, selected || item.key === hovered));
+      const one = this.once(before.get(item.key), item, box, selected, item.key === hovered);
+      this.elements.set(item.key, one);
+      shapes.push(one.shape);
+      names.push(one.chip);
     }
     for (const doubt of this.doubts) {
       shapes.push(this.rectangle(doubt.box, "doubt"));
@@ -357,9 +366,12 @@ export class Canvas {
     }
     const selected = this.selected();
     if (selected && this.tell.editable()) shapes.push(...this.handles(selected));
-    if (this.preview && this.preview.key === null) shapes.push(this.rectangle(this.preview.box, "new"));
-    this.shapes.replaceChildren(...shapes);
-    this.names.replaceChildren(...names);
+    const fresh = this.preview?.key === null ? this.preview.box : this.begunBox();
+    if (fresh) shapes.push(this.rectangle(fresh, "new"));
+    const sized = this.preview && this.gesture?.kind !== "move" ? this.preview.box : fresh;
+    if (sized) names.push(this.chip(sized, `${Math.round(widthOf(sized))} × ${Math.round(heightOf(sized))}`, "chip size", null, true));
+    arrange(this.shapes, shapes);
+    arrange(this.names, names);
     this.drawGuides();
     if (!this.gesture) this.element.style.cursor = this.cursor(selected);
   }
@@ -377,6 +389,20 @@ export class Canvas {
     return this.hovered() === null ? "crosshair" : "move";
   }
 
+  /** The box between the first corner that was clicked and the pointer. */
+  begunBox() {
+    if (!this.corner || this.gesture || !this.pointer) return null;
+    return spanned(...this.corner, ...toPicture(this.view, ...this.pointer), this.sheet.width, this.sheet.height);
+  }
+
+  /** An item's elements, those of before where they would look the same. */
+  once(before, item, box, selected, hovered) {
+    const looks = [box, this.view.scale, selected, hovered, item.name, item.crowd, item.score, this.number(item.name)];
+    const sign = looks.join("|");
+    if (before?.sign === sign) return before;
+    return { sign, shape: this.shape(item, box, selected, hovered), chip: this.name(item, box, selected || hovered) };
+  }
+
   shape(item, box, selected, hovered) {
     const kind = item.score === undefined ? "label" : "draft";
     const group = makeSvg("g", { class: `${kind}${selected ? " selected" : ""}${hovered ? " hovered" : ""}` });
@@ -388,11 +414,10 @@ export class Canvas {
   }
 
   rectangle(box, kind, stroke = null, fill = null) {
-    const [x, y] = toScreen(this.view, box[0], box[1]);
     const rectangle = makeSvg("rect", {
       class: kind,
-      x,
-      y,
+      x: box[0] * this.view.scale,
+      y: box[1] * this.view.scale,
       width: Math.max(1, widthOf(box) * this.view.scale),
       height: Math.max(1, heightOf(box) * this.view.scale),
     });
@@ -404,23 +429,26 @@ export class Canvas {
   handles(item) {
     const box = this.preview?.key === item.key ? this.preview.box : item.box;
     const half = this.gesture?.touch ? 7 : 5;
+    const [left, top] = [this.view.x + half, this.view.y + half];
     return this.handlesOf(box).map(({ x, y }) =>
-      makeSvg("rect", { class: "handle", x: x - half, y: y - half, width: 2 * half, height: 2 * half }),
+      makeSvg("rect", { class: "handle", x: x - left, y: y - top, width: 2 * half, height: 2 * half }),
     );
   }
 
   name(item, box, whole) {
-    const room = widthOf(box) * this.view.scale >= ROOM_FOR_NAME;
+    const [across, deep] = [widthOf(box) * this.view.scale, heightOf(box) * this.view.scale];
+    const room = across >= ROOM_FOR_NAME;
+    const hidden = !whole && Math.min(across, deep) < ROOM_FOR_NUMBER;
     const score = item.score === undefined ? "" : ` ${item.score.toFixed(2)}`;
     const crowd = item.crowd ? " (crowd)" : "";
     const text = whole || room ? `${item.name}${score}${crowd}` : this.number(item.name);
-    const kind = `chip ${item.score === undefined ? "label" : "draft"}${whole ? " front" : ""}`;
+    const kind = `chip ${item.score === undefined ? "label" : "draft"}${whole ? " front" : ""}${hidden ? " small" : ""}`;
     return this.chip(box, text, kind, this.colour(item.name), false);
   }
 
   chip(box, text, kind, colour, below) {
     const chip = make("span", { class: kind, textContent: text });
-    const [x, y] = toScreen(this.view, box[0], below ? box[3] : box[1]);
+    const [x, y] = [box[0] * this.view.scale, (below ? box[3] : box[1]) * this.view.scale];
     const top = below || y < 18 ? y : y - 17;
     chip.style.transform = `translate(${Math.round(x)}px, ${Math.round(top)}px)`;
     if (colour) chip.style.setProperty("--class", colour);
@@ -438,17 +466,7 @@ export class Canvas {
       ])
         for (const kind of ["casing", "hair"]) lines.push(makeSvg("line", { class: kind, x1, y1, x2, y2 }));
     }
-    if (this.corner && !this.gesture && this.pointer) {
-      const [x, y] = toPicture(this.view, ...this.pointer);
-      const box = spanned(...this.corner, x, y, this.sheet.width, this.sheet.height);
-      lines.push(this.rectangle(box, "new"));
-    }
     this.guides.replaceChildren(...lines);
-    const size = this.preview && this.gesture?.kind !== "move" ? this.preview.box : null;
-    if (size) {
-      const text = `${Math.round(widthOf(size))} × ${Math.round(heightOf(size))}`;
-      this.names.append(this.chip(size, text, "chip size", null, true));
-    }
     const wanted = aiming && this.pointer && this.image && (this.loupe.always || this.needsLoupe());
     this.loupe.show(wanted ? this : null);
   }
@@ -457,6 +475,12 @@ export class Canvas {
   needsLoupe() {
     return Boolean(this.gesture?.touch) || this.view.scale < 1;
   }
+}
+
+/** Makes `children` the children of an element, and touches nothing where they are already. */
+function arrange(element, children) {
+  const same = element.childNodes.length === children.length && children.every((child, i) => element.childNodes[i] === child);
+  if (!same) element.replaceChildren(...children);
 }
 
 function hatch() {

@@ -30,6 +30,7 @@ export function curveOf(points) {
   if (band.length) svg.append(makeSvg("polygon", { points: path(band) }));
   svg.append(makeSvg("polyline", { points: path(known.map((point) => [x(point.labels), y(point.ap50)])) }));
   for (const point of known) svg.append(makeSvg("circle", { cx: x(point.labels), cy: y(point.ap50), r: 3 }));
+  svg.append(text(LEFT + 4, TOP + 12, "start", "AP50"));
   svg.append(text(LEFT, HEIGHT - 6, "start", String(first.labels)));
   svg.append(text(WIDTH - RIGHT, HEIGHT - 6, "end", `${last.labels} photographs`));
   return svg;

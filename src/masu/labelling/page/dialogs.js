@@ -115,7 +115,8 @@ export function askClass(classes, onClasses) {
     dialog.onclose = () => done(null);
     draw();
     open(dialog);
-    input.focus();
+    const typing = matchMedia("(pointer: fine)").matches || !classes.length;
+    (typing ? input : find("class-title")).focus(); // a phone's keyboard would cover the classes
   });
 }
 

@@ -82,7 +82,6 @@ const MOVES = new Set(["ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight", "Home"
 /** Whether the key belongs to what has the focus and not to the photograph. */
 export function belongsTo(element, event) {
   if (!element) return false;
-  if (element.closest("dialog")) return true;
   if (element.isContentEditable) return true;
   if (element.type === "range") return MOVES.has(event.key);
   if (element.type === "checkbox") return event.key === " ";

@@ -158,7 +158,7 @@ class Page {
     find("note").hidden = !note;
     const doubts = photo.doubts ?? [];
     find("doubts").hidden = !doubts.length;
-    find("doubts").replaceChildren(...doubts.map((doubt) => make("li", { textContent: doubt.text })));
+    find("doubts-list").replaceChildren(...doubts.map((doubt) => make("li", { textContent: doubt.text })));
     document.documentElement.dataset.shown = id;
     const seen = doubts.length ? ` ${doubts.map((doubt) => doubt.text).join(" ")}` : "";
     said(`${id}, ${find("where").textContent}. ${this.sitting.summary()} ${note}${seen}`, { after: true });
@@ -207,6 +207,7 @@ class Page {
       this.preferences.set("order", event.target.value);
       this.sitting.setOrder(event.target.value);
     });
+    find("settle").addEventListener("click", () => this.sitting.settle());
     find("take-back").addEventListener("click", () => this.takeBack());
     find("show-help").addEventListener("click", () => this.help());
     find("show-finish").addEventListener("click", () => this.finish());
@@ -233,6 +234,7 @@ class Page {
 
   keyDown(event) {
     this.sitting.tick();
+    if (document.querySelector("dialog[open]")) return;
     if (event.defaultPrevented || event.isComposing || belongsTo(document.activeElement, event)) return;
     const found = actionOf(event);
     const single = event.key.length === 1 && !event.ctrlKey && !event.metaKey && event.key !== " " && event.key !== "?";
@@ -420,7 +422,7 @@ class Page {
   drawSaving() {
     const { waiting, trouble: fault } = this.saves;
     if (fault && waiting) {
-      const why = fault instanceof Away ? "The server does not answer." : fault.message;
+      const why = fault instanceof Away ? "The server does not answer." : `${fault.message.replace(/\.$/, "")}.`;
       trouble(`${why} Still to be saved: ${counted(waiting, "photograph")}. Nothing is lost, this browser keeps them.`);
       this.told = true;
     } else if (this.told) {

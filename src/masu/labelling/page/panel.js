@@ -65,6 +65,23 @@ export class BoxList {
 
   draw(sheet, above, classes) {
     const items = shownItems(sheet, above);
+    const same = this.classes === classes && items.length === this.items?.length && items.every((item, i) => item === this.items[i]);
+    Object.assign(this, { items, classes });
+    if (!same) this.fill(items, classes);
+    const was = this.element.querySelector("[aria-selected=true]");
+    const option = items.some((item) => item.key === sheet.selected) ? find(`box-${sheet.selected}`) : null;
+    if (was !== option) was?.setAttribute("aria-selected", "false");
+    option?.setAttribute("aria-selected", "true");
+    if (option) this.element.setAttribute("aria-activedescendant", option.id);
+    else this.element.removeAttribute("aria-activedescendant");
+    if (option) this.reveal(option);
+    const drafts = shownDrafts(sheet, above).length;
+    const parts = [counted(sheet.labels.length, "box", "boxes")];
+    if (drafts) parts.push(counted(drafts, "draft"));
+    say(this.heading, parts.join(", "));
+  }
+
+  fill(items, classes) {
     const options = items.map((item) => {
       const swatch = make("span", { class: "swatch", "aria-hidden": "true" });
       swatch.style.background = colourOf(classes.indexOf(item.name));
@@ -74,26 +91,20 @@ export class BoxList {
         swatch,
         make("span", { textContent: inSpeech(item) }),
       );
-      option.setAttribute("aria-selected", String(item.key === sheet.selected));
+      option.setAttribute("aria-selected", "false");
       option.dataset.key = item.key;
       return option;
     });
     this.element.replaceChildren(...options);
     this.element.hidden = !items.length;
-    const selected = items.some((item) => item.key === sheet.selected);
-    if (selected) this.element.setAttribute("aria-activedescendant", `box-${sheet.selected}`);
-    else this.element.removeAttribute("aria-activedescendant");
-    const option = selected && this.element.querySelector("[aria-selected=true]");
-    if (option) {
-      const [top, bottom] = [option.offsetTop, option.offsetTop + option.offsetHeight];
-      const { scrollTop, clientHeight } = this.element;
-      if (top < scrollTop) this.element.scrollTop = top;
-      else if (bottom > scrollTop + clientHeight) this.element.scrollTop = bottom - clientHeight;
-    }
-    const drafts = shownDrafts(sheet, above).length;
-    const parts = [counted(sheet.labels.length, "box", "boxes")];
-    if (drafts) parts.push(counted(drafts, "draft"));
-    say(this.heading, parts.join(", "));
+  }
+
+  /** Scrolls the list, and not the page around it. */
+  reveal(option) {
+    const [top, bottom] = [option.offsetTop, option.offsetTop + option.offsetHeight];
+    const { scrollTop, clientHeight } = this.element;
+    if (top < scrollTop) this.element.scrollTop = top;
+    else if (bottom > scrollTop + clientHeight) this.element.scrollTop = bottom - clientHeight;
   }
 }
 

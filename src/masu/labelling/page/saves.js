@@ -8,6 +8,7 @@ import { sameLabels } from "./labels.js";
 
 const REST = 250; // milliseconds between an edit and its request, so that a burst of edits is one
 const LONGEST_WAIT = 8000; // milliseconds between two tries
+const MOST_LOST = 4;
 
 export class Saves {
   /**
@@ -19,7 +20,7 @@ export class Saves {
    */
   constructor({ put, unsent, tell, rest = REST }) {
     Object.assign(this, { put, unsent, tell, rest });
-    this.entries = new Map(); // id → {body, version, flying, timer, tries, held, waiting}
+    this.entries = new Map(); // id → {body, flying, lost, timer, tries, held, waiting}; lost: those sent that have perhaps arrived
     this.versions = new Map();
     this.trouble = null;
   }
@@ -37,20 +38,22 @@ export class Saves {
 
   /** Takes an answer; `now` sends it without waiting for more edits. */
   save(id, body, { now = false } = {}) {
-    const entry = this.entries.get(id) ?? { flying: null, timer: null, tries: 0, held: false, waiting: [] };
+    const entry = this.entries.get(id) ?? { flying: null, lost: [], timer: null, tries: 0, held: false, waiting: [] };
     entry.body = body;
     if (entry.held === "refused") entry.held = false;
     this.entries.set(id, entry);
-    this.unsent.keep(id, body, this.versions.get(id));
+    this.unsent.keep(id, body, this.versions.get(id), this.uncertain(entry));
     this.schedule(id, now ? 0 : this.rest);
     this.tell.changed();
   }
 
   /** An answer that an earlier page could not send. */
-  resume({ id, body, version }) {
+  resume({ id, body, version, lost }) {
     if (this.entries.has(id)) return;
     this.versions.set(id, version);
-    this.save(id, body, { now: true });
+    this.save(id, body);
+    this.entries.get(id).lost = lost ?? [];
+    this.schedule(id, 0);
   }
 
   /** Resolves once the server has everything of this photograph, or cannot be reached, or has refused it. */
@@ -115,6 +118,7 @@ export class Saves {
   confirmed(id, entry, answer) {
     const sent = entry.flying;
     entry.flying = null;
+    entry.lost = [];
     entry.tries = 0;
     this.versions.set(id, answer.version);
     if (entry.body) {
@@ -128,16 +132,22 @@ export class Saves {
     const sent = entry.flying;
     entry.flying = null;
     const photo = error instanceof Refused && error.status === 409 ? error.answer.photo : null;
-    if (photo && photo.state === sent.state && (sent.state === "open" || sameLabels(sent.labels, photo.labels))) {
+    if (photo && isAnswer(sent, photo)) {
       this.confirmed(id, Object.assign(entry, { flying: sent }), { version: photo.version, state: photo.state });
       return; // our own answer, whose confirmation was lost on its way
     }
     entry.body ??= sent;
-    if (photo) {
+    const passing = error instanceof Away || (error instanceof Refused && error.passing);
+    this.trouble = passing ? error : null;
+    if (photo && entry.lost.some((body) => isAnswer(body, photo))) {
+      entry.lost = [];
+      this.versions.set(id, photo.version); // an earlier answer of our own had arrived
+      this.schedule(id, 0);
+    } else if (photo) {
       this.hold(entry, "conflict");
       this.tell.conflict(id, photo);
-    } else if (error instanceof Away || (error instanceof Refused && error.passing)) {
-      this.trouble = error;
+    } else if (passing) {
+      entry.lost = [...entry.lost, sent].slice(-MOST_LOST);
       this.release(entry);
       entry.tries += 1;
       this.schedule(id, Math.min(LONGEST_WAIT, 500 * 2 ** entry.tries));
@@ -146,6 +156,8 @@ export class Saves {
       this.tell.refused(id, error);
     }
   }
+
+  uncertain = ({ lost, flying }) => (flying ? [...lost, flying] : lost);
 
   hold(entry, why) {
     entry.held = why;
@@ -166,3 +178,7 @@ export class Saves {
     }
   }
 }
+
+/** Whether a photograph is as `body` says it. */
+const isAnswer = (body, photo) =>
+  photo.state === body.state && (body.state === "open" || sameLabels(body.labels, photo.labels));

@@ -336,6 +336,14 @@ export class Sitting {
     return this.next();
   }
 
+  /** The labels that the model doubts are right as they are. */
+  async settle() {
+    if (!this.current || !this.mayEdit()) return false;
+    this.send("done", { now: true });
+    this.tell.said("The labels stay as they are.");
+    return this.next();
+  }
+
   async takeBack() {
     if (!this.current || !this.mayEdit()) return;
     this.send("open", { now: true });
@@ -435,6 +443,7 @@ export class Sitting {
 
   /** Enter: drafts first, then done. */
   accept() {
+    if (!this.editable) return this.next();
     if (sheets.shownDrafts(this.sheet, this.above).length) return this.acceptDrafts();
     if (!this.sheet.labels.length && !this.edited && this.current.state !== "done")
       return this.tell.said("No box is here yet. Press N if there is nothing to find, D to go on without an answer.");

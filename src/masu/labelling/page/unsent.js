@@ -10,9 +10,9 @@ export class Unsent {
 
   at = (id) => `${this.start}${this.tab}:${id}`;
 
-  keep(id, body, version) {
+  keep(id, body, version, lost = []) {
     try {
-      this.storage.setItem(this.at(id), JSON.stringify({ id, body, version, tab: this.tab }));
+      this.storage.setItem(this.at(id), JSON.stringify({ id, body, version, lost, tab: this.tab }));
       return true;
     } catch {
       return false; // full or forbidden: the answer is still in memory and on its way
@@ -28,7 +28,7 @@ export class Unsent {
     }
   }
 
-  /** What was left by tabs that are gone, as [{id, body, version}]; from now on it is this tab's. */
+  /** What was left by tabs that are gone, as [{id, body, version, lost}]; from now on it is this tab's. */
   adopt(living = new Set()) {
     const left = [];
     try {
@@ -37,7 +37,7 @@ export class Unsent {
         const entry = this.read(key);
         if (!entry || living.has(entry.tab)) continue;
         this.storage.removeItem(key);
-        this.keep(entry.id, entry.body, entry.version);
+        this.keep(entry.id, entry.body, entry.version, entry.lost);
         left.push(entry);
       }
     } catch {

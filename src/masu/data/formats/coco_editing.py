@@ -1,0 +1,524 @@
+"""COCO's files changed in place: the images and annotations of one photograph, and no byte of the others.
+
+Where each entry of a file stands is looked up once and again after each change; what is read is what belongs
+to one photograph.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+import numpy as np
+
+from masu.atomic import alone_in
+from masu.data.dataset import CROWD, DIFFICULT
+from masu.data.formats.coco_entries import (
+    FIX,
+    number_classes,
+    object_in,
+    word_of,
+)
+from masu.data.formats.coco_places import Listing, ReplacedError
+from masu.data.formats.editing import (
+    LOCK,
+    ChangedError,
+    Entry,
+    Frame,
+    Held,
+    LabelFiles,
+    Loaded,
+    Plan,
+    held_in_order,
+    keep_below,
+    moved,
+    planned,
+    stamp_of,
+    usable_entries,
+    version_of,
+    write_in_place,
+)
+from masu.data.formats.form import Candidate, as_size
+from masu.data.formats.json_places import indentation, written
+from masu.data.formats.rows import BadEntryError, Rows
+from masu.data.formats.tree import Tree
+from masu.data.pixels.headers import read_header
+from masu.data.splits import role
+from masu.errors import InputError, bad_input
+from masu.regular import read_bytes
+
+Array = np.ndarray[Any, Any]
+
+_HEAD = 65_536
+_TRIES = 5
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What a file says of one photograph.
+
+    Attributes:
+        file: that lists it.
+        row: its position in the list of images.
+        image: its entry.
+        rows: positions of its annotations.
+        texts: these as they are written.
+    """
+
+    file: Listing
+    row: int
+    image: bytes
+    rows: tuple[int, ...]
+    texts: tuple[bytes, ...]
+
+    @property
+    def id(self) -> int:
+        """Of the image."""
+        return int(self.file.lists["images"].ids[self.row])
+
+    @property
+    def version(self) -> str:
+        """See :class:`Loaded`."""
+        names = []
+        for text in self.texts:
+            with suppress(ValueError, AttributeError):
+                names.append(str(self.file.categories.get(json.loads(text).get("category_id"))))
+        return version_of(self.image, *self.texts, "\0".join(names).encode())
+
+
+class CocoFiles:
+    """The labels of the photographs that one or several JSON files list; see :class:`LabelFiles`.
+
+    Args:
+        root: the data set's folder.
+        candidate: its files.
+
+    Raises:
+        InputError: for a file that cannot be read.
+    """
+
+    def __init__(self, root: Path, candidate: Candidate) -> None:
+        self.root, self._tree = root, Tree(root)
+        alone = len(candidate.files) == 1 and candidate.files[0] == candidate.options
+        self._lock = RLock()
+        self._words = {file: None if alone else word_of(file, self._tree) for file in candidate.files}
+        self._gone: dict[str, dict[tuple[int, ...], Held]] = {}
+        self._found: dict[tuple[Path, str], str | None] = {}
+        self._rows: dict[str, list[tuple[Path, int]]] = {}
+        self._marks: dict[Path, dict[str, int]] = {}
+        self._files: dict[Path, Listing] = {}
+        self._faults: dict[Path, str] = {}
+        for file in candidate.files:
+            self._look_at(file)
+            if file in self._faults:
+                raise bad_input(file, self._faults[file], "annotations of COCO", FIX)
+        rows = Rows(self._tree, lambda number, name: "")
+        number_classes(
+            [one.categories for one in self._files.values()],
+            {key for one in self._files.values() for key in one.used},
+            rows,
+        )
+        self._names = rows.class_order()[0]
+        self._seen = {file: one.stamp for file, one in self._files.items()}
+        for file in self._files:
+            self._marks[file] = self._marks_of(file)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The classes of the data set, in its order; those that are new come last."""
+        more = [name for one in self._files.values() for name in one.categories.values()]
+        return tuple(dict.fromkeys((*self._names, *more)))
+
+    def file_of(self, photo: Path) -> Path:
+        """The file that lists a photograph, or would: that of its split, or of others in its folder."""
+        if rows := self._rows.get(os.path.abspath(photo)):
+            return rows[0][0]
+        folder = os.path.dirname(os.path.abspath(photo))
+        word = self._tree.split_of(photo)
+        beside = next(
+            (rows[0][0] for other, rows in self._rows.items() if os.path.dirname(other) == folder), None
+        )
+        if word is not None:
+            for file, own in self._words.items():
+                if own is not None and role(own) == role(word):
+                    return file
+        return beside or next(iter(self._words))
+
+    def load(self, photo: Path) -> Loaded:
+        """What the files say of a photograph now."""
+        with self._lock:
+            try:
+                return self._loaded(photo, self._said(photo))
+            except BadEntryError as error:
+                return Loaded(None, version_of(str(error).encode()), f"{self.file_of(photo)}: found {error}")
+            except InputError as error:
+                return Loaded(None, version_of(str(error).encode()), str(error))
+
+    def save(self, photo: Path, size: tuple[int, int], entries: Sequence[Entry], version: str) -> str:
+        """Have the file say these objects and no others; see :meth:`LabelFiles.save`."""
+        with self._lock:
+            wanted = usable_entries(photo, size, entries)
+            orientation = read_header(photo).orientation
+            with self._alone(photo):
+                said = self._current(photo, version)
+                path = self.file_of(photo)
+                content = _Content(self._files[path])
+                frame, held = Frame(size), []
+                number = content.file.lists["images"].free
+                if said is not None:
+                    number = said.id
+                    frame = self._frame(said, size, orientation)
+                    held = _held(said, frame)
+                shown = content.file.ids.shown(number)
+                hand = _Hand(photo, content, shown, frame, self._category_ids(path, wanted))
+                key = os.path.abspath(photo)
+                gone = self._gone.setdefault(key, {})
+                plan = planned(held, wanted, gone, hand.change, hand.back, hand.new)
+                gone |= {one.entry.place: one for one in held}
+                if said is not None and not plan:
+                    return version
+                images = Plan()
+                if said is None:
+                    images = Plan({}, (self._image(photo, content, number, size),))
+                plans = {"annotations": plan, "images": images, "categories": Plan({}, hand.new_categories)}
+                self._put(path, content.changed(plans), key)
+                again = self._said(photo)
+                assert again is not None
+                return again.version
+
+    def take_back(self, photo: Path, version: str, into: Path) -> None:
+        """Take a photograph off its file's lists; see :meth:`LabelFiles.take_back`."""
+        with self._lock, self._alone(photo):
+            said = self._current(photo, version)
+            if said is None:
+                return
+            content = _Content(said.file)
+            entries = {
+                "images": [json.loads(said.image)],
+                "annotations": [json.loads(text) for text in said.texts],
+                "categories": [{"id": key, "name": name} for key, name in said.file.categories.items()],
+            }
+            kept = photo.with_name(f"{photo.name}.json")
+            keep_below(into, self.root, kept, json.dumps(entries, ensure_ascii=False).encode())
+            plans = {
+                "images": Plan({said.row: None}),
+                "annotations": Plan(dict.fromkeys(said.rows)),
+            }
+            self._put(said.file.path, content.changed(plans), os.path.abspath(photo))
+
+    def changed(self) -> tuple[Path, ...]:
+        """The photographs whose entries others have changed since the last call."""
+        with self._lock:
+            self._look_again()
+            different: set[str] = set()
+            for file, one in self._files.items():
+                if self._seen[file] == one.stamp:
+                    continue
+                before, now = self._marks[file], self._marks_of(file)
+                self._seen[file], self._marks[file] = one.stamp, now
+                different |= {key for key in before.keys() | now.keys() if before.get(key) != now.get(key)}
+            top = os.path.abspath(self.root)
+            return tuple(self.root / os.path.relpath(key, top) for key in sorted(different))
+
+    def _look_again(self) -> None:
+        """Look at the files that are others than before."""
+        for file in self._words:
+            known = self._files.get(file)
+            if known is None or stamp_of(file) != known.stamp:
+                self._look_at(file)
+
+    def _look_at(self, path: Path) -> None:
+        rows = {
+            key: left
+            for key, all_rows in self._rows.items()
+            if (left := [one for one in all_rows if one[0] != path])
+        }
+        try:
+            one = Listing(path, self._tree, self._words[path])
+        except BadEntryError as error:
+            self._rows, self._faults[path] = rows, error.found
+            return
+        for row, name in enumerate(one.names):
+            if name and (photo := self._photo(one, name)) is not None:
+                rows.setdefault(photo, []).append((path, row))
+        self._faults.pop(path, None)
+        self._rows, self._files[path] = rows, one
+
+    def _photo(self, one: Listing, name: str) -> str | None:
+        """The photograph that a name of a file means."""
+        key = one.path, name
+        if key not in self._found:
+            path = self._tree.find(name, one.look, one.word).path
+            self._found[key] = None if path is None else os.path.abspath(path)
+        return self._found[key]
+
+    def _said(self, photo: Path) -> _Said | None:
+        """What the files say of a photograph now; None where it is not listed.
+
+        Raises:
+            BadEntryError: for a broken file, and where the photograph is listed several times.
+        """
+        for _ in range(_TRIES):
+            self._look_again()
+            with suppress(ReplacedError):
+                return self._listed(photo)
+        raise BadEntryError("a file that others replace all the time", "one that stays for a moment")
+
+    def _listed(self, photo: Path) -> _Said | None:
+        path = self.file_of(photo)
+        rows = self._rows.get(os.path.abspath(photo), [])
+        if self._faults and not rows:
+            broken, found = next(iter(self._faults.items()))
+            raise BadEntryError(f"{found} ({broken.name})", "annotations of COCO")
+        if len(rows) > 1:
+            raise BadEntryError(f"{photo.name} listed {len(rows)} times", "one entry for it")
+        if not rows:
+            return None
+        row, file = rows[0][1], self._files[path]
+        if (file.lists["images"].ids == file.lists["images"].ids[row]).sum() > 1:
+            raise BadEntryError(f"the id of {photo.name} twice", "one entry for each id")
+        own = tuple(file.own(int(file.lists["images"].ids[row])).tolist())
+        image = file.texts("images", [row])[0]
+        return _Said(file, row, image, own, tuple(file.texts("annotations", own)))
+
+    def _loaded(self, photo: Path, said: _Said | None) -> Loaded:
+        if said is None:
+            return Loaded(None, "")
+        try:
+            header = read_header(photo)
+        except InputError as error:
+            return Loaded(None, said.version, str(error))
+        held = _held(said, self._frame(said, (header.height, header.width), header.orientation))
+        gone = self._gone.setdefault(os.path.abspath(photo), {})
+        gone.update({one.entry.place: one for one in held})
+        return Loaded(tuple(one.entry for one in held), said.version)
+
+    def _current(self, photo: Path, version: str) -> _Said | None:
+        """What the files say, which is of a version.
+
+        Raises:
+            ChangedError: where it is of another one.
+            InputError: where it cannot be changed.
+        """
+        try:
+            said = self._said(photo)
+        except BadEntryError as error:
+            raise bad_input(self.file_of(photo), error.found, error.wanted, FIX) from None
+        if version != ("" if said is None else said.version):
+            raise ChangedError(photo, self._loaded(photo, said))
+        return said
+
+    def _frame(self, said: _Said, size: tuple[int, int], orientation: int) -> Frame:
+        image = json.loads(said.image)
+        return Frame.of(size, orientation, as_size(image.get("height"), image.get("width")))
+
+    def _category_ids(self, path: Path, entries: Sequence[Entry]) -> dict[str, int]:
+        """An id in a file for the class of each entry: its own, else another file's, else a new one."""
+        own = self._files[path].categories
+        ids = {name: key for key, name in reversed(own.items())}
+        others = {name: key for one in self._files.values() for key, name in one.categories.items()}
+        free = max((key for one in self._files.values() for key in one.categories), default=0) + 1
+        for entry in entries:
+            if entry.name in ids:
+                continue
+            key = others.get(entry.name, free)
+            if key in own or key in ids.values():
+                key = free
+            ids[entry.name] = key
+            free = max(free, key + 1)
+        return ids
+
+    def _image(self, photo: Path, content: _Content, number: int, size: tuple[int, int]) -> str:
+        """The entry of a photograph that is not listed yet.
+
+        Raises:
+            InputError: where no name for it is found again.
+        """
+        full, file = os.path.abspath(photo), content.file
+        if photo.name not in self._tree.folder(photo.parent).names:
+            self._tree, self._found = Tree(self.root), {}
+        for name in self._names_for(full, file):
+            if self._photo(file, name) == full:
+                entry = {"id": number, "file_name": name, "height": size[0], "width": size[1]}
+                return content.written(entry, "images")
+        raise bad_input(
+            file.path, f"no folder from which {photo} has a name", "an image below one of its folders"
+        )
+
+    def _names_for(self, full: str, file: Listing) -> Iterator[str]:
+        """Names that may mean a photograph, the likeliest first: as others of its folder have them."""
+        folder, last = os.path.split(full)
+        for other, rows in self._rows.items():
+            if os.path.dirname(other) == folder and rows[0][0] == file.path:
+                known = file.names[rows[0][1]]
+                yield known[: len(known) - len(known.replace("\\", "/").rpartition("/")[2])] + last
+                break
+        for above in file.look.folders:
+            top = os.path.abspath(above)
+            if full.startswith(top + os.sep):
+                yield os.path.relpath(full, top).replace(os.sep, "/")
+        yield last
+
+    def _put(self, path: Path, content: bytes, key: str) -> None:
+        """Write a file, and take note of what masu itself has changed."""
+        seen = self._seen[path] == self._files[path].stamp
+        write_in_place(path, content)
+        self._look_at(path)
+        if path in self._faults:
+            raise bad_input(path, self._faults[path], "what was written")
+        if seen:
+            self._seen[path] = self._files[path].stamp
+        if rows := self._rows.get(key):
+            self._marks[path][key] = self._files[path].mark(rows[0][1], content)
+        else:
+            self._marks[path].pop(key, None)
+
+    def _marks_of(self, path: Path) -> dict[str, int]:
+        """The mark of each photograph of a file; see :meth:`Listing.mark`."""
+        content, file = read_bytes(path), self._files[path]
+        return {key: file.mark(rows[0][1], content) for key, rows in self._rows.items() if rows[0][0] == path}
+
+    def _alone(self, photo: Path) -> AbstractContextManager[None]:
+        return alone_in([Path(os.path.realpath(self.file_of(photo))).parent], LOCK)
+
+
+def _held(said: _Said, frame: Frame) -> list[Held]:
+    found = []
+    for at, text in zip(said.rows, said.texts, strict=True):
+        with suppress(BadEntryError):
+            category, box, flag = object_in(json.loads(text))
+            shown, name = frame.shown(box), said.file.categories.get(category)
+            if shown is not None and name is not None:
+                found.append((shown, name, flag, (at,), (text.decode("utf-8", "surrogateescape"),)))
+    return held_in_order(found)
+
+
+class _Content:
+    """The bytes of a file, and how its entries are written."""
+
+    def __init__(self, file: Listing) -> None:
+        self.file = file
+        try:
+            self.bytes = read_bytes(file.path)
+        except OSError as error:
+            raise bad_input(file.path, f"a file that cannot be read ({error})", "annotations") from None
+        if stamp_of(file.path) != file.stamp:
+            found = "it replaced by another program just now"
+            raise bad_input(file.path, found, "it as it was a moment ago", "save again")
+        self._head = self.bytes[:_HEAD].decode("utf-8-sig", "replace")
+
+    def first(self, key: str) -> bytes:
+        """The first entry of a list; empty where there is none."""
+        where = self.file.lists[key].spans
+        return self.bytes[where[0, 0] : where[0, 1]] if len(where) else b""
+
+    def written(self, value: dict[str, Any], key: str) -> str:
+        """An entry as those of a list are written."""
+        first = self.first(key)
+        if b"\n" in first or (not first and indentation(self._head)[0]):
+            return written(value, self._head, 2)
+        tight = bool(first) and b'":' in first and b'": ' not in first
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":") if tight else None)
+
+    def changed(self, plans: Mapping[str, Plan]) -> bytes:
+        """The file with the changes to its lists."""
+        parts: list[bytes] = []
+        at = 0
+        every = [
+            change for key, plan in plans.items() for change in self.file.lists[key].changes(plan, self.bytes)
+        ]
+        for start, end, new in sorted(every, key=lambda change: change[:2]):
+            parts += [self.bytes[at:start], new]
+            at = end
+        return b"".join((*parts, self.bytes[at:]))
+
+
+class _Hand:
+    """How the annotations of one photograph are written.
+
+    Attributes:
+        new_categories: entries for classes that the file did not list.
+    """
+
+    def __init__(
+        self, photo: Path, content: _Content, image: object, frame: Frame, ids: Mapping[str, int]
+    ) -> None:
+        self._photo, self._content, self._image, self._frame, self._ids = photo, content, image, frame, ids
+        self._free = content.file.lists["annotations"].free
+        first = content.first("annotations")
+        self._masks = bool(first) and bool(json.loads(first).get("segmentation"))
+        self.new_categories = tuple(
+            content.written({"id": key, "name": name}, "categories")
+            for name, key in ids.items()
+            if key not in content.file.categories
+        )
+
+    def change(self, held: Held, entry: Entry) -> tuple[str, ...]:
+        return (self._content.written(self._changed(held, entry), "annotations"),)
+
+    def back(self, held: Held, entry: Entry) -> tuple[str, ...]:
+        value = self._changed(held, entry)
+        value |= {"image_id": self._image, "category_id": self._ids[entry.name]}
+        if value.get("id") in self._content.file.lists["annotations"].ids:
+            value["id"] = self._new_id()
+        return (self._content.written(value, "annotations"),)
+
+    def _changed(self, held: Held, entry: Entry) -> dict[str, Any]:
+        value: dict[str, Any] = json.loads(held.texts[0].encode("utf-8", "surrogateescape"))
+        if held.entry.name != entry.name:
+            value["category_id"] = self._ids[entry.name]
+        if held.entry.flag != entry.flag:
+            value["iscrowd"] = self._crowd(entry)
+        if moved(held.entry, entry):
+            value |= self._region(entry, masked=bool(value.get("segmentation")))
+        return value
+
+    def new(self, entry: Entry) -> str:
+        value = {
+            "id": self._new_id(),
+            "image_id": self._image,
+            "category_id": self._ids[entry.name],
+            **self._region(entry, masked=self._masks),
+            "iscrowd": self._crowd(entry),
+        }
+        return self._content.written(value, "annotations")
+
+    def _new_id(self) -> int:
+        self._free += 1
+        return self._free - 1
+
+    def _region(self, entry: Entry, *, masked: bool) -> dict[str, Any]:
+        """The box; where there are masks, it is one."""
+        x1, y1, x2, y2 = self._frame.written(entry.box)
+        width, height = round(x2 - x1, 2), round(y2 - y1, 2)
+        made: dict[str, Any] = {"bbox": [x1, y1, width, height], "area": round(width * height, 4)}
+        return made | ({"segmentation": [[x1, y1, x2, y1, x2, y2, x1, y2]]} if masked else {})
+
+    def _crowd(self, entry: Entry) -> int:
+        """Whether an object is a crowd region.
+
+        Raises:
+            InputError: for a difficult object.
+        """
+        if entry.flag & DIFFICULT:
+            found = f"a difficult object ({entry.name})"
+            fix = "COCO has no such objects; delete it, or say that it is a crowd region"
+            raise bad_input(self._photo, found, "an object or a crowd region", fix)
+        return int(bool(entry.flag & CROWD))
+
+
+def edit(root: Path, candidate: Candidate | None) -> LabelFiles:
+    """The entries of the photographs below a folder, to be changed in their files.
+
+    Raises:
+        InputError: where there is no file, or one that cannot be read.
+    """
+    if candidate is None:
+        raise bad_input(root, "no annotations", "a data set of COCO", "begin with LabelMe's files")
+    return CocoFiles(root, candidate)
