@@ -150,7 +150,7 @@ class Person:
             """() => {
                 const image = document.querySelector("#stage .picture img");
                 const { left, top, width, height } = image.getBoundingClientRect();
-                return [left, top, width / image.naturalWidth, height / image.naturalHeight];
+                return [left, top, width / image.offsetWidth, height / image.offsetHeight];
             }"""
         )
         return frame[0] + x * frame[2], frame[1] + y * frame[3]
