@@ -10,8 +10,8 @@ corners, one of the wrong class gets another, one of nothing is deleted, a missi
 forgotten on purpose, for the second look. A person needs longer than the script, so that the script
 waits for each training and for its drafts.
 
-``speed`` is of 5,000 photographs: how long the command takes until the page answers, and how long from the key
-until the next photograph is there.
+``speed`` is of 5,000 photographs: how long the command takes until the page answers, and how long it is
+from the key until the next photograph is there.
 """
 
 from __future__ import annotations
@@ -109,7 +109,9 @@ class Recorded:
                 (data.names[label], tuple(box))
                 for label, box in zip(target.labels.tolist(), target.boxes.round().tolist(), strict=True)
             ]
-        self.server = Server(self.photographs, out / "labelling", "--time-budget", budget)
+        (out / "runs").mkdir()
+        label = out / "runs" / f"label-{self.photographs.name}"
+        self.server = Server(self.photographs, label, "--time-budget", budget, where=out)
         self.total = Edits()
 
     def run(self, answers: int) -> dict[str, Any]:
@@ -171,15 +173,10 @@ class Recorded:
         wanted = list(self.truth[name])
         if number == FORGOTTEN and len(wanted) > 1:
             wanted = wanted[1:]
-        before = self.total
-        if (
-            me.drafts
-            and number > 5
-            and not (self.pictures / "label-drafts.jpg").exists()
-            and len(me.drafts) > 1
-        ):
-            self._picture("drafts")
+        before = self.total.count
         partners = self._partners(me.drafts, wanted)
+        if number > 10 and len(partners) > 1 and None not in partners:
+            self._picture("drafts")
         for at in reversed([at for at, partner in enumerate(partners) if partner is None]):
             self._select("draft", at)
             me.press("Delete")
@@ -194,7 +191,7 @@ class Recorded:
         for at, one in enumerate(wanted):
             if at not in kept and not self._is_drawn(one):
                 self._draw(one)
-        row = {"boxes": len(wanted), "corrections": (self.total.count - before.count)}
+        row = {"boxes": len(wanted), "corrections": self.total.count - before + (number == 1)}
         me.press("d" if wanted else "n")
         me.until("name => document.documentElement.dataset.shown !== name", name)
         me.saved()
@@ -297,10 +294,16 @@ class Recorded:
         self._picture("second-look")
 
     def _on_a_phone(self) -> None:
-        """The next photograph with drafts, on a phone."""
-        options = {"has_touch": True, "is_mobile": True, "device_scale_factor": 2}
-        phone = self._come(PHONE, "light", **options)
-        phone.page.wait_for_timeout(3000)
+        """A photograph with good drafts, on a phone."""
+        phone = self._come(PHONE, "light", has_touch=True, is_mobile=True, device_scale_factor=2)
+        for name, truth in self.truth.items():
+            phone.page.goto(f"{self.server.address.split('?')[0]}#photo={name}")
+            phone.page.reload()
+            phone.see(name)
+            partners = self._partners(phone.drafts, truth)
+            if len(partners) == len(truth) > 1 and None not in partners:
+                break
+        phone.page.get_by_role("button", name="Photos").focus()
         self._picture("phone", phone)
         phone.page.context.close()
 
@@ -343,7 +346,7 @@ def speed(data: Dataset, out: Path, browser: Browser) -> dict[str, Any]:
     copies = [shutil.copy(image, out) for image in few]
     for number in range(MANY):
         os.link(copies[number % len(copies)], folder / f"{number:04}.jpg")
-    server = Server(folder, out / "many-labelling", "--no-training", "--order", "name", "--classes", "card")
+    server = Server(folder, out / "label-many", "--no-training", "--order", "name", "--classes", "card")
     me = Person(browser.new_context(viewport=WIDE).new_page(), [])  # type: ignore[arg-type]
     begun = time.monotonic()
     me.come(server.address)

@@ -44,20 +44,24 @@ class Server:
         out: where the model and unfinished work are.
         options: of the command line.
         port: 0 for one that is free.
+        where: the folder that the command runs in, to which its paths are relative.
     """
 
-    def __init__(self, photographs: Path, out: Path, *options: str, port: int = 0) -> None:
-        self.photographs, self.out, self.options = photographs, out, options
-        self._log = out.with_suffix(".log")
+    def __init__(
+        self, photographs: Path, out: Path, *options: str, port: int = 0, where: Path | None = None
+    ) -> None:
+        self.photographs, self.out, self.options, self.where = photographs, out, options, where or out.parent
+        self._log = self.where / f"{out.name}.log"
         begun = time.monotonic()
-        command = [sys.executable, "-m", "masu", "label", photographs, "--out", out, "--port", port, *options]
+        paths = [os.path.relpath(path, self.where) for path in (photographs, out)]
+        command = ["-m", "masu", "label", paths[0], "--out", paths[1], "--port", str(port), *options]
         with self._log.open("a") as log:
             self._process = subprocess.Popen(
-                [str(part) for part in command],
+                [sys.executable, *command],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                cwd=out.parent,
+                cwd=self.where,
                 env=os.environ | {"OMP_NUM_THREADS": "1"},
             )
         assert self._process.stdout is not None
@@ -82,7 +86,7 @@ class Server:
 
     def again(self) -> Server:
         """The same command on the same port."""
-        return Server(self.photographs, self.out, *self.options, port=self.port)
+        return Server(self.photographs, self.out, *self.options, port=self.port, where=self.where)
 
     def stop(self) -> int:
         """As Ctrl-C does; the exit code."""
@@ -146,7 +150,7 @@ class Person:
             """() => {
                 const image = document.querySelector("#stage .picture img");
                 const { left, top, width, height } = image.getBoundingClientRect();
-                return [left, top, width / image.naturalWidth, height / image.naturalHeight];
+                return [left, top, width / image.offsetWidth, height / image.offsetHeight];
             }"""
         )
         return frame[0] + x * frame[2], frame[1] + y * frame[3]

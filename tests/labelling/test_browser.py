@@ -8,6 +8,7 @@ import statistics
 from operator import sub
 
 import pytest
+from PIL import Image
 
 import masu
 from masu.cli.exit_codes import DONE
@@ -64,8 +65,8 @@ def serve(tmp_path):
     """``serve(photographs, *options)``: a server that runs until the test is done."""
     running = []
 
-    def start(photographs, *options):
-        running.append(Server(photographs, tmp_path / "out", *options))
+    def start(photographs, *options, out=None):
+        running.append(Server(photographs, out or tmp_path / "out", *options))
         return running[-1]
 
     start.running = running
@@ -114,6 +115,12 @@ def labelled(folder):
         ]
         for image, target in data
     }
+
+
+def broken_rules(page):
+    """Of axe-core, each with the first element that breaks it."""
+    found = Axe().run(page).response["violations"]
+    return [(rule["id"], rule["nodes"][0]["target"], rule["help"]) for rule in found]
 
 
 def test_a_sitting_from_bare_photographs_to_drafts_and_an_export(scenes, serve, sit, tmp_path):
@@ -172,6 +179,7 @@ def test_a_sitting_from_bare_photographs_to_drafts_and_an_export(scenes, serve, 
     me.press("Home")  # every draft, however unsure
     me.until("document.querySelectorAll('#boxes .draft').length > 0", patience=60_000)
     assert me.boxes == []
+    assert broken_rules(me.page) == []
     drafts = me.drafts
     me.page.locator("#stage").focus()
     me.press("Enter")
@@ -247,6 +255,71 @@ def test_the_keyboard_alone(photos, serve, sit):
     assert labels_of(photos / "c.jpg") is None
 
 
+def test_small_objects_are_drawn_to_the_pixel(photos, serve, sit):
+    me = sit(serve(photos, "--no-training", "--order", "name", "--classes", "cat").address)
+    mouse, left = me.page.mouse, me.at(0, 0)[0]
+    pixel = me.at(1, 0)[0] - left
+    mouse.move(*me.at(200, 100))
+    for _ in range(8):
+        mouse.wheel(0, -200)
+    me.until(
+        "() => /scale\\(1?\\d\\d[.)]|scale\\([2-9]\\d?[.)]/.test(document.querySelector('.picture').style.transform)"
+    )
+    near_by = me.at(1, 0)[0] - me.at(0, 0)[0]
+    assert near_by > 8 * pixel
+    me.draw((198, 97, 204, 102))
+    assert me.boxes == [("cat", (198, 97, 204, 102))]
+    me.drag((201, 99.5), (203, 98.5))  # between its handles, which stand outside of a small box
+    assert me.boxes == [("cat", (200, 96, 206, 101))]
+
+    before = me.at(0, 0)
+    me.page.keyboard.down(" ")
+    me.drag((190, 97), (195, 100))
+    me.page.keyboard.up(" ")
+    after = me.at(0, 0)
+    assert (after[0] - before[0], after[1] - before[1]) == pytest.approx((5 * near_by, 3 * near_by), abs=2)
+    assert me.boxes == [("cat", (200, 96, 206, 101))]
+    me.press("f")
+    me.until(
+        "before => Math.abs(document.querySelector('.picture img').getBoundingClientRect().left - before) < 1",
+        left,
+    )
+
+
+def test_a_photograph_that_lies_on_its_side_is_upright(serve, sit, tmp_path):
+    folder = tmp_path / "photos" / "a folder"
+    folder.mkdir(parents=True)
+    stored = Image.new("RGB", (300, 200), "grey")
+    turned = Image.Exif()
+    turned[0x0112] = 6  # to be turned clockwise: 200 wide, 300 high
+    stored.save(folder / "é 1.jpg", exif=turned)
+    me = sit(serve(tmp_path / "photos", "--no-training", "--classes", "cat").address)
+    assert me.shown == "a folder/é 1.jpg"
+    me.draw((20, 200, 180, 290))
+    me.press("d")
+    me.page.wait_for_selector("#finish[open]")
+    assert labelled(tmp_path / "photos") == {"é 1.jpg": [("cat", (20, 200, 180, 290))]}
+
+
+def test_a_file_that_is_no_photograph_is_told_of(photos, serve, sit):
+    (photos / "b.jpg").write_bytes(b"")
+    me = sit(serve(photos, "--no-training", "--order", "name", "--classes", "cat").address, strict=False)
+    me.draw((30, 30, 90, 90))
+    me.press("d")
+    me.see("b.jpg")
+    assert "an empty file" in me.page.locator("#note").inner_text()
+    me.press("w", "ArrowRight")
+    assert me.boxes == []
+    me.press("d")
+    me.see("c.jpg")
+    me.draw((30, 30, 90, 90))
+    me.press("d")
+    me.see("d.jpg")
+    me.press("n")
+    me.page.wait_for_selector("#finish[open]")
+    assert labels_of(photos / "b.jpg") is None
+
+
 def test_the_focus_is_always_seen(photos, serve, sit):
     me = sit(serve(photos, "--no-training", "--order", "name", "--classes", "cat").address)
     me.press("w", "ArrowRight")
@@ -283,8 +356,17 @@ class Finger:
         self._send("touchStart", (x1, y1))
         for part in (0.3, 0.6, 1.0):
             self._send("touchMove", (x1 + part * (x2 - x1), y1 + part * (y2 - y1)))
-        self.person.page.wait_for_timeout(200)  # rests: after a fling the browser takes the next tap as a stop
+        self.person.page.wait_for_timeout(
+            200
+        )  # rests: after a fling the browser takes the next tap as a stop
         self._send("touchMove", (x2, y2))
+        self._send("touchEnd")
+
+    def pinch(self, around, start, end):
+        """Two fingers on a level, so many screen pixels from a point of the photograph, then so many."""
+        x, y = self.person.at(*around)
+        for kind, far in [("touchStart", start), ("touchMove", (start + end) / 2), ("touchMove", end)]:
+            self._send(kind, (x - far, y), (x + far, y))
         self._send("touchEnd")
 
     def _send(self, kind, *points):
@@ -307,6 +389,15 @@ def test_a_finger_on_a_phone(photos, serve, sit):
     me.see("b.jpg")
     me.saved()
     assert near(labels_of(photos / "a.jpg"), [("dog", (60, 60, 200, 160))])
+
+    whole = me.at(200, 150)[0] - me.at(100, 150)[0]
+    finger.pinch((150, 120), 40, 100)
+    assert 2 * whole < me.at(200, 150)[0] - me.at(100, 150)[0] < 3 * whole
+    assert me.boxes == []
+    page.get_by_role("button", name="New box").tap()
+    finger.drag((140, 110), (160, 130))
+    assert near(me.boxes, [("dog", (140, 110, 160, 130))])
+    page.get_by_role("button", name="Fit").tap()
 
     cut = page.evaluate(
         """() => [...document.querySelectorAll("header button, #tools .first button, #stage, #name")]
@@ -358,6 +449,41 @@ def test_two_people_at_one_photograph(photos, serve, sit):
     two.press("d")
     two.saved()
     assert near(labels_of(photos / "a.jpg"), mine)
+
+
+def test_a_tab_that_is_closed_at_once_has_sent_everything(photos, serve, sit):
+    me = sit(serve(photos, "--no-training", "--order", "name", "--classes", "cat").address, strict=False)
+    me.draw((20, 20, 90, 80))
+    context = me.page.context
+    me.page.close(run_before_unload=True)
+    again = Person(context.new_page(), me.faults, strict=False).come(
+        me.page.url.split("#")[0] + "#photo=a.jpg"
+    )
+    again.see("a.jpg")
+    again.until("document.querySelectorAll('#boxes .label').length === 1")
+    assert near(again.boxes, [("cat", (20, 20, 90, 80))])
+
+
+def test_two_computers_at_one_folder(photos, serve, sit, tmp_path):
+    options = ("--no-training", "--order", "name", "--classes", "cat,dog")
+    one = sit(serve(photos, *options).address)
+    two = sit(serve(photos, *options, out=tmp_path / "other").address, strict=False)
+    one.draw((20, 20, 90, 80))
+    two.draw((100, 100, 160, 170))
+    one.saved()
+    two.saved()
+    one.press("d")
+    one.see("b.jpg")
+    one.saved()
+    two.press("2", "d")
+    two.page.wait_for_selector("#conflict[open]")
+    two.page.get_by_role("button", name="Keep mine").click()
+    two.saved()
+    assert near(labels_of(photos / "a.jpg"), [("dog", (100, 100, 160, 170))])
+    one.press("a")
+    one.see("a.jpg")
+    one.until("document.getElementById('boxes').textContent.includes('at 100, 100')")
+    assert near(one.boxes, [("dog", (100, 100, 160, 170))])
 
 
 def test_a_kill_in_the_middle_of_an_edit(photos, serve, sit):
@@ -517,34 +643,25 @@ def test_five_thousand_photographs_stay_fluent(photos, serve, sit, tmp_path, rec
     assert len(list(folder.glob("*.json"))) == PRESSES
 
 
-@pytest.mark.parametrize("colours", ["light", "dark"])
-@pytest.mark.parametrize("screen", [WIDE, PHONE], ids=["wide", "phone"])
-def test_no_rule_of_accessibility_is_broken(photos, serve, sit, screen, colours):
-    server = serve(photos, "--no-training", "--order", "name", "--classes", "cat,dog")
-    me = sit(server.address, **screen, color_scheme=colours)
-
-    def broken():
-        return [
-            (one["id"], one["nodes"][0]["target"], one["help"])
-            for one in Axe().run(me.page).response["violations"]
-        ]
-
-    me.press("w", "ArrowRight")
-    me.saved()
-    assert broken() == []
-    for opens, dialog in (("?", "help"), ("0", "class-search")):
-        me.press(opens)
-        me.page.wait_for_selector(f"#{dialog}[open]")
-        assert broken() == [], dialog
+def test_no_rule_of_accessibility_is_broken(photos, serve, sit):
+    address = serve(photos, "--no-training", "--order", "name", "--classes", "cat,dog").address
+    for screen, colours in itertools.product((WIDE, PHONE), ("light", "dark")):
+        me = sit(address, **screen, color_scheme=colours)
+        me.press("w", "ArrowRight")
+        me.saved()
+        assert broken_rules(me.page) == [], (screen, colours)
+        for opens, dialog in (("?", "help"), ("0", "class-search")):
+            me.press(opens)
+            me.page.wait_for_selector(f"#{dialog}[open]")
+            assert broken_rules(me.page) == [], (screen, colours, dialog)
+            me.press("Escape")
+        me.page.get_by_role("button", name="Finish").click()
+        me.until("document.querySelectorAll('#commands code').length > 0")
+        assert broken_rules(me.page) == [], (screen, colours, "finish")
         me.press("Escape")
-    me.page.get_by_role("button", name="Finish").click()
-    me.until("document.querySelectorAll('#commands code').length > 0")
-    assert broken() == [], "finish"
-    me.press("Escape")
-    if screen is PHONE:
-        for sheet in ("Details", "Photos"):
+        for sheet in ("Details", "Photos") if screen is PHONE else ():
             me.page.get_by_role("button", name=sheet, exact=True).tap()
             me.until("document.getAnimations().length === 0")
-            assert broken() == [], sheet
+            assert broken_rules(me.page) == [], (screen, colours, sheet)
             me.page.locator(".sheet.open").get_by_role("button", name="Close").tap()
             me.until("document.getAnimations().length === 0")
