@@ -422,6 +422,11 @@ def test_two_people_at_one_photograph(photos, serve, sit):
     assert near(two.boxes, [("cat", (20, 20, 90, 80))])
     assert "unfinished" in two.page.locator("#state").inner_text()
 
+    one.press("0")
+    one.name_class("hen")
+    two.until("document.getElementById('classes').textContent.includes('hen')")
+    one.press("1")
+
     def apart(mine, theirs):
         """Both draw in the same photograph, the second without a connection."""
         two.page.context.set_offline(True)
@@ -462,6 +467,25 @@ def test_a_tab_that_is_closed_at_once_has_sent_everything(photos, serve, sit):
     again.see("a.jpg")
     again.until("document.querySelectorAll('#boxes .label').length === 1")
     assert near(again.boxes, [("cat", (20, 20, 90, 80))])
+
+
+def test_an_answer_is_taken_back(photos, serve, sit, tmp_path):
+    server = serve(photos, "--no-training", "--order", "name", "--classes", "cat")
+    me, other = sit(server.address), sit(server.address)
+    me.press("w")
+    me.drag((120, 100), (-50, -400))  # to beyond the picture
+    me.press("d", "a")
+    me.until("document.getElementById('state').textContent === 'done'")
+    assert me.boxes == [("cat", (0, 0, 120, 100))]
+    other.until("document.getElementById('boxes').textContent.includes('120 by 100')")
+    filed = (photos / "a.json").read_bytes()
+    me.page.get_by_role("button", name="Take the answer back").click()
+    me.page.get_by_role("button", name="Take it back").click()
+    me.until("document.getElementById('state').textContent === 'open'")
+    other.until("document.getElementById('state').textContent === 'open'")
+    assert me.boxes == other.boxes == []
+    assert labels_of(photos / "a.jpg") is None
+    assert [file.read_bytes() for file in (tmp_path / "out" / "taken-back").iterdir()] == [filed]
 
 
 def test_two_computers_at_one_folder(photos, serve, sit, tmp_path):
