@@ -1,6 +1,6 @@
 """A recorded sitting at the page of ``masu label``: the pictures of docs/label.md, and what labelling took.
 
-    python -m studies.sitting OUT --photographs CARDS/images --pictures docs/images
+    python -m studies.sitting OUT --photographs BCCD --pictures docs/images
     python -m studies.sitting OUT --only speed
 
 Wants Chromium and ``masu[test]``. The true labels of a data set are the person: a script that moves a real
@@ -44,7 +44,16 @@ PHONE = {"width": 390, "height": 844}
 QUALITY = 82  # of the pictures, as JPEG
 
 FORGOTTEN = 3
-"""The photograph, of those that are drawn by hand, of which one object is left out."""
+"""The photograph, of those that are drawn by hand, of which the largest object is left out."""
+
+OUTSIDE = 9
+"""Screen pixels by which the corners of a small box stand outside of it, to be pulled."""
+
+SMALL = 36
+"""Screen pixels of a small box."""
+
+SHAKEN = 5
+"""Screen pixels that nobody corrects."""
 
 PRESSES = 30
 MANY = 5000
@@ -56,7 +65,7 @@ def main() -> None:
     """Take the pictures, and print what it took as JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("out", type=Path, help="a new folder")
-    parser.add_argument("--photographs", type=Path, default=Path("../shared/data/cards/images"))
+    parser.add_argument("--photographs", type=Path, default=Path("../shared/data/bccd"))
     parser.add_argument("--pictures", type=Path, help="default: OUT/pictures")
     parser.add_argument("--many", type=int, default=60, help="photographs in the folder")
     parser.add_argument("--answers", type=int, default=36, help="of them that are labelled")
@@ -76,7 +85,10 @@ def main() -> None:
         browser = launched(playwright, path)
         if options.only != "speed":
             sitting = Recorded(data, out, pictures, browser, options.many, options.time_budget)
-            figures["sitting"] = sitting.run(options.answers)
+            try:
+                figures["sitting"] = sitting.run(options.answers)
+            finally:
+                sitting.server.stop()
         if options.only != "sitting":
             figures["speed"] = speed(data, out, browser)
         browser.close()
@@ -99,7 +111,7 @@ class Recorded:
         self, data: Dataset, out: Path, pictures: Path, browser: Browser, many: int, budget: str
     ) -> None:
         self.pictures, self.browser, self.names = pictures, browser, data.names
-        self.photographs = out / data.root.resolve().parent.name
+        self.photographs = out / "photos"
         self.photographs.mkdir()
         self.truth: dict[str, list[Named]] = {}
         for index in np.linspace(0, len(data) - 1, many).round().astype(int).tolist():
@@ -125,12 +137,7 @@ class Recorded:
             rows.append(self._label(number))
             self._wait_for_the_model()
         seconds = time.monotonic() - begun
-        self._look_at_what_it_knows()
-        self._look_again()
-        self._on_a_phone()
-        said = self._finish()
-        self.server.stop()
-        return {
+        figures = {
             "photographs": answers,
             "boxes": sum(row["boxes"] for row in rows),
             **asdict(self.total),
@@ -140,8 +147,12 @@ class Recorded:
             ),
             "seconds_of_a_person": round(self.total.seconds()),
             "seconds_of_the_script": round(seconds),
-            **said,
         }
+        print(json.dumps(figures), file=sys.stderr)
+        self._look_at_what_it_knows()
+        self._look_again()
+        self._on_a_phone()
+        return figures | self._finish()
 
     def _come(self, screen: dict[str, int], colours: str, **options: Any) -> Person:
         context = self.browser.new_context(viewport=screen, color_scheme=colours, **options)  # type: ignore[arg-type]
@@ -171,11 +182,12 @@ class Recorded:
         me = self.me
         name = me.shown
         wanted = list(self.truth[name])
-        if number == FORGOTTEN and len(wanted) > 1:
-            wanted = wanted[1:]
+        if number == FORGOTTEN:
+            wanted.remove(max(wanted, key=lambda one: _area(one[1])))
         before = self.total.count
         partners = self._partners(me.drafts, wanted)
         if number > 10 and len(partners) > 1 and None not in partners:
+            me.page.mouse.move(2, 2)
             self._picture("drafts")
         for at in reversed([at for at, partner in enumerate(partners) if partner is None]):
             self._select("draft", at)
@@ -228,13 +240,28 @@ class Recorded:
             return
         self._select("label", at)
         if not stands:
-            me.drag((found[0], found[1]), (box[0], box[1]))
-            me.drag((found[2], found[3]), (box[2], box[3]))
+            self._pull(found[:2], box[:2], found)
+            self._pull(found[2:], box[2:], found)
             self.total += Edits(moved=1)
         if name != class_:
             self._choose(class_)
             self.total += Edits(relabelled=1)
         me.press("Escape")
+
+    def _pull(self, corner: tuple[float, float], to: tuple[float, float], box: Box) -> None:
+        """A corner of the selected box to its place."""
+        (x1, y1), (x2, y2) = self.me.at(*box[:2]), self.me.at(*box[2:])
+        (x, y), (there_x, there_y) = self.me.at(*corner), self.me.at(*to)
+        if max(abs(there_x - x), abs(there_y - y)) < SHAKEN:
+            return
+        outwards = 1 if corner == box[2:] else -1
+        x += outwards * OUTSIDE * (x2 - x1 < SMALL)
+        y += outwards * OUTSIDE * (y2 - y1 < SMALL)
+        mouse = self.me.page.mouse
+        mouse.move(x, y)
+        mouse.down()
+        mouse.move(there_x, there_y, steps=3)
+        mouse.up()
 
     def _choose(self, class_: str) -> None:
         self.me.press("0")
@@ -272,20 +299,19 @@ class Recorded:
         """The wide page in the dark, with the curve."""
         self.me.page.context.close()
         self.me = self._come(WIDE, "dark")
-        self.me.page.wait_for_timeout(1500)
         self._wait_for_the_model()
+        self.me.until("!/^Drafting/.test(document.getElementById('learning').textContent)", patience=300_000)
         self.me.page.locator("#learn-now").scroll_into_view_if_needed()
         self._picture("dark")
 
     def _look_again(self) -> None:
         """At the label that the model doubts most."""
-        doubted = self.me.page.locator("#doubtful button")
-        if not doubted.count():
-            return
         self.me.page.context.close()
         self.me = self._come(WIDE, "light")
         self.me.page.wait_for_timeout(1500)
         doubted = self.me.page.locator("#doubtful button")
+        if not doubted.count():
+            return
         name = doubted.first.locator(".name").inner_text()
         doubted.first.click()
         self.me.see(name)
@@ -325,6 +351,10 @@ class Recorded:
             "onnx_megabytes": round(onnx.stat().st_size / 1e6, 1),
             "seconds_of_the_export": round(time.monotonic() - begun),
         }
+
+
+def _area(box: Box) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])
 
 
 def _iou(some: list[Named], others: list[Named]) -> Any:
