@@ -80,6 +80,7 @@ def test_a_photograph_is_answered(browser, folder):
     status, session = browser("GET", "/api/session")
     assert [one["id"] for one in session["photos"]] == ["a.jpg", "b.png", "sub/c.jpg"]
     assert (session["classes"], session["format"], session["order"]) == (["cat", "dog"], "labelme", "name")
+    assert session["crowds"] is True  # of Pascal VOC and YOLO it is not: tests/data/formats
     status, photo = browser("GET", "/api/photos/sub/c.jpg")
     assert (photo["width"], photo["height"], photo["version"], photo["drafts"]) == (60, 40, "", None)
     sent = {"version": "", "state": "done", "labels": [CAT], "drafts": None, "seconds": 3}

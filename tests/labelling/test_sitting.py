@@ -96,6 +96,16 @@ def test_unfinished_work_on_a_file_that_another_changed_asks_and_can_be_kept(sit
     assert [entry.name for entry in other.view("a.jpg", None).entries] == ["cat"]
 
 
+def test_going_on_with_unfinished_work_does_not_overwrite_what_another_saved_meanwhile(sit, out):
+    mine, other = sit(), sit(out.with_name("other"))
+    version = mine.work_on("a.jpg", "", [CAT], None).version
+    other.answer("a.jpg", "", [DOG])
+    version = mine.work_on("a.jpg", version, [CAT, CAT], None).version
+    with pytest.raises(ConflictError):
+        mine.answer("a.jpg", version, [CAT, CAT])
+    assert [entry.name for entry in other.view("a.jpg", None).entries] == ["dog"]
+
+
 def test_theirs_may_be_taken(sit, out):
     mine, other = sit(), sit(out.with_name("other"))
     mine.work_on("a.jpg", "", [CAT], None)

@@ -13,6 +13,7 @@ import numpy as np
 
 from masu.data.audit.likeness import like_pictures
 from masu.data.dataset import CROWD, DIFFICULT
+from masu.data.formats import formats
 from masu.data.formats.editing import Entry, LabelFiles
 from masu.labelling.choice import Open, in_order
 from masu.labelling.edits import USUAL
@@ -75,6 +76,7 @@ class Desk:
             "title": folder.resolve().name,
             "folder": str(folder),
             "format": self.form,
+            "crowds": formats()[self.form].crowds,
             "classes": list(self.sitting.classes),
             "order": order,
             "seq": self.sitting.changes,

@@ -201,9 +201,7 @@ class Sitting:
         with self._lock:
             self._require(name, version)
             self._check(entries)
-            work = Work(
-                name, self.known[name].version, tuple(entries), None if drafts is None else tuple(drafts)
-            )
+            work = Work(name, self._base(name), tuple(entries), None if drafts is None else tuple(drafts))
             self._unfinished.keep(work)
             self._work[name] = work
             return self._saved(name)
@@ -237,9 +235,8 @@ class Sitting:
             self._check(entries)
             before = self.known[name]
             first = before.state in ("open", "unfinished")
-            base = self._work[name].base if name in self._work else before.version
             try:
-                saved = self._files.save(path, size_of(path), entries, base)
+                saved = self._files.save(path, size_of(path), entries, self._base(name))
             except ChangedError as error:
                 raise ConflictError(self._theirs(name, error)) from None
             self._unfinished.forget(name)
@@ -339,6 +336,10 @@ class Sitting:
         """Of the label file that is there, or that unfinished work began with, and of that work."""
         work = self._work.get(name)
         return self.known[name].version if work is None else f"{work.base}{_BETWEEN}{work.version}"
+
+    def _base(self, name: str) -> str:
+        """The version of the label file that the boxes on the page began with."""
+        return self._work[name].base if name in self._work else self.known[name].version
 
     def _require(self, name: str, version: str) -> None:
         one = self._renewed(name)

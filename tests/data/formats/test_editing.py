@@ -456,3 +456,19 @@ def test_a_move_below_what_files_hold_is_none():
 
 def test_places_are_numbers_that_a_browser_holds():
     assert all(0 <= number < 2**53 for one in held("a1", "ü語") for number in one.entry.place)
+
+
+@pytest.mark.parametrize("name", [name for name, one in formats().items() if one.edit is not None])
+def test_a_format_says_whether_it_has_crowd_regions(name, tmp_path):
+    """``crowds`` is what saving does: taken where it is true, refused where it is not."""
+    root = data_set(tmp_path, name)
+    files, photo = opened(root), photo_of(root, "b.png")
+    loaded = files.load(photo)
+    region = replace(loaded.entries[0], flag=CROWD)
+    try:
+        files.save(photo, SIZE, [region], loaded.version)
+    except InputError:
+        taken = False
+    else:
+        taken = True
+    assert formats()[name].crowds == taken

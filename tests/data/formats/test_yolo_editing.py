@@ -339,8 +339,9 @@ def test_a_file_that_is_no_text_is_never_overwritten(tmp_path):
     assert loaded.entries is None
     assert str(file) in loaded.why
     with pytest.raises(InputError):
-        files.save(photo, SIZE, [], loaded.version)
+        files.save(photo, SIZE, [Entry((0.0, 0.0, 50.0, 25.0), "cow")], loaded.version)
     assert file.read_bytes() == b"\xff\xfe0\x000"
+    assert (tmp_path / "data.yaml").read_text() == PAGE
 
 
 def test_shares_are_of_the_upright_photograph(tmp_path):

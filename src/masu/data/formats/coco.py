@@ -477,4 +477,5 @@ FORMAT = Format(
     write,
     all_in_splits=True,
     edit=edit,
+    crowds=True,
 )

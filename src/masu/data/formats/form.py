@@ -108,6 +108,7 @@ class Format(NamedTuple):
         drafts_are_labels: what is written of drafts is read as labels.
         edit: the labels of single photographs below a folder, in the files of a candidate (None: there are
             none yet); None where masu does not change files of this format.
+        crowds: its files can say that a box is a crowd region.
     """
 
     name: str
@@ -119,6 +120,7 @@ class Format(NamedTuple):
     all_in_splits: bool = False
     drafts_are_labels: bool = True
     edit: Callable[[Path, Candidate | None], LabelFiles] | None = None
+    crowds: bool = False
 
 
 def load_json(file: Path, most_bytes: int) -> Any:

@@ -405,6 +405,7 @@ FORMAT = Format(
     write,
     by_stem=True,
     edit=edit,
+    crowds=True,
 )
 
 FOR_X_ANYLABELING = FORMAT._replace(write=partial(write, dialect=X_ANYLABELING))

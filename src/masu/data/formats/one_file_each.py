@@ -230,13 +230,12 @@ class OneFileEach:
             seen = Photo(photo, size, read_header(photo).orientation)
             with self._alone(file):
                 content = self._current(photo, file, version)
-                self.hand.classes.meet([entry.name for entry in wanted])
                 try:
                     page = self.hand.page(file, content, seen)
                 except BadEntryError as error:
-                    raise bad_input(
-                        file, error.found, error.wanted, "correct the file or move it away"
-                    ) from None
+                    fix = "correct the file or move it away"
+                    raise bad_input(file, error.found, error.wanted, fix) from None
+                self.hand.classes.meet([entry.name for entry in wanted])
                 gone = self._gone.setdefault(file, {})
                 plan = planned(page.held, wanted, gone, page.change, page.change, page.new)
                 gone |= {one.entry.place: one for one in page.held}

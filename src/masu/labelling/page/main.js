@@ -128,6 +128,7 @@ class Page {
     find("order").value = sitting.order;
     find("slider").value = sitting.above ?? 0.5;
     this.list.set([...sitting.photos.values()]);
+    document.querySelector("[data-action='crowd']").hidden = !sitting.crowds;
     this.wire();
     for (const entry of this.saves.unsent.adopt(await livingTabs(this.tab))) {
       if (!sitting.photos.has(entry.id)) continue;

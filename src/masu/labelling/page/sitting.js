@@ -27,6 +27,7 @@ export class Sitting {
     this.photos = new Map(session.photos.map((photo) => [photo.id, photo]));
     this.ids = session.photos.map((photo) => photo.id);
     this.order = session.order ?? "best";
+    this.crowds = session.crowds ?? true;
     this.current = null;
     this.opening = null;
     this.above = null;
@@ -412,6 +413,7 @@ export class Sitting {
   }
 
   crowd() {
+    if (!this.crowds) return this.tell.said("Label files of this format cannot say that a box is a crowd.");
     const { selected } = this.sheet;
     if (selected === null) return this.tell.said("Select a box first.");
     const sheet = sheets.toggleCrowd(this.sheet, selected);
