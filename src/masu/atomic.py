@@ -47,9 +47,16 @@ def write_whole(path: Path, chunks: Iterable[bytes | memoryview], *, swept: bool
         put_in_place(part, path)
 
 
-def write_text(path: Path, text: str) -> None:
-    """:func:`write_whole` of a text, in UTF-8; bytes of file names that are not come as ``\\udce9``."""
-    write_whole(path, [text.encode("utf-8", "backslashreplace")])
+def write_text(path: Path, text: str, *, private: bool = False) -> None:
+    """:func:`write_whole` of a text, in UTF-8; bytes of file names that are not come as ``\\udce9``.
+
+    Args:
+        path: the file; its folder exists.
+        text: all of it.
+        private: readable for its owner alone, from the first byte on (Windows goes by the folder's rights).
+    """
+    with beside(path, [text.encode("utf-8", "backslashreplace")], private=private) as part:
+        put_in_place(part, path)
 
 
 def add_line(path: Path, line: str) -> None:
@@ -102,7 +109,9 @@ def write_new(path: Path, content: bytes, *, swept: bool = False) -> bool:
 
 
 @contextmanager
-def beside(path: Path, chunks: Iterable[bytes | memoryview], *, swept: bool = False) -> Iterator[Path]:
+def beside(
+    path: Path, chunks: Iterable[bytes | memoryview], *, swept: bool = False, private: bool = False
+) -> Iterator[Path]:
     """A file on the disk that is to become ``path``; it is gone afterwards where nobody renamed it.
 
     Raises:
@@ -119,6 +128,8 @@ def beside(path: Path, chunks: Iterable[bytes | memoryview], *, swept: bool = Fa
             raise not_written(path, error) from None
         made.callback(_closed, file)
         try:
+            if private:
+                part.chmod(0o600)
             for chunk in chunks:
                 file.write(chunk)
                 written += len(chunk)

@@ -39,7 +39,7 @@ def sit(folder, out):
     def begin(at=None):
         home = out if at is None else at
         home.mkdir(exist_ok=True)
-        made = Sitting(Photographs.below(folder), label_files(folder)[1], home)
+        made = Sitting(Photographs.below(folder), label_files(folder)[1], home, print)
         for name in ("cat", "dog"):
             made.add_class(name)
         return made

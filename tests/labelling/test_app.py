@@ -44,6 +44,7 @@ def browser(desk, serving):
     app = make_label_app(
         desk,
         token=TOKEN,
+        key="k",
         order="name",
         formats=("coco",),
         export=lambda to: {"folder": to},
@@ -58,7 +59,7 @@ def test_only_who_has_the_token_is_answered(browser):
         status, content, headers = browser.raw("GET", path)
         assert (status, "set-cookie" in headers) == (403, False)
         assert "masu label" in json.loads(content)["detail"]
-    assert browser.raw("GET", "/", Cookie="masu-label=wrong")[0] == 403
+    assert browser.raw("GET", "/", Cookie="masu-label-k=wrong")[0] == 403
     status, content, headers = browser.raw("GET", "/", Cookie=browser.cookie)
     assert (status, content[:15]) == (200, b"<!DOCTYPE html>")
     assert "default-src 'self'" in headers["content-security-policy"]
@@ -68,7 +69,7 @@ def test_the_cookie_is_for_this_page_alone(browser):
     _, _, headers = browser.raw("GET", f"/?token={TOKEN}")
     said = headers["set-cookie"].lower()
     assert "httponly" in said
-    assert "samesite=strict" in said
+    assert "samesite=lax" in said
 
 
 def test_a_page_of_the_web_reaches_nothing(browser):
@@ -139,6 +140,38 @@ def test_pictures(browser, folder):
     assert content == (folder / "b.png").read_bytes()
     _, content, headers = browser.raw("GET", "/api/photos/b.png/thumbnail", Cookie=browser.cookie)
     assert (content[:2], headers["x-content-type-options"]) == (b"\xff\xd8", "nosniff")
+
+
+def test_a_picture_is_asked_for_again_only_where_its_file_is_another(browser, folder):
+    at = "/api/photos/a.jpg/image"
+    tag = browser.raw("GET", at, Cookie=browser.cookie)[2]["etag"]
+    status, content, _ = browser.raw("GET", at, Cookie=browser.cookie, If_None_Match=tag)
+    assert (status, content) == (304, b"")
+    (folder / "a.jpg").write_bytes((folder / "sub" / "c.jpg").read_bytes() + b" ")
+    assert browser.raw("GET", at, Cookie=browser.cookie, If_None_Match=tag)[0] == 200
+
+
+def test_a_neighbours_cookies_do_not_lock_anybody_out(browser):
+    for other in ('a={"x": 1}', "x[y]=1", "=;;"):
+        assert browser.raw("GET", "/", Cookie=f"{other}; {browser.cookie}")[0] == 200
+
+
+def test_a_photograph_whose_pixels_are_broken_is_locked(browser, folder):
+    whole = (folder / "b.png").read_bytes()
+    (folder / "b.png").write_bytes(whole[:2000])
+    browser.raw("GET", "/api/photos/b.png/thumbnail", Cookie=browser.cookie)
+    photo = browser("GET", "/api/photos/b.png")[1]
+    assert (photo["state"], photo["editable"]) == ("locked", False)
+    assert browser("GET", "/api/next?after=a.jpg&order=name")[1]["id"] == "sub/c.jpg"
+
+
+def test_skipping_goes_once_around(browser):
+    seen, at = [], ""
+    for _ in range(6):
+        at = browser("GET", f"/api/next?order=random&after={at}")[1]["id"]
+        seen.append(at)
+    assert sorted(seen[:3]) == ["a.jpg", "b.png", "sub/c.jpg"]
+    assert seen[:3] == seen[3:]
 
 
 def test_the_next_one(browser):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from masu.labelling.choice import Open, in_order, uncertainty, unlike
+from masu.labelling.choice import Open, in_order, uncertainty
 
 EAST, NORTH, WEST, SOUTH = np.array([[1.0, 0], [0, 1], [-1, 0], [0, -1]])
 NONE = np.zeros((0, 2))
@@ -68,12 +68,3 @@ def test_none_left_is_no_order():
 def test_one_left_comes_also_without_detections_and_with_all_alike():
     assert in_order([photograph([], EAST, 0)], NONE) == [0]
     assert in_order([photograph([], EAST, 0), photograph([], EAST, 1)], EAST[None]) == [0, 1]
-
-
-def test_before_there_is_a_model_each_is_unlike_those_before():
-    left, right = np.zeros((2, 8, 8), np.uint8)
-    left[:, :4], right[:, 4:] = 200, 200
-    almost = left.copy()
-    almost[0, 0] = 190
-    assert unlike(np.stack([left, almost, right]), [0, 1, 2]) == [0, 2, 1]
-    assert unlike(np.stack([left, right, left, right]), [0, 1, 0, 1], most=2)[2:] == [2, 3]

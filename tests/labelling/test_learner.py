@@ -22,7 +22,7 @@ def task(tmp_path):
     return {
         "folder": str(tmp_path / "set"),
         "form": "voc",
-        "left_out": ["JPEGImages/1.png"],
+        "answered": [f"JPEGImages/{number}.png" for number in range(12) if number != 1],
         "held_back": str(tmp_path / "held.json"),
     }
 
@@ -32,22 +32,68 @@ def names(data):
 
 
 def test_without_splits_one_of_five_is_held_back_and_what_is_unfinished_left_out(task):
-    training, held = parts_of(task)
-    assert sorted(names(training) + names(held)) == [0, *range(2, 12)]
-    assert len(names(held)) == 2
-    assert names(parts_of(task)[1]) == names(held)
+    parts = parts_of(task)
+    assert sorted(names(parts.training) + names(parts.held)) == [0, *range(2, 12)]
+    assert len(names(parts.held)) == 2
+    assert names(parts_of(task).held) == names(parts.held)
+
+
+def test_a_model_goes_on_only_where_it_is_known_what_taught_it(task, tmp_path):
+    assert [parts_of(task).goes_on, parts_of(task).goes_on] == [False, True]
+    (tmp_path / "held.json").write_text("{")
+    assert not parts_of(task).goes_on
 
 
 def test_splits_are_kept_and_what_no_list_names_teaches(task, tmp_path):
     lists = tmp_path / "set" / "ImageSets" / "Main"
     for split, numbers in {"train": range(5), "val": (5, 6), "test": (7, 8)}.items():
         (lists / f"{split}.txt").write_text("".join(f"{number}\n" for number in numbers))
-    training, held = parts_of(task)
-    assert sorted(names(training)) == [0, 2, 3, 4, 9, 10, 11]
-    assert names(held) == [5, 6]
+    parts = parts_of(task)
+    assert sorted(names(parts.training)) == [0, 2, 3, 4, 9, 10, 11]
+    assert names(parts.held) == [5, 6]
+    assert parts.goes_on
+
+
+def test_without_a_list_for_training_what_no_list_names_teaches(task, tmp_path):
+    (tmp_path / "set" / "ImageSets" / "Main" / "test.txt").write_text("0\n2\n3\n")
+    parts = parts_of(task)
+    assert sorted(names(parts.training) + names(parts.held)) == [4, 5, 6, 7, 8, 9, 10, 11]
+
+
+def test_a_photograph_in_a_folder_for_testing_never_teaches(tmp_path):
+    """``data.yaml`` names the folder for training alone, and YOLO's reader knows of no other split."""
+    root = tmp_path / "set"
+    for name in ("train/0", "train/1", "train/2", "test/3"):
+        for kind in ("images", "labels"):
+            (root / kind / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.effect_noise((40, 30), 50 + 20 * int(name[-1])).convert("RGB").save(
+            root / "images" / f"{name}.png"
+        )
+        (root / "labels" / f"{name}.txt").write_text("0 0.5 0.5 0.4 0.4\n")
+    (root / "data.yaml").write_text("train: images/train\nnames: [cat]\n")
+    answered = [f"images/train/{number}.png" for number in range(3)] + ["images/test/3.png"]
+    task = {"folder": str(root), "form": "yolo", "answered": answered, "held_back": str(tmp_path / "h.json")}
+    parts = parts_of(task)
+    assert sorted(names(parts.training) + names(parts.held)) == [0, 1, 2]
+
+
+def test_yolo_photographs_without_an_answer_are_no_background(tmp_path):
+    root = tmp_path / "set"
+    for kind in ("images", "labels"):
+        (root / kind).mkdir(parents=True)
+    for number in range(8):
+        picture = Image.effect_noise((40, 30), 40 + 10 * number).convert("RGB")
+        picture.save(root / "images" / f"{number}.png")
+    for number in range(3):
+        (root / "labels" / f"{number}.txt").write_text("0 0.5 0.5 0.4 0.4\n")
+    (root / "data.yaml").write_text("train: images\nnames: [cat]\n")
+    answered = [f"images/{number}.png" for number in range(3)]
+    task = {"folder": str(root), "form": "yolo", "answered": answered, "held_back": str(tmp_path / "h.json")}
+    parts = parts_of(task)
+    assert sorted(names(parts.training) + names(parts.held)) == [0, 1, 2]
 
 
 def test_nothing_to_learn_from_is_said(task):
-    task["left_out"] = [f"JPEGImages/{number}.png" for number in range(12)]
+    task["answered"] = []
     with pytest.raises(InputError):
         parts_of(task)

@@ -110,7 +110,7 @@ def test_theirs_may_be_taken(sit, out):
     mine, other = sit(), sit(out.with_name("other"))
     mine.work_on("a.jpg", "", [CAT], None)
     other.answer("a.jpg", "", [DOG])
-    mine.drop_work("a.jpg")
+    mine.drop_work("a.jpg", mine.version_of("a.jpg"))
     view = mine.view("a.jpg", None)
     assert (view.state, [entry.name for entry in view.entries]) == ("done", ["dog"])
 
@@ -151,7 +151,8 @@ def test_a_broken_file_is_locked_and_left_alone(sit, folder):
 def test_corrections_are_counted_against_the_drafts_that_were_shown(sit):
     sitting = sit()
     seen = found((CAT.box, "cat", 0.9), ((2, 2, 9, 9), "dog", 0.6), ((40, 2, 49, 9), "dog", 0.3))
-    sitting.answer("a.jpg", "", [CAT, DOG], found=seen, least={"cat": 0.5, "dog": 0.5}, seconds=4)
+    sitting.view("a.jpg", seen)
+    sitting.answer("a.jpg", "", [CAT, DOG], least={"cat": 0.5, "dog": 0.5}, seconds=4)
     sitting.answer("b.png", "", [CAT, DOG])
     first, second = sit().history.answers
     assert (first.boxes, first.drafts, first.edits, first.seconds, first.model) == (2, 2, 2, 4, "m-1")
@@ -181,7 +182,7 @@ def test_a_doubt_is_settled_by_saying_done_again(sit):
     ((name, doubt),) = sitting.doubtful(seen)
     assert (name, doubt.kind, doubt.name) == ("a.jpg", "missing", "dog")
     entries = sitting.view("a.jpg", None).entries
-    sitting.answer("a.jpg", version, entries, found=seen["a.jpg"])
+    sitting.answer("a.jpg", version, entries)
     assert sit().doubtful(seen) == []
 
 
@@ -211,3 +212,59 @@ def test_what_is_unknown_of_unfinished_work_is_left_where_it_is(sit, out):
     (out / "unfinished" / "y.json").write_text(json.dumps(content | {"photograph": "gone.jpg"}))
     assert sit().in_state("unfinished") == ("a.jpg",)
     assert len(list((out / "unfinished").iterdir())) == 3
+
+
+def test_unfinished_work_of_another_page_is_not_dropped_unseen(sit):
+    sitting = sit()
+    sitting.work_on("a.jpg", "", [CAT], None)
+    with pytest.raises(ConflictError):
+        sitting.drop_work("a.jpg", "")
+    assert sitting.view("a.jpg", None).entries == (CAT,)
+
+
+def test_what_another_has_saved_is_not_taken_back_unseen(sit, out, folder):
+    mine, other = sit(), sit(out.with_name("other"))
+    version = mine.answer("a.jpg", "", [CAT]).version
+    version = mine.work_on("a.jpg", version, [CAT, DOG], None).version
+    other.answer("a.jpg", other.view("a.jpg", None).version, [DOG])
+    with pytest.raises(ConflictError):
+        mine.take_back("a.jpg", version)
+    assert mine.view("a.jpg", None).entries == (CAT, DOG)
+    assert (folder / "a.json").exists()
+
+
+def test_a_photograph_that_cannot_be_read_stays_locked_until_it_is_another(sit, folder):
+    sitting = sit()
+    sitting.unreadable("a.jpg", "damaged")
+    assert (sitting.view("a.jpg", None).state, sitting.view("a.jpg", None).why) == ("locked", "damaged")
+    (folder / "a.jpg").write_bytes((folder / "sub" / "c.jpg").read_bytes() + b" ")
+    assert sitting.view("a.jpg", None).state == "open"
+
+
+def test_an_answer_counts_where_the_history_cannot_be_written(sit, out):
+    sitting = sit()
+    (out / "history.jsonl").mkdir()
+    assert sitting.answer("a.jpg", "", [CAT]).state == "done"
+    assert sit_again_state(sit, out) == "done"
+
+
+def sit_again_state(sit, out):
+    (out / "history.jsonl").rmdir()
+    return sit().view("a.jpg", None).state
+
+
+def test_a_photograph_drawn_before_there_were_drafts_counts_as_drawn(sit):
+    sitting = sit()
+    sitting.view("a.jpg", None)
+    sitting.work_on("a.jpg", "", [CAT], None)
+    version = sitting.view("a.jpg", found((CAT.box, "cat", 0.9))).version
+    sitting.answer("a.jpg", version, [CAT])
+    assert sitting.history.answers[0].drafts is None
+
+
+def test_names_of_many_scripts_are_classes(sit):
+    sitting = sit()
+    assert sitting.add_class("\u0645\u06cc\u200c\u0646\u0627") == "\u0645\u06cc\u200c\u0646\u0627"
+    assert sitting.add_class("big  cat") == "big cat"
+    with pytest.raises(InputError):
+        sitting.add_class("a\x07")

@@ -90,7 +90,7 @@ def label(
         with suppress(KeyboardInterrupt):
             serve(labelling.app, socket)
     if export is not None:
-        made = export_labels(photographs, labelling.form, labelling.out, export)
+        made = export_labels(labelling.desk, export)
         note(f"{counted(made.images, 'photograph')} as {export} in {made.folder}")
     for one in commands(photographs, labelling.out):
         note(f"{one.what}: {one.text}")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import resources
+from pathlib import Path
 from typing import Any, TypeVar
 
 from starlette.concurrency import run_in_threadpool
@@ -34,7 +34,6 @@ _SAFE = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
-_KEPT = "private, max-age=3600"  # of pictures, which are asked for under the version of their file
 
 Answer = TypeVar("Answer")
 Export = Callable[[str], dict[str, Any]]
@@ -44,6 +43,7 @@ def make_label_app(
     desk: Desk,
     *,
     token: str,
+    key: str,
     order: str,
     formats: tuple[str, ...],
     export: Export,
@@ -56,6 +56,7 @@ def make_label_app(
     Args:
         desk: what is on the page.
         token: that a browser must have, see :mod:`masu.service.token`.
+        key: tells this labelling from others in one browser.
         order: in which photographs come first of all, one of :data:`masu.words.LABEL_ORDERS`.
         formats: that ``export`` knows.
         export: writes the labels in a format, and says where.
@@ -79,7 +80,9 @@ def make_label_app(
         return Response(files[name], media_type=kind, headers=_SAFE)
 
     async def session(_request: Request) -> Response:
-        return JSONResponse({**await run_in_threadpool(desk.session, order), "formats": list(formats)})
+        return JSONResponse(
+            {**await run_in_threadpool(desk.session, order), "key": key, "formats": list(formats)}
+        )
 
     async def photograph(request: Request) -> Response:
         return JSONResponse(await _of(request, desk.photograph))
@@ -92,10 +95,12 @@ def make_label_app(
             body = {"error": {"code": "CHANGED", "message": str(error)}, "photo": desk.theirs(error)}
             return JSONResponse({"success": False, "detail": str(error), **body}, 409)
 
-    async def picture(request: Request, make: Callable[..., Shown]) -> Response:
-        found = await _of(request, lambda name: make(desk.sitting.photographs.paths[name]))
-        tag = f'"{hashlib.sha256(found.content).hexdigest()[:24]}"'
-        headers = {**_SAFE, "Cache-Control": _KEPT, "ETag": tag}
+    async def picture(request: Request, make: Callable[[Path], Shown]) -> Response:
+        tag = await _of(request, lambda name: f'"{key}-{desk.sitting.stamp(name)}"')
+        headers = {**_SAFE, "Cache-Control": "private, no-cache", "ETag": tag}
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers=headers)
+        found = await _of(request, lambda name: desk.sitting.picture(name, make))
         return Response(found.content, media_type=found.kind, headers=headers)
 
     async def next_one(request: Request) -> Response:
@@ -112,8 +117,8 @@ def make_label_app(
 
     async def classes(request: Request) -> Response:
         name = text_of(await json_of(request, limits), "name")
-        await run_in_threadpool(desk.sitting.add_class, name)
-        return JSONResponse({"classes": list(desk.sitting.classes)})
+        added = await run_in_threadpool(desk.sitting.add_class, name)
+        return JSONResponse({"name": added, "classes": list(desk.sitting.classes)})
 
     async def learning(request: Request) -> Response:
         action = text_of(await json_of(request, limits), "action")
@@ -146,7 +151,7 @@ def make_label_app(
         Route("/api/export", exported, methods=["POST"]),
         Route("/api/commands", next_commands),
     ]
-    return Guarded(make_app(routes, hosts=hosts, log=log), token, "masu-label")
+    return Guarded(make_app(routes, hosts=hosts, log=log), token, f"masu-label-{key}")
 
 
 async def _of(request: Request, answer: Callable[[str], Answer]) -> Answer:

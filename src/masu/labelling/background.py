@@ -24,7 +24,8 @@ class Process:
     Args:
         module: run as ``python -m``.
         told: called with each object it prints, from a thread of its own.
-        ended: called once when it has ended, with the last lines of its standard error.
+        ended: called once when it has ended, with the last line of its standard error, or
+            what went wrong here.
     """
 
     def __init__(self, module: str, told: Told, ended: Callable[[str], None]) -> None:
@@ -41,11 +42,6 @@ class Process:
         errors.start()
         self._reader = threading.Thread(target=self._read, args=(told, ended, errors), daemon=True)
         self._reader.start()
-
-    @property
-    def runs(self) -> bool:
-        """Whether it has not ended yet."""
-        return self._process.poll() is None
 
     def tell(self, line: Line) -> None:
         """Send an object; to a process that has ended, nothing."""
@@ -66,22 +62,35 @@ class Process:
             self._reader.join(_SECONDS_TO_END)
 
     def _read(self, told: Told, ended: Callable[[str], None], errors: threading.Thread) -> None:
-        with _open(self._process.stdout) as lines:
-            for line in lines:
-                with suppress(ValueError):  # a library that prints is not speaking to us
-                    said = json.loads(line)
-                    if isinstance(said, dict):
+        fault = ""
+        try:
+            with _open(self._process.stdout) as lines:
+                for line in lines:
+                    if (said := _object(line)) is not None:
                         told(said)
-        self._process.wait()
-        errors.join(_SECONDS_TO_END)
-        with suppress(OSError):
-            _open(self._process.stdin).close()
-        ended("\n".join(self._tail))
+        except (ValueError, LookupError, TypeError, OSError) as error:  # what it says is not understood
+            fault = f"{type(error).__name__}: {error}"
+            self._process.kill()
+        finally:
+            self._process.wait()
+            errors.join(_SECONDS_TO_END)
+            with suppress(OSError):
+                _open(self._process.stdin).close()
+            ended(fault or "".join(self._tail[-1:]) or "the process has ended")
 
     def _keep_errors(self) -> None:
         with _open(self._process.stderr) as lines:
             for line in lines:
                 self._tail = [*self._tail, line.decode(errors="replace").rstrip()][-20:]
+
+
+def _object(line: bytes) -> Line | None:
+    """A JSON object; None for what a library prints, which is not speaking to us."""
+    try:
+        said = json.loads(line)
+    except ValueError:
+        return None
+    return said if isinstance(said, dict) else None
 
 
 def _open(stream: IO[bytes] | None) -> IO[bytes]:

@@ -81,23 +81,6 @@ def in_order(
     )
 
 
-def unlike(small: Array, groups: Sequence[int], most: int = MOST) -> list[int]:
-    """Before there is a model: photographs in an order in which each is unlike all before.
-
-    Args:
-        small: ``(N, H, W)`` grey, see :class:`masu.data.audit.fingerprints.Fingerprints`.
-        groups: ``N`` numbers of groups of photographs that show the same.
-        most: photographs that are ordered; the others follow as they come.
-
-    Returns:
-        Positions.
-    """
-    count = len(small)
-    directions = _directions(np.asarray(small, np.float64).reshape(count, -1))
-    nothing = np.zeros((0, directions.shape[1]))
-    return _in_turn(directions, nothing, np.ones(count), np.array(groups), np.zeros(count, np.bool_), most)
-
-
 def _directions(features: Array) -> Array:
     """Rows of length 1 from the middle of all; where all are alike, zeros."""
     apart = np.asarray(features, np.float64) - np.mean(features, axis=0, dtype=np.float64)

@@ -19,9 +19,10 @@ from masu.labelling.edits import USUAL
 from masu.labelling.models import Model, Models
 from masu.labelling.photographs import Photographs
 from masu.labelling.sitting import ConflictError, Sitting, View
-from masu.labelling.teaching import Teaching, Work, spread
+from masu.labelling.teaching import Situation, Teaching, following
 from masu.labelling.unfinished import Suggestion
 
+_ASKED = 6  # photographs that pages asked for last
 _AHEAD = 6  # photographs after the one on the page that are drafted with it
 _BETWEEN_LOOKS = 2.0  # seconds, at what others have changed in the label files
 _LAST = 10  # drafted photographs whose corrections are told
@@ -51,9 +52,11 @@ class Desk:
         log: Callable[[str], None],
     ) -> None:
         self.form, self.out = form, out
-        self.sitting = Sitting(photographs, files, out)
+        self.sitting = Sitting(photographs, files, out, log)
+        self._asked: tuple[str, ...] = ()
         self._shown: tuple[str, ...] = ()
         self._next_look = 0.0
+        self._grouped: tuple[tuple[str, ...], dict[str, int]] = ((), {})
         self._names = list(photographs.paths)
         self._at = {name: position for position, name in enumerate(self._names)}
         self.teaching = Teaching(
@@ -62,9 +65,9 @@ class Desk:
             Models(out),
             out / "held-back.json",
             seconds,
-            work=self._work,
+            situation=self._situation,
             news=self._news,
-            fault=self.sitting.lock,
+            fault=self.sitting.unreadable,
             log=log,
         )
 
@@ -78,7 +81,6 @@ class Desk:
             "crowds": formats()[self.form].crowds,
             "classes": list(self.sitting.classes),
             "order": order,
-            "seq": self.sitting.changes,
             "photos": [
                 {"id": name, "state": one.state, "boxes": one.boxes}
                 for name, one in self.sitting.known.items()
@@ -94,7 +96,9 @@ class Desk:
         at = self._at[name]
         after = (*self._names[at:], *self._names[:at])
         open_ = [other for other in after if self.sitting.known[other].state == "open"]
-        self._shown = (name, *open_[:_AHEAD])
+        # pages ask for what comes next, too: the one on show is among the last few
+        self._asked = (name, *(other for other in self._asked if other != name))[:_ASKED]
+        self._shown = tuple(dict.fromkeys((*self._asked, *open_[:_AHEAD])))
         self.teaching.consider()
         return self._as_json(self.sitting.view(name, self.teaching.found.get(name)))
 
@@ -110,14 +114,12 @@ class Desk:
             KeyError: no such photograph.
             ConflictError, InputError, WriteError: as of :class:`masu.labelling.sitting.Sitting`.
         """
-        found = self.teaching.found.get(name)
         match asked["state"]:
             case "done":
                 view = self.sitting.answer(
                     name,
                     asked["version"],
                     asked["labels"],
-                    found=found,
                     least=self._least(),
                     seconds=asked["seconds"],
                 )
@@ -126,7 +128,7 @@ class Desk:
             case "unfinished":
                 view = self.sitting.work_on(name, asked["version"], asked["labels"], asked["drafts"])
             case _:
-                view = self.sitting.drop_work(name)
+                view = self.sitting.drop_work(name, asked["version"])
         self.teaching.consider()
         return {"version": view.version, "state": view.state}
 
@@ -152,7 +154,7 @@ class Desk:
             fresh = self._fresh(open_)
             if order == "best" and (looked := [name for name in fresh if name in self.teaching.found]):
                 return {"id": self._best(looked), "why": "the model is unsure of it, and knows none like it"}
-            return {"id": spread(fresh)[0], "why": "at random"}
+            return {"id": following(after, fresh), "why": "at random"}
         at = self._at.get(after or "", -1)
         after_it = next((name for name in open_ if self._at[name] > at), open_[0])
         return {"id": after_it, "why": "in order of names"}
@@ -164,10 +166,10 @@ class Desk:
             sitting.look_for_changes()
             self._next_look = time.monotonic() + _BETWEEN_LOOKS
         found, last = teaching.found, teaching.models.last
-        changed = [(name, one) for name, one in sitting.known.items() if one.changed > since]
+        seq, changed = sitting.news(since)
         drafted = sitting.history.drafted(_LAST)
         return {
-            "seq": sitting.changes,
+            "seq": seq,
             "classes": list(sitting.classes),
             "changed": [
                 {
@@ -221,19 +223,13 @@ class Desk:
 
     def _fresh(self, names: Sequence[str]) -> Sequence[str]:
         """Those that are not almost the same as a labelled one, as far as they were looked at; else all."""
-        found = self.teaching.found
-        mine = [name for name in names if name in found]
-        known = [name for name in self.sitting.in_state("done", "unfinished") if name in found]
-        if not mine or not known:
-            return names
-        groups = like_pictures(np.stack([found[name].small for name in (*known, *mine)])).tolist()
-        old = set(groups[: len(known)])
-        again = {name for name, group in zip(mine, groups[len(known) :], strict=True) if group in old}
-        return [name for name in names if name not in again] or names
+        groups = self._groups()
+        old = {groups[name] for name in self.sitting.in_state("done", "unfinished") if name in groups}
+        return [name for name in names if groups.get(name) not in old] or names
 
     def _best(self, names: Sequence[str]) -> str:
         """The one that the model is most unsure of and that is most unlike those that are labelled."""
-        found, last = self.teaching.found, self.teaching.models.last
+        found, last, groups = self.teaching.found, self.teaching.models.last, self._groups()
         models = {found[name].model for name in names}
         model = last.version if last is not None and last.version in models else min(models)
         mine = [name for name in names if found[name].model == model]
@@ -242,17 +238,20 @@ class Desk:
             for name in self.sitting.in_state("done", "unfinished")
             if name in found and found[name].model == model
         ]
-        groups = like_pictures(np.stack([found[name].small for name in mine])).tolist()
-        photographs = [
-            Open(found[name].scores, found[name].feature, group)
-            for name, group in zip(mine, groups, strict=True)
-        ]
+        photographs = [Open(found[name].scores, found[name].feature, groups[name]) for name in mine]
         return mine[in_order(photographs, np.array(known), most=1)[0]]
 
-    def _work(self) -> Work:
-        return Work(
-            answers=len(self.sitting.in_state("done")),
-            unfinished=self.sitting.in_state("unfinished"),
+    def _groups(self) -> dict[str, int]:
+        """Of each photograph that the model looked at the number of its group of almost the same ones."""
+        found = dict(self.teaching.found)
+        names = tuple(sorted(found))
+        if self._grouped[0] != names:  # what a photograph looks like does not change with the model
+            small = np.stack([found[name].small for name in names])
+            self._grouped = names, dict(zip(names, like_pictures(small).tolist(), strict=True))
+        return self._grouped[1]
+
+    def _situation(self) -> Situation:
+        return Situation(
             shown=tuple(name for name in self._shown if self.sitting.known[name].state != "locked"),
             open=self.sitting.in_state("open"),
             done=self.sitting.in_state("done"),

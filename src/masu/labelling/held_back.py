@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
 from masu.atomic import write_text
 from masu.json_text import to_json
@@ -17,6 +18,12 @@ from masu.regular import read_text
 
 EVERY = 5
 """One of so many groups is held back; the first ``EVERY`` all teach."""
+
+
+Part = Literal["teaches", "held", "neither"]
+TEACHES: Part = "teaches"
+HELD: Part = "held"
+NEITHER: Part = "neither"
 
 
 class HeldBack:
@@ -28,26 +35,27 @@ class HeldBack:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._held: dict[str, bool] = {}
+        self._parts: dict[str, Part] = {}
         self._groups = 0
         with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
             content = json.loads(read_text(file))
-            self._groups = int(content["groups"])
-            self._held = {str(name): bool(held) for name, held in content["held"].items()}
+            groups = int(content["groups"])
+            self._parts = {str(name): _part(part) for name, part in content["parts"].items()}
+            self._groups = groups
 
     @property
     def known(self) -> bool:
-        """Whether anything was decided before."""
-        return bool(self._held)
+        """Whether anything was decided before; else nobody knows what earlier models learned from."""
+        return bool(self._parts)
 
-    def decide(self, names: Sequence[str], groups: Sequence[Sequence[int]]) -> list[bool]:
-        """For each labelled photograph whether it is held back; the new ones are decided in their order.
+    def decide(self, names: Sequence[str], groups: Sequence[Sequence[int]]) -> list[Part]:
+        """The part of each labelled photograph; the new ones are decided in their order.
 
         Args:
             names: of all labelled photographs.
             groups: positions of photographs that are almost the same, as of
-                :func:`masu.data.audit.fingerprints.near_duplicates`. They are held back together; where
-                earlier members are on both sides, a new one teaches.
+                :func:`masu.data.audit.fingerprints.near_duplicates`. They are of one part. A new one that is
+                like one that teaches and one that is held back is of neither.
 
         Raises:
             WriteError: where it cannot be written down.
@@ -56,18 +64,25 @@ class HeldBack:
         for same in groups:
             for position in same:
                 group_of[position] = same[0]
-        of_group: dict[int, bool] = {}
+        of_group: dict[int, set[Part]] = {}
         for name, group in zip(names, group_of, strict=True):
-            if name in self._held:
-                of_group[group] = self._held[name] and of_group.get(group, True)
-        before = dict(self._held)
+            if name in self._parts:
+                of_group.setdefault(group, set()).add(self._parts[name])
+        before = dict(self._parts)
         for name, group in zip(names, group_of, strict=True):
-            if name in self._held:
+            if name in self._parts:
                 continue
             if group not in of_group:
-                of_group[group] = self._groups >= EVERY and self._groups % EVERY == 0
+                held = self._groups >= EVERY and self._groups % EVERY == 0
+                of_group[group] = {HELD if held else TEACHES}
                 self._groups += 1
-            self._held[name] = of_group[group]
-        if self._held != before:
-            write_text(self._file, to_json({"groups": self._groups, "held": self._held}))
-        return [self._held[name] for name in names]
+            (part,) = of_group[group] if len(of_group[group]) == 1 else (NEITHER,)
+            self._parts[name] = part
+        if self._parts != before:
+            write_text(self._file, to_json({"groups": self._groups, "parts": self._parts}))
+        return [self._parts[name] for name in names]
+
+
+def _part(text: str) -> Part:
+    found: dict[str, Part] = {TEACHES: TEACHES, HELD: HELD, NEITHER: NEITHER}
+    return found[text]

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,11 @@ import numpy as np
 from masu.data.audit.fingerprints import fingerprint_images, near_duplicates
 from masu.data.dataset import Dataset
 from masu.data.formats import read_annotations, usable
-from masu.data.splits import training_split, validation_split
+from masu.data.formats.tree import Tree
+from masu.data.splits import TEST, VAL, role, training_split, validation_split
 from masu.data.splitting import apart
 from masu.errors import InputError, bad_input
-from masu.labelling.held_back import HeldBack
+from masu.labelling.held_back import HELD, TEACHES, HeldBack
 from masu.labelling.learning import learn
 from masu.labelling.photographs import name_of
 
@@ -27,22 +28,37 @@ FEWEST = 5
 """Labelled photographs that the first round wants."""
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What a round is about.
+
+    Attributes:
+        training: photographs to learn from.
+        held: photographs to measure on; None: none yet.
+        goes_on: the last model has learned from none of ``held``.
+    """
+
+    training: Dataset
+    held: Dataset | None
+    goes_on: bool
+
+
 def main(task: Mapping[str, Any]) -> None:
     """Train, and print what happens as JSON objects, one a line.
 
     Args:
-        task: ``folder`` of the photographs, ``form`` of their labels, ``left_out`` (names whose labels are
-            not finished), ``out`` for the run, ``held_back`` (a file), ``weights`` (the last model, or None)
+        task: ``folder`` of the photographs, ``form`` of their labels, ``answered`` (names of the photographs
+            that are done), ``out`` for the run, ``held_back`` (a file), ``weights`` (the last model, or None)
             and ``seconds``.
     """
     try:
-        training, held = parts_of(task)
+        parts = parts_of(task)
         learned = learn(
-            training,
-            held,
+            parts.training,
+            parts.held,
             Path(task["out"]),
             budget=float(task["seconds"]),
-            weights=None if task["weights"] is None else Path(task["weights"]),
+            weights=Path(task["weights"]) if parts.goes_on and task["weights"] is not None else None,
             report=lambda progress: _tell(event="progress", progress=min(progress, 1.0)),
         )
     except InputError as error:
@@ -51,11 +67,12 @@ def main(task: Mapping[str, Any]) -> None:
     _tell(event="learned", **learned.as_dict())
 
 
-def parts_of(task: Mapping[str, Any]) -> tuple[Dataset, Dataset | None]:
+def parts_of(task: Mapping[str, Any]) -> Parts:
     """The photographs to learn from and those that are held back.
 
-    Where the data set has splits they are those for training and validation, and none of a test split is
-    among them.
+    Where the data set has splits they are those for training and validation; what no split names teaches,
+    too, unless it lies in a folder for validation or testing. Without a split for validation some
+    photographs are held back.
 
     Args:
         task: as of :func:`main`.
@@ -63,36 +80,46 @@ def parts_of(task: Mapping[str, Any]) -> tuple[Dataset, Dataset | None]:
     Raises:
         InputError: labels that cannot be read, or nothing to learn from.
     """
-    folder = Path(task["folder"])
+    folder, answered = Path(task["folder"]), set(task["answered"])
     source = read_annotations(folder, task["form"])
-    if source.splits:
-        validation = validation_split(None, source.splits, folder)
-        chosen = training_split(None, source.splits, folder)
-        source = _with_unlisted(source, chosen)
-        training = usable(_without(apart(source, chosen, validation), task))
-        return training, None if validation is None else usable(_without(source.part(validation), task))
-    data = usable(_without(source, task))
+    source = source.take([at for at, path in enumerate(source.paths) if name_of(path, folder) in answered])
+    validation = validation_split(None, source.splits, folder)
+    teaching = _teaching(source, validation, folder)
+    if validation is not None:
+        return Parts(usable(teaching), usable(source.part(validation), names=source.names), True)
+    data = usable(teaching)
     names = [name_of(path, folder) for path in data.paths]
     groups = near_duplicates(fingerprint_images(list(data.paths)))
-    held = np.array(HeldBack(Path(task["held_back"])).decide(names, groups), bool)
-    if not (~held).any():
+    held_back = HeldBack(Path(task["held_back"]))
+    goes_on = held_back.known
+    part = np.array(held_back.decide(names, groups))
+    if not (part == TEACHES).any():
         raise bad_input(folder, "no photograph to learn from", f"at least {FEWEST} with labels")
-    return data.take(np.flatnonzero(~held)), data.take(np.flatnonzero(held)) if held.any() else None
+    held = data.take(np.flatnonzero(part == HELD)) if (part == HELD).any() else None
+    return Parts(data.take(np.flatnonzero(part == TEACHES)), held, goes_on)
 
 
-def _with_unlisted(source: Dataset, split: str | None) -> Dataset:
-    """The photographs of no split belong to one: they were labelled here, and no list knows of them yet."""
-    if split is None:
-        return source
+def _teaching(source: Dataset, validation: str | None, folder: Path) -> Dataset:
+    """The photographs of the split for training, and those that no split names."""
+    tree = Tree(folder)
+    loose = ~source.members.any(axis=0)
+    loose &= np.array([_may_teach(tree.split_of(path)) for path in source.paths], bool)
+    if not source.splits:
+        return source.take(np.flatnonzero(loose))
+    try:
+        chosen = training_split(None, source.splits, folder)
+    except InputError:  # what there is for training has no list yet
+        if not loose.any():
+            raise
+        return source.take(np.flatnonzero(loose))
     members = source.members.copy()
-    members[source.splits.index(split)] |= ~source.members.any(axis=0)
-    return replace(source, members=members)
+    if chosen is not None:
+        members[source.splits.index(chosen)] |= loose
+    return apart(replace(source, members=members), chosen, validation)
 
 
-def _without(data: Dataset, task: Mapping[str, Any]) -> Dataset:
-    left_out, folder = set(task["left_out"]), Path(task["folder"])
-    kept = [index for index, path in enumerate(data.paths) if name_of(path, folder) not in left_out]
-    return data.take(kept)
+def _may_teach(split: str | None) -> bool:
+    return split is None or role(split) not in (VAL, TEST)
 
 
 def _tell(**said: object) -> None:
@@ -112,3 +139,5 @@ if __name__ == "__main__":
     if hasattr(os, "nice"):
         os.nice(10)  # the page and the drafts come first
     main(json.loads(first))
+    sys.stdout.flush()
+    os._exit(0)  # the other thread waits for standard input, which Python's own end does not bear

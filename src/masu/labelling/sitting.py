@@ -8,28 +8,34 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+from unicodedata import category
 
 import torch
 from torch import Tensor
 
+from masu.atomic import WriteError
 from masu.data.formats.editing import ChangedError, Entry, LabelFiles
 from masu.errors import InputError, bad_input
 from masu.labelling.edits import NEAR, USUAL, edits_between
 from masu.labelling.found import Found
 from masu.labelling.history import Answered, History
 from masu.labelling.memory import Memory
-from masu.labelling.photographs import Photographs, size_of
+from masu.labelling.photographs import Photographs, Shown, size_of
 from masu.labelling.second_look import Doubt, doubts_of
 from masu.labelling.unfinished import Suggestion, Unfinished, Work
 from masu.ops.geometry import iou
 
 State = Literal["open", "unfinished", "done", "locked"]
 
+_Doubted = tuple[str, str, tuple[Doubt, ...]]
+"""Versions of labels and model, and what the model doubts."""
+
 _BETWEEN = "/"
+_UNSEEN = ("Cc", "Cs", "Co", "Cn")  # categories of letters that no name of a class has
 
 
 @dataclass
@@ -96,19 +102,22 @@ class Sitting:
         photographs: those to label.
         files: the files that hold the labels.
         out: the folder of what is no label; it exists.
+        log: told in one line what could not be written down beside labels.
     """
 
-    def __init__(self, photographs: Photographs, files: LabelFiles, out: Path) -> None:
+    def __init__(
+        self, photographs: Photographs, files: LabelFiles, out: Path, log: Callable[[str], None]
+    ) -> None:
         self.photographs = photographs
         self.history = History(out / "history.jsonl")
         self.changes = 0
-        self._files, self._out = files, out
+        self._files, self._out, self._log = files, out, log
         self._memory = Memory(out)
         self._unfinished = Unfinished(out / "unfinished")
         self._lock = threading.RLock()
-        self._doubted: dict[
-            str, tuple[str, str, tuple[Doubt, ...]]
-        ] = {}  # for labels and a model of a version
+        self._doubted: dict[str, _Doubted] = {}
+        self._drafted: dict[str, Found | None] = {}  # what the page was shown of open photographs
+        self._unreadable: dict[str, tuple[str, str]] = {}  # stamp of the file, and why
         known = {work.photograph: work for work in self._unfinished.all()}
         self._work = {name: work for name, work in known.items() if name in photographs.paths}
         self.known = {name: self._looked_at(name) for name in photographs.paths}
@@ -118,19 +127,20 @@ class Sitting:
         """Those that were added, in the order in which they were, then those of the labels."""
         return tuple(dict.fromkeys((*self._memory.classes, *self._files.names)))
 
-    def add_class(self, name: str) -> None:
-        """One more class, which labels may have.
+    def add_class(self, name: str) -> str:
+        """One more class, which labels may have; the name as it is kept, with single spaces.
 
         Raises:
             InputError: an empty name, or one of characters that cannot be shown.
         """
         clean = " ".join(name.split())
-        if not clean or not clean.isprintable():
+        if not clean or any(category(letter) in _UNSEEN for letter in clean):
             raise bad_input("class", repr(name[:80]), "a name", "type one")
         with self._lock:
             if clean not in self.classes:
                 self._memory.add_class(clean)
                 self._count(None)
+            return clean
 
     def in_state(self, *states: State) -> tuple[str, ...]:
         """The names of all photographs in one of these states, in order."""
@@ -150,9 +160,11 @@ class Sitting:
             try:
                 size = size_of(self.photographs.paths[name])
             except InputError as error:
-                self.lock(name, error.found)
+                self.unreadable(name, error.found)
                 return View(name, (0, 0), "locked", "", error.found, (), None)
             one = self._renewed(name)
+            if one.state == "open":
+                self._drafted[name] = found
             work = self._work.get(name)
             if work is not None:
                 drafts = work.drafts
@@ -212,7 +224,6 @@ class Sitting:
         version: str,
         entries: Sequence[Entry],
         *,
-        found: Found | None = None,
         least: Mapping[str, float] | None = None,
         seconds: float = 0.0,
     ) -> View:
@@ -222,7 +233,6 @@ class Sitting:
             name: of the photograph.
             version: that was on the page.
             entries: all boxes; none says that there is nothing to label.
-            found: what the model had drafted, for the count of corrections.
             least: the score of each class from which its drafts were shown; 0.5 where none is said.
             seconds: that the page showed the photograph.
 
@@ -233,19 +243,23 @@ class Sitting:
         with self._lock:
             self._require(name, version)
             self._check(entries)
-            before = self.known[name]
-            first = before.state in ("open", "unfinished")
+            first = self.known[name].state != "done"
+            doubted = bool(self._doubted.get(name, ("", "", ()))[2])
             try:
                 saved = self._files.save(path, size_of(path), entries, self._base(name))
-            except ChangedError as error:
-                raise ConflictError(self._theirs(name, error)) from None
-            self._unfinished.forget(name)
-            self._work.pop(name, None)
-            if first:
-                self.history.add(_answered(name, entries, found, least or {}, seconds))
-            elif found is not None and doubts_of(entries, found):
-                self._memory.settle(name, saved)
-            return self._saved(name)
+            except ChangedError:
+                raise ConflictError(self._theirs(name)) from None
+            self._forget(name)
+            view = self._saved(name)
+            try:
+                if first:
+                    found = self._drafted.pop(name, None)
+                    self.history.add(_answered(name, entries, found, least or {}, seconds))
+                elif doubted:
+                    self._memory.settle(name, saved)
+            except WriteError as error:  # the labels themselves are safe
+                self._log(str(error))
+            return view
 
     def take_back(self, name: str, version: str) -> View:
         """A photograph has no answer any more; its labels are kept in the folder ``taken-back``.
@@ -256,33 +270,60 @@ class Sitting:
         path = self.photographs.paths[name]
         with self._lock:
             self._require(name, version)
-            self._unfinished.forget(name)
-            self._work.pop(name, None)
-            if self.known[name].version:
+            if base := self._base(name):
                 try:
-                    self._files.take_back(path, self.known[name].version, self._out / "taken-back")
-                except ChangedError as error:
-                    raise ConflictError(self._theirs(name, error)) from None
+                    self._files.take_back(path, base, self._out / "taken-back")
+                except ChangedError:
+                    raise ConflictError(self._theirs(name)) from None
+            self._forget(name)
             return self._saved(name)
 
-    def drop_work(self, name: str) -> View:
+    def drop_work(self, name: str, version: str) -> View:
         """Forget what is unfinished; the labels are those of the file again.
+
+        Raises:
+            KeyError, ConflictError, InputError: as of :meth:`work_on`.
+        """
+        with self._lock:
+            self._require(name, version)
+            self._forget(name)
+            return self._saved(name)
+
+    def unreadable(self, name: str, why: str) -> None:
+        """A photograph that cannot be read, until its file is another one."""
+        with self._lock:
+            self._unreadable[name] = (self.stamp(name), why)
+            self._renewed(name)
+
+    def stamp(self, name: str) -> str:
+        """Another text as soon as the file of a photograph is another.
 
         Raises:
             KeyError: no such photograph.
         """
-        with self._lock:
-            self._unfinished.forget(name)
-            self._work.pop(name, None)
-            return self._saved(name)
+        try:
+            said = self.photographs.paths[name].stat()
+        except OSError:
+            return "gone"
+        return f"{said.st_mtime_ns:x}-{said.st_size:x}"
 
-    def lock(self, name: str, why: str) -> None:
-        """A photograph that cannot be read."""
+    def picture(self, name: str, make: Callable[[Path], Shown]) -> Shown:
+        """A photograph as a browser takes it; one that cannot be read is locked from then on.
+
+        Raises:
+            KeyError: no such photograph.
+            InputError: as of ``make``.
+        """
+        try:
+            return make(self.photographs.paths[name])
+        except InputError as error:
+            self.unreadable(name, error.found)
+            raise
+
+    def news(self, since: int) -> tuple[int, list[tuple[str, Photograph]]]:
+        """The number of the last change, and the photographs that were changed after one."""
         with self._lock:
-            one = self.known[name]
-            if one.state != "locked":
-                self.known[name] = Photograph("locked", one.boxes, one.version, why)
-                self._count(name)
+            return self.changes, [(name, one) for name, one in self.known.items() if one.changed > since]
 
     def look_for_changes(self) -> None:
         """Take note of what others have changed in the label files."""
@@ -292,9 +333,18 @@ class Sitting:
                 if path in names:
                     self._renewed(names[path])
 
+    def _forget(self, name: str) -> None:
+        self._unfinished.forget(name)
+        self._work.pop(name, None)
+
     def _looked_at(self, name: str) -> Photograph:
         loaded = self._files.load(self.photographs.paths[name])
         work = self._work.get(name)
+        if name in self._unreadable:
+            stamp, why = self._unreadable[name]
+            if stamp == self.stamp(name):
+                return Photograph("locked", len(loaded.entries or ()), loaded.version, why)
+            del self._unreadable[name]
         if loaded.why:
             return Photograph("locked", len(loaded.entries or ()), loaded.version, loaded.why)
         if work is not None:
@@ -354,7 +404,7 @@ class Sitting:
             return
         raise ConflictError(self._as_filed(name))
 
-    def _theirs(self, name: str, error: ChangedError) -> View:
+    def _theirs(self, name: str) -> View:
         self._renewed(name)
         return self._as_filed(name)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -24,23 +24,21 @@ POOL = 200
 CHECKED = 200
 """Labelled photographs that each model looks at for doubts."""
 
+_MOST_DEATHS = 2  # of a drafter, until there is another model
+
 State = Literal["off", "waiting", "training", "drafting", "ready", "failed", "paused"]
 
 
 @dataclass(frozen=True)
-class Work:
+class Situation:
     """What there is to look at and to learn from.
 
     Attributes:
-        answers: photographs that are done.
-        unfinished: names whose label files are not to be learned from now.
-        shown: the photograph on the page, and those that come next in order of names.
+        shown: the photographs on pages, and some that may come next.
         open: names without an answer.
-        done: names with one.
+        done: names with one, and with nothing unfinished.
     """
 
-    answers: int
-    unfinished: tuple[str, ...]
     shown: tuple[str, ...]
     open: tuple[str, ...]
     done: tuple[str, ...]
@@ -55,7 +53,7 @@ class Teaching:
         models: where models are kept.
         held_back: file of :class:`masu.labelling.held_back.HeldBack`.
         seconds: of each training; 0: there is none, and no drafts.
-        work: gives what there is now.
+        situation: gives what there is now.
         news: called, from any thread, with the name of a photograph with new drafts, or None where something
             else is new.
         fault: called with the name of a photograph that cannot be read, and why.
@@ -70,7 +68,7 @@ class Teaching:
         held_back: Path,
         seconds: float,
         *,
-        work: Callable[[], Work],
+        situation: Callable[[], Situation],
         news: Callable[[str | None], None],
         fault: Callable[[str, str], None],
         log: Callable[[str], None],
@@ -81,12 +79,13 @@ class Teaching:
         self.progress: float | None = None
         self._task = {"folder": str(folder), "form": form, "held_back": str(held_back), "seconds": seconds}
         self._folder, self._seconds = folder, seconds
-        self._work, self._news, self._fault, self._log = work, news, fault, log
+        self._situation, self._news, self._fault, self._log = situation, news, fault, log
         self._lock = threading.RLock()
         self._learner: Process | None = None
         self._drafter: Process | None = None
         self._answers = models.last.answers if models.last else 0  # when the last training began
-        self._failed = ""
+        self._failed, self._learned = "", False
+        self._deaths = 0  # of drafters one after the other, without a photograph between them
         self._wanted: tuple[str, ...] = ()
         self._unread: set[str] = set()
         self._closed = False
@@ -95,7 +94,7 @@ class Teaching:
     def missing(self) -> int:
         """Answers until the next training; 0 where it is due."""
         least = max(FEWEST, math.ceil(AGAIN * self._answers))
-        return max(0, self._answers + least - self._work().answers)
+        return max(0, self._answers + least - len(self._situation().done))
 
     @property
     def state(self) -> State:
@@ -138,11 +137,11 @@ class Teaching:
         with self._lock:
             if self._closed or not self._seconds:
                 return
-            work = self._work()
+            done = self._situation().done
             due = not self.paused and not self.missing
-            if self._learner is None and (due or (now and work.answers >= FEWEST)):
-                self._begin(work)
-            self._draft(work)
+            if self._learner is None and (due or (now and len(done) >= FEWEST)):
+                self._begin(done)
+            self._draft()
 
     def close(self) -> None:
         """End both processes."""
@@ -152,14 +151,14 @@ class Teaching:
         for one in running:
             one.stop()
 
-    def _begin(self, work: Work) -> None:
-        self._answers, self._failed, self.progress = work.answers, "", 0.0
+    def _begin(self, done: Sequence[str]) -> None:
+        self._answers, self._failed, self.progress = len(done), "", 0.0
         weights = self.models.weights
         self._learner = Process("masu.labelling.learner", self._learner_told, self._learner_ended)
         self._learner.tell(
             {
                 **self._task,
-                "left_out": work.unfinished,
+                "answered": done,
                 "out": str(self.models.new_round()),
                 "weights": None if weights is None else str(weights),
             }
@@ -168,42 +167,41 @@ class Teaching:
 
     def _learner_told(self, line: Line) -> None:
         with self._lock:
-            if line["event"] == "progress":
+            event = line.get("event")
+            if event == "progress":
                 self.progress = float(line["progress"])
-            elif line["event"] == "failed":
+            elif event == "failed":
                 self._failed = str(line["text"])
-            elif line["event"] == "learned" and not self._closed:
-                # what was answered before it began to read has taught it, too
-                self._answers = max(self._answers, line["labels"] + line["held"])
+            elif event == "learned" and not self._closed:
                 self.models.take(line, self._answers)
-                self._wanted = ()
+                self._learned = True
+                self._wanted, self._deaths = (), 0
+                self._unread.clear()
                 self._hand_model()
         self._news(None)
 
-    def _learner_ended(self, errors: str) -> None:
+    def _learner_ended(self, why: str) -> None:
         with self._lock:
-            last = self.models.last
-            if not self._closed and not self._failed and (last is None or last.answers != self._answers):
-                self._failed = errors.rpartition("\n")[2] or "the process has ended"
-            if self._failed and not self._closed:
+            if not self._closed and not self._learned:
+                self._failed = self._failed or why
                 self._log(f"training: {self._failed}")
-            self._learner, self.progress = None, None
+            self._learner, self.progress, self._learned = None, None, False
         self._news(None)
         self.consider()
 
     def _undrafted(self) -> tuple[str, ...]:
         last = self.models.last
         assert last is not None
-        work = self._work()
-        names = [*work.shown, *spread(work.open)[:POOL], *spread(work.done)[:CHECKED]]
+        now = self._situation()
+        names = [*now.shown, *spread(now.open)[:POOL], *spread(now.done)[:CHECKED]]
         return tuple(
             name
             for name in dict.fromkeys(names)
             if name not in self._unread and (name not in self.found or self.found[name].model != last.version)
         )
 
-    def _draft(self, work: Work) -> None:
-        if self.models.last is None:
+    def _draft(self) -> None:
+        if self.models.last is None or self._deaths >= _MOST_DEATHS:
             return
         wanted = self._undrafted()
         if not wanted or wanted == self._wanted:
@@ -220,8 +218,9 @@ class Teaching:
             self._drafter.tell({"model": str(self.models.file), "version": last.version})
 
     def _drafter_told(self, line: Line) -> None:
-        name = line["name"]
+        name = str(line["name"])
         with self._lock:
+            self._deaths = 0
             if "fault" in line:
                 self._unread.add(name)
             else:
@@ -230,18 +229,29 @@ class Teaching:
             self._fault(name, line["fault"])
         self._news(name)
 
-    def _drafter_ended(self, errors: str) -> None:
+    def _drafter_ended(self, why: str) -> None:
         with self._lock:
             self._drafter = None
             if self._closed:
                 return
+            self._deaths += 1
             at = next((name for name in self._wanted if name in self._undrafted()), None)
             self._wanted = ()
             if at is not None:
-                self._unread.add(at)  # the process ended over it, and would again
-        self._log(f"drafting {at}: {errors.rpartition(chr(10))[2] or 'the process has ended'}")
+                self._unread.add(at)  # the process may have ended over it, and would again
+        self._log(f"drafting {at}: {why}")
 
 
-def spread(names: Sequence[str]) -> list[str]:
+def spread(names: Iterable[str]) -> list[str]:
     """The names in an order that has nothing to do with them, and is always the same."""
-    return sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())
+    return sorted(names, key=_place)
+
+
+def following(name: str | None, names: Sequence[str]) -> str:
+    """The first of the names after another one in the order of :func:`spread`, beginning anew at its end."""
+    after = _place(name or "")
+    return min(names, key=lambda one: (_place(one) <= after, _place(one)))
+
+
+def _place(name: str) -> bytes:
+    return hashlib.sha256(name.encode()).digest()

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from masu.atomic import WriteError
 from masu.errors import InputError
 from masu.service.hosts import LOOPBACK
 from masu.service.limits import Limits, RefusedError
@@ -42,7 +43,9 @@ def make_app(routes: Sequence[BaseRoute], *, hosts: frozenset[str] | None = LOOP
         return refused(request, error.status, error.code, str(error))
 
     async def of_input(request: Request, error: Exception) -> Response:
-        return refused(request, 400, "BAD_REQUEST", str(error))
+        # a disk that is full today may have room tomorrow: the client is to ask again
+        status, code = (503, "NOT_WRITTEN") if isinstance(error, WriteError) else (400, "BAD_REQUEST")
+        return refused(request, status, code, str(error))
 
     async def of_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

@@ -40,7 +40,9 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def address_of(opened: socket.socket, host: str) -> str:
-    """The address to call, such as ``http://127.0.0.1:9090``."""
+    """The address to call, such as ``http://127.0.0.1:9090``; of all addresses at once the host's name."""
+    if host in ("0.0.0.0", "::"):
+        host = socket.gethostname()
     name = f"[{host}]" if ":" in host else host
     return f"http://{name}:{opened.getsockname()[1]}"
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hmac
-import secrets
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
+from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse, RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -16,17 +15,12 @@ PARAMETER = "token"
 _MOST_AGE = 30 * 24 * 3600  # seconds
 
 
-def new_token() -> str:
-    """Such as nobody guesses."""
-    return secrets.token_urlsafe(24)
-
-
 class Guarded:
     """An application that answers who has the token alone: in a cookie, or first in the address.
 
     Args:
         app: what is guarded.
-        token: as of :func:`new_token`.
+        token: such as nobody guesses.
         cookie: its name; servers on other ports of one computer share their cookies.
     """
 
@@ -41,7 +35,7 @@ class Guarded:
         if self._fits(given) and scope["method"] == "GET" and scope["path"] == "/":
             answer = RedirectResponse("/", 303)
             answer.set_cookie(
-                self._cookie, self._token, max_age=_MOST_AGE, httponly=True, samesite="strict", path="/"
+                self._cookie, self._token, max_age=_MOST_AGE, httponly=True, samesite="lax", path="/"
             )
             await answer(scope, receive, send)
         elif self._fits(self._kept(scope)):
@@ -55,11 +49,5 @@ class Guarded:
         return hmac.compare_digest(given.encode(), self._token.encode())
 
     def _kept(self, scope: Scope) -> str:
-        cookies: SimpleCookie = SimpleCookie()
-        try:
-            for key, value in scope["headers"]:
-                if key == b"cookie":
-                    cookies.load(value.decode("latin-1"))
-        except CookieError:
-            return ""
-        return cookies[self._cookie].value if self._cookie in cookies else ""
+        sent = "; ".join(value.decode("latin-1") for key, value in scope["headers"] if key == b"cookie")
+        return cookie_parser(sent).get(self._cookie, "")

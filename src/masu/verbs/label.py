@@ -97,8 +97,8 @@ def label(
     require_packages()
     from masu.labelling.app import make_label_app
     from masu.labelling.desk import Desk
+    from masu.labelling.home import home_of
     from masu.labelling.photographs import Photographs
-    from masu.service.token import new_token
 
     if order not in LABEL_ORDERS:
         raise bad_input("--order", repr(order), f"one of {listed(LABEL_ORDERS)}", code="unknown-name")
@@ -110,24 +110,25 @@ def label(
     name, files = label_files(folder, form)
     with ExitStack() as open_:
         open_.enter_context(alone_in(home, "a labelling"))
+        own = home_of(home, folder)
         desk = Desk(below, files, name, home, time_budget or 0.0, log)
         open_.callback(desk.close)
         _refuse_labels_elsewhere(folder, desk)
         for one in classes:
             desk.sitting.add_class(one)
         desk.teaching.consider()
-        token = new_token()
         app = make_label_app(
             desk,
-            token=token,
+            token=own.token,
+            key=own.key,
             order=order,
             formats=WRITTEN_FORMATS,
-            export=lambda to: _as_json(export_labels(folder, name, home, to)),
+            export=lambda to: _as_json(export_labels(desk, to)),
             commands=[one._asdict() for one in commands(folder, home)],
             hosts=hosts,
             log=log,
         )
-        yield Labelling(app, token, desk, name, home)
+        yield Labelling(app, own.token, desk, name, home)
 
 
 def _home(folder: Path, out: str | os.PathLike[str] | None) -> Path:
@@ -170,22 +171,25 @@ class Exported:
     said: tuple[str, ...]
 
 
-def export_labels(folder: Path, form: str, home: Path, to: str) -> Exported:
-    """Write the labels in another format, with copies of their photographs, into a new folder below ``home``.
+def export_labels(desk: Desk, to: str) -> Exported:
+    """Write the labels in another format, with copies of their photographs, into a new folder below ``out``.
 
     Args:
-        folder: of the photographs.
-        form: of their labels.
-        home: the folder of the labelling.
+        desk: of the labelling.
         to: a format that masu writes.
 
     Raises:
         InputError: another format, no photograph with an answer, or as of
             :func:`masu.data.formats.writing.write_dataset`.
     """
-    out = next(place for n in range(1, 10_000) if not (place := home / f"{to}-{n}").exists())
+    out = next(place for n in range(1, 10_000) if not (place := desk.out / f"{to}-{n}").exists())
     refuse_target(out, to)
-    data = writable(measured(read_annotations(folder, form)))
+    from masu.labelling.photographs import name_of
+
+    folder, done = desk.sitting.photographs.folder, set(desk.sitting.in_state("done"))
+    data = read_annotations(folder, desk.form)
+    data = data.take([at for at, path in enumerate(data.paths) if name_of(path, folder) in done])
+    data = writable(measured(data))
     said = write_dataset(out, to, data)
     return Exported(out, len(data), len(data.boxes), tuple(said))
 

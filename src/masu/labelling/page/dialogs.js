@@ -71,7 +71,7 @@ export function askClass(classes, onClasses) {
       try {
         const answer = await addClass(name);
         onClasses(answer.classes);
-        finish(name);
+        finish(answer.name);
       } catch (error) {
         fault.textContent = error.message;
       }

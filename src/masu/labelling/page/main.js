@@ -62,12 +62,12 @@ class Page {
     this.conflicts = Promise.resolve();
     this.spaceDown = false;
     this.spaceUsed = false;
-    this.preferences = new Preferences(first.folder);
+    this.preferences = new Preferences(first.key);
     this.shortcuts = this.preferences.get("shortcuts", true);
     this.tab = Math.random().toString(36).slice(2);
     this.saves = new Saves({
       put: putPhoto,
-      unsent: new Unsent(window.localStorage, first.folder, this.tab),
+      unsent: new Unsent(window.localStorage, first.key, this.tab),
       tell: {
         changed: () => this.drawSaving(),
         saved: (id, body) => this.saved(id, body),

@@ -317,6 +317,7 @@ export class Sitting {
   rebase(photo) {
     const labels = sheets.rebased(this.sheet.labels, photo.labels);
     this.current.history = sheets.begin({ ...this.sheet, labels });
+    this.current.base = sheets.sheetOf(photo);
     this.current.photo = { ...this.current.photo, state: photo.state };
   }
 
