@@ -64,7 +64,7 @@ WRITTEN_FORMATS = ("voc", "yolo", "labelme", "coco", "cvat", "labelstudio", "csv
 DRAFT_TOOLS = ("labelstudio", "cvat", "labelme", "xanylabeling", "coco", "yolo", "voc")
 """Tools and formats that :func:`masu.verbs.draft.draft` writes drafts for."""
 
-LABEL_ORDERS = ("best", "name", "random")
+LABEL_ORDERS = ("random", "best", "name")
 """In which order photographs are shown to be labelled."""
 
 DETECTION_FORMATS = ("json", "csv", "coco", "parquet")

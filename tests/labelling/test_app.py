@@ -2,8 +2,10 @@
 
 import http.client
 import json
+from dataclasses import replace
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 
 from masu.labelling.app import make_label_app
@@ -166,6 +168,18 @@ def test_the_surest_unlike_the_others_comes_next(browser, desk):
     unsure, sure = [((1, 1, 9, 9), "cat", 0.5)] * 3, [((1, 1, 9, 9), "cat", 0.99)]
     desk.teaching.found |= {"a.jpg": found(*sure), "b.png": found(*unsure)}
     assert browser("GET", "/api/next?order=best")[1]["id"] == "b.png"
+
+
+@pytest.mark.parametrize("order", ["random", "best"])
+def test_a_photograph_that_is_almost_the_same_comes_last(browser, desk, order):
+    scene = np.random.default_rng(1).integers(0, 255, (2, 32, 32), np.uint8)
+    seen = found(((1, 1, 9, 9), "cat", 0.5))
+    small = {"a.jpg": scene[0], "b.png": scene[0], "sub/c.jpg": scene[1]}
+    desk.teaching.found |= {name: replace(seen, small=one) for name, one in small.items()}
+    browser("PUT", "/api/photos/a.jpg", {"version": "", "state": "done", "labels": []})
+    assert browser("GET", f"/api/next?order={order}")[1]["id"] == "sub/c.jpg"
+    browser("PUT", "/api/photos/sub/c.jpg", {"version": "", "state": "done", "labels": []})
+    assert browser("GET", f"/api/next?order={order}")[1]["id"] == "b.png"
 
 
 def test_drafts_say_whether_they_are_worth_showing(browser, desk):

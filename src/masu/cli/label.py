@@ -28,7 +28,7 @@ from masu.words import LABEL_ORDERS, WRITTEN_FORMATS
 )
 @option("--classes", multiple=True, metavar="A,B,…", help="Classes to begin with; the page adds more.")
 @form_of("the labels")
-@option("--order", type=Word(LABEL_ORDERS), default="best", show_default=True, help="What comes next.")
+@option("--order", type=Word(LABEL_ORDERS), default="random", show_default=True, help="What comes next.")
 @option("--time-budget", type=Time(), default="40s", show_default=True, help="Of each training in between.")
 @option("--no-training", is_flag=True, help="No training, and no drafts.")
 @option("--export", type=Word(WRITTEN_FORMATS), help="Also write this format into --out at the end.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -149,13 +148,11 @@ class Desk:
                 "id": rest[0] if rest else None,
                 "why": "begun and not finished" if rest else "all are done",
             }
-        if order == "random":
-            return {"id": random.choice(open_), "why": "by chance"}
-        if order == "best":
-            looked = [name for name in open_ if name in self.teaching.found]
-            if looked:
+        if order != "name":
+            fresh = self._fresh(open_)
+            if order == "best" and (looked := [name for name in fresh if name in self.teaching.found]):
                 return {"id": self._best(looked), "why": "the model is unsure of it, and knows none like it"}
-            return {"id": spread(open_)[0], "why": "spread over the folder, until there is a model"}
+            return {"id": spread(fresh)[0], "why": "at random"}
         at = self._at.get(after or "", -1)
         after_it = next((name for name in open_ if self._at[name] > at), open_[0])
         return {"id": after_it, "why": "in order of names"}
@@ -222,26 +219,35 @@ class Desk:
         last = self.teaching.models.last
         return {} if last is None else last.thresholds
 
-    def _best(self, names: Sequence[str]) -> str:
+    def _fresh(self, names: Sequence[str]) -> Sequence[str]:
+        """Those that are not almost the same as a labelled one, as far as they were looked at; else all."""
         found = self.teaching.found
-        newest = (
-            found[names[-1]].model if self.teaching.models.last is None else self.teaching.models.last.version
-        )
-        mine = [name for name in names if found[name].model == newest] or list(names)
-        model = found[mine[0]].model
-        mine = [name for name in mine if found[name].model == model]
+        mine = [name for name in names if name in found]
+        known = [name for name in self.sitting.in_state("done", "unfinished") if name in found]
+        if not mine or not known:
+            return names
+        groups = like_pictures(np.stack([found[name].small for name in (*known, *mine)])).tolist()
+        old = set(groups[: len(known)])
+        again = {name for name, group in zip(mine, groups[len(known) :], strict=True) if group in old}
+        return [name for name in names if name not in again] or names
+
+    def _best(self, names: Sequence[str]) -> str:
+        """The one that the model is most unsure of and that is most unlike those that are labelled."""
+        found, last = self.teaching.found, self.teaching.models.last
+        models = {found[name].model for name in names}
+        model = last.version if last is not None and last.version in models else min(models)
+        mine = [name for name in names if found[name].model == model]
         known = [
-            name
+            found[name].feature
             for name in self.sitting.in_state("done", "unfinished")
             if name in found and found[name].model == model
         ]
-        groups = like_pictures(np.stack([found[name].small for name in (*mine, *known)])).tolist()
+        groups = like_pictures(np.stack([found[name].small for name in mine])).tolist()
         photographs = [
             Open(found[name].scores, found[name].feature, group)
-            for name, group in zip(mine, groups, strict=False)
+            for name, group in zip(mine, groups, strict=True)
         ]
-        answered = np.array([found[name].feature for name in known])
-        return mine[in_order(photographs, answered, groups[len(mine) :], most=1)[0]]
+        return mine[in_order(photographs, np.array(known), most=1)[0]]
 
     def _work(self) -> Work:
         return Work(

@@ -57,7 +57,7 @@ def label(
     classes: Sequence[str] = (),
     form: str | None = None,
     time_budget: float | None = BUDGET,
-    order: str = "best",
+    order: str = "random",
     hosts: frozenset[str] | None = LOOPBACK,
     log: Callable[[str], None] = lambda _line: None,
 ) -> Iterator[Labelling]:
@@ -80,8 +80,9 @@ def label(
         classes: names to begin with, beside those of the labels.
         form: format of the labels; default: found by looking.
         time_budget: seconds of each training; None: no training and no drafts.
-        order: which photograph comes next: ``"best"`` (of which the model would learn most), ``"name"`` or
-            ``"random"``.
+        order: which photograph comes next: ``"random"`` (the same at each start), ``"best"`` (of which the
+            model is unsure, unlike the others) or ``"name"``. In the first two, photographs that are almost
+            the same as a labelled one come last.
         hosts: names under which requests may call the server; None: any.
         log: told what is refused or goes wrong, in one line.
 

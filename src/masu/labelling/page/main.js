@@ -124,7 +124,7 @@ class Page {
     find("title").textContent = first.title;
     find("title").title = first.folder;
     sitting.above = preferences.get("above", null);
-    sitting.setOrder(preferences.get("order", first.order ?? "best"));
+    sitting.setOrder(preferences.get("order", first.order ?? "random"));
     find("order").value = sitting.order;
     find("slider").value = sitting.above ?? 0.5;
     this.list.set([...sitting.photos.values()]);

@@ -26,7 +26,7 @@ export class Sitting {
     this.classes = session.classes;
     this.photos = new Map(session.photos.map((photo) => [photo.id, photo]));
     this.ids = session.photos.map((photo) => photo.id);
-    this.order = session.order ?? "best";
+    this.order = session.order ?? "random";
     this.crowds = session.crowds ?? true;
     this.current = null;
     this.opening = null;
@@ -178,13 +178,9 @@ export class Sitting {
     return this.show(this.ids[place], { trail: "keep" });
   }
 
-  async random() {
-    try {
-      const { id } = await getNext(this.current?.id, "random");
-      return id === null ? this.end() : this.show(id);
-    } catch (error) {
-      return this.tell.failed(error.message);
-    }
+  random() {
+    const open = this.ids.filter((id) => id !== this.current?.id && this.photos.get(id).state === "open");
+    return open.length ? this.show(open[Math.floor(Math.random() * open.length)]) : this.end();
   }
 
   setOrder(order) {
