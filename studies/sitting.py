@@ -41,7 +41,7 @@ from tests.labelling.browser import Box, Person, Server, installed, launched
 
 WIDE = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
-QUALITY = 82  # of the pictures, as JPEG
+QUALITY = 75  # of the pictures, as JPEG
 
 FORGOTTEN = 3
 """The photograph, of those that are drawn by hand, of which the largest object is left out."""
@@ -329,7 +329,6 @@ class Recorded:
             partners = self._partners(phone.drafts, truth)
             if len(partners) == len(truth) > 1 and None not in partners:
                 break
-        phone.page.get_by_role("button", name="Photos").focus()
         self._picture("phone", phone)
         phone.page.context.close()
 

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, Playwright
 
 Box = tuple[float, float, float, float]
 
-PATIENCE = 8_000
+PATIENCE = 20_000
 """Milliseconds for what takes no time on a computer that has nothing else to do."""
 
 _OWN = ("chromium", "chromium-browser", "google-chrome")

@@ -367,6 +367,12 @@ class Finger:
         x, y = self.person.at(*around)
         for kind, far in [("touchStart", start), ("touchMove", (start + end) / 2), ("touchMove", end)]:
             self._send(kind, (x - far, y), (x + far, y))
+        self._lift((x - end, y), (x + end, y))
+
+    def _lift(self, *points):
+        """After a rest: the browser takes the tap that follows a fling as its stop."""
+        self.person.page.wait_for_timeout(200)
+        self._send("touchMove", *points)
         self._send("touchEnd")
 
     def _send(self, kind, *points):

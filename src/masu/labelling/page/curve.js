@@ -2,7 +2,7 @@
 
 import { makeSvg } from "./dom.js";
 
-const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [260, 120, 30, 8, 8, 22];
+const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [260, 134, 30, 8, 22, 22];
 
 /** An SVG of points [{labels, ap50, low, high}], null for fewer than two that were measured. */
 export function curveOf(points) {
@@ -30,7 +30,7 @@ export function curveOf(points) {
   if (band.length) svg.append(makeSvg("polygon", { points: path(band) }));
   svg.append(makeSvg("polyline", { points: path(known.map((point) => [x(point.labels), y(point.ap50)])) }));
   for (const point of known) svg.append(makeSvg("circle", { cx: x(point.labels), cy: y(point.ap50), r: 3 }));
-  svg.append(text(LEFT + 4, TOP + 12, "start", "AP50"));
+  svg.append(text(0, 11, "start", "AP50"));
   svg.append(text(LEFT, HEIGHT - 6, "start", String(first.labels)));
   svg.append(text(WIDTH - RIGHT, HEIGHT - 6, "end", `${last.labels} photographs`));
   return svg;
