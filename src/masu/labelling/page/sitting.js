@@ -134,6 +134,7 @@ export class Sitting {
     try {
       answer = early ? await upcoming.id : await this.nextId(after);
       const other = this.order !== "list" && answer.id !== null && this.photos.get(answer.id)?.state === "done";
+      if (other) await this.saves.settled(answer.id); // the server was asked before it had that answer
       if (other || answer.id === null) answer = await this.nextId(after);
     } catch {
       answer = this.openOne(after); // the server is away: what has been read ahead can still be worked on
