@@ -237,6 +237,37 @@ def test_a_photograph_of_a_split_goes_into_its_file_and_classes_keep_their_ids(t
     assert files.names == opened(tmp_path).names == ("cat", "dog", "cow")
 
 
+@pytest.mark.parametrize(
+    ("file", "folder", "why"),
+    [
+        ("instances_train2017.json", "test2017", "no file of annotations for the split 'test2017'"),
+        ("instances_train2017.json", "val2017", "no file of annotations for the split 'val2017'"),
+        ("instances_train2017.json", "more", ""),
+        ("instances.json", "test2017", ""),
+    ],
+)
+def test_a_photograph_of_a_split_without_a_file_teaches_no_other_split(tmp_path, file, folder, why):
+    listed = photograph(tmp_path / "train2017" / "a.png")
+    other = photograph(tmp_path / folder / "t.png")
+    (tmp_path / "annotations").mkdir()
+    page = PAGE | {"images": PAGE["images"][:1]}
+    (tmp_path / "annotations" / file).write_text(json.dumps(page))
+    files = opened(tmp_path)
+    assert len(files.load(listed).entries) == 2
+    loaded = files.load(other)
+    assert loaded.entries is None
+    assert why in loaded.why
+    assert bool(why) == bool(loaded.why)
+    if why:
+        before = (tmp_path / "annotations" / file).read_text()
+        with pytest.raises(InputError, match="no file of annotations"):
+            files.save(other, SIZE, [], loaded.version)
+        assert (tmp_path / "annotations" / file).read_text() == before
+    else:
+        files.save(other, SIZE, [], loaded.version)
+        assert files.load(other).entries == ()
+
+
 def test_an_answer_that_is_taken_back_is_kept_with_its_classes(tmp_path):
     photo = laid(tmp_path)
     files = opened(tmp_path)

@@ -157,19 +157,29 @@ class CocoFiles:
         return tuple(dict.fromkeys((*self._names, *more)))
 
     def file_of(self, photo: Path) -> Path:
-        """The file that lists a photograph, or would: that of its split, or of others in its folder."""
+        """The file that lists a photograph, or would: that of its split, or of others in its folder.
+
+        The first of all where none is for it; its labels cannot be changed then.
+        """
+        return self._file_for(photo) or next(iter(self._words))
+
+    def _file_for(self, photo: Path) -> Path | None:
+        """The file that lists a photograph, or would; None where each is of another split."""
         if rows := self._rows.get(os.path.abspath(photo)):
             return rows[0][0]
-        folder = os.path.dirname(os.path.abspath(photo))
         word = self._tree.split_of(photo)
-        beside = next(
-            (rows[0][0] for other, rows in self._rows.items() if os.path.dirname(other) == folder), None
-        )
+        kind = None if word is None else role(word)
         if word is not None:
             for file, own in self._words.items():
-                if own is not None and role(own) == role(word):
+                if own is not None and role(own) == kind:
                     return file
-        return beside or next(iter(self._words))
+        folder = os.path.dirname(os.path.abspath(photo))
+        if beside := next(
+            (rows[0][0] for other, rows in self._rows.items() if os.path.dirname(other) == folder), None
+        ):
+            return beside
+        open_to_all = (file for file, own in self._words.items() if own is None or role(own) is None)
+        return next(iter(self._words) if kind is None else open_to_all, None)
 
     def load(self, photo: Path) -> Loaded:
         """What the files say of a photograph now."""
@@ -284,6 +294,7 @@ class CocoFiles:
 
         Raises:
             BadEntryError: for a broken file, and where the photograph is listed several times.
+            InputError: where no file is for its split.
         """
         for _ in range(_TRIES):
             self._look_again()
@@ -292,7 +303,6 @@ class CocoFiles:
         raise BadEntryError("a file that others replace all the time", "one that stays for a moment")
 
     def _listed(self, photo: Path) -> _Said | None:
-        path = self.file_of(photo)
         rows = self._rows.get(os.path.abspath(photo), [])
         if self._faults and not rows:
             broken, found = next(iter(self._faults.items()))
@@ -300,8 +310,12 @@ class CocoFiles:
         if len(rows) > 1:
             raise BadEntryError(f"{photo.name} listed {len(rows)} times", "one entry for it")
         if not rows:
+            if self._file_for(photo) is None:
+                word = self._tree.split_of(photo)
+                fix = f"add one beside {next(iter(self._words)).name}, or move the photograph"
+                raise bad_input(photo, f"no file of annotations for the split {word!r}", "one", fix)
             return None
-        row, file = rows[0][1], self._files[path]
+        row, file = rows[0][1], self._files[rows[0][0]]
         if (file.lists["images"].ids == file.lists["images"].ids[row]).sum() > 1:
             raise BadEntryError(f"the id of {photo.name} twice", "one entry for each id")
         return _Said.of(file, row)
