@@ -243,48 +243,46 @@ def difference(first: Sequence[float], second: Sequence[float]) -> dict[str, flo
     return {"mean": mean, "low": mean - reach, "high": mean + reach}
 
 
+def of_round(rounds: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """The same round of several sittings: how much less was corrected than drawn by hand, and the model."""
+    fewer = [1 - Edits(**one["edits"]).count / one["boxes"] for one in rounds]
+    return {"fewer": float(np.mean(fewer)), "ap50": float(np.mean([one["ap50_test"] for one in rounds]))}
+
+
+def summed(sittings: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Means over the sittings of one set and order."""
+    rows = [of_sitting(said) for said in sittings]
+    rounds = zip(ROUNDS, zip(*(said["rounds"] for said in sittings), strict=True), strict=False)
+    return (
+        {"seeds": len(rows)}
+        | {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
+        | {"rounds": [{"labelled": count} | of_round(of_seeds) for count, of_seeds in rounds]}
+    )
+
+
 def report(folder: Path) -> dict[str, Any]:
-    """All finished sittings, summed up by set and order, and what the orders differ by."""
-    found: dict[str, dict[str, dict[int, dict[str, Any]]]] = {}
+    """The finished sittings, summed up by set and order, and what the orders differ by.
+
+    Only seeds of which both orders are finished count.
+    """
+    found: dict[str, dict[int, dict[str, Any]]] = {}
     for file in sorted(folder.glob("*-*-*.json")):
         said = json.loads(file.read_text())
         if "order" in said:
-            found.setdefault(said["set"], {}).setdefault(said["order"], {})[said["seed"]] = said
-    summed: dict[str, Any] = {}
-    for name, orders in found.items():
-        of = {order: {seed: of_sitting(said) for seed, said in s.items()} for order, s in orders.items()}
-        summed[name] = {
-            order: {"seeds": len(rows)}
-            | {key: float(np.mean([row[key] for row in rows.values()])) for key in next(iter(rows.values()))}
-            | {
-                "rounds": [
-                    {
-                        "labelled": count,
-                        "ap50": float(np.mean([s["rounds"][i]["ap50_test"] for s in of_seeds])),
-                    }
-                    | {
-                        "fewer": float(
-                            np.mean(
-                                [
-                                    1 - Edits(**s["rounds"][i]["edits"]).count / s["rounds"][i]["boxes"]
-                                    for s in of_seeds
-                                ]
-                            )
-                        )
-                    }
-                    for of_seeds in [list(orders[order].values())]
-                    for i, count in enumerate(ROUNDS[:-1])
-                ]
+            found.setdefault(said["set"], {}).setdefault(said["seed"], {})[said["order"]] = said
+    sets: dict[str, Any] = {}
+    for name, seeds in found.items():
+        pairs = [[of[order] for order in ORDERS] for of in seeds.values() if len(of) == len(ORDERS)]
+        if not pairs:
+            continue
+        sets[name] = dict(zip(ORDERS, (summed(of) for of in zip(*pairs, strict=True)), strict=True))
+        if len(pairs) > 1:
+            figures = [[of_sitting(said) for said in pair] for pair in pairs]
+            sets[name]["choice - random"] = {"seeds": len(pairs)} | {
+                key: difference(*zip(*([side[key] for side in pair] for pair in figures), strict=True))
+                for key in ("fewer", "fewer_with_drafts", "quicker", "ap50", "ap50_last")
             }
-            for order, rows in of.items()
-        }
-        both = sorted(set(of.get("random", {})) & set(of.get("choice", {})))
-        if len(both) > 1:
-            summed[name]["choice - random"] = {"seeds": len(both)} | {
-                key: difference(*([of[order][seed][key] for seed in both] for order in ORDERS))
-                for key in ("fewer", "quicker", "ap50", "ap50_last")
-            }
-    return {"steps": STEPS, "rounds": ROUNDS, "costs": asdict(COSTS), "sets": summed}
+    return {"steps": STEPS, "rounds": ROUNDS, "costs": asdict(COSTS), "sets": sets}
 
 
 COLUMNS = ("boxes", "drawn", "moved", "relabelled", "deleted", "accepted")
