@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.message import Message
+from email.utils import collapse_rfc2231_value
 
 from masu.service.limits import RefusedError
 
@@ -78,6 +79,4 @@ def _part(content: bytes) -> Part:
     file = said.get_param("filename", header="content-disposition")
     if not isinstance(name, str):
         raise RefusedError(400, "body: found a part without a name")
-    if isinstance(file, tuple):  # filename*=utf-8''…
-        file = file[2]
-    return Part(name, file, rest)
+    return Part(name, None if file is None else collapse_rfc2231_value(file), rest)

@@ -1,6 +1,6 @@
 // Boxes over a picture, as SVG in the picture's own pixels; letters keep their size on the screen.
 
-import { colourOf, inkOf } from "./colours.js";
+import { colourOf } from "./colours.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const LETTERS = 13; // pixels of the screen
@@ -56,10 +56,8 @@ export class Boxes {
       x: left + 4 * scale,
       y: top + high - 5 * scale,
       "font-size": LETTERS * scale,
-      fill: inkOf(one.label),
     });
     text.textContent = name;
-    text.style.fill = inkOf(one.label);
     const group = made(
       "g",
       { "data-index": index },

@@ -1,7 +1,5 @@
-// Okabe and Ito's colours, in the order of masu's drawings.
+// A colour for each class, light enough for black letters: those of the page of `masu label`.
 
-const PALETTE = ["#e69f00", "#56b4e9", "#009e73", "#d55e00", "#f0e442", "#cc79a7", "#0072b2"];
-const DARK = new Set(["#0072b2", "#d55e00"]);
+const PALETTE = ["#56b4e9", "#f0a93a", "#2fc79b", "#f0e442", "#ff8a5c", "#e394c4", "#8fb8ff", "#c9c9c9"];
 
 export const colourOf = (label) => PALETTE[label % PALETTE.length];
-export const inkOf = (label) => (DARK.has(colourOf(label)) ? "#fff" : "#000");
