@@ -283,7 +283,9 @@ class Finger:
         self._send("touchStart", (x1, y1))
         for part in (0.3, 0.6, 1.0):
             self._send("touchMove", (x1 + part * (x2 - x1), y1 + part * (y2 - y1)))
-        self.person.page.wait_for_timeout(200)  # rests: after a fling the browser takes the next tap as a stop
+        self.person.page.wait_for_timeout(
+            200
+        )  # rests: after a fling the browser takes the next tap as a stop
         self._send("touchMove", (x2, y2))
         self._send("touchEnd")
 

@@ -7,11 +7,12 @@ import sys
 import threading
 import time
 
+import numpy as np
 import pytest
 
-from masu.cli.exit_codes import BAD_INPUT
+from masu.cli.exit_codes import BAD_INPUT, STOPPED
 from masu.runtime import Model
-from tests.serve.conftest import Client, encoded
+from tests.serve.conftest import Client, encoded, form
 
 
 @pytest.fixture
@@ -40,13 +41,13 @@ def command(tiny_onnx):
 def test_it_serves_until_sigterm_and_says_first_that_it_stops(command, tiny_onnx):
     process, ask = command("--lull", "1.5", "--threshold", "0.05")
     answer = ask("/predict", encoded(200, 100), "image/png").json
-    wanted = Model(tiny_onnx).predict([encoded_array(200, 100)], 0.05)[0]
+    wanted = Model(tiny_onnx).predict([np.full((100, 200, 3), 90, np.uint8)], 0.05)[0]
     assert [one["name"] for one in answer["images"][0]["detections"]] == list(wanted.names)
     process.send_signal(signal.SIGTERM)
     until(lambda: ask("/ready").status == 503)
     assert ask("/predict", encoded(), "image/png").status == 200
     said = process.communicate(timeout=30)[1]
-    assert process.returncode in (-signal.SIGTERM, 0)
+    assert process.returncode == STOPPED
     lines = said.splitlines()
     assert lines[0].startswith("masu: serving sky: sky-")
     assert any(line.split()[2:4] == ["POST", "/predict:"] for line in lines)
@@ -55,8 +56,6 @@ def test_it_serves_until_sigterm_and_says_first_that_it_stops(command, tiny_onnx
 
 def test_what_runs_is_finished(command):
     """A request of many pictures is in the middle of its work when the signal comes."""
-    from tests.serve.conftest import form
-
     process, ask = command()
     body = form(*[("x", f"{at}.png", encoded(2500, 2500)) for at in range(12)])
     answers = []
@@ -72,12 +71,6 @@ def test_what_runs_is_finished(command):
 def pictures(ask):
     lines = ask("/metrics").content.decode().splitlines()
     return sum(int(line.split()[-1]) for line in lines if line.startswith("masu_pictures_total{"))
-
-
-def encoded_array(width, height):
-    import numpy as np
-
-    return np.full((height, width, 3), 90, np.uint8)
 
 
 def until(true):
