@@ -14,7 +14,9 @@ from masu.cli.values import Number
 from masu.errors import listed
 from masu.ranges import LULL, PORT, SECONDS, SHARE, THREADS, WAITING
 
-_BESIDE = 64  # connections that ask whether the server lives, or hear that it is busy
+_BESIDE = 500  # connections that are idle, or hear that it is busy; none holds more than a few pages of memory
+
+_IDLE = 75  # seconds; longer than the 60 of load balancers, which else send to a connection that just closed
 
 
 @verb(short_help="Serve models over HTTP, to programs and on a page.")
@@ -26,7 +28,7 @@ _BESIDE = 64  # connections that ask whether the server lives, or hear that it i
 @option(
     "--max-waiting",
     type=Number(WAITING),
-    default=32,
+    default=16,
     show_default=True,
     help="Requests that run or wait; the next one gets 429.",
 )
@@ -99,6 +101,7 @@ def serve(
         app,
         opened,
         connections=max_waiting + _BESIDE,
+        idle=_IDLE,
         finish=request_time,
         stopping=app.stop,
         lull=lull,

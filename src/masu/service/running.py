@@ -14,6 +14,7 @@ from masu.errors import bad_input
 
 _CONNECTIONS = 64  # at once; each may hold a request of the largest size
 _SECONDS_TO_FINISH = 10
+_SECONDS_IDLE = 5
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -53,6 +54,7 @@ def serve(
     opened: socket.socket,
     *,
     connections: int = _CONNECTIONS,
+    idle: int = _SECONDS_IDLE,
     finish: float = _SECONDS_TO_FINISH,
     stopping: Callable[[], None] = lambda: None,
     lull: float = 0.0,
@@ -63,6 +65,7 @@ def serve(
         app: of :func:`masu.service.app.make_app`.
         opened: of :func:`listen`.
         connections: at once.
+        idle: seconds after which a connection without requests is closed.
         finish: seconds that those which run may take in the end.
         stopping: called at the first signal.
         lull: seconds after it in which new requests are still answered; a second signal ends them.
@@ -74,6 +77,7 @@ def serve(
         lifespan="off",
         server_header=False,
         limit_concurrency=connections,
+        timeout_keep_alive=idle,
         timeout_graceful_shutdown=round(finish),
     )
     _Server(config, stopping, lull).run(sockets=[opened])

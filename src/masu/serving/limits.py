@@ -25,6 +25,6 @@ class ServingLimits(Limits):
     image: int = 32_000_000
     pixels: int = 50_000_000
     tasks: int = 16
-    waiting: int = 32
+    waiting: int = 16
     seconds: float = 30.0
     workers: int = 1

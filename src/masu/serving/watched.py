@@ -49,6 +49,7 @@ class Watched:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, as ASGI says."""
         if scope["type"] != "http":
+            await self._app(scope, receive, send)
             return
         headers, path = Headers(scope=scope), scope["path"]
         given = headers.get(HEADER, "")

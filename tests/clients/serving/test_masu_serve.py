@@ -56,8 +56,9 @@ def test_answers_are_those_of_predict(client, detector, data, pictures):
 
 
 def test_several_pictures_at_once_and_outputs_that_are_named(client, detector, data):
-    files = [path.read_bytes() for path, _ in data[:3]]
-    found = detector.predict([path for path, _ in data[:3]], threshold=0.3)
+    paths = [path for path, _ in data][:3]
+    files = [path.read_bytes() for path in paths]
+    found = detector.predict(paths, threshold=0.3)
     outputs = [
         triton.InferRequestedOutput("scores"),
         triton.InferRequestedOutput("counts", binary_data=False),
