@@ -1,5 +1,6 @@
 """POST /predict: what it takes, what it answers, what it refuses."""
 
+import asyncio
 import base64
 import io
 import json
@@ -387,6 +388,22 @@ def test_pages_bring_everything_with_them(served):
         assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
         assert b"https://" not in answer.content.replace(b"https:// and localhost", b"")
     assert ask("/static/none.js").status == ask("/static/..%2Fapp.py").status == 404
+
+
+def test_servers_that_ask_an_application_to_begin_are_answered(served):
+    """ASGI's lifespan, without which some servers wait."""
+    app, _ = served()
+    said = []
+    asks = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
+
+    async def receive():
+        return next(asks)
+
+    async def send(message):
+        said.append(message["type"])
+
+    asyncio.run(app({"type": "lifespan", "asgi": {"version": "3.0"}}, receive, send))
+    assert said == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
 
 
 def test_limits_are_those_of_every_server():

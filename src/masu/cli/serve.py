@@ -14,8 +14,7 @@ from masu.cli.values import Number
 from masu.errors import listed
 from masu.ranges import LULL, PORT, SECONDS, SHARE, THREADS, WAITING
 
-_BESIDE = 500  # connections that are idle, or hear that it is busy; none holds more than a few pages of memory
-
+_BESIDE = 500  # connections that are idle, or hear that it is busy; each holds a few pages of memory
 _IDLE = 75  # seconds; longer than the 60 of load balancers, which else send to a connection that just closed
 
 
