@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from masu.verbs.funnel import funnel
     from masu.verbs.label import label
     from masu.verbs.models import models
+    from masu.verbs.serve import serve
     from masu.verbs.train import train
     from masu.verbs.tune import tune
 
@@ -73,6 +74,7 @@ __all__ = [
     "read_dataset",
     "saliency",
     "save",
+    "serve",
     "store_thresholds",
     "to_torchvision",
     "to_torchvision_state_dict",
@@ -111,6 +113,7 @@ _HOME = {
     "read_dataset": "masu.data.formats",
     "saliency": "masu.explanation.saliency",
     "save": "masu.detectors.build",
+    "serve": "masu.verbs.serve",
     "store_thresholds": "masu.detectors.build",
     "to_torchvision": "masu.detectors.as_torchvision",
     "to_torchvision_state_dict": "masu.detectors.as_torchvision",

@@ -100,6 +100,12 @@ SHARE = Range(0, 1, whole=False)
 MARGIN = Range(0, 1000, whole=False)
 """Of a box, as a share of its size."""
 PORT = Range(0, 65_535)
+WAITING = Range(1, 10_000)
+"""Requests of a server."""
+THREADS = Range(1, 1024)
+"""That predict at the same time."""
+LULL = Range(0, 3600, whole=False)
+"""Seconds before a server ends."""
 AP_LOSS = Range(-1, 1, whole=False)
 """A difference of two shares."""
 PARTS = Range(0, 1_000_000_000, whole=False, above=True)

@@ -76,6 +76,7 @@ def test_every_number_has_a_range():
             "--store-margins",
         ),
         *("--port", "--split-by", "--threshold", "--time-budget", "--workers"),
+        *("--at-once", "--lull", "--max-waiting", "--request-time"),
     }
 
 
@@ -87,6 +88,7 @@ def test_a_strange_number_is_taken_or_refused_in_one_line(run, tmp_path, text, m
         "detect": ["m", "a.jpg"],
         "draft": ["m", "a.jpg", "--to", "labelme"],
         "backend": ["m"],
+        "serve": ["m"],
         "evaluate": ["m", "d"],
         "compare": ["m", "m", "d"],
         "tune": ["m", "d"],
@@ -334,6 +336,7 @@ PLACES = {
     "a": "m",
     "b": "m",
     "model": "m",
+    "models": "m",
     "data": "d",
     "source": "d",
     "sources": "a.jpg",

@@ -31,6 +31,7 @@ from masu.cli import (
     label,
     models,
     schema,
+    serve,
     train,
     tune,
 )
@@ -122,6 +123,7 @@ for verb in (
     explain.explain,
     detect.detect,
     draft.draft,
+    serve.serve,
     backend.backend,
     label.label,
     export.export,

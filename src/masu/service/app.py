@@ -33,14 +33,14 @@ def make_app(routes: Sequence[BaseRoute], *, hosts: frozenset[str] | None = LOOP
         log: told of each request that is refused, in one line.
     """
 
-    def refused(request: Request, status: int, code: str, message: str) -> Response:
+    def refused(request: Request, status: int, code: str, message: str, after: int | None = None) -> Response:
         log(f"{request.method} {request.url.path}: {status} {message}")
         body = {"success": False, "error": {"code": code, "message": message}, "detail": message}
-        return JSONResponse(body, status)
+        return JSONResponse(body, status, None if after is None else {"Retry-After": str(after)})
 
     async def of_refusal(request: Request, error: Exception) -> Response:
         assert isinstance(error, RefusedError)
-        return refused(request, error.status, error.code, str(error))
+        return refused(request, error.status, error.code, str(error), error.after)
 
     async def of_input(request: Request, error: Exception) -> Response:
         # a disk that is full today may have room tomorrow: the client is to ask again

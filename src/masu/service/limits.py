@@ -32,8 +32,11 @@ class RefusedError(Exception):
     Attributes:
         status: of HTTP.
         code: a short word in capitals, as X-AnyLabeling's servers say it.
+        after: seconds after which it may be sent again; None: nothing is known of that.
     """
 
-    def __init__(self, status: int, message: str, code: str = "BAD_REQUEST") -> None:
+    def __init__(
+        self, status: int, message: str, code: str = "BAD_REQUEST", *, after: int | None = None
+    ) -> None:
         super().__init__(" ".join(message.split())[:400])
-        self.status, self.code = status, code
+        self.status, self.code, self.after = status, code, after

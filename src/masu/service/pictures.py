@@ -37,6 +37,9 @@ def picture_of(content: bytes, limits: Limits) -> Array:
         try:
             image = Image.open(io.BytesIO(content), formats=_kinds())
             pixels = image.width * image.height
+        except Image.DecompressionBombError:
+            message = f"image: found more pixels than Pillow opens, wanted at most {limits.pixels}"
+            raise RefusedError(413, message, "INVALID_IMAGE") from None
         except DECODER_ERRORS:
             message = f"image: found {len(content)} bytes of no known kind, wanted JPEG, PNG or the like"
             raise RefusedError(400, message, "INVALID_IMAGE") from None

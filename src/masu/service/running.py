@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
+from threading import Timer
+from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -11,6 +14,7 @@ from masu.errors import bad_input
 
 _CONNECTIONS = 64  # at once; each may hold a request of the largest size
 _SECONDS_TO_FINISH = 10
+_SECONDS_IDLE = 5
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -47,12 +51,26 @@ def address_of(opened: socket.socket, host: str) -> str:
     return f"http://{name}:{opened.getsockname()[1]}"
 
 
-def serve(app: ASGIApp, opened: socket.socket) -> None:
+def serve(
+    app: ASGIApp,
+    opened: socket.socket,
+    *,
+    connections: int = _CONNECTIONS,
+    idle: int = _SECONDS_IDLE,
+    finish: float = _SECONDS_TO_FINISH,
+    stopping: Callable[[], None] = lambda: None,
+    lull: float = 0.0,
+) -> None:
     """Answer requests until a signal; those that run are finished.
 
     Args:
         app: of :func:`masu.service.app.make_app`.
         opened: of :func:`listen`.
+        connections: at once.
+        idle: seconds after which a connection without requests is closed.
+        finish: seconds that those which run may take in the end.
+        stopping: called at the first signal.
+        lull: seconds after it in which new requests are still answered; a second signal ends them.
     """
     config = uvicorn.Config(
         app,
@@ -60,7 +78,28 @@ def serve(app: ASGIApp, opened: socket.socket) -> None:
         access_log=False,
         lifespan="off",
         server_header=False,
-        limit_concurrency=_CONNECTIONS,
-        timeout_graceful_shutdown=_SECONDS_TO_FINISH,
+        limit_concurrency=connections,
+        timeout_keep_alive=idle,
+        timeout_graceful_shutdown=round(finish),
     )
-    uvicorn.Server(config).run(sockets=[opened])
+    _Server(config, stopping, lull).run(sockets=[opened])
+
+
+class _Server(uvicorn.Server):
+    """Says that it stops before it does."""
+
+    def __init__(self, config: uvicorn.Config, stopping: Callable[[], None], lull: float) -> None:
+        super().__init__(config)
+        self._stopping, self._lull = stopping, lull
+        self._last: Timer | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """At a signal."""
+        if self._last is None and self._lull > 0:
+            self._stopping()
+            self._last = Timer(self._lull, super().handle_exit, (sig, frame))
+            self._last.daemon = True
+            self._last.start()
+            return
+        self._stopping()
+        super().handle_exit(sig, frame)

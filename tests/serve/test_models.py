@@ -1,0 +1,115 @@
+"""What is served: names, versions, files that are none."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import masu
+from masu.errors import InputError
+from masu.serving.models import opened
+from tests.serve.conftest import Finder, encoded
+
+
+@pytest.fixture
+def run(tiny_onnx, tmp_path):
+    """A run's folder, whose model is an exported file under the name of a model."""
+    folder = tmp_path / "cells"
+    folder.mkdir()
+    (folder / "model.onnx").write_bytes(tiny_onnx.read_bytes())
+    return folder
+
+
+def test_names_of_files_and_runs(run, tiny_onnx, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    named = opened([str(tiny_onnx), run / "model.onnx", f"a b={tiny_onnx}"])
+    assert [one.name for one in named] == ["sky", "cells", "a b"]
+    versions = [one.version.split("-") for one in named]
+    assert [name for name, _ in versions] == ["sky", "cells", "sky"]
+    assert len({digest for _, digest in versions}) == 1
+    (run / "model.onnx").rename(tmp_path / "x=y.onnx")
+    (one,) = opened("x=y.onnx")
+    assert one.name == "x=y"
+    assert [one.name for one in opened({"a": tiny_onnx, "b": Finder()})] == ["a", "b"]
+
+
+def test_thresholds_of_an_exported_file(tiny_onnx):
+    (own,), (one,) = opened(tiny_onnx), opened(tiny_onnx, threshold=0.4)
+    assert own.thresholds == {"sun": 0.5, "moon": 0.2}
+    assert one.thresholds == {"sun": 0.4, "moon": 0.4}
+    assert own.has_margins
+
+
+def refused(models, **options):
+    with pytest.raises(InputError) as caught:
+        opened(models, **options)
+    return caught.value
+
+
+def test_what_cannot_be_served(tmp_path, tiny_onnx):
+    assert (refused([]).thing, refused([]).found) == ("models", "none")
+    assert refused([tiny_onnx, tiny_onnx]).found == "sky twice"
+    assert refused(tmp_path / "m").code == "missing-file"
+    assert refused(f"a={tmp_path}/m.onnx").thing == f"{tmp_path}/m.onnx"
+    assert refused(f"a/b={tiny_onnx}").thing == "name of a model"
+    assert refused(Finder(), threshold=2).code == "out-of-range"
+    assert refused(Finder(), threshold={"cow": 0.5}).code == "unknown-name"
+    torch_file = tmp_path / "m.pt2"
+    torch_file.write_bytes(b"x")
+    assert "--trust-code" in refused(torch_file).fix
+
+
+def test_margins_enlarge_boxes_where_a_model_has_them(served, tiny_onnx):
+    _, ask = served(str(tiny_onnx))
+    plain, wide = (
+        ask(f"/predict?threshold=0&margins={margins}", encoded(), "image/png").json["images"][0]["detections"]
+        for margins in ("false", "true")
+    )
+    assert plain[0]["box"] == [0.1, 0.2, 10.3, 8.7]
+    grown = 0.25 * (10.2 * 8.5) ** 0.5
+    assert wide[0]["box"] == pytest.approx([0, 0, 10.3 + grown, 8.7 + grown], abs=1e-4)
+    assert wide[1]["box"] == plain[1]["box"]
+
+
+def test_without_torch(tiny_onnx):
+    """Exported files are served; a model of masu and drawn pictures are refused in one line."""
+    code = f"""
+import asyncio, io, json, sys
+for name in ("torch", "torchvision", "timm", "safetensors", "scipy", "msgspec", "yaml", "jinja2", "hotcoco"):
+    sys.modules[name] = None
+import masu
+from PIL import Image
+app = masu.serve({str(tiny_onnx)!r}, hosts=None)
+file = io.BytesIO()
+Image.new("RGB", (30, 30), "white").save(file, "PNG")
+
+def asked(query):
+    sent = []
+    async def receive():
+        return {{"type": "http.request", "body": file.getvalue(), "more_body": False}}
+    async def send(message):
+        sent.append(message)
+    scope = {{"type": "http", "method": "POST", "path": "/predict", "query_string": query, "http_version": "1.1",
+        "headers": [(b"content-type", b"image/png")]}}
+    asyncio.run(app(scope, receive, send))
+    return sent[0]["status"], json.loads(sent[1]["body"])
+
+status, said = asked(b"")
+print(status, [one["name"] for one in said["images"][0]["detections"]])
+status, said = asked(b"drawn=true")
+print(status, said["error"]["code"])
+try:
+    masu.serve("m.safetensors")
+except masu.InputError as error:
+    print(error.wanted)
+"""
+    source = str(Path(masu.__file__).parents[1])
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env={"PYTHONPATH": source}
+    )
+    assert ran.stdout.splitlines() == [
+        "200 ['sun', 'moon']",
+        "501 NOT_HERE",
+        "an exported file (.onnx, .xml)",
+    ], ran.stderr
