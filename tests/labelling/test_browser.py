@@ -467,10 +467,8 @@ def test_a_tab_that_is_closed_at_once_has_sent_everything(photos, serve, sit):
     me.draw((20, 20, 90, 80))
     context = me.page.context
     me.page.close(run_before_unload=True)
-    again = Person(context.new_page(), me.faults, strict=False).come(
-        me.page.url.split("#")[0] + "#photo=a.jpg"
-    )
-    again.see("a.jpg")
+    again = Person(context.new_page(), me.faults, strict=False).come(me.page.url.split("#")[0])
+    again.see("a.jpg")  # unfinished: it comes before the next open one
     again.until("document.querySelectorAll('#boxes .label').length === 1")
     assert near(again.boxes, [("cat", (20, 20, 90, 80))])
 

@@ -136,8 +136,18 @@ class Page {
       sitting.mark(entry.id, entry.body.state, entry.body.labels.length);
     }
     const wanted = decodeURIComponent(location.hash.replace(/^#photo=/, ""));
-    if (!(await sitting.show(wanted))) await sitting.next();
+    if (!(await sitting.show(wanted))) await this.resume();
     this.poll();
+  }
+
+  /** Where one left: what is unfinished, else the next one; where all are done, the first. */
+  async resume() {
+    const { sitting } = this;
+    const inState = (state) => sitting.ids.find((id) => sitting.photos.get(id).state === state);
+    const begun = inState("unfinished");
+    if (begun && (await sitting.show(begun))) return;
+    if (inState("open")) await sitting.next();
+    else await sitting.show(sitting.ids[0]);
   }
 
   // What is on show
