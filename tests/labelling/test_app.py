@@ -134,6 +134,13 @@ def test_only_photographs_of_the_folder_are_sent(browser, name):
         assert browser("GET", f"/api/photos/{name}{more}")[0] == 404
 
 
+@pytest.mark.parametrize("what", ["", "/image", "/thumbnail"])
+def test_a_name_may_have_a_line_break(browser, what):
+    status, said = browser("GET", f"/api/photos/new%0Aline.jpg{what}")
+    assert (status, said["error"]["code"]) == (404, "NO_PHOTOGRAPH")
+    assert said["detail"] == "new line.jpg: no such photograph"
+
+
 def test_pictures(browser, folder):
     status, content, headers = browser.raw("GET", "/api/photos/b.png/image", Cookie=browser.cookie)
     assert (status, headers["content-type"]) == (200, "image/png")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -36,6 +37,15 @@ _SAFE = {
 }
 
 Answer = TypeVar("Answer")
+
+
+class _PhotoConvertor(PathConvertor):
+    """A photograph's id in an address: of any characters, line breaks too (``path`` leaves those out)."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("photo", _PhotoConvertor())
 Export = Callable[[str], dict[str, Any]]
 
 
@@ -135,7 +145,7 @@ def make_label_app(
     async def next_commands(_request: Request) -> Response:
         return JSONResponse({"commands": list(commands)})
 
-    one = "/api/photos/{name:path}"
+    one = "/api/photos/{name:photo}"
     routes = [
         Route("/", page),
         Route("/static/{name}", static),
