@@ -36,6 +36,7 @@ from masu.data.formats.editing import (
     Held,
     LabelFiles,
     Loaded,
+    Past,
     Plan,
     held_in_order,
     keep_below,
@@ -160,7 +161,7 @@ class CocoFiles:
         alone = len(candidate.files) == 1 and candidate.files[0] == candidate.options
         self._lock = RLock()
         self._words = {file: None if alone else word_of(file, self._tree) for file in candidate.files}
-        self._gone: dict[str, dict[tuple[int, ...], Held]] = {}
+        self._past = Past()
         self._found: dict[tuple[Path, str], str | None] = {}
         self._rows = _Rows({})
         self._marks: dict[Path, dict[str, int]] = {}
@@ -238,9 +239,8 @@ class CocoFiles:
                 shown = content.file.ids.shown(number)
                 hand = _Hand(photo, content, shown, frame, self._category_ids(path, wanted))
                 key = os.path.abspath(photo)
-                gone = self._gone.setdefault(key, {})
-                plan = planned(held, wanted, gone, hand.change, hand.back, hand.new)
-                gone |= {one.entry.place: one for one in held}
+                plan = planned(held, wanted, self._past.of(key), hand.change, hand.back, hand.new)
+                self._past.change(key, held, plan)
                 if said is not None and not plan:
                     return version
                 images = Plan()
@@ -351,8 +351,7 @@ class CocoFiles:
         except InputError as error:
             return Loaded(None, said.version, str(error))
         held = _held(said, self._frame(said, (header.height, header.width), header.orientation))
-        gone = self._gone.setdefault(os.path.abspath(photo), {})
-        gone.update({one.entry.place: one for one in held})
+        self._past.see(os.path.abspath(photo), held)
         return Loaded(tuple(one.entry for one in held), said.version)
 
     def _current(self, photo: Path, version: str) -> _Said | None:
