@@ -1,6 +1,7 @@
 """COCO's files changed in place."""
 
 import json
+import sys
 from dataclasses import replace
 
 import pytest
@@ -387,3 +388,37 @@ def test_changes_by_others_are_told_photograph_by_photograph(tmp_path):
     files.save(photo, SIZE, [], files.load(photo).version)
     file.write_text(file.read_text().replace('"licenses"', '"licences"'))
     assert files.changed() == ()
+
+
+def test_a_file_that_others_replace_is_where_its_folders_new_photographs_go(tmp_path):
+    photographs = [photograph(tmp_path / "images" / name) for name in ("a.png", "b.png", "new.png")]
+    page = PAGE | {"annotations": []}
+    for name, images in (("one", PAGE["images"][:1]), ("two", [])):
+        (tmp_path / f"{name}.json").write_text(json.dumps(page | {"images": images}))
+    files = opened(tmp_path)
+    assert files.file_of(photographs[2]) == tmp_path / "one.json"
+    (tmp_path / "one.json").write_text(json.dumps(page | {"images": []}))
+    (tmp_path / "two.json").write_text(json.dumps(page | {"images": PAGE["images"]}))
+    assert files.load(photographs[2]) == Loaded(None, "")
+    assert files.file_of(photographs[2]) == tmp_path / "two.json"
+
+
+def test_a_photograph_that_is_not_listed_is_looked_up_and_not_searched_for(tmp_path):
+    """Few calls of functions, however many others are listed."""
+    count = 2000
+    photo = photograph(tmp_path / "images" / "a" / "0.png")
+    new = [photograph(tmp_path / "images" / "b" / name) for name in ("first.png", "second.png")]
+    for number in range(1, count):
+        photo.with_name(f"{number}.png").hardlink_to(photo)
+    images = [{"id": n, "file_name": f"{n}.png", "height": 60, "width": 80} for n in range(count)]
+    (tmp_path / "instances.json").write_text(json.dumps(PAGE | {"images": images, "annotations": []}))
+    files = opened(tmp_path)
+    files.load(new[0])
+    calls = []
+    sys.setprofile(lambda frame, event, value: calls.append(event) if event == "call" else None)
+    try:
+        loaded = files.load(new[1])
+    finally:
+        sys.setprofile(None)
+    assert loaded == Loaded(None, "")
+    assert len(calls) < count / 2

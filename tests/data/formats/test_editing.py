@@ -1,7 +1,10 @@
 """Labels changed in place: what is saved is read back, what was not changed stays, nobody's change is lost."""
 
+import json
 import multiprocessing
+import re
 import threading
+import tracemalloc
 from dataclasses import replace
 
 import pytest
@@ -472,3 +475,54 @@ def test_a_format_says_whether_it_has_crowd_regions(name, tmp_path):
     else:
         taken = True
     assert formats()[name].crowds == taken
+
+
+@pytest.mark.parametrize("form", ["labelme", "coco"])
+def test_texts_of_labels_that_were_only_looked_at_are_not_kept(tmp_path, form):
+    """A data set of polygons, looked through from its first photograph to the last."""
+    photo = photograph(tmp_path / "0.png")
+    ring = [[float(x), float(x * x % 60)] for x in range(40)]
+    if form == "labelme":
+        shape = {"label": "cat", "points": ring, "shape_type": "polygon"}
+        page = {"shapes": [shape] * 10, "imagePath": "", "imageHeight": 60, "imageWidth": 80}
+        for number in range(400):
+            (tmp_path / f"{number}.json").write_text(json.dumps(page | {"imagePath": f"{number}.png"}))
+    else:
+        images = [{"id": n, "file_name": f"{n}.png", "height": 60, "width": 80} for n in range(400)]
+        one = {
+            "category_id": 1,
+            "bbox": [1, 2, 30, 40],
+            "segmentation": [[value for point in ring for value in point]],
+        }
+        own = [one | {"id": 10 * n + at + 1, "image_id": n} for n in range(400) for at in range(10)]
+        page = {"images": images, "annotations": own, "categories": [{"id": 1, "name": "cat"}]}
+        (tmp_path / "instances.json").write_text(json.dumps(page))
+    for number in range(1, 400):
+        (tmp_path / f"{number}.png").hardlink_to(photo)
+    files = opened(tmp_path)
+    files.load(photo)
+    tracemalloc.start()
+    try:
+        for number in range(400):
+            assert len(files.load(tmp_path / f"{number}.png").entries) == 10
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 800_000  # all are 2 MB
+
+
+@pytest.mark.parametrize("form", ["labelme", "coco"])
+def test_what_somebody_else_deleted_comes_back_with_all_that_was_said_of_it(tmp_path, form):
+    root = data_set(tmp_path, form)
+    photo = photo_of(root, "a.png")
+    mine, theirs = opened(root), opened(root)
+    file = mine.file_of(photo)
+    text = file.read_text()
+    file.write_text(re.sub(r'("group_id"|"area")', r'"note": 7, \1', text, count=1))
+    loaded = mine.load(photo)
+    theirs.save(photo, SIZE, [], theirs.load(photo).version)
+    with pytest.raises(ChangedError) as caught:
+        mine.save(photo, SIZE, loaded.entries, loaded.version)
+    assert caught.value.current.entries == ()
+    mine.save(photo, SIZE, loaded.entries, caught.value.current.version)
+    assert file.read_text().count('"note": 7') == 1

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from masu.data.formats.json_places import entries_of, indentation, values_of, with_list, written
+from masu.data.formats.json_places import indentation, list_in, with_list, written
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -26,19 +26,17 @@ LAYOUTS = st.sampled_from(
 
 
 @given(VALUES, VALUES, st.lists(VALUES, max_size=4), LAYOUTS)
-def test_values_and_entries_are_found(first, last, entries, layout):
+def test_a_list_and_its_entries_are_found(first, last, entries, layout):
     text = "\n " + json.dumps({"a": first, "list": entries, 'q"]': last}, **layout)
-    found = values_of(text)
-    assert list(found) == ["a", "list", 'q"]']
-    assert [json.loads(text[s:e]) for s, e in found.values()] == [first, entries, last]
-    assert [json.loads(text[s:e]) for s, e in entries_of(text, found["list"].start)] == entries
+    whole, spans = list_in(text, "list")
+    assert json.loads(text[slice(*whole)]) == entries
+    assert [json.loads(text[s:e]) for s, e in spans] == entries
 
 
 @given(st.data(), VALUES, st.lists(VALUES, max_size=5), LAYOUTS)
 def test_a_changed_list_holds_what_it_should_and_the_rest_is_as_it_was(data, other, entries, layout):
     text = json.dumps({"a": other, "list": entries, "z": other}, **layout)
-    whole = values_of(text)["list"]
-    spans = entries_of(text, whole.start)
+    whole, spans = list_in(text, "list")
     replaced, wanted = {}, []
     for number, entry in enumerate(entries):
         what = data.draw(st.sampled_from(["keep", "go", "change"]))
@@ -62,11 +60,10 @@ def test_a_changed_list_holds_what_it_should_and_the_rest_is_as_it_was(data, oth
 def test_what_is_added_looks_as_if_it_had_been_there(indent):
     before = json.dumps({"list": [{"x": [1, 2]}], "z": 1}, indent=indent)
     after = json.dumps({"list": [{"x": [1, 2]}, {"x": [3]}], "z": 1}, indent=indent)
-    whole = values_of(before)["list"]
-    spans = entries_of(before, whole.start)
+    whole, spans = list_in(before, "list")
     assert with_list(before, whole, spans, {}, [written({"x": [3]}, before, 2)]) == after
     empty = json.dumps({"list": [], "z": 1}, indent=indent)
-    whole = values_of(empty)["list"]
+    whole, _ = list_in(empty, "list")
     one = written({"x": [1, 2]}, empty, 2)
     assert with_list(empty, whole, [], {}, [one]) == before
 
@@ -79,11 +76,17 @@ def test_the_layout_of_a_text():
 @pytest.mark.parametrize("text", ["[]", "3", ""])
 def test_what_is_no_object(text):
     with pytest.raises(ValueError, match="no object"):
-        values_of(text)
+        list_in(text, "list")
+
+
+@pytest.mark.parametrize("text", ["{}", '{"list": 3}', '{"list": [1], "list": 3}', '{"a": {"list": [1]}}'])
+def test_what_has_no_such_list(text):
     with pytest.raises(ValueError, match="no list"):
-        entries_of("{}", 0)
+        list_in(text, "list")
 
 
 def test_of_a_key_twice_the_last_counts_as_in_any_parser():
-    text = '{"a": 1, "a": 22}'
-    assert text[slice(*values_of(text)["a"])] == "22"
+    text = '{"a": [1], "a": [22, 3]}'
+    whole, spans = list_in(text, "a")
+    assert text[slice(*whole)] == "[22, 3]"
+    assert [text[slice(*one)] for one in spans] == ["22", "3"]

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -35,6 +36,7 @@ from masu.data.formats.editing import (
     Held,
     LabelFiles,
     Loaded,
+    Past,
     Plan,
     held_in_order,
     keep_below,
@@ -113,6 +115,36 @@ class _Said:
         return version_of("\0".join((*self.texts, *names)).encode())
 
 
+@dataclass(frozen=True)
+class _Rows:
+    """Where photographs are listed.
+
+    Attributes:
+        of: the file of each and its position in it, in the order of the files; several where it is listed
+            several times.
+    """
+
+    of: Mapping[str, list[tuple[Path, int]]]
+
+    @cached_property
+    def first(self) -> Mapping[str, Mapping[Path, int]]:
+        """Of each folder, the first of its photographs in each file that lists any."""
+        found: dict[str, dict[Path, int]] = {}
+        for photo, rows in self.of.items():
+            path, row = rows[0]
+            found.setdefault(os.path.dirname(photo), {}).setdefault(path, row)
+        return found
+
+    def replaced(self, path: Path, photos: Sequence[tuple[str, int]] = ()) -> _Rows:
+        """These, with what a file lists now: photographs and their positions."""
+        rows = {
+            key: left for key, every in self.of.items() if (left := [one for one in every if one[0] != path])
+        }
+        for photo, row in photos:
+            rows.setdefault(photo, []).append((path, row))
+        return _Rows(rows)
+
+
 class CocoFiles:
     """The labels of the photographs that one or several JSON files list; see :class:`LabelFiles`.
 
@@ -129,9 +161,9 @@ class CocoFiles:
         alone = len(candidate.files) == 1 and candidate.files[0] == candidate.options
         self._lock = RLock()
         self._words = {file: None if alone else word_of(file, self._tree) for file in candidate.files}
-        self._gone: dict[str, dict[tuple[int, ...], Held]] = {}
+        self._past = Past()
         self._found: dict[tuple[Path, str], str | None] = {}
-        self._rows: dict[str, list[tuple[Path, int]]] = {}
+        self._rows = _Rows({})
         self._marks: dict[Path, dict[str, int]] = {}
         self._files: dict[Path, Listing] = {}
         self._faults: dict[Path, str] = {}
@@ -165,7 +197,7 @@ class CocoFiles:
 
     def _file_for(self, photo: Path) -> Path | None:
         """The file that lists a photograph, or would; None where each is of another split."""
-        if rows := self._rows.get(os.path.abspath(photo)):
+        if rows := self._rows.of.get(os.path.abspath(photo)):
             return rows[0][0]
         word = self._tree.split_of(photo)
         kind = None if word is None else role(word)
@@ -174,10 +206,8 @@ class CocoFiles:
                 if own is not None and role(own) == kind:
                     return file
         folder = os.path.dirname(os.path.abspath(photo))
-        if beside := next(
-            (rows[0][0] for other, rows in self._rows.items() if os.path.dirname(other) == folder), None
-        ):
-            return beside
+        if beside := self._rows.first.get(folder):
+            return next(iter(beside))
         open_to_all = (file for file, own in self._words.items() if own is None or role(own) is None)
         return next(iter(self._words) if kind is None else open_to_all, None)
 
@@ -209,9 +239,8 @@ class CocoFiles:
                 shown = content.file.ids.shown(number)
                 hand = _Hand(photo, content, shown, frame, self._category_ids(path, wanted))
                 key = os.path.abspath(photo)
-                gone = self._gone.setdefault(key, {})
-                plan = planned(held, wanted, gone, hand.change, hand.back, hand.new)
-                gone |= {one.entry.place: one for one in held}
+                plan = planned(held, wanted, self._past.of(key), hand.change, hand.back, hand.new)
+                self._past.change(key, held, plan)
                 if said is not None and not plan:
                     return version
                 images = Plan()
@@ -265,21 +294,15 @@ class CocoFiles:
                 self._look_at(file)
 
     def _look_at(self, path: Path) -> None:
-        rows = {
-            key: left
-            for key, all_rows in self._rows.items()
-            if (left := [one for one in all_rows if one[0] != path])
-        }
         try:
             one = Listing(path, self._tree, self._words[path])
         except BadEntryError as error:
-            self._rows, self._faults[path] = rows, error.found
+            self._rows, self._faults[path] = self._rows.replaced(path), error.found
             return
-        for row, name in enumerate(one.names):
-            if name and (photo := self._photo(one, name)) is not None:
-                rows.setdefault(photo, []).append((path, row))
+        photos = [(self._photo(one, name) if name else None, row) for row, name in enumerate(one.names)]
+        known = [(photo, row) for photo, row in photos if photo is not None]
         self._faults.pop(path, None)
-        self._rows, self._files[path] = rows, one
+        self._rows, self._files[path] = self._rows.replaced(path, known), one
 
     def _photo(self, one: Listing, name: str) -> str | None:
         """The photograph that a name of a file means."""
@@ -303,7 +326,7 @@ class CocoFiles:
         raise BadEntryError("a file that others replace all the time", "one that stays for a moment")
 
     def _listed(self, photo: Path) -> _Said | None:
-        rows = self._rows.get(os.path.abspath(photo), [])
+        rows = self._rows.of.get(os.path.abspath(photo), [])
         if self._faults and not rows:
             broken, found = next(iter(self._faults.items()))
             raise BadEntryError(f"{found} ({broken.name})", "annotations of COCO")
@@ -328,8 +351,7 @@ class CocoFiles:
         except InputError as error:
             return Loaded(None, said.version, str(error))
         held = _held(said, self._frame(said, (header.height, header.width), header.orientation))
-        gone = self._gone.setdefault(os.path.abspath(photo), {})
-        gone.update({one.entry.place: one for one in held})
+        self._past.see(os.path.abspath(photo), held)
         return Loaded(tuple(one.entry for one in held), said.version)
 
     def _current(self, photo: Path, version: str) -> _Said | None:
@@ -387,11 +409,10 @@ class CocoFiles:
     def _names_for(self, full: str, file: Listing) -> Iterator[str]:
         """Names that may mean a photograph, the likeliest first: as others of its folder have them."""
         folder, last = os.path.split(full)
-        for other, rows in self._rows.items():
-            if os.path.dirname(other) == folder and rows[0][0] == file.path:
-                known = file.names[rows[0][1]]
-                yield known[: len(known) - len(known.replace("\\", "/").rpartition("/")[2])] + last
-                break
+        row = self._rows.first.get(folder, {}).get(file.path)
+        if row is not None:
+            known = file.names[row]
+            yield known[: len(known) - len(known.replace("\\", "/").rpartition("/")[2])] + last
         for above in file.look.folders:
             top = os.path.abspath(above)
             if full.startswith(top + os.sep):
@@ -407,7 +428,7 @@ class CocoFiles:
             raise bad_input(path, self._faults[path], "what was written")
         if seen:
             self._seen[path] = self._files[path].stamp
-        if rows := self._rows.get(key):
+        if rows := self._rows.of.get(key):
             self._marks[path][key] = self._files[path].mark(rows[0][1], content)
         else:
             self._marks[path].pop(key, None)
@@ -415,7 +436,9 @@ class CocoFiles:
     def _marks_of(self, path: Path) -> dict[str, int]:
         """The mark of each photograph of a file; see :meth:`Listing.mark`."""
         content, file = read_bytes(path), self._files[path]
-        return {key: file.mark(rows[0][1], content) for key, rows in self._rows.items() if rows[0][0] == path}
+        return {
+            key: file.mark(rows[0][1], content) for key, rows in self._rows.of.items() if rows[0][0] == path
+        }
 
     def _alone(self, photo: Path) -> AbstractContextManager[None]:
         return alone_in([Path(os.path.realpath(self.file_of(photo))).parent], LOCK)

@@ -29,6 +29,8 @@ LOCK = ".masu-labels.lock"
 DIGITS = 2
 """Digits after the point of pixels that are written."""
 
+_LATEST = 32  # photographs of which it is known what was said of them before others changed it
+
 _SAME = 0.01  # pixels; below it a box has not been moved
 
 
@@ -217,6 +219,34 @@ class Plan:
 
     def __bool__(self) -> bool:
         return bool(self.replaced or self.added)
+
+
+class Past:
+    """Objects as they were written before, by photograph and place: one that comes back does so as it was.
+
+    Known are those that were changed here, and all of the photographs that were looked at last.
+    """
+
+    def __init__(self) -> None:
+        self._changed: dict[str, dict[tuple[int, ...], Held]] = {}
+        self._seen: dict[str, dict[tuple[int, ...], Held]] = {}
+
+    def see(self, key: str, held: Sequence[Held]) -> None:
+        """Take note of what is said of a photograph now."""
+        self._seen[key] = self._seen.pop(key, {}) | {one.entry.place: one for one in held}
+        if len(self._seen) > _LATEST:
+            del self._seen[next(iter(self._seen))]
+
+    def change(self, key: str, held: Sequence[Held], plan: Plan) -> None:
+        """Take note of what is changed, and of its likes, whose places may be others afterwards."""
+        marks = {one.entry.place[:1] for one in held if not plan.replaced.keys().isdisjoint(one.rows)}
+        if marks:
+            known = self._changed.setdefault(key, {})
+            known |= {one.entry.place: one for one in held if one.entry.place[:1] in marks}
+
+    def of(self, key: str) -> Mapping[tuple[int, ...], Held]:
+        """All that is known of a photograph."""
+        return self._seen.get(key, {}) | self._changed.get(key, {})
 
 
 def held_in_order(objects: Sequence[tuple[Box, str, int, tuple[int, ...], tuple[str, ...]]]) -> list[Held]:

@@ -19,41 +19,41 @@ class Span(NamedTuple):
     end: int
 
 
-def values_of(text: str, at: int = 0) -> dict[str, Span]:
-    """The values of the object that begins at or after a position, by key; of a key twice the last.
+def list_in(text: str, key: str) -> tuple[Span, list[Span]]:
+    """The list under a key of the object that a text is, and its entries; of a key twice the last.
 
     Raises:
-        ValueError: where there is no object.
+        ValueError: where there is no object, or no such list.
     """
-    found: dict[str, Span] = {}
-    at = _after_blanks(text, at)
+    found: tuple[Span, list[Span]] | None = None
+    at = _after_blanks(text, 0)
     if text[at : at + 1] != "{":
         raise ValueError("no object")
     at = _after_blanks(text, at + 1)
     while text[at : at + 1] != "}":
-        key, at = _DECODER.raw_decode(text, at)
+        name, at = _DECODER.raw_decode(text, at)
         start = _after_blanks(text, _after_blanks(text, at) + 1)
-        at = _DECODER.raw_decode(text, start)[1]
-        found[key] = Span(start, at)
+        if name == key and text[start : start + 1] == "[":
+            spans, at = _entries(text, start)
+            found = Span(start, at), spans
+        else:
+            at = _DECODER.raw_decode(text, start)[1]
+            found = None if name == key else found
         at = _after_comma(text, at)
+    if found is None:
+        raise ValueError("no list")
     return found
 
 
-def entries_of(text: str, at: int) -> list[Span]:
-    """The entries of the list that begins at a position.
-
-    Raises:
-        ValueError: where there is no list.
-    """
+def _entries(text: str, at: int) -> tuple[list[Span], int]:
+    """The entries of the list that begins at a position, and where it ends."""
     found = []
-    if text[at : at + 1] != "[":
-        raise ValueError("no list")
     at = _after_blanks(text, at + 1)
     while text[at : at + 1] != "]":
         end = _DECODER.raw_decode(text, at)[1]
         found.append(Span(at, end))
         at = _after_comma(text, end)
-    return found
+    return found, at + 1
 
 
 def with_list(

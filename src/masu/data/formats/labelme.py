@@ -38,7 +38,7 @@ from masu.data.formats.form import (
     json_of,
     load_json,
 )
-from masu.data.formats.json_places import entries_of, values_of, with_list, written
+from masu.data.formats.json_places import list_in, with_list, written
 from masu.data.formats.masks import box_of_points
 from masu.data.formats.one_file_each import FreeClasses, Named, OneFileEach, Photo
 from masu.data.formats.rows import BadEntryError, Box, Rows, class_name
@@ -318,7 +318,7 @@ class _Hand:
     def page(self, file: Path, content: bytes | None, photo: Photo) -> _Page:
         if content is None:
             empty = page(photo.path.name, photo.size, [], self._dialect)
-            return _Page(empty, "", photo, self._dialect)
+            return _Page(empty, "", json.loads(empty), photo, self._dialect)
         found = _with_shapes(json_of(content))
         try:
             text = content.decode("utf-8-sig")
@@ -329,17 +329,15 @@ class _Hand:
         name = _image_name(found, file, tree)
         self._named.require_only(photo.path, file, name, look, tree.split_of(file))
         mark = "\ufeff" if content.startswith(b"\xef\xbb\xbf") else ""
-        return _Page(text, mark, photo, X_ANYLABELING if "checked" in found else LABELME)
+        return _Page(text, mark, found, photo, X_ANYLABELING if "checked" in found else LABELME)
 
 
 class _Page:
     """A file taken apart."""
 
-    def __init__(self, text: str, mark: str, photo: Photo, dialect: Dialect) -> None:
+    def __init__(self, text: str, mark: str, content: dict[str, Any], photo: Photo, dialect: Dialect) -> None:
         self._text, self._mark, self._dialect = text, mark, dialect
-        self._whole = values_of(text)["shapes"]
-        self._spans = entries_of(text, self._whole.start)
-        content = json.loads(text)
+        self._whole, self._spans = list_in(text, "shapes")
         said = as_size(content.get("imageHeight"), content.get("imageWidth"))
         self._frame = Frame.of(photo.size, photo.orientation, said)
         good: dict[int, _Shape] = {}

@@ -17,6 +17,7 @@ from masu.data.formats.editing import (
     Entry,
     Held,
     Loaded,
+    Past,
     Plan,
     Stamp,
     keep_below,
@@ -197,7 +198,7 @@ class OneFileEach:
     def __init__(self, tree: Tree, hand: Hand) -> None:
         self.root, self.hand = tree.root, hand
         self._lock = RLock()
-        self._gone: dict[Path, dict[tuple[int, ...], Held]] = {}
+        self._past = Past()
         self._photos: dict[str, Path] = {}
         for image in tree.image_files():
             self._watch(Path(image))
@@ -236,9 +237,9 @@ class OneFileEach:
                     fix = "correct the file or move it away"
                     raise bad_input(file, error.found, error.wanted, fix) from None
                 self.hand.classes.meet([entry.name for entry in wanted])
-                gone = self._gone.setdefault(file, {})
-                plan = planned(page.held, wanted, gone, page.change, page.change, page.new)
-                gone |= {one.entry.place: one for one in page.held}
+                past = self._past.of(os.fspath(file))
+                plan = planned(page.held, wanted, past, page.change, page.change, page.new)
+                self._past.change(os.fspath(file), page.held, plan)
                 if content is not None and not plan:
                     return version
                 made = page.content(plan)
@@ -283,7 +284,7 @@ class OneFileEach:
             return Loaded(None, version, f"{file}: found {error}")
         except InputError as error:
             return Loaded(None, version, str(error))
-        self._gone.setdefault(file, {}).update({one.entry.place: one for one in page.held})
+        self._past.see(os.fspath(file), page.held)
         self.hand.classes.see([one.entry.name for one in page.held])
         return Loaded(tuple(one.entry for one in page.held), version)
 
