@@ -699,6 +699,9 @@ class _Hand:
         known = _labels_of(os.fspath(photo), tree)
         return _new_labels_of(photo, tree) if known is None else Path(known)
 
+    def list_line(self, photo: Path, file: Path) -> None:
+        """None: lists of images are left as they are."""
+
     def page(self, file: Path, content: bytes | None, photo: Photo) -> _LabelPage:
         if self.classes.trouble:
             raise BadEntryError(self.classes.trouble, "the names of its classes")
