@@ -6,9 +6,9 @@ import re
 
 
 def with_line(content: bytes, line: bytes) -> bytes:
-    """The list with a line at its end; as it is where it has the line already."""
+    """The list with a line at its end; as it is where it has it already, or where this is not one line."""
     lines = content.splitlines(keepends=True)
-    if any(_says(one, line) for one in lines):
+    if line.splitlines() != [line] or any(_says(one, line) for one in lines):
         return content
     end = b"\r\n" if lines and lines[0].endswith(b"\r\n") else b"\n"
     gap = end if lines and lines[-1].splitlines()[0] == lines[-1] else b""
