@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from masu.data.dataset import CROWD, DIFFICULT
+from masu.data.formats import read_dataset
 from masu.data.formats.editing import Entry, Loaded
 from masu.data.formats.xml_places import parts_of
 from masu.errors import InputError
@@ -258,3 +259,38 @@ def test_lists_of_splits_and_boxes_of_the_stored_picture(tmp_path):
     assert files.file_of(photo).read_text() == TEXT.replace("a.png", "a.jpg").replace(
         "> 20.50 <", ">20.5<"
     ).replace("<xmax>30<", "<xmax>31<")
+
+
+@pytest.mark.parametrize(
+    ("lists", "listed"),
+    [
+        ({"train": "a\r\nb", "val": "c\r\n", "trainval": "a\nb\nc\n"}, {"train": "a\r\nb\r\nnew\r\n"}),
+        ({"trainval": "a\n"}, {"trainval": "a\nnew\n"}),
+        ({"train": "a\n", "val": "new\n"}, {}),
+        ({"train": "a\nnew 1\n"}, {}),
+        ({"test": "a\n"}, {}),
+    ],
+)
+def test_a_photograph_that_gets_labels_is_listed_for_training_until_they_are_taken_back(
+    tmp_path, lists, listed
+):
+    laid(tmp_path / "set")
+    main = tmp_path / "set" / "ImageSets" / "Main"
+    main.mkdir(parents=True)
+    for word, text in lists.items():
+        (main / f"{word}.txt").write_bytes(text.encode())
+    photo = photograph(tmp_path / "set" / "JPEGImages" / "new.png")
+    files = opened(tmp_path / "set")
+    version = files.save(photo, SIZE, [], "")
+    made = {file.stem: file.read_bytes().decode() for file in main.glob("*.txt")}
+    assert made == lists | listed
+    files.save(photo, SIZE, [Entry((1.0, 2.0, 3.0, 4.0), "cat")], version)
+    assert {file.stem: file.read_bytes().decode() for file in main.glob("*.txt")} == made
+    if listed:
+        word = next(iter(listed))
+        data = read_dataset(tmp_path / "set")
+        names = [path.rpartition("/")[2] for path in data.paths.texts()]
+        assert word in data.splits_of(names.index("new.png"))
+        files.take_back(photo, files.load(photo).version, tmp_path / "kept")
+        left = (main / f"{word}.txt").read_bytes().decode()
+        assert left.split() == lists[word].split()

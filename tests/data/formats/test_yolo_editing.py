@@ -349,3 +349,39 @@ def test_shares_are_of_the_upright_photograph(tmp_path):
     laid(tmp_path, "0 0.5 0.25 0.2 0.1\n", name="z.png")
     loaded = opened(tmp_path).load(photo)
     assert loaded.entries[0].box == pytest.approx((20.0, 20.0, 30.0, 30.0))
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "after"),
+    [
+        ("./images/a.png\r\n", "", "./images/a.png\r\n./images/new.png\r\n"),
+        ("images/a.png", "", "images/a.png\nimages/new.png\n"),
+        ("images/a.png\n", "images/new.png\n", "images/a.png\n"),
+        ("images/more/a.png\n", "", "images/more/a.png\n"),
+    ],
+)
+@pytest.mark.parametrize("page", [True, False])
+def test_a_photograph_that_gets_labels_is_listed_for_training_until_they_are_taken_back(
+    tmp_path, train, val, after, page
+):
+    root = tmp_path / "set"
+    photographs = [photograph(root / "images" / name) for name in ("a.png", "b.png", "new.png", "more/a.png")]
+    for name in ("a", "b", "more/a"):
+        file = root / "labels" / f"{name}.txt"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("0 0.5 0.5 0.1 0.1\n")
+    (root / "train.txt").write_bytes(train.encode())
+    (root / "val.txt").write_text("images/b.png\n" + val)
+    if page:
+        (root / "data.yaml").write_text("train: train.txt\nval: val.txt\nnames: [cat]\n")
+    else:
+        (root / "classes.txt").write_text("cat\n")
+    files = opened(root)
+    version = files.save(photographs[2], SIZE, [], "")
+    assert (root / "train.txt").read_bytes() == after.encode()
+    if after != train:
+        data = read_dataset(root)
+        names = [path.rpartition("/")[2] for path in data.paths.texts()]
+        assert data.splits_of(names.index("new.png")) == ("train",)
+        opened(root).take_back(photographs[2], version, tmp_path / "kept")
+        assert (root / "train.txt").read_text().split() == train.split()

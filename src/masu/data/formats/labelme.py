@@ -315,6 +315,9 @@ class _Hand:
         alike = self._named.tree_with(photo).folder(photo.parent).stems.get(photo.stem, ())
         return photo.with_name(f"{photo.name}.json") if len(alike) > 1 else photo.with_suffix(".json")
 
+    def list_line(self, photo: Path, file: Path) -> None:
+        """None: splits are folders."""
+
     def page(self, file: Path, content: bytes | None, photo: Photo) -> _Page:
         if content is None:
             empty = page(photo.path.name, photo.size, [], self._dialect)

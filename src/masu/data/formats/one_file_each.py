@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,10 +28,24 @@ from masu.data.formats.editing import (
     write_in_place,
 )
 from masu.data.formats.rows import BadEntryError, Rows
+from masu.data.formats.split_lines import with_line, without_line
 from masu.data.formats.tree import Look, Tree
 from masu.data.pixels.headers import read_header
 from masu.errors import InputError, bad_input
 from masu.regular import read_bytes
+
+
+@dataclass(frozen=True)
+class ListLine:
+    """Where a photograph is listed for training.
+
+    Attributes:
+        file: the list.
+        line: of the photograph in it.
+    """
+
+    file: Path
+    line: str
 
 
 @dataclass(frozen=True)
@@ -178,6 +192,10 @@ class Hand(Protocol):
         """The file in which the labels of a photograph stand, or would."""
         ...
 
+    def list_line(self, photo: Path, file: Path) -> ListLine | None:
+        """Where a photograph is to be listed as soon as it has labels; None where that is of no need."""
+        ...
+
     def page(self, file: Path, content: bytes | None, photo: Photo) -> Page:
         """A file taken apart; an empty one where there is no content.
 
@@ -229,7 +247,7 @@ class OneFileEach:
             file = self._watch(photo)
             wanted = usable_entries(photo, size, entries)
             seen = Photo(photo, size, read_header(photo).orientation)
-            with self._alone(file):
+            with self._alone(photo, file):
                 content = self._current(photo, file, version)
                 try:
                     page = self.hand.page(file, content, seen)
@@ -243,6 +261,8 @@ class OneFileEach:
                 if content is not None and not plan:
                     return version
                 made = page.content(plan)
+                if content is None and (listed := self.hand.list_line(photo, file)) is not None:
+                    _rewrite(listed, with_line)
                 self._put(photo, file, made, new=content is None)
             return self.hand.classes.version(made)
 
@@ -250,16 +270,19 @@ class OneFileEach:
         """Move the file of a photograph below a folder; see :meth:`LabelFiles.take_back`."""
         with self._lock:
             file = self._watch(photo)
-            with self._alone(file):
+            with self._alone(photo, file):
                 content = self._current(photo, file, version)
                 if content is None:
                     return
+                listed = self.hand.list_line(photo, file)
                 keep_below(into, self.root, file, content)
                 try:
                     file.unlink()
                 except OSError as error:
                     raise not_written(file, error) from None
                 self._stamps.pop(os.path.abspath(file), None)
+                if listed is not None:
+                    _rewrite(listed, without_line)
 
     def changed(self) -> tuple[Path, ...]:
         """The photographs whose files others have changed since the last call."""
@@ -328,15 +351,15 @@ class OneFileEach:
             stamp = write_in_place(file, content)
         self._stamps[os.path.abspath(file)] = stamp
 
-    def _alone(self, file: Path) -> AbstractContextManager[None]:
+    def _alone(self, photo: Path, file: Path) -> AbstractContextManager[None]:
         folder = Path(os.path.realpath(file)).parent
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise not_written(file, error) from None
-        return alone_in(
-            [folder, *(Path(os.path.realpath(one)).parent for one in self.hand.classes.files)], LOCK
-        )
+        listed = self.hand.list_line(photo, file)
+        others = [*self.hand.classes.files, *([] if listed is None else [listed.file])]
+        return alone_in([folder, *(Path(os.path.realpath(one)).parent for one in others)], LOCK)
 
     def _watch(self, photo: Path) -> Path:
         file = self.hand.file_of(photo)
@@ -352,6 +375,21 @@ class OneFileEach:
                     if entry.path in self._photos:
                         found[entry.path] = stamp_of(entry.path)
         return found
+
+
+def _rewrite(listed: ListLine, change: Callable[[bytes, bytes], bytes]) -> None:
+    """Change the line of a photograph in a list.
+
+    Raises:
+        WriteError: where the list cannot be written.
+    """
+    try:
+        before = read_bytes(listed.file)
+    except OSError as error:
+        raise not_written(listed.file, error) from None
+    after = change(before, listed.line.encode("utf-8", "surrogateescape"))
+    if after != before:
+        write_in_place(listed.file, after)
 
 
 def files_by_photo(rows: Rows) -> dict[str, list[Path]]:

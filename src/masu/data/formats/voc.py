@@ -23,11 +23,11 @@ from masu.data.dataset import CROWD, DIFFICULT
 from masu.data.formats.copying import Copy
 from masu.data.formats.editing import Entry, Frame, Held, LabelFiles, Plan, held_in_order, moved
 from masu.data.formats.form import BY_CONTENT, Candidate, Format, Place, as_flag, as_size
-from masu.data.formats.one_file_each import FreeClasses, Named, OneFileEach, Photo
+from masu.data.formats.one_file_each import FreeClasses, ListLine, Named, OneFileEach, Photo
 from masu.data.formats.rows import BadEntryError, Box, Rows, class_name
 from masu.data.formats.tree import Look, Tree, folder_text
 from masu.data.formats.xml_places import Part, blank_before, parts_of, spliced
-from masu.data.splits import role
+from masu.data.splits import TRAIN, TRAINVAL, role
 from masu.errors import bad_input, counted
 from masu.regular import read_bytes, read_text, size_of
 
@@ -372,7 +372,7 @@ class _Hand:
     def __init__(self, tree: Tree, candidate: Candidate) -> None:
         rows = read(candidate, tree)
         self.classes = FreeClasses(rows.class_order()[0])
-        self._named = Named(tree, rows)
+        self._tree, self._named = tree, Named(tree, rows)
         self._words = _words_of(candidate.files, tree, Rows(tree, _describe))
         self._beside: dict[str, Path] = {}
         for photo, files in self._named.files.items():
@@ -388,6 +388,19 @@ class _Hand:
         if photo.parent.name in _IMAGES and (folder := photo.parent.with_name("Annotations")).is_dir():
             return folder
         return photo.parent
+
+    def list_line(self, photo: Path, file: Path) -> ListLine | None:
+        """In the list of train, else that of trainval, where no other names it and no folder is its split."""
+        folder = self._tree.split_of(photo)
+        if folder is not None and role(folder) not in (TRAIN, TRAINVAL):
+            return None
+        lists = list(_lists(self._tree, (file,)))
+        chosen = {role(one.word): one for one in reversed(lists)}
+        found = chosen.get(TRAIN) or chosen.get(TRAINVAL)
+        quiet = Rows(self._tree, _describe)
+        if found is None or any(_entries(one, quiet) for one in lists if one.file != found.file):
+            return None
+        return ListLine(found.file, file.stem)
 
     def page(self, file: Path, content: bytes | None, photo: Photo) -> _Page:
         if content is None:
@@ -519,7 +532,8 @@ def edit(root: Path, candidate: Candidate | None) -> LabelFiles:
     """The annotations of the photographs below a folder, to be changed.
 
     What is not changed stays to the letter, comments too. New annotations go where those of the folder's
-    other photographs are.
+    other photographs are. Where lists say the splits, a photograph that gets its first annotation is added to
+    the list of train, else to that of trainval, and taken off it with its annotation.
 
     Raises:
         InputError: where there is no annotation yet.

@@ -32,7 +32,7 @@ from masu.data.formats.editing import (
     write_in_place,
 )
 from masu.data.formats.form import BY_CONTENT, BY_LAYOUT, SAYS_SO, Candidate, Format, Place
-from masu.data.formats.one_file_each import Named, OneFileEach, Photo
+from masu.data.formats.one_file_each import ListLine, Named, OneFileEach, Photo
 from masu.data.formats.rows import BadEntryError, Box, Rows, class_name
 from masu.data.formats.tree import Tree, is_image
 from masu.data.formats.yolo_labels import (
@@ -48,7 +48,7 @@ from masu.data.formats.yolo_labels import (
 from masu.data.formats.yolo_labels import MOST_BYTES as MOST_BYTES_OF_LABELS
 from masu.data.formats.yolo_lists import NAMES, class_names, images, lists, names_files, text_of
 from masu.data.formats.yolo_names import with_names
-from masu.data.splits import role
+from masu.data.splits import TRAIN, TRAINVAL, role
 from masu.errors import InputError, bad_input, listed
 from masu.regular import read_bytes, read_text, size_of
 
@@ -685,7 +685,11 @@ class _Hand:
     def __init__(self, tree: Tree, candidate: Candidate) -> None:
         content, page, self.tree = _opened(candidate, tree)
         rows = Rows(self.tree, _describe)
-        labels = {image: _labels_of(image, self.tree) for image, _ in _images(content, page, self.tree, rows)}
+        every = list(_images(content, page, self.tree, rows))
+        labels = {image: _labels_of(image, self.tree) for image, _ in every}
+        others = [one for one in every if one[1] is not None and role(one[1]) not in (TRAIN, TRAINVAL)]
+        self._held_out = {os.path.abspath(image) for image, _ in others}
+        self._lists = _lists_by_role(content, page, self.tree)
         self._reading = Reading(_keypoints(content, page))
         lines = [_lines(file, self._reading, rows) for file in dict.fromkeys(labels.values()) if file]
         self.classes = _Classes(page, self.tree, {line.number for one in lines for line in one})
@@ -699,6 +703,27 @@ class _Hand:
         known = _labels_of(os.fspath(photo), tree)
         return _new_labels_of(photo, tree) if known is None else Path(known)
 
+    def list_line(self, photo: Path, file: Path) -> ListLine | None:
+        """In the list of train, else that of trainval, as others of its folder stand there."""
+        full = os.path.abspath(photo)
+        folder = self.tree.split_of(photo)
+        if full in self._held_out or (folder is not None and role(folder) not in (TRAIN, TRAINVAL)):
+            return None
+        found = self._lists.get(TRAIN) or self._lists.get(TRAINVAL)
+        if found is None:
+            return None
+        alike: list[str] = []
+        for whole in text_of(found).splitlines():
+            line = whole.strip()
+            last = line.replace("\\", "/").rpartition("/")[2]
+            start = line.removesuffix(last)
+            above = {os.path.abspath(Path(base, start)) for base in (found.parent, self.tree.root)}
+            if last and os.path.dirname(full) in above:
+                if last == photo.name:
+                    return ListLine(found, line)
+                alike.append(start + photo.name)
+        return ListLine(found, alike[0]) if alike else None
+
     def page(self, file: Path, content: bytes | None, photo: Photo) -> _LabelPage:
         if self.classes.trouble:
             raise BadEntryError(self.classes.trouble, "the names of its classes")
@@ -711,6 +736,19 @@ class _Hand:
             raise BadEntryError(f"a file that cannot be read ({error})", "UTF-8 text") from None
         mark = "\ufeff" if content is not None and content.startswith(b"\xef\xbb\xbf") else ""
         return _LabelPage(text, mark, photo, self.classes, self._reading)
+
+
+def _lists_by_role(content: dict[str, Any], page: Path | None, tree: Tree) -> dict[str | None, Path]:
+    """The list of images of each split that is one file and no folder, by what the split is for."""
+    if page is None:
+        return {role(word): file for word, file in reversed(lists(tree).items())}
+    found: dict[str | None, Path] = {}
+    for word, entry in content.items():
+        if isinstance(entry, str) and entry.endswith(".txt") and _is_split(word, entry, tree.root):
+            place = _place(entry, page, word, tree)
+            if place is not None and place.is_file():
+                found.setdefault(role(word), place)
+    return found
 
 
 class _LabelPage:
