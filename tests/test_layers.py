@@ -70,6 +70,7 @@ ROOMS = {
         "drafts",
         "service",
     },
+    "films": {*MODEL, "regular", "evaluation", "drawing", "results"},
     "labelling": {*MODEL, "regular", "drafts", "service", "evaluation", "training"},
     "cvat": {*MODEL, "drafts", "exports", "evaluation"},
     "verbs": {
@@ -86,6 +87,7 @@ ROOMS = {
         "evaluation",
         "training",
         "explanation",
+        "films",
         "labelling",
         "serving",
     },
@@ -105,6 +107,7 @@ ROOMS = {
         "evaluation",
         "training",
         "explanation",
+        "films",
         "verbs",
         "bulk",
         "terminal",

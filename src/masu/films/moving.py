@@ -1,0 +1,212 @@
+"""Films, cameras and streams as FFmpeg reads them, by PyAV: upright frames with their own time stamps."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from masu.errors import InputError, bad_input
+from masu.films.frame import About, Array, Frame
+from masu.regular import require_regular
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
+_WAIT = 10.0
+"""Seconds until a camera or a stream that says nothing is given up."""
+
+
+def require_av() -> Any:
+    """The package av.
+
+    Raises:
+        InputError: where it is not installed.
+    """
+    try:
+        import av
+    except ImportError:
+        fix = "pip install 'masu[video]'"
+        raise bad_input("av", "no such package", "the package av", fix, code="missing-package") from None
+    return av
+
+
+@dataclass(frozen=True)
+class Moving:
+    """What FFmpeg opens.
+
+    Attributes:
+        name: as it is shown.
+        stem: what files about it are called, without a suffix.
+        address: what FFmpeg opens.
+        live: a camera or a stream.
+        form: FFmpeg's name of the format; None: found by looking.
+        options: FFmpeg's.
+    """
+
+    name: str
+    stem: str
+    address: str
+    live: bool = False
+    form: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def about(self) -> About:
+        """See :class:`masu.films.frame.Source`; a camera is not opened for it."""
+        if self.live:
+            return About()
+        with self._opened() as container:
+            stream = container.streams.video[0]
+            rate = stream.average_rate
+            return About(stream.frames or None, float(rate) if rate else None)
+
+    def frames(self, every: int, faults: list[str]) -> Generator[Frame]:
+        """See :class:`masu.films.frame.Source`."""
+        with self._opened() as container:
+            stream = container.streams.video[0]
+            stream.thread_type = "SLICE" if self.live else "AUTO"
+            reading = _Reading(self.name, container)
+            for number, decoded in enumerate(reading.decoded()):
+                seconds = reading.seconds(decoded, number)
+                if number % every:
+                    continue
+                try:
+                    image = _upright(decoded)
+                except (MemoryError, ValueError, OSError) as error:
+                    faults.append(f"{self.name}: frame {number} cannot be read ({error})")
+                    continue
+                yield Frame(number, seconds, image)
+            faults += reading.told()
+            if not reading.count:
+                raise reading.nothing()
+
+    def _opened(self) -> InputContainer:
+        av = require_av()
+        if not self.live:
+            self._require_file()
+        try:
+            container: InputContainer = av.open(
+                self.address,
+                format=self.form,
+                options=dict(self.options),
+                timeout=_WAIT if self.live else None,
+                metadata_errors="replace",
+            )
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            wanted = "a camera that answers" if self.live else "a film that FFmpeg reads"
+            fix = _camera_fix(self.form) if self.live else "replace the file or leave it out"
+            raise bad_input(self.name, _words(error), wanted, fix) from None
+        if not container.streams.video:
+            kinds = " and ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+            container.close()
+            raise bad_input(self.name, f"{kinds} without pictures", "a film", "leave it out")
+        return container
+
+    def _require_file(self) -> None:
+        path = Path(self.name)
+        try:
+            require_regular(path)
+        except FileNotFoundError:
+            raise bad_input(path, "no such file", "a film", "check the path", code="missing-file") from None
+        except OSError as error:
+            raise bad_input(path, str(error.strerror or error), "a film", "leave it out") from None
+        if not path.stat().st_size:
+            raise bad_input(path, "an empty file", "a film", "replace the file or leave it out")
+
+
+class _Reading:
+    """One walk through a film: what was decoded, and what was not."""
+
+    def __init__(self, name: str, container: InputContainer) -> None:
+        self.name, self.container = name, container
+        self.stream = container.streams.video[0]
+        self.count = self.packets = self.broken = 0
+        self.first: float | None = None
+        self.last: float | None = None
+        self.ended = ""
+
+    def decoded(self) -> Iterator[Any]:
+        """The frames that can be decoded, in the order in which they are shown."""
+        av = require_av()
+        packets = self.container.demux(self.stream)
+        while True:
+            try:
+                packet = next(packets)
+                self.packets += bool(packet.size)
+            except StopIteration:
+                return
+            except (av.error.FFmpegError, OSError) as error:
+                self.ended = _words(error)
+                return
+            try:
+                frames = packet.decode()
+            except av.error.EOFError:
+                return
+            except (av.error.FFmpegError, OSError, MemoryError):
+                self.broken += 1
+                continue
+            for frame in frames:
+                if frame.is_corrupt:
+                    self.broken += 1
+                    continue
+                yield frame
+                self.count += 1
+
+    def seconds(self, frame: Any, number: int) -> float | None:
+        """When the frame is shown, after the first; without a time stamp, as number and rate say."""
+        if frame.pts is None or frame.time_base is None:
+            rate = self.stream.average_rate
+            return None if not rate else round(number / float(rate), 6)
+        time = float(frame.pts * frame.time_base)
+        if self.first is None:
+            start = self.stream.start_time
+            self.first = time if start is None else min(time, float(start * frame.time_base))
+        self.last = round(time - self.first, 6)
+        return self.last
+
+    def told(self) -> Iterator[str]:
+        """What could not be read, in at most one line."""
+        missing = max(self.stream.frames - self.packets, 0)
+        if not self.count or not (self.broken or self.ended or missing):
+            return
+        after = "" if self.last is None else f", up to {self.last:.2f} s"
+        found = [f"{self.broken} damaged parts"] if self.broken else []
+        found += [f"an end before its last {missing} frames"] if missing else []
+        found += [self.ended] if self.ended else []
+        yield str(
+            bad_input(
+                self.name,
+                " and ".join(found),
+                "a whole film",
+                f"the {self.count} frames that can be read are used{after}",
+            )
+        )
+
+    def nothing(self) -> InputError:
+        """No frame was decoded."""
+        undecoded = f"no frame that can be decoded in {self.packets} parts" if self.packets else "no frame"
+        found = self.ended or undecoded
+        return bad_input(self.name, found, "a film of at least one frame", "replace the file or leave it out")
+
+
+def _upright(decoded: Any) -> Array:
+    """A decoded frame as ``(H, W, 3)`` uint8, turned as its display matrix says; alpha is dropped."""
+    image: Array = decoded.to_ndarray(format="rgb24")
+    quarters = round(decoded.rotation / 90) % 4  # counterclockwise, as np.rot90 turns
+    return np.ascontiguousarray(np.rot90(image, quarters)) if quarters else image
+
+
+def _words(error: Exception) -> str:
+    """What FFmpeg says, without its numbers and the file's name."""
+    return str(getattr(error, "strerror", None) or error).lower()
+
+
+def _camera_fix(form: str | None) -> str:
+    if form is None:
+        return "check address, name and password"
+    where = "ls /dev/video*" if sys.platform.startswith("linux") else "the system's list of cameras"
+    return f"see {where} for the cameras there are"
