@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,12 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from masu.errors import InputError, bad_input
+from masu.errors import InputError, bad_input, counted
 from masu.films.frame import About, Array, Frame
 from masu.regular import require_regular
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+
+_CLOCK = re.compile(r"(\d+):(\d+):(\d+(?:\.\d*)?)")
+
+_NEAR, _NEAR_SHARE = 1.0, 0.02
+"""Seconds, and share of the length, by which a whole film may end before the length that it says."""
 
 _WAIT = 10.0
 """Seconds until a camera or a stream that says nothing is given up."""
@@ -171,20 +177,34 @@ class _Reading:
     def told(self) -> Iterator[str]:
         """What could not be read, in at most one line."""
         missing = max(self.stream.frames - self.packets, 0)
-        if not self.count or not (self.broken or self.ended or missing):
+        length = self._length()
+        short = length is not None and self.last is not None and not missing
+        short = short and length - self.last > max(_NEAR, _NEAR_SHARE * length)  # type: ignore[operator]
+        if not self.count or not (self.broken or self.ended or missing or short):
             return
         after = "" if self.last is None else f", up to {self.last:.2f} s"
-        found = [f"{self.broken} damaged parts"] if self.broken else []
-        found += [f"an end before its last {missing} frames"] if missing else []
+        found = [counted(self.broken, "damaged part")] if self.broken else []
+        found += [f"an end before its last {counted(missing, 'frame')}"] if missing else []
+        found += [f"an end long before its {length:.2f} s"] if short else []
         found += [self.ended] if self.ended else []
         yield str(
             bad_input(
                 self.name,
                 " and ".join(found),
                 "a whole film",
-                f"the {self.count} frames that can be read are used{after}",
+                f"what can be read is used: {counted(self.count, 'frame')}{after}",
             )
         )
+
+    def _length(self) -> float | None:
+        """Seconds that the pictures last, as the film says; None where it speaks of all of it, with sound."""
+        if self.stream.duration is not None and self.stream.time_base is not None:
+            return float(self.stream.duration * self.stream.time_base)
+        if said := _CLOCK.fullmatch(self.stream.metadata.get("DURATION", "")):  # Matroska's own word
+            hours, minutes, seconds = said.groups()
+            return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+        alone = len(self.container.streams) == 1 and self.container.duration is not None
+        return self.container.duration / 1e6 if alone else None  # type: ignore[operator]
 
     def nothing(self) -> InputError:
         """No frame was decoded."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -54,6 +54,19 @@ def source_of(word: str | os.PathLike[str]) -> Source:
         options = {"protocol_whitelist": "file"}
         return Moving(text, Path(text).stem, f"file:{text}", options=options)
     return ImageSequence.of(text)
+
+
+def sources_of(words: Sequence[str | os.PathLike[str]]) -> list[Source]:
+    """What several words mean: each a source, but files of images together are one sequence in their order.
+
+    Raises:
+        InputError: as of :func:`source_of`.
+    """
+    files = [Path(word) for word in words if not is_film(word) and os.path.isfile(word)]
+    if not files:
+        return [source_of(word) for word in words]
+    others = [source_of(word) for word in words if Path(word) not in files]
+    return [*others, ImageSequence(str(files[0].parent), tuple(files))]
 
 
 def frames(source: str | os.PathLike[str], every: int = 1) -> Iterator[Frame]:

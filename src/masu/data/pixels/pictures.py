@@ -217,6 +217,9 @@ def _read(path: Path, decode: Callable[[Image.Image], Answer]) -> Answer:
     except FileNotFoundError:
         raise UnreadableImageError(path, absence(path), "check the path", code="missing-file") from None
     except UnidentifiedImageError:
+        if path.suffix.lower() in FILM_SUFFIXES:
+            fix = "name films without photographs: masu detect MODEL FILM, masu.detect_film"
+            raise UnreadableImageError(path, "a film", fix) from None
         empty = path.stat().st_size == 0
         found = "an empty file" if empty else "a file that is no image or of an unknown kind"
         raise UnreadableImageError(path, found, "convert it to PNG or JPEG") from None
