@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from masu.cli.exit_codes import DONE, LEFT_OUT
+from masu.cli.exit_codes import BAD_INPUT, DONE, LEFT_OUT
 from masu.cli.notes import detail, note, print_error, working
 from masu.cli.values import refuse_idle, scores
 from masu.errors import InputError, bad_input, counted, listed
@@ -101,6 +101,7 @@ def detect_films(
     target: str | TextIO = sys.stdout if out is None else out
     faults: list[str] = []
     taken: set[str] = set()
+    read = 0
     sources = sources_of(words)
     for source in sources:
         try:
@@ -124,11 +125,12 @@ def detect_films(
                 raise
             faults.append(str(error))
             continue
+        read += 1
         faults += report.faults
         _tell(source.name, report)
     for fault in faults:
         print_error(f"masu: error: {fault}")
-    return LEFT_OUT if faults else DONE
+    return BAD_INPUT if not read else LEFT_OUT if faults else DONE
 
 
 def _tell(name: str, report: FilmReport) -> None:
