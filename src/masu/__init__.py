@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from masu.explanation.saliency import saliency
     from masu.exports.exported import open_detector
     from masu.films.source import frames
+    from masu.films.track_scores import evaluate_tracks
     from masu.films.watching import watch
     from masu.records import Detection, Detections, Target
     from masu.training.recipe import TrainSettings
@@ -66,6 +67,7 @@ __all__ = [
     "detect_film",
     "draft",
     "evaluate",
+    "evaluate_tracks",
     "explain",
     "export",
     "frames",
@@ -108,6 +110,7 @@ _HOME = {
     "detect_film": "masu.verbs.film",
     "draft": "masu.verbs.draft",
     "evaluate": "masu.verbs.evaluate",
+    "evaluate_tracks": "masu.films.track_scores",
     "explain": "masu.verbs.explain",
     "export": "masu.verbs.export",
     "frames": "masu.films.source",
