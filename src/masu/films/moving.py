@@ -164,13 +164,19 @@ class _Reading:
 
     def seconds(self, frame: Any, number: int) -> float | None:
         """When the frame is shown, after the first; without a time stamp, as number and rate say."""
+        rate = float(self.stream.average_rate or 0)
         if frame.pts is None or frame.time_base is None:
-            rate = self.stream.average_rate
-            return None if not rate else round(number / float(rate), 6)
+            if not rate:
+                return None
+            self.last = round(number / rate if self.last is None else self.last + 1 / rate, 6)
+            return self.last
         time = float(frame.pts * frame.time_base)
         if self.first is None:
             start = self.stream.start_time
-            self.first = time if start is None else min(time, float(start * frame.time_base))
+            # a stream's first frames may come without time stamps
+            self.first = time - (self.last + 1 / rate if self.last is not None and rate else 0)
+            if start is not None:
+                self.first = min(self.first, float(start * frame.time_base))
         self.last = round(time - self.first, 6)
         return self.last
 
