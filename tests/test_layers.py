@@ -70,6 +70,7 @@ ROOMS = {
         "drafts",
         "service",
     },
+    "films": {*MODEL, "regular", "evaluation", "drawing", "results"},
     "labelling": {*MODEL, "regular", "drafts", "service", "evaluation", "training"},
     "cvat": {*MODEL, "drafts", "exports", "evaluation"},
     "verbs": {
@@ -86,6 +87,7 @@ ROOMS = {
         "evaluation",
         "training",
         "explanation",
+        "films",
         "labelling",
         "serving",
     },
@@ -105,6 +107,7 @@ ROOMS = {
         "evaluation",
         "training",
         "explanation",
+        "films",
         "verbs",
         "bulk",
         "terminal",
@@ -226,6 +229,7 @@ WRITERS = {
     "regular.py": "nothing: it opens files to read without waiting for who writes a pipe",
     "streams.py": "the streams that the process was given",
     "training/cross_fitting.py": "runs that nobody keeps, in the system's folder for such, until they have judged",
+    "films/drawn.py": "nothing: FFmpeg writes into a file that atomic.py has opened",
     "bulk/remote.py": "a download, in the system's folder for such, as long as it is decoded",
 }
 """The files that open files to write, and what for; all others ask atomic.py."""

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from masu.errors import InputError
     from masu.explanation.saliency import saliency
     from masu.exports.exported import open_detector
+    from masu.films.source import frames
+    from masu.films.track_scores import evaluate_tracks
+    from masu.films.watching import watch
     from masu.records import Detection, Detections, Target
     from masu.training.recipe import TrainSettings
     from masu.verbs.anchors import anchors
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from masu.verbs.evaluate import evaluate
     from masu.verbs.explain import explain
     from masu.verbs.export import export
+    from masu.verbs.film import detect_film
     from masu.verbs.funnel import funnel
     from masu.verbs.label import label
     from masu.verbs.models import models
@@ -60,10 +64,13 @@ __all__ = [
     "demo",
     "detect",
     "detect_bulk",
+    "detect_film",
     "draft",
     "evaluate",
+    "evaluate_tracks",
     "explain",
     "export",
+    "frames",
     "from_torchvision",
     "funnel",
     "label",
@@ -80,6 +87,7 @@ __all__ = [
     "to_torchvision_state_dict",
     "train",
     "tune",
+    "watch",
 ]
 
 _HOME = {
@@ -99,10 +107,13 @@ _HOME = {
     "demo": "masu.verbs.demo",
     "detect": "masu.verbs.detect",
     "detect_bulk": "masu.bulk.job",
+    "detect_film": "masu.verbs.film",
     "draft": "masu.verbs.draft",
     "evaluate": "masu.verbs.evaluate",
+    "evaluate_tracks": "masu.films.track_scores",
     "explain": "masu.verbs.explain",
     "export": "masu.verbs.export",
+    "frames": "masu.films.source",
     "from_torchvision": "masu.detectors.build",
     "funnel": "masu.verbs.funnel",
     "label": "masu.verbs.label",
@@ -119,6 +130,7 @@ _HOME = {
     "to_torchvision_state_dict": "masu.detectors.as_torchvision",
     "train": "masu.verbs.train",
     "tune": "masu.verbs.tune",
+    "watch": "masu.films.watching",
 }
 
 

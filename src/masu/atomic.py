@@ -143,6 +143,48 @@ def beside(
 
 
 @contextmanager
+def growing(path: Path) -> Iterator[BinaryIO]:
+    """A file that is written bit by bit beside its place, and is put there however the writing ends.
+
+    Where it ends by an error before anything is written, an earlier file is left as it was. A process that
+    is killed leaves nothing.
+
+    Args:
+        path: the file; its folder exists.
+
+    Yields:
+        The file, open to be written and to be sought in.
+
+    Raises:
+        WriteError: where there is no space or no right to write.
+    """
+    sweep(path.parent)
+    part = _part(path)
+    with ExitStack() as made:
+        made.callback(_remove, part)
+        try:
+            file = _locked(part)
+        except OSError as error:
+            raise not_written(path, error) from None
+        made.callback(_closed, file)
+        whole = False
+        try:
+            yield file
+            whole = True
+        finally:
+            try:
+                file.flush()
+                written = file.seek(0, os.SEEK_END)
+                os.fsync(file.fileno())
+            except OSError as error:
+                raise not_written(path, error) from None
+            if whole or written:
+                if os.name == "nt":
+                    file.close()  # an open file cannot be renamed there
+                put_in_place(part, path)
+
+
+@contextmanager
 def workshop(path: Path) -> Iterator[Path]:
     """A new folder on the disk of ``path``, to make in it what is to become ``path``; gone afterwards.
 

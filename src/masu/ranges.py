@@ -99,6 +99,8 @@ FACTOR = Range(0, 1000, whole=False, above=True)
 SHARE = Range(0, 1, whole=False)
 MARGIN = Range(0, 1000, whole=False)
 """Of a box, as a share of its size."""
+EVERY = Range(1, 1_000_000)
+"""Of a film's frames, every so many-th."""
 PORT = Range(0, 65_535)
 WAITING = Range(1, 10_000)
 """Requests of a server."""

@@ -217,6 +217,24 @@ def print_metrics(metrics: dict[str, Any], data: str, said: str | None = None) -
         console.print(said, soft_wrap=True)
 
 
+def print_tracks(figures: dict[str, Any], truth: str) -> None:
+    """A table of the figures of ``masu evaluate --tracks``.
+
+    Args:
+        figures: as JSON has them.
+        truth: the file on which they are measured, said in a line above.
+    """
+    console = _Console()
+    objects, frames = counted(figures["objects"], "object"), counted(figures["frames"], "frame")
+    console.print(f"{truth}: {objects} in {frames}", soft_wrap=True)
+    table = Table("figure", "value")
+    table.columns[1].justify = "right"
+    for name, value in figures.items():
+        if name not in ("objects", "frames"):
+            table.add_row(name.replace("_", " "), str(value) if isinstance(value, int) else _figure(value))
+    console.table(table)
+
+
 def print_slices(parts: Sequence[Slice]) -> None:
     """A table of the figures of parts of the data, for each thing that parts them."""
     console = _Console()

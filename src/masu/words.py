@@ -71,6 +71,10 @@ DETECTION_FORMATS = ("json", "csv", "coco", "parquet")
 """Results of ``masu detect``; parquet by :func:`masu.bulk.job.detect_bulk`."""
 
 
+FILM_FORMATS = ("jsonl", "csv", "parquet", "mot")
+"""Rows of ``masu detect`` of a film; the first is the default."""
+
+
 def nearest(word: str, words: Iterable[str]) -> str | None:
     """The word that one may have meant, if any is near."""
     from difflib import get_close_matches  # late: it takes longer to import than this module

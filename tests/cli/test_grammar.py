@@ -17,6 +17,7 @@ def test_an_option_has_one_type_and_one_meaning_wherever_it_is():
     """``--to`` has the words of each verb, ``--workers`` the numbers of each kind of process.
 
     ``--precision`` is of numbers in ``train`` and of detections in ``evaluate``: both are called so everywhere.
+    So are the tracking of experiments, in ``train``, and that of objects, in ``detect``.
     """
     types = {}
     for _, one in OPTIONS:
@@ -26,6 +27,7 @@ def test_an_option_has_one_type_and_one_meaning_wherever_it_is():
         "--to": {("DataFormat", False), ("Word", False)},
         "--out": {("Path", False), ("Page", False), ("StringParamType", False)},
         "--precision": {("Word", False), ("Number", False)},
+        "--track": {("Word", False), ("BoolParamType", True)},
     }
 
 

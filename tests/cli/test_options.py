@@ -60,7 +60,15 @@ def test_every_number_has_a_range():
     options = [(verb, one) for verb, command in cli.commands.items() for one in command.params]
     assert [f"{verb} {one.opts[0]}" for verb, one in options if isinstance(one.type, bare)] == []
     assert {option.opts[0] for _, option in NUMBERS} == {
-        *("--accumulate", "--batch-size", "--channels", "--epochs", "--eval-every", "--frozen-stride"),
+        *(
+            "--accumulate",
+            "--batch-size",
+            "--channels",
+            "--epochs",
+            "--eval-every",
+            "--every",
+            "--frozen-stride",
+        ),
         *("--iou", "--max-detections", "--average", "--clip-norm", "--grow-from", "--warmup-steps"),
         *("--horizontal-flip", "--photometric", "--vertical-flip", "--weight-decay"),
         *(
@@ -201,7 +209,7 @@ def test_shares(text, share):
         ),
         (
             ["detect", "m", "a.jpg", "--to", "xml"],
-            "--to: found 'xml', wanted one of json, csv, coco, parquet; see",
+            "--to: found 'xml', wanted one of json, csv, coco, parquet, jsonl, mot; see",
         ),
         (
             ["detect", "m", "a.jpg", "--workers", 2],

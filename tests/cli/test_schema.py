@@ -58,7 +58,7 @@ def test_every_verb_that_has_json_has_a_schema():
     with_json = {
         v for v, command in cli.commands.items() if any("--json" in one.opts for one in command.params)
     }
-    assert {*SCHEMAS} == with_json | {"detect", "detect-coco"}
+    assert {*SCHEMAS} == with_json | {"detect", "detect-coco", "detect-film", "evaluate-tracks"}
 
 
 @pytest.mark.parametrize("name", SCHEMAS)

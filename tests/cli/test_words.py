@@ -17,6 +17,7 @@ from masu.data.formats import coco, formats
 from masu.detectors import box_loss
 from masu.detectors.zoo import ARCHITECTURES, DEFAULT
 from masu.exports.write import SUFFIXES
+from masu.films.rows import SUFFIXES as SUFFIXES_OF_FILMS
 from masu.training.recipe import TrainSettings
 from masu.verbs import detect
 
@@ -37,6 +38,7 @@ def test_the_lists_are_what_there_is():
     assert box_loss.NAMES == words.BOX_LOSSES
     assert tuple(SUFFIXES) == words.EXPORT_TARGETS
     assert (*detect.FORMATS, "parquet") == words.DETECTION_FORMATS
+    assert tuple(SUFFIXES_OF_FILMS) == words.FILM_FORMATS
     assert detect_bulk.__annotations__["engine"] == "BulkEngine"
 
 

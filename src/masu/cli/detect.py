@@ -7,17 +7,21 @@ from typing import Any
 
 import click
 
+from masu.cli.detect_films import Wanted, all_films, detect_films, has_films
 from masu.cli.exit_codes import DONE, LEFT_OUT
 from masu.cli.grammar import option, verb
 from masu.cli.notes import detail, note, print_error, print_result, working
 from masu.cli.options import CLASSES, DEVICE, IMAGES_AT_ONCE, IOU, MAX_DETECTIONS, MODEL, TRUST_CODE
 from masu.cli.values import Number, Word, refuse_idle, scores
 from masu.errors import bad_input, counted, listed
-from masu.ranges import SHARE, WORKERS
-from masu.words import BULK_ENGINES, DETECTION_FORMATS
+from masu.ranges import EVERY, SHARE, WORKERS
+from masu.words import BULK_ENGINES, DETECTION_FORMATS, FILM_FORMATS
+
+_FORMATS = tuple(dict.fromkeys((*DETECTION_FORMATS, *FILM_FORMATS)))
+_OF_FILMS = tuple(name for name in FILM_FORMATS if name not in DETECTION_FORMATS)
 
 
-@verb(short_help="Find objects in photographs.")
+@verb(short_help="Find objects in photographs and films.")
 @MODEL
 @click.argument("sources", nargs=-1, required=True)
 @option("--threshold", type=Number(SHARE), help="Smallest score. Default: the model's own, or 0.5.")
@@ -27,8 +31,8 @@ from masu.words import BULK_ENGINES, DETECTION_FORMATS
 @option(
     "--to",
     old="--format",
-    type=Word(DETECTION_FORMATS),
-    help="Format of the results. Default: json; parquet with ray.",
+    type=Word(_FORMATS),
+    help="Format of the results. Default: json; jsonl of films; parquet with ray.",
 )
 @option("--out", help="Folder for results and drawn pictures; for parquet also s3://bucket/folder.")
 @option(
@@ -37,6 +41,14 @@ from masu.words import BULK_ENGINES, DETECTION_FORMATS
     help="Enlarge boxes by the model's margins, so that they hold objects whole.",
 )
 @option("--no-pictures", is_flag=True, help="Draw no pictures into --out.")
+@option(
+    "--every",
+    type=Number(EVERY),
+    default=1,
+    show_default=True,
+    help="Of a film, only every so many-th frame.",
+)
+@option("--track", is_flag=True, help="Number objects through a film.")
 @IMAGES_AT_ONCE
 @option(
     "--engine",
@@ -59,21 +71,42 @@ def detect(
     out: str | None,
     margins: bool,
     no_pictures: bool,
+    every: int,
+    track: bool,
     batch_size: int,
     engine: Any,
     workers: int | None,
     device: str,
     trust_code: bool,
 ) -> int:
-    """Find objects in SOURCES: image files, folders, globs. Without --out the result goes to stdout.
+    """Find objects in SOURCES: image files, folders, globs; films, camera:0, rtsp://HOST/….
+
+    Without --out the result goes to stdout.
 
     MODEL is a file such as runs/train-1/best.safetensors, or one that `masu export` wrote.
     A model has thresholds of its own, per class, after `masu evaluate --store-thresholds`.
     --to parquet is for very many images: it goes on where it was stopped, and SOURCES may also be URLs
     such as s3://bucket/folder and lists of paths (.txt).
+
+    Films named without photographs beside them are read frame by frame; with --track, --every, --to jsonl or
+    --to mot a folder of images is a film, too. Rows go to --out as they come, with a drawn film.
     """
     if workers is not None and engine == "local":
         raise bad_input("--workers", "with --engine local", "--engine ray", "leave it out")
+    if track or every != 1 or to in _OF_FILMS or all_films(sources):
+        for name in ("--engine", "--workers"):
+            refuse_idle(name, "with a film, whose frames follow each other", "photographs")
+        return detect_films(
+            model,
+            sources,
+            Wanted(
+                threshold, classes, iou, max_detections, margins, track, every, batch_size, not no_pictures
+            ),
+            to,
+            out,
+            trust_code=trust_code,
+            device=device,
+        )
     if to == "parquet" or engine != "local":
         for name in ("--classes", "--iou", "--max-detections", "--margins", "--no-pictures"):
             refuse_idle(name, "in a job for Parquet files, which does not know it", "--to json, csv or coco")
@@ -123,7 +156,8 @@ def detect(
     if others := report.passed_over:
         were = "was" if len(others) == 1 else "were"
         names = listed((path.name for path in others), 3)
-        note(f"{counted(len(others), 'file')} {were} passed over: {names}")
+        read = "; films are read when they are named, without photographs" if has_films(others) else ""
+        note(f"{counted(len(others), 'file')} {were} passed over: {names}{read}")
     for fault in report.faults:
         print_error(f"masu: error: {fault}")
     return LEFT_OUT if report.faults else DONE

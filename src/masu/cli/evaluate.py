@@ -8,7 +8,7 @@ import click
 
 from masu import ranges
 from masu.cli.exit_codes import DONE
-from masu.cli.grammar import option, verb
+from masu.cli.grammar import Option, option, verb
 from masu.cli.notes import note, print_faults, processes_started, rank, working
 from masu.cli.options import (
     CLASSES,
@@ -99,6 +99,7 @@ _OF_MODELS = (
     type=Word(CALIBRATIONS),
     help="Write into MODEL what scores are worth, and thresholds: how often right, or the mean IoU.",
 )
+@option("--tracks", is_flag=True, help="How well objects were followed: MODEL and DATA are MOT files.")
 @json_of("all figures")
 @TRUST_CODE
 def evaluate(
@@ -121,6 +122,7 @@ def evaluate(
     precision: float | None,
     margins: float | None,
     calibrate: str | None,
+    tracks: bool,
     as_json: bool,
     trust_code: bool,
 ) -> int:
@@ -131,7 +133,11 @@ def evaluate(
 
     With --report, --store-thresholds or --calibrate also the threshold with the largest F1 of each class, and
     what kinds of errors are made and cost. Store with --split val: on a test split it would flatter it.
+
+    With --tracks, MODEL is what `masu detect --track --to mot` wrote, and DATA the truth: HOTA, IDF1, MOTA.
     """
+    if tracks:
+        return _tracks(model, data, as_json)
     from masu.evaluation.choice import classes_of, only_classes, set_suppression
     from masu.evaluation.error_page import write_page
     from masu.evaluation.error_report import error_report, refuse
@@ -261,4 +267,20 @@ def evaluate(
         if chosen != "val":
             flattered = f"the split {chosen}" if chosen else "all of the data"
             note(f"chosen on {flattered}, whose figures they flatter; --split val keeps a test split honest")
+    return DONE
+
+
+def _tracks(found: Path, truth: Path, as_json: bool) -> int:
+    context = click.get_current_context()
+    for one in context.command.params:
+        if isinstance(one, Option) and one.name not in ("tracks", "as_json", None) and one.expose_value:
+            refuse_idle(one.opts[0], "with --tracks, which measures MOT files", "one of them")
+    from masu.films.track_scores import evaluate_tracks
+    from masu.terminal import print_tracks
+
+    figures = evaluate_tracks(found, truth).as_dict()
+    if as_json:
+        print_json("evaluate-tracks", {"data": str(truth)} | figures)
+    else:
+        print_tracks(figures, str(truth))
     return DONE

@@ -23,11 +23,13 @@ SCHEMAS = {
     "models": 1,
     "train": 1,
     "evaluate": 1,
+    "evaluate-tracks": 1,
     "compare": 1,
     "tune": 1,
     "explain": 1,
     "detect": 1,
     "detect-coco": 1,
+    "detect-film": 1,
     "draft": 1,
     "export": 1,
 }
@@ -45,7 +47,8 @@ def print_json(name: str, figures: Mapping[str, Any]) -> None:
 def schema(name: str) -> int:
     """Print the JSON Schema of what VERB prints with --json.
 
-    Of `masu detect` that is the list of --to json; detect-coco is that of --to coco.
+    Of `masu detect` that is the list of --to json; detect-coco is that of --to coco, detect-film a line of
+    --to jsonl. evaluate-tracks is that of `masu evaluate --tracks`.
     """
     print_result(files("masu.schemas").joinpath(f"{name}.json").read_text("utf-8"), nl=False)
     return DONE

@@ -44,16 +44,22 @@ IMAGE_SUFFIXES = frozenset(
 Pillow reads HEIC with the package pillow-heif; without it such a file is a fault that says so.
 """
 
-UNREAD_SUFFIXES = frozenset(
+FILM_SUFFIXES = frozenset(
     (
         *(".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".wmv", ".flv", ".mpg", ".mpeg", ".mts", ".m2ts"),
         *(".3gp", ".ogv"),
+    )
+)
+"""Suffixes, lower case, of films, which :func:`masu.watch` reads."""
+
+UNREAD_SUFFIXES = FILM_SUFFIXES | frozenset(
+    (
         *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".iiq", ".kdc", ".mef", ".mos", ".mrw"),
         *(".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"),
         *(".svg", ".psd", ".psb", ".xcf", ".ai", ".eps", ".jxl", ".jxr", ".exr", ".hdr", ".dcm"),
     )
 )
-"""Suffixes, lower case, of films, raw files of cameras and other pictures that masu does not read."""
+"""Suffixes, lower case, of what is no image to masu: films, raw files of cameras and other pictures."""
 
 _ORIENTATION = 0x0112
 _ROWS = 512  # of a picture that are converted together
@@ -211,6 +217,9 @@ def _read(path: Path, decode: Callable[[Image.Image], Answer]) -> Answer:
     except FileNotFoundError:
         raise UnreadableImageError(path, absence(path), "check the path", code="missing-file") from None
     except UnidentifiedImageError:
+        if path.suffix.lower() in FILM_SUFFIXES:
+            fix = "name films without photographs: masu detect MODEL FILM, masu.detect_film"
+            raise UnreadableImageError(path, "a film", fix) from None
         empty = path.stat().st_size == 0
         found = "an empty file" if empty else "a file that is no image or of an unknown kind"
         raise UnreadableImageError(path, found, "convert it to PNG or JPEG") from None
