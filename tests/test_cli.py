@@ -70,7 +70,8 @@ def test_results_go_to_stdout_and_a_bad_image_to_stderr(run, coins, tmp_path):
     (shots / "b.MOV").touch()
     (shots / "c.cr2").touch()
     code, text, error = run("detect", model, shots)
-    assert (code, error) == (0, "masu: 2 files were passed over: b.MOV, c.cr2\n")
+    told = "masu: 2 files were passed over: b.MOV, c.cr2; films are read when they are named, without photographs\n"
+    assert (code, error) == (0, told)
 
 
 def test_without_a_validation_split_a_fifth_is_held_back(run, coins, tmp_path):
