@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import jsonschema
 import pytest
 from PIL import Image
 
@@ -26,6 +27,9 @@ def test_a_film_gives_rows_and_a_drawn_film(run, model, path, tmp_path):
     assert sorted(file.name for file in (tmp_path / "found").iterdir()) == ["walk.jsonl", "walk.mp4"]
     lines = [json.loads(line) for line in (tmp_path / "found" / "walk.jsonl").read_text().splitlines()]
     assert [line["seconds"] for line in lines] == [0, 0.1, 0.2, 0.3]
+    schema = json.loads(run("schema", "detect-film")[1])
+    for line in lines:
+        jsonschema.validate(line, schema)
     boxes = sum(len(line["detections"]) for line in lines)
     assert boxes > 0
     assert f"masu: {path}: {boxes} box" in error
@@ -84,6 +88,13 @@ def test_films_in_a_folder_and_beside_photographs_are_told(run, model, path, tmp
     code, out, error = run("detect", model, tmp_path / "a.png", path)
     assert (code, len(json.loads(out))) == (3, 1)
     assert f"{path}: found a film, wanted an image Pillow can read; name films without photographs" in error
+
+
+def test_a_folder_with_nothing_but_films_says_how_they_are_read(run, model, path):
+    code, _, error = run("detect", model, path.parent)
+    assert code == 2
+    assert "found no image, only walk.mkv, wanted an image" in error
+    assert error.endswith("; films are read by name: masu detect MODEL walk.mkv\n")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 import math
 
+import jsonschema
 import pytest
 
 import masu
@@ -99,7 +100,9 @@ def test_from_a_film_to_its_figures(run, tmp_path):
     assert one.idf1 == pytest.approx(2 * 27 / (30 + 27))
     code, out, error = run("evaluate", report.file, truth, "--tracks", "--json")
     assert (code, error) == (0, "")
-    assert json.loads(out)["mota"] == 0.9
+    said = json.loads(out)
+    assert said["mota"] == 0.9
+    jsonschema.validate(said, json.loads(run("schema", "evaluate-tracks")[1]))
     code, out, _ = run("evaluate", report.file, truth, "--tracks")
     assert (code, "idf1" in out, "0.900" in out) == (0, True, True)
 

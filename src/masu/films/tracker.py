@@ -95,9 +95,7 @@ def _packages() -> tuple[Any, Any]:
     try:
         import supervision
         from trackers import ByteTrackTracker
-    except ImportError:
+    except ImportError as error:  # also of OpenCV, which it loads, where a library of the system is missing
         fix = "pip install 'masu[video]'"
-        raise bad_input(
-            "trackers", "no such package", "the package trackers", fix, code="missing-package"
-        ) from None
+        raise bad_input("trackers", f"{error}", "the package trackers", fix, code="missing-package") from None
     return supervision, ByteTrackTracker

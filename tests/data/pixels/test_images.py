@@ -318,7 +318,7 @@ def test_films_and_raw_files_are_told(tmp_path: Path) -> None:
         find_images([tmp_path / "sub"])
     assert str(caught.value) == (
         f"{tmp_path / 'sub'}: found no image, only f.mp4, wanted an image, a folder of images or a pattern such "
-        "as 'shots/*.jpg'; convert these to JPEG or PNG"
+        "as 'shots/*.jpg'; films are read by name: masu detect MODEL f.mp4"
     )
 
 

@@ -517,11 +517,19 @@ def find_images(sources: Sequence[str | os.PathLike[str]]) -> list[Path]:
                 source,
                 what,
                 "an image, a folder of images or a pattern such as 'shots/*.jpg'",
-                "convert these to JPEG or PNG" if others else "check the path",
+                _fix(others),
                 code="no-images" if os.path.isdir(source) or others else "missing-file",
             )
         found.update(dict.fromkeys(images))
     return list(found)
+
+
+def _fix(others: Sequence[Path]) -> str:
+    if not others:
+        return "check the path"
+    if all(_has_suffix(path.name, FILM_SUFFIXES) for path in others):
+        return f"films are read by name: masu detect MODEL {others[0].name}"
+    return "convert these to JPEG or PNG"
 
 
 def passed_over(sources: Sequence[str | os.PathLike[str]]) -> list[Path]:
