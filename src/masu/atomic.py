@@ -121,12 +121,7 @@ def beside(
         sweep(path.parent)
     part, written = _part(path), 0
     with ExitStack() as made:
-        made.callback(_remove, part)
-        try:
-            file = _locked(part)
-        except OSError as error:
-            raise not_written(path, error) from None
-        made.callback(_closed, file)
+        file = _begun(path, part, made)
         try:
             if private:
                 part.chmod(0o600)
@@ -161,12 +156,7 @@ def growing(path: Path) -> Iterator[BinaryIO]:
     sweep(path.parent)
     part = _part(path)
     with ExitStack() as made:
-        made.callback(_remove, part)
-        try:
-            file = _locked(part)
-        except OSError as error:
-            raise not_written(path, error) from None
-        made.callback(_closed, file)
+        file = _begun(path, part, made)
         whole = False
         try:
             yield file
@@ -306,6 +296,17 @@ def not_written(path: Path, error: OSError, written: int = 0) -> WriteError:
         "the file is as it was before",
         kind=WriteError,
     )
+
+
+def _begun(path: Path, part: Path, made: ExitStack) -> BinaryIO:
+    """The part of ``path``, open and locked until ``made`` ends; it is gone then where nobody renamed it."""
+    made.callback(_remove, part)
+    try:
+        file = _locked(part)
+    except OSError as error:
+        raise not_written(path, error) from None
+    made.callback(_closed, file)
+    return file
 
 
 def _part(path: Path) -> Path:
