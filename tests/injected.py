@@ -32,12 +32,27 @@ def strike(arguments, below, said, at=0, how="nothing"):
     Returns:
         Exit code, negative for a signal; and the number of events.
     """
+    return _forked(lambda pipe: _run(arguments, below, said, at, how, pipe), arguments)
+
+
+def kill_within(work, arguments, below, at=0):
+    """``work(*arguments)`` in a forked process, killed at an event, from 1; 0: not at all. Returns as above."""
+
+    def run(pipe):
+        _listen(below, at, "SIGKILL", pipe)
+        work(*arguments)
+        os._exit(0)
+
+    return _forked(run, work)
+
+
+def _forked(run, what):
     here, there = os.pipe()
     child = os.fork()
     if not child:
         with contextlib.suppress(BaseException):
             os.close(here)
-            _run(arguments, below, said, at, how, there)
+            run(there)
         os._exit(99)
     os.close(there)
     end, events = time.monotonic() + SECONDS, 0
@@ -51,7 +66,7 @@ def strike(arguments, below, said, at=0, how="nothing"):
         time.sleep(0.002)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    raise AssertionError(f"{arguments}: no end after {SECONDS} s, struck at {at} by {how}")
+    raise AssertionError(f"{what}: no end after {SECONDS} s")
 
 
 def _small_demo():
@@ -60,15 +75,8 @@ def _small_demo():
     demo.__kwdefaults__.update(epochs=1, scenes=(4, 2, 2))
 
 
-def _run(arguments, below, said, at, how, pipe):
-    from masu.cli import main
-
-    output = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.default_int_handler)
+def _listen(below, at, how, pipe):
+    """From now on a dot goes to the pipe at each event below a folder; strike at the one that is meant."""
     below, count = os.path.realpath(below), 0
 
     def counted(event, path):
@@ -99,10 +107,22 @@ def _run(arguments, below, said, at, how, pipe):
         counted("fsync", os.readlink(f"/proc/self/fd/{file}"))
         honest(file)
 
-    if arguments[0] == "demo":
-        _small_demo()
     os.fsync = fsync
     sys.addaudithook(hook)
+
+
+def _run(arguments, below, said, at, how, pipe):
+    from masu.cli import main
+
+    output = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.default_int_handler)
+    if arguments[0] == "demo":
+        _small_demo()
+    _listen(below, at, how, pipe)
     sys.argv = ["masu", *map(str, arguments)]
     try:
         main()

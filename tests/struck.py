@@ -47,6 +47,11 @@ def strike(*arguments):
     return _server().submit(injected.strike, *arguments).result(timeout=240)
 
 
+def kill_within(*arguments):
+    """See :func:`tests.injected.kill_within`."""
+    return _server().submit(injected.kill_within, *arguments).result(timeout=240)
+
+
 class Verb(NamedTuple):
     """A command that writes.
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
 from typing import Protocol
 
-from masu.atomic import alone_in, not_written, write_new
+from masu.atomic import WriteError, alone_in, not_written, write_new
 from masu.data.formats.editing import (
     LOCK,
     ChangedError,
@@ -27,25 +27,12 @@ from masu.data.formats.editing import (
     version_of,
     write_in_place,
 )
+from masu.data.formats.list_lines import STEP, ListLine, one_step, settle
 from masu.data.formats.rows import BadEntryError, Rows
-from masu.data.formats.split_lines import with_line, without_line
 from masu.data.formats.tree import Look, Tree
 from masu.data.pixels.headers import read_header
 from masu.errors import InputError, bad_input
 from masu.regular import read_bytes
-
-
-@dataclass(frozen=True)
-class ListLine:
-    """Where a photograph is listed for training.
-
-    Attributes:
-        file: the list.
-        line: of the photograph in it.
-    """
-
-    file: Path
-    line: str
 
 
 @dataclass(frozen=True)
@@ -220,6 +207,7 @@ class OneFileEach:
         self._photos: dict[str, Path] = {}
         for image in tree.image_files():
             self._watch(Path(image))
+        self._settle()
         self._stamps = self._look()
 
     @property
@@ -262,8 +250,9 @@ class OneFileEach:
                     return version
                 made = page.content(plan)
                 if content is None and (listed := self.hand.list_line(photo, file)) is not None:
-                    _rewrite(listed, with_line)
-                self._put(photo, file, made, new=content is None)
+                    self._put_and_list(photo, file, made, listed)
+                else:
+                    self._put(photo, file, made, new=content is None)
             return self.hand.classes.version(made)
 
     def take_back(self, photo: Path, version: str, into: Path) -> None:
@@ -276,13 +265,12 @@ class OneFileEach:
                     return
                 listed = self.hand.list_line(photo, file)
                 keep_below(into, self.root, file, content)
-                try:
-                    file.unlink()
-                except OSError as error:
-                    raise not_written(file, error) from None
-                self._stamps.pop(os.path.abspath(file), None)
-                if listed is not None:
-                    _rewrite(listed, without_line)
+                if listed is None:
+                    self._remove(file)
+                else:
+                    with one_step(listed, file, self.root):
+                        listed.remove()
+                        self._remove(file)
 
     def changed(self) -> tuple[Path, ...]:
         """The photographs whose files others have changed since the last call."""
@@ -351,6 +339,23 @@ class OneFileEach:
             stamp = write_in_place(file, content)
         self._stamps[os.path.abspath(file)] = stamp
 
+    def _put_and_list(self, photo: Path, file: Path, content: bytes, listed: ListLine) -> None:
+        """Write a photograph's first answer, then list it; a list never names what has no labels."""
+        with one_step(listed, file, self.root):
+            self._put(photo, file, content, new=True)
+            try:
+                listed.add()
+            except WriteError:
+                self._remove(file)
+                raise
+
+    def _remove(self, file: Path) -> None:
+        try:
+            file.unlink()
+        except OSError as error:
+            raise not_written(file, error) from None
+        self._stamps.pop(os.path.abspath(file), None)
+
     def _alone(self, photo: Path, file: Path) -> AbstractContextManager[None]:
         folder = Path(os.path.realpath(file)).parent
         try:
@@ -366,6 +371,13 @@ class OneFileEach:
         self._photos[os.path.abspath(file)] = photo
         return file
 
+    def _settle(self) -> None:
+        """Bring to their end what changes of labels and lists a killed process has begun."""
+        for folder in sorted({os.path.dirname(file) for file in self._photos}):
+            if os.path.lexists(os.path.join(folder, STEP)):
+                with suppress(WriteError), alone_in([Path(folder)], LOCK):
+                    settle(Path(folder), self.root)
+
     def _look(self) -> dict[str, Stamp | None]:
         """The stamps of all label files that are there."""
         found = {}
@@ -375,21 +387,6 @@ class OneFileEach:
                     if entry.path in self._photos:
                         found[entry.path] = stamp_of(entry.path)
         return found
-
-
-def _rewrite(listed: ListLine, change: Callable[[bytes, bytes], bytes]) -> None:
-    """Change the line of a photograph in a list.
-
-    Raises:
-        WriteError: where the list cannot be written.
-    """
-    try:
-        before = read_bytes(listed.file)
-    except OSError as error:
-        raise not_written(listed.file, error) from None
-    after = change(before, listed.line.encode("utf-8", "surrogateescape"))
-    if after != before:
-        write_in_place(listed.file, after)
 
 
 def files_by_photo(rows: Rows) -> dict[str, list[Path]]:

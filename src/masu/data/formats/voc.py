@@ -23,7 +23,8 @@ from masu.data.dataset import CROWD, DIFFICULT
 from masu.data.formats.copying import Copy
 from masu.data.formats.editing import Entry, Frame, Held, LabelFiles, Plan, held_in_order, moved
 from masu.data.formats.form import BY_CONTENT, Candidate, Format, Place, as_flag, as_size
-from masu.data.formats.one_file_each import FreeClasses, ListLine, Named, OneFileEach, Photo
+from masu.data.formats.list_lines import ListLine
+from masu.data.formats.one_file_each import FreeClasses, Named, OneFileEach, Photo
 from masu.data.formats.rows import BadEntryError, Box, Rows, class_name
 from masu.data.formats.tree import Look, Tree, folder_text
 from masu.data.formats.xml_places import Part, blank_before, parts_of, spliced

@@ -32,7 +32,8 @@ from masu.data.formats.editing import (
     write_in_place,
 )
 from masu.data.formats.form import BY_CONTENT, BY_LAYOUT, SAYS_SO, Candidate, Format, Place
-from masu.data.formats.one_file_each import ListLine, Named, OneFileEach, Photo
+from masu.data.formats.list_lines import ListLine
+from masu.data.formats.one_file_each import Named, OneFileEach, Photo
 from masu.data.formats.rows import BadEntryError, Box, Rows, class_name
 from masu.data.formats.tree import Tree, is_image
 from masu.data.formats.yolo_labels import (
