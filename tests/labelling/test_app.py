@@ -198,7 +198,14 @@ def test_status_tells_what_is_new(browser):
     _, saved = browser("PUT", "/api/photos/a.jpg", {"version": "", "state": "unfinished", "labels": [CAT]})
     _, then = browser("GET", f"/api/status?since={first['seq']}")
     assert then["changed"] == [
-        {"id": "a.jpg", "state": "unfinished", "boxes": 1, "version": saved["version"], "drafted": False}
+        {
+            "id": "a.jpg",
+            "at": 0,
+            "state": "unfinished",
+            "boxes": 1,
+            "version": saved["version"],
+            "drafted": False,
+        }
     ]
     assert browser("GET", f"/api/status?since={then['seq']}")[1]["changed"] == []
     assert browser("GET", "/api/status?since=x")[0] == 400
@@ -247,3 +254,39 @@ def test_what_another_computer_saves_is_told(browser, desk, sit, out):
     desk._next_look = 0.0
     _, then = browser("GET", f"/api/status?since={first['seq']}")
     assert [(one["id"], one["state"]) for one in then["changed"]] == [("b.png", "done")]
+
+
+def test_photographs_that_come_are_told_with_their_place(browser, desk, folder):
+    """One before the others in a new folder, with another person's labels; the next look finds no more."""
+    _, first = browser("GET", "/api/status?since=0")
+    new = folder / "again" / "d.jpg"
+    new.parent.mkdir()
+    new.write_bytes((folder / "a.jpg").read_bytes())
+    new.with_suffix(".json").write_text(
+        json.dumps({"shapes": [], "imagePath": "d.jpg", "imageWidth": 60, "imageHeight": 40})
+    )
+    desk._next_look = 0.0
+    _, then = browser("GET", f"/api/status?since={first['seq']}")
+    assert [(one["id"], one["at"], one["state"]) for one in then["changed"]] == [("again/d.jpg", 1, "done")]
+    assert then["counts"]["photos"] == 4
+    assert [one["id"] for one in browser("GET", "/api/session")[1]["photos"]] == [
+        "a.jpg",
+        "again/d.jpg",
+        "b.png",
+        "sub/c.jpg",
+    ]
+    assert browser("GET", "/api/photos/again/d.jpg")[1]["width"] == 60
+    desk._next_look = 0.0
+    assert browser("GET", f"/api/status?since={then['seq']}")[1]["changed"] == []
+
+
+def test_a_photograph_that_was_half_copied_is_read_once_it_is_whole(browser, desk, folder):
+    whole = (folder / "a.jpg").read_bytes()
+    (folder / "d.jpg").write_bytes(whole[:30])
+    desk._next_look = 0.0
+    browser("GET", "/api/status?since=0")
+    assert browser("GET", "/api/photos/d.jpg")[1]["state"] == "locked"
+    (folder / "d.jpg").write_bytes(whole)
+    desk._next_look = 0.0
+    _, then = browser("GET", "/api/status?since=0")
+    assert {one["id"]: one["state"] for one in then["changed"]}["d.jpg"] == "open"

@@ -530,6 +530,7 @@ def test_a_kill_in_the_middle_of_an_edit(photos, serve, sit):
     me.saved()
     both = [("cat", (20, 20, 90, 80)), ("cat", (100, 100, 160, 170))]
     other.open("a.jpg")
+    other.until("document.querySelectorAll('#boxes .label').length === 2")
     assert near(other.boxes, both)
     other.page.close()
 
@@ -601,6 +602,39 @@ def test_another_program_writes_the_label_file(photos, serve, sit):
     me.open("c.jpg")
     assert me.boxes == [("dog", (7, 8, 90, 91))]
     assert labels_of(photos / "c.jpg") == [("dog", (7, 8, 90, 91))]
+
+
+def test_photographs_that_come_while_somebody_works(photos, serve, sit):
+    me = sit(serve(photos, "--no-training", "--order", "name", "--classes", "cat").address)
+    me.press("d")
+    me.see("b.jpg")
+    me.draw((20, 20, 90, 80))
+    me.page.locator("#stage").focus()
+    shutil.copy(photos / "a.jpg", photos / "aa.jpg")
+    (photos / "more").mkdir()
+    shutil.copy(photos / "a.jpg", photos / "more" / "e.jpg")
+    written(photos / "more" / "e.jpg", ("cat", (5, 6, 70, 80)))
+    me.until("document.getElementById('where').textContent === '3 of 6'")
+    me.hear("more.")
+    assert (me.shown, me.boxes, me.focus) == ("b.jpg", [("cat", (20, 20, 90, 80))], "stage")
+    titles = "[...document.querySelectorAll('#list .row')].map((row) => row.title)"
+    assert sorted(me.page.evaluate(titles)) == [
+        "a.jpg",
+        "aa.jpg",
+        "b.jpg",
+        "c.jpg",
+        "d.jpg",
+        "more/e.jpg",
+    ]
+    me.until("document.getElementById('counts').textContent === '1 of 6 done'")
+    me.press("d")
+    me.see("c.jpg")
+    me.press("a", "a")
+    me.see("a.jpg")
+    me.open("aa.jpg")
+    me.press("n")
+    me.saved()
+    assert labels_of(photos / "aa.jpg") == []
 
 
 def test_names_of_strangers_are_text(photos, serve, sit, tmp_path):

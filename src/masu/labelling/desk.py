@@ -57,8 +57,6 @@ class Desk:
         self._shown: tuple[str, ...] = ()
         self._next_look = 0.0
         self._grouped: tuple[tuple[str, ...], dict[str, int]] = ((), {})
-        self._names = list(photographs.paths)
-        self._at = {name: position for position, name in enumerate(self._names)}
         self.teaching = Teaching(
             photographs.folder,
             form,
@@ -93,8 +91,9 @@ class Desk:
         Raises:
             KeyError: no such photograph.
         """
-        at = self._at[name]
-        after = (*self._names[at:], *self._names[:at])
+        photographs = self.sitting.photographs
+        names, at = list(photographs.paths), photographs.places[name]
+        after = (*names[at:], *names[:at])
         open_ = [other for other in after if self.sitting.known[other].state == "open"]
         # pages ask for what comes next, too: the one on show is among the last few
         self._asked = (name, *(other for other in self._asked if other != name))[:_ASKED]
@@ -155,8 +154,9 @@ class Desk:
             if order == "best" and (looked := [name for name in fresh if name in self.teaching.found]):
                 return {"id": self._best(looked), "why": "the model is unsure of it, and knows none like it"}
             return {"id": following(after, fresh), "why": "at random"}
-        at = self._at.get(after or "", -1)
-        after_it = next((name for name in open_ if self._at[name] > at), open_[0])
+        places = self.sitting.photographs.places
+        at = places.get(after or "", -1)
+        after_it = next((name for name in open_ if places[name] > at), open_[0])
         return {"id": after_it, "why": "in order of names"}
 
     def status(self, since: int) -> Values:
@@ -167,6 +167,7 @@ class Desk:
             self._next_look = time.monotonic() + _BETWEEN_LOOKS
         found, last = teaching.found, teaching.models.last
         seq, changed = sitting.news(since)
+        places = sitting.photographs.places
         drafted = sitting.history.drafted(_LAST)
         return {
             "seq": seq,
@@ -174,6 +175,7 @@ class Desk:
             "changed": [
                 {
                     "id": name,
+                    "at": places[name],
                     "state": one.state,
                     "boxes": one.boxes,
                     "version": sitting.version_of(name),

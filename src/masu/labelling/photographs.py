@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,6 +61,19 @@ class Photographs:
     paths: dict[str, Path]
     nameless: tuple[Path, ...]
 
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Position of each name, from 0."""
+        return {name: place for place, name in enumerate(self.paths)}
+
+    def with_more(self, paths: Iterable[Path]) -> Photographs:
+        """These and others, in order; files that are known already, and nameless ones, change nothing."""
+        more = {name_of(path, self.folder): path for path in paths}
+        fresh = {name: path for name, path in more.items() if name not in self.paths and _is_unicode(name)}
+        if not fresh:
+            return self
+        return replace(self, paths=dict(sorted((self.paths | fresh).items(), key=lambda one: one[1])))
+
     @classmethod
     def below(cls, folder: Path) -> Photographs:
         """All photographs below a folder; hidden files and folders are passed over.
@@ -73,15 +88,21 @@ class Photographs:
         nameless = []
         for path in find_images([folder]):
             name = name_of(path, folder)
-            try:
-                name.encode()
-            except UnicodeEncodeError:
-                nameless.append(path)
-            else:
+            if _is_unicode(name):
                 paths[name] = path
+            else:
+                nameless.append(path)
         if not paths:
             raise bad_input(folder, "no name that is Unicode", "photographs", "rename the files")
         return cls(folder, paths, tuple(nameless))
+
+
+def _is_unicode(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def name_of(path: Path, folder: Path) -> str:

@@ -20,11 +20,12 @@ from torch import Tensor
 from masu.atomic import WriteError
 from masu.data.formats.editing import ChangedError, Entry, LabelFiles
 from masu.errors import InputError, bad_input
+from masu.labelling.arrivals import Arrivals
 from masu.labelling.edits import NEAR, USUAL, edits_between
 from masu.labelling.found import Found
 from masu.labelling.history import Answered, History
 from masu.labelling.memory import Memory
-from masu.labelling.photographs import Photographs, Shown, size_of
+from masu.labelling.photographs import Photographs, Shown, name_of, size_of
 from masu.labelling.second_look import Doubt, doubts_of
 from masu.labelling.unfinished import Suggestion, Unfinished, Work
 from masu.ops.geometry import iou
@@ -35,6 +36,7 @@ _Doubted = tuple[str, str, tuple[Doubt, ...]]
 """Versions of labels and model, and what the model doubts."""
 
 _BETWEEN = "/"
+_AT_ONCE = 200  # photographs that are taken in at one look
 _UNSEEN = ("Cc", "Cs", "Co", "Cn")  # categories of letters that no name of a class has
 
 
@@ -112,14 +114,15 @@ class Sitting:
         self.history = History(out / "history.jsonl")
         self.changes = 0
         self._files, self._out, self._log = files, out, log
+        self._arrivals = Arrivals(photographs.folder, photographs.paths.values())
+        self._arrived: list[Path] = []
         self._memory = Memory(out)
         self._unfinished = Unfinished(out / "unfinished")
         self._lock = threading.RLock()
         self._doubted: dict[str, _Doubted] = {}
         self._drafted: dict[str, Found | None] = {}  # what the page was shown of open photographs
         self._unreadable: dict[str, tuple[str, str]] = {}  # stamp of the file, and why
-        known = {work.photograph: work for work in self._unfinished.all()}
-        self._work = {name: work for name, work in known.items() if name in photographs.paths}
+        self._work = {work.photograph: work for work in self._unfinished.all()}
         self.known = {name: self._looked_at(name) for name in photographs.paths}
 
     @property
@@ -326,12 +329,28 @@ class Sitting:
             return self.changes, [(name, one) for name, one in self.known.items() if one.changed > since]
 
     def look_for_changes(self) -> None:
-        """Take note of what others have changed in the label files."""
-        names = {path: name for name, path in self.photographs.paths.items()}
+        """Take note of photographs that have come, and of what others have changed in the label files."""
         with self._lock:
-            for path in self._files.changed():
-                if path in names:
-                    self._renewed(names[path])
+            self._meet()
+            folder = self.photographs.folder
+            names = [name_of(path, folder) for path in self._files.changed()]
+            for name in (*names, *self._unreadable):
+                if name in self.known:
+                    self._renewed(name)
+
+    def _meet(self) -> None:
+        """Take in photographs that have come, a part of very many at a time."""
+        self._arrived += self._arrivals.look()
+        now, self._arrived = self._arrived[:_AT_ONCE], self._arrived[_AT_ONCE:]
+        photographs = self.photographs.with_more(now)
+        if photographs is self.photographs:
+            return
+        fresh = [name for name in photographs.paths if name not in self.known]
+        self._files.meet([photographs.paths[name] for name in fresh])
+        self.photographs = photographs
+        self.known = {name: self.known.get(name) or self._looked_at(name) for name in photographs.paths}
+        for name in fresh:
+            self._count(name)
 
     def _forget(self, name: str) -> None:
         self._unfinished.forget(name)

@@ -526,3 +526,52 @@ def test_what_somebody_else_deleted_comes_back_with_all_that_was_said_of_it(tmp_
     assert caught.value.current.entries == ()
     mine.save(photo, SIZE, loaded.entries, caught.value.current.version)
     assert file.read_text().count('"note": 7') == 1
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_photograph_that_its_labels_were_waiting_for(tmp_path, form):
+    """The labels are there first, as after a copy of the small files before the large ones."""
+    root = data_set(tmp_path, form)
+    photo = photo_of(root, "a.png")
+    content = photo.read_bytes()
+    photo.unlink()
+    files = opened(root)
+    photo.write_bytes(content)
+    files.meet([photo])
+    assert len(files.load(photo).entries) == 2
+    files.save(photo, SIZE, [], files.load(photo).version)
+    assert read_back(root)["a.png"] == []
+
+
+@pytest.mark.parametrize("form", ["labelme", "voc", "yolo"])
+def test_labels_that_come_after_their_photograph_are_seen(tmp_path, form):
+    root = data_set(tmp_path, form)
+    other = photo_of(root, "b.png")
+    photo = photograph(other.with_name("new.png"))
+    files = opened(root)
+    came = photograph(other.with_name("came.png"))
+    files.meet([came])
+    for one in (photo, came):
+        text = files.file_of(other).read_text().replace("b.png", one.name)
+        file = files.file_of(other).with_stem(one.stem)
+        file.write_text(text)
+        assert files.changed() == (one,)
+        assert len(files.load(one).entries) == 1
+
+
+def test_a_photograph_that_comes_for_another_split_is_not_listed_for_training(tmp_path):
+    root = data_set(tmp_path, "yolo")
+    photo = photo_of(root, "c.png")
+    (root / "train.txt").write_text("./images/a.png\n./images/b.png\n")
+    (root / "val.txt").write_text("./images/c.png\n")
+    (root / "data.yaml").write_text("train: train.txt\nval: val.txt\nnames: [cat, dog]\n")
+    content = photo.read_bytes()
+    photo.unlink()
+    (root / "labels" / "c.txt").unlink()
+    photograph(root / "images" / "d.png")
+    (root / "val.txt").write_text("./images/c.png\n./images/d.png\n")
+    files = opened(root)
+    photo.write_bytes(content)
+    files.meet([photo])
+    files.save(photo, SIZE, [], "")
+    assert "c.png" not in (root / "train.txt").read_text()

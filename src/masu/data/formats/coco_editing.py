@@ -272,6 +272,15 @@ class CocoFiles:
             }
             self._put(said.file.path, content.changed(plans), os.path.abspath(photo))
 
+    def meet(self, photos: Sequence[Path]) -> None:
+        """Take note of photographs that have come since, which the files may list already."""
+        with self._lock:
+            self._tree = Tree(self.root)
+            self._found = {key: path for key, path in self._found.items() if path is not None}
+            for path, one in self._files.items():
+                if any(key not in self._found for key in ((path, name) for name in one.names if name)):
+                    self._rows = self._rows.replaced(path, self._placed(one))
+
     def changed(self) -> tuple[Path, ...]:
         """The photographs whose entries others have changed since the last call."""
         with self._lock:
@@ -299,10 +308,13 @@ class CocoFiles:
         except BadEntryError as error:
             self._rows, self._faults[path] = self._rows.replaced(path), error.found
             return
-        photos = [(self._photo(one, name) if name else None, row) for row, name in enumerate(one.names)]
-        known = [(photo, row) for photo, row in photos if photo is not None]
         self._faults.pop(path, None)
-        self._rows, self._files[path] = self._rows.replaced(path, known), one
+        self._rows, self._files[path] = self._rows.replaced(path, self._placed(one)), one
+
+    def _placed(self, one: Listing) -> list[tuple[str, int]]:
+        """The photographs that a file lists, with their positions in it."""
+        photos = [(self._photo(one, name) if name else None, row) for row, name in enumerate(one.names)]
+        return [(photo, row) for photo, row in photos if photo is not None]
 
     def _photo(self, one: Listing, name: str) -> str | None:
         """The photograph that a name of a file means."""

@@ -141,6 +141,10 @@ class LabelFiles(Protocol):
         """
         ...
 
+    def meet(self, photos: Sequence[Path]) -> None:
+        """Take note of photographs that have come below the folder since; files may name them already."""
+        ...
+
     def changed(self) -> tuple[Path, ...]:
         """The photographs whose files others have changed since the last call, or since this was made.
 

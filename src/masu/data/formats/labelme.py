@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial, reduce
@@ -308,6 +308,9 @@ class _Hand:
         self._named = Named(tree, rows)
         first = b"" if candidate is None else Place(tree.root, tree).head(candidate.files[0])
         self._dialect = X_ANYLABELING if b'"checked"' in first else LABELME
+
+    def meet(self, photos: Sequence[Path]) -> None:
+        self._named.meet(photos)
 
     def file_of(self, photo: Path) -> Path:
         if (known := self._named.file_of(photo)) is not None:

@@ -132,7 +132,7 @@ class Named:
 
     def __init__(self, tree: Tree, rows: Rows | None) -> None:
         self.files = {} if rows is None else files_by_photo(rows)
-        self._tree = tree
+        self._tree, self._rows = tree, rows
 
     def file_of(self, photo: Path) -> Path | None:
         """The file that names a photograph; the first of several."""
@@ -143,6 +143,15 @@ class Named:
         if photo.name not in self._tree.folder(photo.parent).names:
             self._tree = Tree(self._tree.root, self._tree.images)
         return self._tree
+
+    def meet(self, photos: Sequence[Path]) -> None:
+        """Photographs have come since, which files may name that were read before."""
+        tree = [self.tree_with(photo) for photo in photos][-1]
+        if self._rows is not None and self._rows.tree is not tree:
+            named = len(self._rows.names) - len(self._rows.dropped)
+            self._rows.tree = tree
+            if sum(map(len, self.files.values())) < named:
+                self.files = files_by_photo(self._rows)
 
     def require_only(self, photo: Path, file: Path, name: str, look: Look, word: str | None) -> None:
         """See that a file names this photograph, and no other file does.
@@ -173,6 +182,10 @@ class Hand(Protocol):
     @property
     def classes(self) -> Classes:
         """Of the data set."""
+        ...
+
+    def meet(self, photos: Sequence[Path]) -> None:
+        """Take note of photographs that have come since."""
         ...
 
     def file_of(self, photo: Path) -> Path:
@@ -271,6 +284,13 @@ class OneFileEach:
                     with one_step(listed, file, self.root):
                         listed.remove()
                         self._remove(file)
+
+    def meet(self, photos: Sequence[Path]) -> None:
+        """Take note of photographs that have come since."""
+        with self._lock:
+            self.hand.meet(photos)
+            for photo in photos:
+                self._watch(photo)
 
     def changed(self) -> tuple[Path, ...]:
         """The photographs whose files others have changed since the last call."""

@@ -379,6 +379,9 @@ class _Hand:
         for photo, files in self._named.files.items():
             self._beside.setdefault(os.path.dirname(photo), files[0].parent)
 
+    def meet(self, photos: Sequence[Path]) -> None:
+        self._named.meet(photos)
+
     def file_of(self, photo: Path) -> Path:
         return self._named.file_of(photo) or self._folder_for(photo) / f"{photo.stem}.xml"
 

@@ -699,6 +699,21 @@ class _Hand:
         for image, file in labels.items():
             self._owners[os.path.abspath(file or "")].add(os.path.abspath(image))
 
+    def meet(self, photos: Sequence[Path]) -> None:
+        self._named.meet(photos)
+        lists = [file for word, file in self._lists.items() if word not in (TRAIN, TRAINVAL)]
+        others = {
+            os.path.abspath(Path(base, line.strip().replace("\\", "/")))
+            for file in lists
+            for line in text_of(file).splitlines()
+            for base in (file.parent, self.tree.root)
+        }
+        for photo in photos:
+            full = os.path.abspath(photo)
+            self._owners[os.path.abspath(self.file_of(photo))].add(full)
+            if full in others:
+                self._held_out.add(full)
+
     def file_of(self, photo: Path) -> Path:
         tree = self._named.tree_with(photo)
         known = _labels_of(os.fspath(photo), tree)

@@ -34,9 +34,18 @@ export class PhotoList {
     new ResizeObserver(() => this.later()).observe(element);
   }
 
+  /** All photographs; where others have come above, what is in view stays where it is. */
   set(photos) {
+    const { scrollTop } = this.element;
+    const top = this.found[Math.floor(scrollTop / ROW)];
+    const focused = this.found[this.focused];
     this.photos = photos;
     this.sift();
+    const at = this.found.indexOf(top);
+    if (at >= 0) this.element.scrollTop = at * ROW + (scrollTop % ROW);
+    const place = this.found.indexOf(focused);
+    if (place >= 0) this.focused = place;
+    this.draw();
   }
 
   /** The photographs that the search and the filter let through. */

@@ -84,6 +84,7 @@ class Page {
         shown: (current) => this.shown(current),
         changed: (current, how) => this.changed(current, how),
         marked: (photo) => this.list.refresh(photo),
+        met: () => this.met(),
         said,
         failed: trouble,
         allDone: () => this.finish(),
@@ -162,7 +163,7 @@ class Page {
     find("name").textContent = id;
     find("why").textContent = current.why;
     find("why").title = current.why;
-    find("where").textContent = `${this.sitting.ids.indexOf(id) + 1} of ${this.sitting.ids.length}`;
+    this.place();
     find("stage").setAttribute("aria-label", `The picture ${id}`);
     const note = photo.editable ? "" : photo.why || "This photograph cannot be changed here.";
     say(find("note"), note);
@@ -173,6 +174,11 @@ class Page {
     document.documentElement.dataset.shown = id;
     const seen = doubts.length ? ` ${doubts.map((doubt) => doubt.text).join(" ")}` : "";
     said(`${id}, ${find("where").textContent}. ${this.sitting.summary()} ${note}${seen}`, { after: true });
+  }
+
+  place() {
+    const { ids, current } = this.sitting;
+    if (current) find("where").textContent = `${ids.indexOf(current.id) + 1} of ${ids.length}`;
   }
 
   changed(current, { reveal = false } = {}) {
@@ -490,12 +496,14 @@ class Page {
     this.saves.wake();
     const fresh = await getSession();
     this.session.classes = fresh.classes;
+    this.meet(fresh.photos.map((photo, at) => ({ ...photo, at })));
     for (const { id, state, boxes } of fresh.photos)
       if (this.sitting.photos.has(id) && !this.saves.busy(id)) this.sitting.mark(id, state, boxes);
   }
 
   heard(status) {
     this.status = status;
+    this.meet(status.changed ?? []);
     for (const change of status.changed ?? []) this.elsewhere(change);
     if (status.classes && String(status.classes) !== String(this.session.classes)) this.setClasses(status.classes);
     this.learning.draw(status);
@@ -505,6 +513,22 @@ class Page {
     const { photos, done } = status.counts;
     find("progress").value = photos ? done / photos : 0;
     say(find("counts"), `${done.toLocaleString("en")} of ${photos.toLocaleString("en")} done`);
+  }
+
+  /** Takes in those photographs that this page does not know yet. */
+  meet(photos) {
+    const { sitting } = this;
+    const fresh = photos.filter(({ id }) => !sitting.photos.has(id));
+    if (!fresh.length) return;
+    sitting.meet(fresh);
+    said(`${counted(fresh.length, "photograph")} more.`, { after: true });
+  }
+
+  met() {
+    const { sitting } = this;
+    this.list.set([...sitting.photos.values()]);
+    this.place();
+    if (sitting.current && !sitting.opening) sitting.readAhead();
   }
 
   /** A photograph that is different on the server. */

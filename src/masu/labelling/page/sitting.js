@@ -75,6 +75,17 @@ export class Sitting {
     return true;
   }
 
+  /** Photographs that have come since, [{id, at, state, boxes}], each at its place among all. */
+  meet(fresh) {
+    for (const { id, at, state, boxes } of [...fresh].sort((a, b) => a.at - b.at)) {
+      this.ids.splice(at, 0, id);
+      this.photos.set(id, { id, state, boxes });
+    }
+    this.photos = new Map(this.ids.map((id) => [id, this.photos.get(id)]));
+    this.ended = false;
+    this.tell.met();
+  }
+
   open(photo, image, why = "") {
     const waiting = this.saves.bodyOf(photo.id); // what the server has not confirmed is newer than what it says
     const told = waiting && waiting.state !== "open" && waiting.state !== "dropped" ? { ...photo, state: waiting.state, labels: waiting.labels, drafts: waiting.drafts } : photo;
