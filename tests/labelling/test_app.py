@@ -290,3 +290,14 @@ def test_a_photograph_that_was_half_copied_is_read_once_it_is_whole(browser, des
     desk._next_look = 0.0
     _, then = browser("GET", "/api/status?since=0")
     assert {one["id"]: one["state"] for one in then["changed"]}["d.jpg"] == "open"
+
+
+def test_drafts_that_have_come_are_told_beside_what_a_page_shows(browser, desk):
+    assert browser("GET", "/api/photos/a.jpg/drafts")[1] == {"model": None, "drafts": []}
+    desk.teaching.found["a.jpg"] = found(((1, 1, 9, 9), "cat", 0.6))
+    _, said = browser("GET", "/api/photos/a.jpg/drafts")
+    assert said == {
+        "model": "m-1",
+        "drafts": [{"box": [1, 1, 9, 9], "name": "cat", "score": 0.6, "sure": True}],
+    }
+    assert browser("GET", "/api/photos/no.jpg/drafts")[0] == 404

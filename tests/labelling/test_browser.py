@@ -19,7 +19,9 @@ pytest.importorskip("playwright.sync_api", reason="the package playwright drives
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
+from masu.labelling.app import make_label_app
 from tests.labelling.browser import Person, Server, installed, labels_of, launched
+from tests.labelling.test_sitting import found
 
 WIDE = {"viewport": {"width": 1280, "height": 800}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
@@ -635,6 +637,51 @@ def test_photographs_that_come_while_somebody_works(photos, serve, sit):
     me.press("n")
     me.saved()
     assert labels_of(photos / "aa.jpg") == []
+
+
+def test_drafts_that_come_while_somebody_works_are_offered(desk, serving, sit):
+    app = make_label_app(
+        desk,
+        token="t",
+        key="k",
+        order="name",
+        formats=(),
+        export=lambda to: {},
+        commands=[],
+        log=lambda line: None,
+    )
+    me = sit(f"{serving(app).address}/?token=t")
+
+    def come(*drafts, model="m-1"):
+        desk.teaching.found["a.jpg"] = found(*((box, name, 0.9) for name, box in drafts), model=model)
+        desk.sitting.news_of("a.jpg")
+
+    cat, dog, hen = ("cat", (1, 1, 20, 20)), ("dog", (30, 5, 55, 30)), ("cat", (2, 24, 20, 38))
+    come(cat)  # nothing was done here yet: it appears
+    me.until("document.querySelectorAll('#boxes .draft').length === 1")
+    me.press("Enter")
+    assert me.boxes == [cat]
+    me.saved()
+    offer = me.page.locator("#offer")
+    assert offer.is_hidden()
+    place = me.at(0, 0)
+    come(("cat", (1, 1, 19, 20)), dog, hen, model="m-2")
+    me.hear("2 drafts for this photograph came. V shows them.")
+    assert offer.inner_text().startswith("Show 2 new drafts")
+    assert (me.boxes, me.drafts, me.at(0, 0)) == ([cat], [], place)
+    assert broken_rules(me.page) == []
+    me.press("v")
+    assert (me.boxes, sorted(me.drafts)) == ([cat], sorted([dog, hen]))
+    assert offer.is_hidden()
+    me.press("v")
+    me.hear("No drafts are waiting.")
+    me.press("Control+z")
+    assert (me.boxes, me.drafts) == ([cat], [])
+    me.press("Control+y", "Enter", "Enter")
+    me.see("b.png")
+    me.saved()
+    assert sorted(desk.sitting.view("a.jpg", None).entries, key=str)[0].name == "cat"
+    assert desk.sitting.known["a.jpg"].boxes == 3
 
 
 def test_names_of_strangers_are_text(photos, serve, sit, tmp_path):

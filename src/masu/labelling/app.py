@@ -97,6 +97,9 @@ def make_label_app(
     async def photograph(request: Request) -> Response:
         return JSONResponse(await _of(request, desk.photograph))
 
+    async def drafts(request: Request) -> Response:
+        return JSONResponse(await _of(request, desk.drafts))
+
     async def save(request: Request) -> Response:
         asked = saving(await json_of(request, limits))
         try:
@@ -152,6 +155,7 @@ def make_label_app(
         Route("/api/session", session),
         Route(f"{one}/image", partial(picture, make=shown)),
         Route(f"{one}/thumbnail", partial(picture, make=thumbnail)),
+        Route(f"{one}/drafts", drafts),
         Route(one, photograph, methods=["GET"]),
         Route(one, save, methods=["PUT"]),
         Route("/api/next", next_one),

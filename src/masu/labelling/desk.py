@@ -101,6 +101,25 @@ class Desk:
         self.teaching.consider()
         return self._as_json(self.sitting.view(name, self.teaching.found.get(name)))
 
+    def drafts(self, name: str) -> Values:
+        """What the last model that looked found in a photograph, whatever a page shows of it.
+
+        Args:
+            name: of the photograph.
+
+        Returns:
+            ``model``, its version, or None where none has looked yet; and ``drafts``.
+
+        Raises:
+            KeyError: no such photograph.
+        """
+        found = self.teaching.found.get(name) if self.sitting.known[name].state != "locked" else None
+        drafts = () if found is None else found.drafts
+        return {
+            "model": None if found is None else found.model,
+            "drafts": [_of_draft(draft, self._least()) for draft in drafts],
+        }
+
     def save(self, name: str, asked: Values) -> Values:
         """Keep what the page sends of a photograph.
 

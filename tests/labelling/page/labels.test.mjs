@@ -138,3 +138,22 @@ test("boxes in words", () => {
   assert.equal(sheets.inSpeech(sheet.drafts[0]), "cat, 20 by 20 at 40, 50, draft 0.90");
   assert.equal(sheets.inSpeech({ ...sheet.labels[0], crowd: true }), "cat, 20 by 20 at 10, 10, crowd region");
 });
+
+test("drafts that come later are added where nothing is yet", () => {
+  const base = sheets.sheetOf(PHOTO);
+  const sheet = sheets.remove(base, base.drafts[1].key, null); // one was dropped
+  const drafts = [
+    { box: [11, 10, 31, 30], name: "dog", score: 0.9, sure: true }, // labelled
+    { box: [41, 50, 60, 70], name: "cat", score: 0.9, sure: true }, // drafted
+    { box: [70, 50, 90, 71], name: "cat", score: 0.9, sure: true }, // dropped
+    { box: [70, 50, 90, 71], name: "dog", score: 0.5, sure: true },
+    { box: [2, 2, 8, 8], name: "cat", score: 0.7, sure: true },
+  ];
+  const fresh = sheets.newDrafts(sheet, base, drafts);
+  assert.deepEqual(fresh, drafts.slice(3));
+  const more = sheets.withDrafts(sheet, fresh);
+  assert.deepEqual(more.labels, sheet.labels);
+  assert.deepEqual(more.drafts.map((draft) => draft.score), [0.9, 0.7, 0.5, 0.4]);
+  assert.equal(new Set(more.drafts.map((draft) => draft.key)).size, 4);
+  assert.equal(sheets.withDrafts(sheet, []), sheet);
+});

@@ -48,6 +48,7 @@ export const addressOf = (id) => `/api/photos/${id.split("/").map(encodeURICompo
 
 export const getSession = () => ask("/api/session");
 export const getPhoto = (id) => ask(addressOf(id));
+export const getDrafts = (id) => ask(`${addressOf(id)}/drafts`);
 export const putPhoto = (id, body, keepalive = false) => ask(addressOf(id), { method: "PUT", body, keepalive });
 export const getNext = (after, order) => ask(`/api/next?${new URLSearchParams({ after: after ?? "", order })}`);
 export const getStatus = (since) => ask(`/api/status?since=${since}`);

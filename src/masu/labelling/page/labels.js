@@ -11,6 +11,8 @@
 
 import { grown, inWords, iou, moved } from "./boxes.js";
 
+const STANDS = 0.8; // IoU from which two drafts are of the same object
+const NEAR = 0.5; // IoU from which a draft is of an object that is labelled
 const USUAL = 0.5; // the score of a draft that is shown where the model says nothing else
 
 /** The sheet of a photograph as the server describes it. */
@@ -156,6 +158,23 @@ export function copyFrom(sheet, labels) {
 
 /** Without a draft; labels stay. */
 export const withoutDrafts = (sheet) => (sheet.drafts.length ? { ...sheet, drafts: [], selected: null } : sheet);
+
+/** Drafts of objects that are neither labelled nor drafted on the sheet, nor on the one that it began as. */
+export function newDrafts(sheet, base, drafts) {
+  const known = [...sheet.drafts, ...base.drafts];
+  const here = (draft) =>
+    sheet.labels.some((label) => iou(label.box, draft.box) >= NEAR) ||
+    known.some((other) => other.name === draft.name && iou(other.box, draft.box) >= STANDS);
+  return drafts.filter((draft) => !here(draft));
+}
+
+/** With more drafts; what is there stays. */
+export function withDrafts(sheet, drafts) {
+  if (!drafts.length) return sheet;
+  const more = drafts.map((draft, at) => ({ ...draft, key: sheet.next + at }));
+  const every = [...sheet.drafts, ...more].sort((a, b) => b.score - a.score);
+  return { ...sheet, drafts: every, next: sheet.next + more.length };
+}
 
 /** "RBC, 120 by 80 at 30, 40, draft 0.87" */
 export function inSpeech(item) {

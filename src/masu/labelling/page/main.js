@@ -85,6 +85,7 @@ class Page {
         changed: (current, how) => this.changed(current, how),
         marked: (photo) => this.list.refresh(photo),
         met: () => this.met(),
+        offered: (n) => this.offered(n),
         said,
         failed: trouble,
         allDone: () => this.finish(),
@@ -200,7 +201,21 @@ class Page {
     find("accept").disabled = !drafts;
     say(find("state"), current.state === "locked" ? "cannot be changed" : current.state);
     find("state").dataset.state = current.state;
+    this.drawOffer();
     find("take-back").hidden = current.state !== "done" || !sitting.editable;
+  }
+
+  /** Drafts wait for the photograph on show. */
+  offered(n) {
+    const { hidden } = find("offer");
+    this.drawOffer();
+    if (n && hidden) said(`${counted(n, "draft")} for this photograph came. V shows them.`, { after: true });
+  }
+
+  drawOffer() {
+    const n = this.sitting.offered.length;
+    find("offer").hidden = !n;
+    say(find("offer-text"), `Show ${counted(n, "new draft")}`);
   }
 
   async openFromList(id) {
@@ -309,6 +324,7 @@ class Page {
       remove: () => sitting.remove(),
       crowd: () => sitting.crowd(),
       copy: () => sitting.copy(),
+      showOffered: () => sitting.showOffered(),
       undo: () => sitting.undo(),
       redo: () => sitting.redo(),
       fit: () => canvas.fit(),
@@ -544,7 +560,9 @@ class Page {
       return;
     }
     const hasNews = other || (drafted && current.photo.drafts === null && !sitting.touched);
-    if (hasNews && !sitting.opening) sitting.renew().catch(() => {});
+    if (sitting.opening) return;
+    if (hasNews) sitting.renew().catch(() => {});
+    else if (drafted) sitting.lookForDrafts(this.status.model?.version).catch(() => {});
   }
 }
 

@@ -2,7 +2,7 @@
 
 import * as sheets from "./labels.js";
 import { counted } from "./dom.js";
-import { getNext, getPhoto } from "./api.js";
+import { getDrafts, getNext, getPhoto } from "./api.js";
 
 const PAUSE = 1000; // milliseconds; arrow keys within it are one step of undo
 const ABSENT = 60_000; // milliseconds without a key or a pointer that still count as work
@@ -120,6 +120,33 @@ export class Sitting {
     saves.opened(id, photo.version);
     this.photographs.forget(id);
     this.open(photo, current.image, current.why);
+  }
+
+  /** Drafts have come for the photograph on show while somebody works on it: they are told of, and wait. */
+  async lookForDrafts(model) {
+    const { current } = this;
+    if (!this.editable || current.state === "done" || (current.asked && current.asked === model)) return;
+    const answer = await getDrafts(current.id);
+    if (this.current !== current) return;
+    if (answer.model === model) current.asked = model;
+    current.offered = answer.drafts;
+    this.tell.offered(this.offered.length);
+  }
+
+  /** The drafts that wait, those that would be shown. */
+  get offered() {
+    const { current } = this;
+    if (!current?.offered) return [];
+    return sheets.newDrafts(this.sheet, current.base, current.offered).filter((draft) => sheets.isShown(draft, this.above));
+  }
+
+  showOffered() {
+    const { current, offered } = this;
+    if (!offered.length) return this.tell.said("No drafts are waiting.");
+    const every = sheets.newDrafts(this.sheet, current.base, current.offered);
+    current.offered = null;
+    current.photo = { ...current.photo, drafts: current.photo.drafts ?? [] };
+    return this.change(sheets.withDrafts(this.sheet, every), { text: `${counted(offered.length, "more draft")}.` });
   }
 
   readAhead() {
