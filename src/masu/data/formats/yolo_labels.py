@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from masu.data.formats.form import load_text
 from masu.data.formats.masks import box_of_points
-from masu.data.formats.rows import BadEntryError, Box
+from masu.data.formats.rows import BadEntryError, Box, Rows
 
 MOST_BYTES = 16_000_000
 """Size of the labels of one image."""
@@ -233,3 +233,21 @@ def _is_turned_box(values: list[float]) -> bool:
     """Whether four points are the corners of a parallelogram: the middles of both diagonals meet."""
     ax, ay, bx, by, cx, cy, dx, dy = values
     return abs(ax + cx - bx - dx) < 0.01 and abs(ay + cy - by - dy) < 0.01
+
+
+def lines_in(file: str, reading: Reading, rows: Rows) -> list[Line]:
+    """The lines of a label file; what each is of is told to the reading, what is none to the rows."""
+    found = []
+    path = Path(file)
+    try:
+        for number, text in label_lines(path):
+            try:
+                line = parse(number, text)
+            except BadEntryError as error:
+                rows.bad(error, path, f"line {number}")
+                continue
+            reading.add(line)
+            found.append(line)
+    except BadEntryError as error:
+        rows.bad(error, path, "the file")
+    return found
