@@ -10,6 +10,7 @@ import pytest
 import skimage.data
 from PIL import Image
 
+from masu.atomic import WriteError
 from masu.data.formats import label_files
 from masu.data.formats.editing import Entry
 from masu.drafts.model import version_of
@@ -110,6 +111,26 @@ def test_a_model_that_was_only_half_put_in_place_counts_for_nothing(tmp_path):
     assert Models(tmp_path).last is None
     (tmp_path / "best.safetensors").write_bytes(b"another")
     assert Models(tmp_path).last is None
+
+
+def test_a_model_for_whose_figures_there_is_no_room_is_not_taken(tmp_path, monkeypatch):
+    def full(path, text):
+        raise WriteError(f"{path}: no space")
+
+    models = Models(tmp_path)
+    said = {"labels": 5, "held": 0, "ap50": None, "interval": None, "thresholds": {}}
+    for content in (b"one", b"two"):
+        made = tmp_path / "rounds" / content.decode()
+        made.parent.mkdir(exist_ok=True)
+        made.write_bytes(content)
+        if content == b"two":
+            monkeypatch.setattr("masu.labelling.models.write_text", full)
+            with pytest.raises(WriteError):
+                models.take(said | {"model": str(made)}, 9)
+        else:
+            models.take(said | {"model": str(made)}, 5)
+    assert (models.file.read_bytes(), len(models.curve)) == (b"one", 1)
+    assert Models(tmp_path).last == models.last
 
 
 def _runs(process):

@@ -62,7 +62,7 @@ def main(task: Mapping[str, Any]) -> None:
             report=lambda progress: _tell(event="progress", progress=min(progress, 1.0)),
         )
     except InputError as error:
-        _tell(event="failed", text=str(error))
+        _tell(event="failed", text=_said(error))
         return
     _tell(event="learned", **learned.as_dict())
 
@@ -120,6 +120,16 @@ def _teaching(source: Dataset, validation: str | None, folder: Path) -> Dataset:
 
 def _may_teach(split: str | None) -> bool:
     return split is None or role(split) not in (VAL, TEST)
+
+
+def _said(error: InputError) -> str:
+    """What was wrong, without the commands that a person in a browser does not give."""
+    said = (
+        error.thing,
+        f"found {error.found}" * bool(error.found),
+        f"wanted {error.wanted}" * bool(error.wanted),
+    )
+    return ", ".join(part for part in said if part) or str(error)
 
 
 def _tell(**said: object) -> None:

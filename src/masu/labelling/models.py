@@ -49,7 +49,7 @@ class Models:
     def __init__(self, out: Path) -> None:
         self._out = out
         self._rounds = out / "rounds"
-        shutil.rmtree(self._rounds, ignore_errors=True)  # of a killed sitting
+        self.clear()  # of a killed sitting
         self.curve: list[Model] = []
         with suppress(OSError, ValueError, KeyError, TypeError):
             self.curve = [_model(one) for one in json.loads(read_text(self._list))["models"]]
@@ -77,6 +77,10 @@ class Models:
         shutil.rmtree(folder, ignore_errors=True)
         return folder
 
+    def clear(self) -> None:
+        """Remove what a training left that has ended without a model; it may be as large as ten models."""
+        shutil.rmtree(self._rounds, ignore_errors=True)
+
     def take(self, line: dict[str, Any], answers: int) -> Model:
         """The model of a round that has ended, in the place of the last one; its other files go.
 
@@ -97,10 +101,11 @@ class Models:
             interval=None if line["interval"] is None else tuple(line["interval"]),
             thresholds=line["thresholds"],
         )
+        curve = [*self.curve, model]
+        write_text(self._list, to_json({"models": [asdict(one) for one in curve]}))  # it may lack room
         put_in_place(made, self.file)
-        self.curve.append(model)
-        write_text(self._list, to_json({"models": [asdict(one) for one in self.curve]}))
-        shutil.rmtree(self._rounds, ignore_errors=True)
+        self.curve = curve
+        self.clear()
         return model
 
     @property

@@ -185,6 +185,7 @@ class Teaching:
             if not self._closed and not self._learned:
                 self._failed = self._failed or why
                 self._log(f"training: {self._failed}")
+                self.models.clear()
             self._learner, self.progress, self._learned = None, None, False
         self._news(None)
         self.consider()
