@@ -5,7 +5,8 @@ import os
 import pytest
 
 from masu.errors import InputError
-from masu.labelling.home import home_of
+from masu.labelling.home import Home, home_of
+from masu.service.running import listen, listen_from
 
 
 def test_the_token_and_the_key_stay(tmp_path):
@@ -29,3 +30,20 @@ def test_a_broken_file_is_made_anew(tmp_path):
     first = home_of(tmp_path, tmp_path)
     (tmp_path / "home.json").write_text("{")
     assert home_of(tmp_path, tmp_path).token != first.token
+
+
+def test_a_labelling_is_served_on_the_same_port_each_time(tmp_path):
+    """By address a browser finds again what it could not send."""
+    one = home_of(tmp_path, tmp_path)
+    assert home_of(tmp_path, tmp_path).port == one.port
+    assert Home("photos", "00002711", "t").port == 20_001  # 0x2711 is 10,001
+    assert 20_000 <= one.port < 30_000
+
+
+def test_the_next_free_port_is_taken_where_somebody_has_it():
+    with listen("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        with listen_from("127.0.0.1", port) as opened:
+            assert port < opened.getsockname()[1] < port + 20
+        with pytest.raises(InputError):
+            listen_from("127.0.0.1", port, tries=1)

@@ -33,7 +33,9 @@ from masu.words import LABEL_ORDERS, WRITTEN_FORMATS
 @option("--no-training", is_flag=True, help="No training, and no drafts.")
 @option("--export", type=Word(WRITTEN_FORMATS), help="Also write this format into --out at the end.")
 @option("--host", default="127.0.0.1", show_default=True, help="Address to serve on.")
-@option("--port", type=Number(PORT), default=8765, show_default=True, help="0: any that is free.")
+@option(
+    "--port", type=Number(PORT), help="Default: one of this --out, the same each time. 0: any that is free."
+)
 @option("--open", "opened", is_flag=True, help="Open the page in the browser.")
 def label(
     photographs: Path,
@@ -45,7 +47,7 @@ def label(
     no_training: bool,
     export: str | None,
     host: str,
-    port: int,
+    port: int | None,
     opened: bool,
 ) -> int:
     """Label the photographs in the folder PHOTOS on a page in your browser, and train a detector meanwhile.
@@ -74,9 +76,9 @@ def label(
                     log=note,
                 )
             )
-        from masu.service.running import address_of, listen, serve
+        from masu.service.running import address_of, listen, listen_from, serve
 
-        socket = listen(host, port)
+        socket = listen_from(host, labelling.port) if port is None else listen(host, port)
         address = f"{address_of(socket, host)}/?token={labelling.token}"
         if not is_loopback(host):
             note(f"everybody who has this address and reaches {host} can label; it is not encrypted")

@@ -13,6 +13,8 @@ from masu.errors import bad_input
 from masu.json_text import to_json
 from masu.regular import read_text
 
+_FIRST_PORT, _PORTS = 20_000, 10_000
+
 
 @dataclass(frozen=True)
 class Home:
@@ -27,6 +29,11 @@ class Home:
     photographs: str
     key: str
     token: str
+
+    @property
+    def port(self) -> int:
+        """To serve on: a browser keeps what it could not send by address, so it stays the same, too."""
+        return _FIRST_PORT + int(self.key, 16) % _PORTS
 
 
 def home_of(out: Path, photographs: Path) -> Home:

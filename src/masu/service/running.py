@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Timer
 from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from masu.errors import bad_input
+from masu.errors import InputError, bad_input
 
 _CONNECTIONS = 64  # at once; each may hold a request of the largest size
 _SECONDS_TO_FINISH = 10
@@ -41,6 +42,23 @@ def listen(host: str, port: int) -> socket.socket:
         found = f"{host}:{port}, which cannot be opened ({(error.strerror or str(error)).lower()})"
         raise bad_input("--port", found, "a free port of this computer", "choose another") from None
     return opened
+
+
+def listen_from(host: str, first: int, tries: int = 20) -> socket.socket:
+    """The first port that is free, from one on.
+
+    Args:
+        host: name or address.
+        first: port to begin with.
+        tries: ports that are tried.
+
+    Raises:
+        InputError: as of :func:`listen`, for the last one.
+    """
+    for port in range(first, first + tries - 1):
+        with suppress(InputError):
+            return listen(host, port)
+    return listen(host, first + tries - 1)
 
 
 def address_of(opened: socket.socket, host: str) -> str:

@@ -36,7 +36,8 @@ class Labelling:
 
     Attributes:
         app: an application of ASGI, for uvicorn or any other server.
-        token: that the first address must have: ``http://127.0.0.1:8765/?token=…``.
+        token: that the first address must have: ``http://127.0.0.1:20815/?token=…``.
+        port: to serve on, the same at each start: a browser keeps answers that it could not send by address.
         desk: what is on it.
         form: the format of the label files.
         out: folder of the model and of all that is no label.
@@ -44,6 +45,7 @@ class Labelling:
 
     app: ASGIApp
     token: str
+    port: int
     desk: Desk
     form: str
     out: Path
@@ -66,7 +68,7 @@ def label(
     ::
 
         with masu.label("photos") as labelling:
-            uvicorn.run(labelling.app, port=8765)
+            uvicorn.run(labelling.app, port=labelling.port)
 
     Labels are kept at once in their own files: files of LabelMe beside the photographs where there are none
     yet, else those that the data set has (LabelMe, VOC, YOLO or COCO). After five labelled photographs a
@@ -128,7 +130,7 @@ def label(
             hosts=hosts,
             log=log,
         )
-        yield Labelling(app, own.token, desk, name, home)
+        yield Labelling(app, own.token, own.port, desk, name, home)
 
 
 def _home(folder: Path, out: str | os.PathLike[str] | None) -> Path:
