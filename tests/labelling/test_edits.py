@@ -111,6 +111,14 @@ def test_the_cheapest_score_lets_right_ones_in_and_wrong_ones_out():
     assert cheapest_thresholds(photographs, ["cat"]) == {"cat": 0.3}
 
 
+def test_one_photograph_alone_does_not_lower_the_score():
+    """Nine are right at 0.5; a box of the tenth is found from 0.3 on. In two of ten it is no chance any more."""
+    sure = [photograph([(0, 0.9, "cat")], [(0, "cat")]) for _ in range(9)]
+    lucky = photograph([(0, 0.33, "cat")], [(0, "cat")])
+    assert cheapest_thresholds([*sure, lucky], ["cat"]) == {"cat": 0.5}
+    assert cheapest_thresholds([*sure[:8], lucky, lucky], ["cat"]) == {"cat": 0.3}
+
+
 def test_each_class_has_its_own_score():
     found = [(x, 0.15, "cat") for x in range(10)] + [(x, 0.15, "dog") for x in range(20, 30)]
     found += [(x, 0.72, "dog") for x in range(30, 40)]

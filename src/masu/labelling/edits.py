@@ -176,7 +176,8 @@ def cheapest_thresholds(photographs: Sequence[Judged], names: Sequence[str]) -> 
     """The scores from which drafts cost least to correct, of each class.
 
     First one score for all classes, then one for each class with enough labels, the others staying as they
-    are. Of equally good ones the nearest to 0.5. With fewer than ten labels it is 0.5.
+    are. Of equally good ones the nearest to 0.5; one below 0.5 only as far as the photographs agree on it.
+    With fewer than ten labels it is 0.5.
 
     Args:
         photographs: labelled ones that the model has not learnt from.
@@ -199,6 +200,26 @@ def _cheapest(
 ) -> dict[str, float]:
     """The thresholds with the best score for some classes, in the place of theirs."""
     tried = [{**thresholds, **dict.fromkeys(changed, score)} for score in _TRIED]
-    cost = [sum(one.seconds(each) for one in photographs) for each in tried]
-    order = sorted(range(len(tried)), key=lambda at: (round(cost[at], 6), abs(_TRIED[at] - USUAL), -at))
-    return tried[order[0]]
+    cost = np.array([[one.seconds(each) for each in tried] for one in photographs]).reshape(-1, len(tried))
+    total = cost.sum(axis=0)
+    order = sorted(range(len(tried)), key=lambda at: (round(total[at], 6), abs(_TRIED[at] - USUAL), -at))
+    return tried[_raised(cost, order[0])]
+
+
+def _raised(cost: Array, best: int) -> int:
+    """A score below 0.5 only where the photographs agree on it.
+
+    The highest up to 0.5 whose cost is within one standard error of the best one's (Breiman et al. 1984,
+    "Classification and Regression Trees", section 3.4.3): of few photographs one with a lucky box would have
+    many be shown that are wrong.
+
+    Args:
+        cost: ``(N, T)`` seconds of each photograph at each score that was tried.
+        best: the cheapest of the scores.
+    """
+    if len(cost) < 2 or _TRIED[best] >= USUAL:
+        return best
+    more = cost - cost[:, [best]]
+    error = more.std(axis=0, ddof=1) * len(cost) ** 0.5
+    within = more.sum(axis=0) <= error + 1e-9
+    return max(at for at in range(best, len(_TRIED)) if within[at] and _TRIED[at] <= USUAL)
