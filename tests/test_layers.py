@@ -12,7 +12,7 @@ import pytest
 import masu
 
 SOURCE = Path(masu.__file__).parent
-SMALL = {"errors", "ranges", "words", "json_text", "atomic", "thresholds", "settings", "tensor_file"}
+SMALL = {"errors", "ranges", "words", "json_text", "atomic", "thresholds", "settings", "tensor_file", "tiles"}
 MODEL = {*SMALL, "records", "ops", "data", "nets", "detectors"}
 ROOMS = {
     "errors": set(),
@@ -31,7 +31,8 @@ ROOMS = {
     "settings": {"errors"},
     "tensor_file": set(),
     "records": {"errors", "thresholds"},
-    "ops": {"errors", "settings", "records"},
+    "tiles": {"settings"},
+    "ops": {"errors", "settings", "records", "tiles"},
     "data": {"errors", "ranges", "regular", "json_text", "atomic", "records", "ops"},
     "nets": {"errors", "records", "ops"},
     "detectors": {*SMALL, "forked", "devices", "records", "ops", "data", "nets"},
