@@ -33,7 +33,7 @@ ROOMS = {
     "records": {"errors", "thresholds"},
     "tiles": {"settings"},
     "ops": {"errors", "settings", "records", "tiles"},
-    "data": {"errors", "ranges", "regular", "json_text", "atomic", "records", "ops"},
+    "data": {"errors", "ranges", "regular", "json_text", "atomic", "tiles", "records", "ops"},
     "nets": {"errors", "records", "ops"},
     "detectors": {*SMALL, "forked", "devices", "records", "ops", "data", "nets"},
     "runtime": {"errors", "ranges", "streams", "json_text", "thresholds", "seal", "external_data", "data"},
