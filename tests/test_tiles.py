@@ -14,8 +14,8 @@ def test_windows_by_hand():
     assert Tiles(100).windows(60, 40).tolist() == [[0, 0, 40, 60]]
 
 
-@pytest.mark.parametrize("overlap", (0.0, 0.2, 0.5, 0.9))
-@pytest.mark.parametrize("size", ((640, 640), (641, 100), (5_000, 3_333), (1, 7_001)))
+@pytest.mark.parametrize("overlap", [0.0, 0.2, 0.5, 0.9])
+@pytest.mark.parametrize("size", [(640, 640), (641, 100), (5_000, 3_333), (1, 7_001)])
 def test_windows_cover_every_pixel_and_overlap_as_wanted(size, overlap):
     windows = Tiles(640, overlap).windows(*size)
     for low, high, length in ((0, 2, size[1]), (1, 3, size[0])):
@@ -32,7 +32,7 @@ def test_a_picture_of_one_tile_is_not_cut():
     assert Tiles(640).cut(640, 641)
 
 
-@pytest.mark.parametrize(("side", "overlap"), ((31, 0.2), (640, 1.0), (640, -0.1), (True, 0.2)))
+@pytest.mark.parametrize(("side", "overlap"), [(31, 0.2), (640, 1.0), (640, -0.1), (True, 0.2)])
 def test_refuses_what_cannot_be_cut(side, overlap):
     with pytest.raises(InputError):
         Tiles(side, overlap)
