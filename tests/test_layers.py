@@ -12,7 +12,18 @@ import pytest
 import masu
 
 SOURCE = Path(masu.__file__).parent
-SMALL = {"errors", "ranges", "words", "json_text", "atomic", "thresholds", "settings", "tensor_file", "tiles"}
+SMALL = {
+    "errors",
+    "ranges",
+    "words",
+    "json_text",
+    "atomic",
+    "thresholds",
+    "settings",
+    "tensor_file",
+    "tiles",
+    "views",
+}
 MODEL = {*SMALL, "records", "ops", "data", "nets", "detectors"}
 ROOMS = {
     "errors": set(),
@@ -32,11 +43,25 @@ ROOMS = {
     "tensor_file": set(),
     "records": {"errors", "thresholds"},
     "tiles": {"settings"},
+    "merging": set(),
+    "views": {"tiles", "merging", "data"},
     "ops": {"errors", "settings", "records", "tiles"},
-    "data": {"errors", "ranges", "regular", "json_text", "atomic", "tiles", "records", "ops"},
+    "data": {"errors", "ranges", "regular", "json_text", "atomic", "records", "tiles", "ops"},
     "nets": {"errors", "records", "ops"},
     "detectors": {*SMALL, "forked", "devices", "records", "ops", "data", "nets"},
-    "runtime": {"errors", "ranges", "streams", "json_text", "thresholds", "seal", "external_data", "data"},
+    "runtime": {
+        "errors",
+        "ranges",
+        "streams",
+        "json_text",
+        "thresholds",
+        "settings",
+        "seal",
+        "external_data",
+        "tiles",
+        "views",
+        "data",
+    },
     "exports": {
         "errors",
         "devices",
@@ -51,6 +76,7 @@ ROOMS = {
         "nets",
         "detectors",
         "runtime",
+        "tiles",
     },
     "drawing": {"errors", "records", "ops", "data"},
     "results": {"errors", "atomic", "json_text", "records", "data", "drawing"},

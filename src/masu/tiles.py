@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from masu.settings import Within, check_fields
+from masu.settings import Share, Within, check_fields
 
 Array = np.ndarray[Any, Any]
 
@@ -22,10 +22,13 @@ class Tiles:
     Attributes:
         side: pixels of the picture that a tile has on each side.
         overlap: share of its side that a tile has in common with the next one, at least.
+        iou: above which two boxes of a class from two tiles are one object; None: the detector's own, above
+            which it drops the weaker of two boxes.
     """
 
     side: Annotated[int, Within(32, 16_384)]
     overlap: Annotated[float, Within(0.0, 0.9)] = 0.2
+    iou: Share | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -49,6 +52,18 @@ class Tiles:
         top, left = (each.ravel() for each in np.meshgrid(rows, columns, indexing="ij"))
         right, bottom = np.minimum(left + self.side, width), np.minimum(top + self.side, height)
         return np.stack([left, top, right, bottom], axis=1)
+
+    def filled(self, pixels: Array) -> Array:
+        """A tile at its full size, so that every tile is resized alike.
+
+        Args:
+            pixels: ``(h, w, C)``, at most a tile.
+
+        Returns:
+            ``(side, side, C)``, zeros right and below; the same array where nothing is lacking.
+        """
+        lacking = [self.side - length for length in pixels.shape[:2]]
+        return np.pad(pixels, [(0, lacking[0]), (0, lacking[1]), (0, 0)]) if any(lacking) else pixels
 
     def _starts(self, length: int) -> Array:
         if length <= self.side:

@@ -70,7 +70,7 @@ def _word(name: str, words: tuple[str, ...], said: str, default: str | None = No
 @_number(
     "--image-size", ranges.IMAGE_SIZE, "Shorter side in pixels. Default: the architecture's, or a tile's."
 )
-@_number("--tiles", ranges.TILE, "Cut larger pictures into squares of so many pixels a side.")
+@_number("--tiles", ranges.TILE_SIDE, "Cut larger pictures into squares of so many pixels a side.")
 @_number("--overlap", ranges.OVERLAP, "Share of a tile that the next one has too.", 0.2)
 @_number("--channels", ranges.CHANNELS, "Images of so many channels, as they are. Default: RGB.")
 @_word("--anchors", ANCHORS, "auto: fitted to the data.", "model")

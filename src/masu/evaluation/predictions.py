@@ -11,7 +11,8 @@ from typing import Protocol
 from torch import Tensor
 
 from masu.data.loading.ahead import ahead
-from masu.data.pixels.images import read_pixels
+from masu.data.pixels.images import read_seen
+from masu.data.pixels.windows import Picture
 from masu.detectors.detector import Detector
 from masu.detectors.prediction import out_of_memory, too_large
 from masu.errors import InputError
@@ -37,13 +38,13 @@ class AnyDetector(Protocol):
         """``"detector"`` or ``"proposals"``."""
 
     def predict(
-        self, images: Sequence[Tensor], threshold: Threshold | None = None, batch_size: int = 1
+        self, images: Sequence[Tensor | Picture], threshold: Threshold | None = None, batch_size: int = 1
     ) -> list[Detections]:
         """Detections of each image, best score first; threshold None is the model's own low one."""
 
 
 def _found(
-    detector: AnyDetector, images: Sequence[Tensor], threshold: Threshold | None, batch_size: int
+    detector: AnyDetector, images: Sequence[Tensor | Picture], threshold: Threshold | None, batch_size: int
 ) -> list[Detections | None]:
     """What is found in each image; None where the memory does not suffice for one alone."""
     if not images:
@@ -65,14 +66,15 @@ class Prediction:
     Attributes:
         index: position of the image among the paths given.
         path: the file.
-        image: ``(3, H, W)`` uint8; of a model with other channels ``(C, H, W)``, also float32.
+        image: ``(3, H, W)`` uint8; of a model with other channels ``(C, H, W)``, also float32. Where it
+            is cut into tiles, the picture of which parts are read, with the same ``shape``.
         detections: boxes in pixels of ``image``, on the CPU.
         seconds: time of the prediction, shared equally within a batch.
     """
 
     index: int
     path: Path
-    image: Tensor
+    image: Tensor | Picture
     detections: Detections
     seconds: float
 
@@ -102,9 +104,9 @@ def predictions(
     BATCH_SIZE.check("batch_size", batch_size)
     if isinstance(detector, Detector):  # its weights are looked at once, not for every image
         detector = detector.prediction_network()
-    batch: list[tuple[int, Tensor]] = []
-    channels = detector.input.channels
-    for index, image in enumerate(ahead((_read(path, channels) for path in paths), batch_size)):
+    batch: list[tuple[int, Tensor | Picture]] = []
+    policy = detector.input
+    for index, image in enumerate(ahead((_read(path, policy) for path in paths), batch_size)):
         if isinstance(image, InputError):
             faults.append(str(image))
         else:
@@ -126,9 +128,9 @@ def predictions(
             progress(index + 1, len(paths))
 
 
-def _read(path: Path, channels: int | None) -> Tensor | InputError:
+def _read(path: Path, policy: InputPolicy) -> Tensor | Picture | InputError:
     """An image, or why there is none."""
     try:
-        return read_pixels(path, channels)
+        return read_seen(path, policy.channels, policy.tiles)
     except InputError as error:
         return error

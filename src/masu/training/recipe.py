@@ -137,7 +137,7 @@ class TrainSettings:
             ("--accumulate", self.accumulate, ranges.BATCH_SIZE),
             ("--channels", self.channels, ranges.CHANNELS),
             ("--image-size", self.image_size, ranges.IMAGE_SIZE),
-            ("--tiles", self.tiles, ranges.TILE),
+            ("--tiles", self.tiles, ranges.TILE_SIDE),
             ("--overlap", self.overlap, ranges.OVERLAP),
             ("--frozen-stride", self.frozen_stride, ranges.FROZEN_STRIDE),
             ("--lr", self.learning_rate, ranges.LEARNING_RATE),

@@ -12,12 +12,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from masu import __version__
 from masu.atomic import sweep, write_whole
 from masu.data.pixels.images import displayable
 from masu.data.pixels.pictures import find_images, passed_over
+from masu.data.pixels.windows import Picture
 from masu.detectors.margins import Margins, enlarged, refuse_without
 from masu.drawing import draw
 from masu.errors import InputError, bad_input
@@ -290,9 +293,12 @@ MOST_DRAWN = 40_000_000
 """Pixels of a drawn picture; of a larger image every other row and column is left out, or more."""
 
 
-def _drawable(image: Tensor, found: Detections) -> tuple[Tensor, Detections]:
+def _drawable(image: Tensor | Picture, found: Detections) -> tuple[Tensor, Detections]:
     """The image and its detections at a size that can be drawn without gigabytes."""
     step = math.ceil(math.sqrt(image.shape[1] * image.shape[2] / MOST_DRAWN))
+    if isinstance(image, Picture):
+        small = np.ascontiguousarray(image.reduced(step).transpose(2, 0, 1))
+        return torch.from_numpy(small), replace(found, boxes=found.boxes / step)
     if step <= 1:
         return image, found
     return image[:, ::step, ::step], replace(found, boxes=found.boxes / step)

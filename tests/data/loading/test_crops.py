@@ -242,3 +242,23 @@ def test_a_picture_without_objects_has_windows_anywhere():
     assert len(Views(data, POLICY)) == 1 + 4
     data.sizes[:] = (64, 65)
     assert len(Views(data, POLICY)) == 1 + 1
+
+
+def test_a_picture_of_bands_is_reduced_by_means_with_its_boxes(tmp_path: Path) -> None:
+    """As prediction reduces it: by three, to no less than the network sees."""
+    bands = np.random.default_rng(0).integers(0, 256, (150, 210, 5), np.uint8)
+    np.save(tmp_path / "a.npy", bands)
+    target = Target([[30.0, 60.0, 90.0, 120.0]], [0])  # type: ignore[arg-type]
+    data = Dataset.of([Sample(tmp_path / "a.npy", target)], ("a",))
+    data.sizes[:] = (150, 210)
+    policy = InputPolicy(SIDE, SIDE, mean=(0.5,) * 5, std=(0.5,) * 5, channels=5, tiles=Tiles(SIDE))
+    found = batches(data, policy, pictures=Pictures(channels=5))
+    (whole,) = (
+        (image, target)
+        for batch in found
+        for image, target in zip(batch.images, batch.targets, strict=True)
+        if image.shape[1:] != (SIDE, SIDE)
+    )
+    wanted = torch.nn.functional.avg_pool2d(torch.from_numpy(bands).permute(2, 0, 1).float(), 3)
+    assert (whole[0].float() - wanted).abs().max() <= 0.5
+    assert whole[1].boxes.tolist() == [[10, 20, 30, 40]]

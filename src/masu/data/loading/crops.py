@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from masu.data.dataset import Dataset
@@ -76,7 +75,7 @@ class Views:
 
     def __init__(self, data: Dataset, policy: InputPolicy | None = None) -> None:
         self.policy, self.sizes = policy, data.sizes
-        tiles = None if policy is None else policy.tiles
+        self.tiles = tiles = None if policy is None else policy.tiles
         self.cut = np.zeros(len(data), np.bool_)
         # lowest and highest left, lowest and highest top of a window
         spans: list[_Array] = [np.full((1, 4), -1, np.int64)] * len(data)
@@ -127,9 +126,10 @@ class Views:
 
     def filled(self, view: View, image: Tensor) -> Tensor:
         """A view's image ``(C, h, w)`` for the network: windows ``(C, side, side)``, zeros beyond."""
-        if view.window is None:
+        if view.window is None or self.tiles is None:
             return image
-        return F.pad(image, (0, self.side - image.shape[2], 0, self.side - image.shape[1]))
+        filled = self.tiles.filled(image.permute(1, 2, 0).numpy())
+        return torch.from_numpy(np.ascontiguousarray(filled.transpose(2, 0, 1)))
 
     def shown(self, view: View, target: Target) -> Target:
         """The objects of a view in its own pixels.

@@ -10,6 +10,7 @@ import torch
 from masu.data.loading.crops import Window
 from masu.data.pixels.images import read_pixels
 from masu.data.pixels.pictures import Reduced, UnreadableImageError, read_reduced
+from masu.data.pixels.windows import means
 
 MOST_BYTES = 600_000_000
 """Memory for pictures that a training keeps, all its processes together: about 600 of 640×480 pixels."""
@@ -68,6 +69,10 @@ class Pictures:
                 found_now = f"{width}×{height} pixels, fewer than when it was measured"
                 raise UnreadableImageError(path, found_now, "leave it as it is")
             array = array[:, top:bottom, left:right]
+        elif shorter is not None and self.channels is not None:
+            factor = max(min(found.size) // shorter, 1)
+            array = means(array.transpose(1, 2, 0), factor).transpose(2, 0, 1)
+            found = found._replace(factor=factor)
         return torch.from_numpy(array.copy()), found
 
     def _kept(self, path: Path, shorter: int | None) -> Reduced:
