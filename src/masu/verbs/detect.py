@@ -297,8 +297,10 @@ def _drawable(image: Tensor | Picture, found: Detections) -> tuple[Tensor, Detec
     """The image and its detections at a size that can be drawn without gigabytes."""
     step = math.ceil(math.sqrt(image.shape[1] * image.shape[2] / MOST_DRAWN))
     if isinstance(image, Picture):
-        small = np.ascontiguousarray(image.reduced(step).transpose(2, 0, 1))
-        return torch.from_numpy(small), replace(found, boxes=found.boxes / step)
+        small = image.reduced(step)
+        scale = found.boxes.new_tensor([small.across, small.down]).repeat(2)
+        pixels = np.ascontiguousarray(small.pixels.transpose(2, 0, 1))
+        return torch.from_numpy(pixels), replace(found, boxes=found.boxes / scale)
     if step <= 1:
         return image, found
     return image[:, ::step, ::step], replace(found, boxes=found.boxes / step)

@@ -232,7 +232,8 @@ def _read(path: Path, decode: Callable[[Image.Image], Answer]) -> Answer:
 def damage(path: object, error: Exception) -> UnreadableImageError:
     """The fault of a file that a decoder stumbles over."""
     if isinstance(error, Image.DecompressionBombError):
-        return UnreadableImageError(path, f"too large an image ({error})", "cut it into tiles")
+        fix = 'look at it in tiles (--tiles 640, and but for TIFF pip install "masu[large]")'
+        return UnreadableImageError(path, f"too large an image ({error})", fix)
     if isinstance(error, NotRegularError):
         return UnreadableImageError(path, str(error.strerror), "leave it out")
     if isinstance(error, MemoryError):
