@@ -18,7 +18,7 @@ from masu.data.pixels.windows import Array, Picture, Whole
 from masu.errors import InputError
 from masu.regular import open_regular
 
-KEPT = 96_000_000
+KEPT = 64_000_000
 """Bytes of decoded tiles that are kept: neighbouring windows need the same ones."""
 
 _GREY, _RGB = 1, 2

@@ -9,7 +9,7 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 
-STRIP = 32_000_000
+STRIP = 16_000_000
 """Values of a picture that are reduced together."""
 
 
