@@ -36,9 +36,8 @@ import masu
 from masu.atomic import write_text
 from masu.data.dataset import Dataset
 from masu.data.pixels.images import read_image
-from masu.evaluation.evaluate import score
+from masu.evaluation.metrics import coco_metrics
 from masu.records import Detections
-from masu.tiles import Tiles
 
 WIDTH, HEIGHT = 1920, 1440
 SIDE = 640
@@ -147,17 +146,17 @@ def looked(model: Path, data: Dataset, way: str, options: argparse.Namespace, ou
         found, seconds = _by_sahi(model, data, options.sahi, out)
     else:
         detector = masu.load(model)
-        if way == "whole":  # a whole picture has no more boxes than its tiles together
+        if way == "whole":  # a whole picture may have as many boxes as its tiles
             last = detector.network_stages[-1]
             detector.config = detector.config.with_suppression(last.nms_thresh or 0.5, MOST)
         else:
-            detector.config = detector.config.with_tiles(Tiles(SIDE))
+            detector = masu.tiled(detector, SIDE)
         network = detector.prediction_network()
         network.predict([data.paths[0]])  # warm
         started = time.process_time()
         found = [network.predict([path])[0] for path in data.paths]
         seconds = (time.process_time() - started) / len(data)
-    figures = score(found, data).as_dict()
+    figures = coco_metrics([target for _, target in data], found, data.names).as_dict()
     kept = ("ap", "ap50", "ap_small", "ap_medium", "per_class")
     return {name: figures[name] for name in kept} | {"seconds_per_picture": seconds}
 
@@ -171,7 +170,6 @@ def _by_sahi(model: Path, data: Dataset, python: Path, out: Path) -> tuple[list[
         capture_output=True,
         text=True,
         check=True,
-        env=None,
     )
     said = json.loads(done.stdout.splitlines()[-1])
     rows = [

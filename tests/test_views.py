@@ -24,7 +24,7 @@ def test_tiles_at_their_full_size_and_the_whole_last():
         assert np.array_equal(view.pixels[:60], pixels[:, left:right])
         assert not view.pixels[60:].any()
     assert whole.window.tolist() == [0, 0, 250, 60]
-    assert whole.factor == 2
+    assert whole.scale.tolist() == [2, 2]
     assert whole.pixels.shape == (30, 125, 3)
 
 

@@ -30,6 +30,7 @@ from typing import Any, Literal, NamedTuple, NoReturn, overload
 import numpy as np
 from PIL import Image, ImageOps
 
+from masu.data.pixels.large import large_picture
 from masu.data.pixels.pictures import find_images, planes, read_bands, read_picture, read_rgb, to_bytes
 from masu.data.pixels.sources import given_images, in_batches
 from masu.data.pixels.windows import Held, Picture
@@ -479,7 +480,12 @@ class Model:
         """An image as the graph takes it, or a picture that is cut."""
         if isinstance(image, Picture):
             return image
-        pixels, tiles = self._pixels(image), self.description.cut
+        tiles = self.description.cut
+        if isinstance(image, str | os.PathLike):
+            large = large_picture(Path(image), self.description.channels, tiles)
+            if large is not None:
+                return large
+        pixels = self._pixels(image)
         if tiles is None or not tiles.cut(*self._size(pixels.shape)):
             return pixels
         return Held(pixels if self.description.channels is None else pixels.transpose(1, 2, 0))

@@ -35,12 +35,12 @@ class View(NamedTuple):
     Attributes:
         pixels: ``(h, w, C)``.
         window: ``(4,)`` what of the picture it shows, x1 y1 x2 y2.
-        factor: pixels of the picture that one of its pixels has on each side.
+        scale: ``(2,)`` pixels of the picture that one of its pixels has in width and in height.
     """
 
     pixels: Array
     window: Array
-    factor: int
+    scale: Array
 
 
 def fraction(height: int, width: int, min_size: int, max_size: int) -> int:
@@ -68,9 +68,11 @@ def views(picture: Picture, tiles: Tiles, min_size: int, max_size: int) -> Itera
         One after the other, so that few are in memory.
     """
     for window in picture.in_order(tiles.windows(picture.height, picture.width)):
-        yield View(tiles.filled(picture.read(*window.tolist())), window, 1)
+        yield View(tiles.filled(picture.read(*window.tolist())), window, np.ones(2))
     factor = fraction(picture.height, picture.width, min_size, max_size)
-    yield View(picture.reduced(factor), np.array([0, 0, picture.width, picture.height]), factor)
+    whole = picture.reduced(factor)
+    window = np.array([0, 0, picture.width, picture.height])
+    yield View(whole.pixels, window, np.array([whole.across, whole.down]))
 
 
 def find(
@@ -112,6 +114,6 @@ def find(
 def _in_picture(rows: Rows, view: View) -> Rows:
     """Boxes of a view in pixels of the picture; what lies in its filling only is left out."""
     corner, most = np.tile(view.window[:2], 2), np.tile(view.window[2:], 2)
-    boxes = np.minimum(rows.boxes * view.factor + corner, most).astype(np.float32)
+    boxes = np.minimum(rows.boxes * np.tile(view.scale, 2) + corner, most).astype(np.float32)
     kept = (boxes[:, 2:] > boxes[:, :2]).all(1)
     return Rows(boxes[kept], rows.scores[kept], rows.labels[kept])

@@ -95,15 +95,16 @@ def test_one_tile_suffices_and_nothing_changes(data, tmp_path):
 
 
 def test_fitted_anchors_are_those_of_tiles(data):
-    """The squares are 40 and 44 pixels; in whole pictures brought to 64 pixels they have half of that."""
+    """The squares are 40 and 44 pixels, 16 and 18 in the reduced pictures; 21 and 23 at 64 px without tiles."""
 
-    def smallest(settings):
+    def sizes(settings):
         detector = starting_detector(settings.resolved(), data.take([0, 1]), lambda _: None)
-        return min(size for level in detector.pyramid.config.anchor_sizes for size in level)
+        return [level[0] for level in detector.pyramid.config.anchor_sizes][:2]
 
-    settings = replace(SMALL, anchors="auto")
-    assert 30 <= smallest(settings) <= 45
-    assert smallest(replace(settings, tiles=None, image_size=64)) <= 24
+    small, large = sizes(replace(SMALL, anchors="auto"))
+    assert 16 <= small <= 18
+    assert 40 <= large <= 44
+    assert 21 <= sizes(replace(SMALL, anchors="auto", tiles=None, image_size=64))[0] <= 23.5
 
 
 def test_a_single_cell_of_a_window_is_refused(data):

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from masu.data.loading.ahead import ahead
 from masu.data.pixels.images import read_seen
+from masu.data.pixels.pictures import UnreadableImageError
 from masu.data.pixels.windows import Picture
 from masu.detectors.detector import Detector
 from masu.detectors.prediction import out_of_memory, too_large
@@ -45,12 +46,15 @@ class AnyDetector(Protocol):
 
 def _found(
     detector: AnyDetector, images: Sequence[Tensor | Picture], threshold: Threshold | None, batch_size: int
-) -> list[Detections | None]:
-    """What is found in each image; None where the memory does not suffice for one alone."""
+) -> list[Detections | InputError | None]:
+    """What is found in each image; None where the memory does not suffice for one alone, or why not."""
     if not images:
         return []
     try:
         return list(detector.predict(images, threshold=threshold, batch_size=batch_size))
+    except UnreadableImageError as error:  # of a picture whose parts are read while the network runs
+        if len(images) == 1:
+            return [error]
     except Exception as error:
         if not out_of_memory(error):
             raise
@@ -121,6 +125,8 @@ def predictions(
         for (position, pixels), detections in zip(batch, found, strict=True):
             if detections is None:
                 faults.append(str(too_large(paths[position], pixels)))
+            elif isinstance(detections, InputError):
+                faults.append(str(detections))
             else:
                 yield Prediction(position, paths[position], pixels, detections.to("cpu"), seconds)
         batch.clear()

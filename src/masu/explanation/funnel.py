@@ -248,7 +248,7 @@ class _Tally:
         size = (seen.height, seen.width)
         judge = _judges(target.boxes, policy.tiles.windows(*size), size)
         for view in views(seen, policy.tiles, policy.min_size, policy.max_size):
-            window = torch.from_numpy(view.window).to(target.boxes)
+            window, scale = (torch.from_numpy(one).to(target.boxes) for one in (view.window, view.scale))
             own = (judge == window).all(1)
             inside = (target.boxes[:, :2] >= window[:2]) & (target.boxes[:, 2:] <= window[2:])
             rows = torch.where(inside.all(1) | own)[0]
@@ -256,10 +256,10 @@ class _Tally:
             if (own & ~target.ignored[rows]).any():
                 pixels = torch.from_numpy(np.ascontiguousarray(view.pixels.transpose(2, 0, 1)))
                 start = len(self.fates)
-                there = _in_view(target, rows, window, view.factor)
+                there = _in_view(target, rows, window, scale)
                 self._add(image, there, *_traced(self.detector, pixels), own)
                 fates_there = self.fates[start:]
-                self.fates[start:] = [_in_picture(one, rows, window, view.factor) for one in fates_there]
+                self.fates[start:] = [_in_picture(one, rows, window, scale) for one in fates_there]
 
     def _add(self, image: int, target: Target, raw: Raw, traced: Trace, wanted: Tensor | None = None) -> None:
         """Follow the objects of an image, or only those ``wanted (M,)``, and try milder settings for them."""
@@ -351,19 +351,18 @@ def _judges(boxes: Tensor, windows: np.ndarray[Any, Any], size: tuple[int, int])
     return torch.where(nearest.isinf()[:, None], whole, tiles[index])
 
 
-def _in_view(target: Target, rows: Tensor, window: Tensor, factor: int) -> Target:
+def _in_view(target: Target, rows: Tensor, window: Tensor, scale: Tensor) -> Target:
     """Some objects of a picture in pixels of a view; their areas stay those in the picture."""
     one = target.taken(rows)
-    boxes = (one.boxes - window[:2].repeat(2)) / factor
+    boxes = (one.boxes - window[:2].repeat(2)) / scale.repeat(2)
     return Target(boxes, one.labels, one.ignored, one.areas, one.difficult)
 
 
-def _in_picture(fate: Fate, rows: Tensor, window: Tensor, factor: int) -> Fate:
+def _in_picture(fate: Fate, rows: Tensor, window: Tensor, scale: Tensor) -> Fate:
     """What was found out in a view, of the picture: its detections have no number there."""
-    corner = window[:2].tolist() * 2
 
     def moved(box: tuple[float, ...]) -> Any:
-        return tuple(side * factor + start for side, start in zip(box, corner, strict=True))
+        return tuple((window.new_tensor(box) * scale.repeat(2) + window[:2].repeat(2)).tolist())
 
     return replace(
         fate,

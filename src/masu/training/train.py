@@ -235,7 +235,7 @@ def _train(
     shorter = read_at(settings, detector.input)
     kept = 0 if workers else MOST_BYTES // processes.world
     last = LAST_BYTES // (processes.world * max(workers, 1))
-    pictures = Pictures(settings.channels, shorter, most_bytes=kept, last_bytes=last)
+    pictures = Pictures(settings.channels, shorter, kept, last, settings.cut)
     page = TrainPage(out, settings, (data, val), unreadable.told)
 
     def show(ended: str | None = None) -> None:

@@ -262,3 +262,25 @@ def test_a_picture_of_bands_is_reduced_by_means_with_its_boxes(tmp_path: Path) -
     wanted = torch.nn.functional.avg_pool2d(torch.from_numpy(bands).permute(2, 0, 1).float(), 3)
     assert (whole[0].float() - wanted).abs().max() <= 0.5
     assert whole[1].boxes.tolist() == [[10, 20, 30, 40]]
+
+
+def test_a_very_large_file_is_read_by_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The windows are to the bit those of a file that is decoded at once, which never happens here."""
+    import tifffile
+
+    y, x = np.mgrid[:200, :300]
+    pixels = np.stack([x % 256, y, x // 256], -1).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, tile=(64, 64), photometric="rgb")
+    target = Target([[30.0, 60.0, 60.0, 80.0]], [0])  # type: ignore[arg-type]
+    data = measured(Dataset.of([Sample(tmp_path / "a.tif", target)], ("a",), root=tmp_path))
+    at_once = batches(data)
+    monkeypatch.setattr("masu.data.pixels.large.GLADLY", 10_000)
+    monkeypatch.setattr(Pictures, "_read", None)
+    found = batches(data, pictures=Pictures(shorter=90, tiles=Tiles(SIDE)))
+    sizes = [image.shape[1:] for batch in found for image in batch.images]
+    assert sorted(size != (SIDE, SIDE) for size in sizes) == [False] * (len(sizes) - 1) + [True]
+    for one, other in zip(found, at_once, strict=True):
+        for image, wanted in zip(one.images, other.images, strict=True):
+            assert image.shape[1:] != (SIDE, SIDE) or torch.equal(image, wanted)
+    (whole,) = (t for b in found for i, t in zip(b.images, b.targets, strict=True) if i.shape[1] != SIDE)
+    assert whole.boxes.shape == (1, 4)

@@ -16,9 +16,10 @@ def test_a_picture_in_memory(kind, monkeypatch):
     picture = Held(pixels)
     assert (picture.shape, picture.height, picture.width, picture.ndim) == ((3, 37, 53), 37, 53, 3)
     assert np.array_equal(picture.read(3, 5, 20, 37), pixels[5:37, 3:20])
-    assert np.array_equal(picture.reduced(1), pixels)
-    whole = picture.reduced(4)
+    assert np.array_equal(picture.reduced(1).pixels, pixels)
+    whole, across, down = picture.reduced(4)
+    assert (across, down) == (4, 4)
     assert whole.shape == (10, 14, 3)
     assert whole.dtype == kind
     monkeypatch.setattr("masu.data.pixels.windows.STRIP", 1)  # strip by strip
-    assert np.array_equal(picture.reduced(4), whole)
+    assert np.array_equal(picture.reduced(4).pixels, whole)

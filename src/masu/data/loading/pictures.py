@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import OrderedDict
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from masu.data.loading.crops import Window
 from masu.data.pixels.images import read_pixels
+from masu.data.pixels.large import large_picture
 from masu.data.pixels.pictures import Reduced, UnreadableImageError, read_reduced
-from masu.data.pixels.windows import means
+from masu.data.pixels.windows import Picture, means
+from masu.tiles import Tiles
 
 MOST_BYTES = 600_000_000
 """Memory for pictures that a training keeps, all its processes together: about 600 of 640×480 pixels."""
@@ -29,6 +32,7 @@ class Pictures:
         most_bytes: memory for pictures that are kept, so that they need not be decoded again; worker
             processes keep none from epoch to epoch.
         last_bytes: memory for the pictures that windows were cut from last.
+        tiles: how pictures are cut: of a very large file windows are read, where it allows that.
     """
 
     def __init__(
@@ -37,7 +41,9 @@ class Pictures:
         shorter: int | None = None,
         most_bytes: int = 0,
         last_bytes: int = 0,
+        tiles: Tiles | None = None,
     ) -> None:
+        self.tiles, self.at_once = tiles, set[Path]()
         self.channels, self.shorter, self.left, self.last_bytes = channels, shorter, most_bytes, last_bytes
         self.kept: dict[tuple[Path, int | None], Reduced] = {}
         self.last: OrderedDict[Path, Reduced] = OrderedDict()
@@ -59,6 +65,9 @@ class Pictures:
         Raises:
             InputError: a file that cannot be read, or that has become smaller than the window.
         """
+        if (large := self._large(path)) is not None and (window or shorter) is not None:
+            found = _part(large, window, shorter or 1)
+            return torch.from_numpy(found.array), found
         full = window is not None or self.channels is not None
         found = self._kept(path, None if full else shorter or self.shorter)
         array = found.array
@@ -66,14 +75,23 @@ class Pictures:
             left, top, right, bottom = window
             height, width = found.size
             if bottom > height or right > width:
-                found_now = f"{width}×{height} pixels, fewer than when it was measured"
-                raise UnreadableImageError(path, found_now, "leave it as it is")
+                now = f"{width}×{height} pixels, fewer than when it was measured"
+                raise UnreadableImageError(path, now, "leave it as it is")
             array = array[:, top:bottom, left:right]
         elif shorter is not None and self.channels is not None:
             factor = max(min(found.size) // shorter, 1)
             array = means(array.transpose(1, 2, 0), factor).transpose(2, 0, 1)
             found = found._replace(factor=factor)
         return torch.from_numpy(array.copy()), found
+
+    def _large(self, path: Path) -> Picture | None:
+        """A file that is read by windows; None for one that is decoded at once."""
+        if self.tiles is None or path in self.at_once:
+            return None
+        large = large_picture(path, self.channels, self.tiles)
+        if large is None:
+            self.at_once.add(path)
+        return large
 
     def _kept(self, path: Path, shorter: int | None) -> Reduced:
         found = self.kept.get((path, shorter))
@@ -101,3 +119,12 @@ class Pictures:
             return Reduced(image.numpy(), 1, (image.shape[1], image.shape[2]))
         reduced = read_reduced(path, shorter)
         return reduced._replace(array=reduced.array.transpose(2, 0, 1).copy())
+
+
+def _part(picture: Picture, window: Window | None, shorter: int) -> Reduced:
+    """A window of a picture at its full size, or the whole with a shorter side of at least ``shorter``."""
+    size = (picture.height, picture.width)
+    if window is not None:
+        return Reduced(np.ascontiguousarray(picture.read(*window).transpose(2, 0, 1)), 1, size)
+    whole = picture.reduced(max(min(size) // shorter, 1))
+    return Reduced(np.ascontiguousarray(whole.pixels.transpose(2, 0, 1)), whole.across, size)

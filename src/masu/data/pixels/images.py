@@ -17,6 +17,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from masu.data.pixels.headers import read_header
+from masu.data.pixels.large import large_picture
 from masu.data.pixels.pictures import planes, read_bands, read_picture, read_rgb, to_bytes
 from masu.data.pixels.windows import Held, Picture
 from masu.errors import bad_input
@@ -107,6 +108,10 @@ def read_seen(
     """
     if isinstance(image, Picture):
         return image
+    if isinstance(image, str | os.PathLike):
+        large = large_picture(Path(image), channels, tiles)
+        if large is not None:
+            return large
     pixels = read_pixels(image, channels)
     if tiles is None or not tiles.cut(*pixels.shape[1:]):
         return pixels

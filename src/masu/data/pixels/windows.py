@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 Array = np.ndarray[Any, Any]
 
-STRIP = 32_000_000
+STRIP = 16_000_000
 """Values of a picture that are reduced together."""
+
+
+class Whole(NamedTuple):
+    """A picture at a smaller size.
+
+    Attributes:
+        pixels: ``(h, w, C)``.
+        across: pixels of the picture that one of them has in width.
+        down: in height.
+    """
+
+    pixels: Array
+    across: float
+    down: float
 
 
 class Picture(ABC):
@@ -55,21 +69,21 @@ class Picture(ABC):
         """``(W, 4)`` windows in the order in which they are read soonest."""
         return windows
 
-    def reduced(self, factor: int) -> Array:
-        """The whole at a fraction of its size, each pixel the mean of ``factor²``.
+    def reduced(self, factor: int) -> Whole:
+        """The whole at about a fraction of its size, each pixel the mean of those that it stands for.
 
         Args:
             factor: at least 1.
 
         Returns:
-            ``(⌈H / factor⌉, ⌈W / factor⌉, C)`` of the type of :meth:`read`.
+            The pixels, of the type of :meth:`read`; no fewer on a side than its length over ``factor``.
         """
         if factor == 1:
-            return self.read(0, 0, self.width, self.height)
+            return Whole(self.read(0, 0, self.width, self.height), 1, 1)
         rows = max(STRIP // (self.width * self.shape[0] * factor), 1) * factor
         tops = range(0, self.height, rows)
         strips = (self.read(0, y, self.width, min(y + rows, self.height)) for y in tops)
-        return np.concatenate([means(strip, factor) for strip in strips])
+        return Whole(np.concatenate([means(strip, factor) for strip in strips]), factor, factor)
 
 
 class Held(Picture):
