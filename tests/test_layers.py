@@ -12,7 +12,18 @@ import pytest
 import masu
 
 SOURCE = Path(masu.__file__).parent
-SMALL = {"errors", "ranges", "words", "json_text", "atomic", "thresholds", "settings", "tensor_file"}
+SMALL = {
+    "errors",
+    "ranges",
+    "words",
+    "json_text",
+    "atomic",
+    "thresholds",
+    "settings",
+    "tensor_file",
+    "tiles",
+    "views",
+}
 MODEL = {*SMALL, "records", "ops", "data", "nets", "detectors"}
 ROOMS = {
     "errors": set(),
@@ -31,11 +42,26 @@ ROOMS = {
     "settings": {"errors"},
     "tensor_file": set(),
     "records": {"errors", "thresholds"},
-    "ops": {"errors", "settings", "records"},
-    "data": {"errors", "ranges", "regular", "json_text", "atomic", "records", "ops"},
+    "tiles": {"settings"},
+    "merging": set(),
+    "views": {"tiles", "merging", "data"},
+    "ops": {"errors", "settings", "records", "tiles"},
+    "data": {"errors", "ranges", "regular", "json_text", "atomic", "records", "tiles", "ops"},
     "nets": {"errors", "records", "ops"},
     "detectors": {*SMALL, "forked", "devices", "records", "ops", "data", "nets"},
-    "runtime": {"errors", "ranges", "streams", "json_text", "thresholds", "seal", "external_data", "data"},
+    "runtime": {
+        "errors",
+        "ranges",
+        "streams",
+        "json_text",
+        "thresholds",
+        "settings",
+        "seal",
+        "external_data",
+        "tiles",
+        "views",
+        "data",
+    },
     "exports": {
         "errors",
         "devices",
@@ -50,8 +76,10 @@ ROOMS = {
         "nets",
         "detectors",
         "runtime",
+        "tiles",
     },
     "drawing": {"errors", "records", "ops", "data"},
+    "geojson": {"data", "results"},
     "results": {"errors", "atomic", "json_text", "records", "data", "drawing"},
     "processes": {"errors", "ranges"},
     "pages": {"errors", "json_text", "atomic"},
@@ -79,6 +107,7 @@ ROOMS = {
         "exports",
         "drawing",
         "results",
+        "geojson",
         "processes",
         "pages",
         "drafts",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from masu.data.loading.transforms import Augmentation
     from masu.detectors.as_torchvision import to_torchvision, to_torchvision_state_dict
     from masu.detectors.build import build, from_torchvision, load, save, store_thresholds
+    from masu.detectors.tiling import tiled
     from masu.errors import InputError
     from masu.explanation.saliency import saliency
     from masu.exports.exported import open_detector
@@ -83,6 +84,7 @@ __all__ = [
     "save",
     "serve",
     "store_thresholds",
+    "tiled",
     "to_torchvision",
     "to_torchvision_state_dict",
     "train",
@@ -126,6 +128,7 @@ _HOME = {
     "save": "masu.detectors.build",
     "serve": "masu.verbs.serve",
     "store_thresholds": "masu.detectors.build",
+    "tiled": "masu.detectors.tiling",
     "to_torchvision": "masu.detectors.as_torchvision",
     "to_torchvision_state_dict": "masu.detectors.as_torchvision",
     "train": "masu.verbs.train",

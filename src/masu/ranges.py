@@ -27,8 +27,8 @@ class Range:
         above: ``least`` itself is left out.
     """
 
-    least: int
-    most: int
+    least: float
+    most: float
     whole: bool = True
     above: bool = False
 
@@ -73,6 +73,10 @@ BATCH_SIZE = Range(1, 65_536)
 IMAGE_SIZE = Range(32, 16_384)
 """Shorter side of the network's input, in pixels."""
 CHANNELS = Range(1, 1024)
+TILE_SIDE = Range(32, 16_384)
+"""In pixels of the picture."""
+OVERLAP = Range(0, 0.9, whole=False)
+"""Of a tile with the next one, as a share of its side."""
 FROZEN_STRIDE = Range(0, 1024)
 READERS = Range(0, 256)
 """Processes that read images ahead."""
@@ -84,6 +88,9 @@ RANK = Range(0, 999_999)
 """The number of one of them."""
 PART_IMAGES = Range(1, 1_000_000)
 """Images of a part of a bulk job."""
+TILE = Range(0, 16_384)
+"""Side of a tile in pixels of the picture; 0: no tiles."""
+TILE_OVERLAP = Range(0, 1, whole=False)
 PHOTOGRAPHS = Range(1, 1000)
 """Images on one page."""
 MAX_DETECTIONS = Range(1, 1_000_000)

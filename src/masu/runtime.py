@@ -14,6 +14,7 @@ or on the command line ``python -m masu.runtime cells.onnx photographs/*.jpg``.
 from __future__ import annotations
 
 import argparse
+import copy
 import ctypes
 import json
 import os
@@ -22,22 +23,27 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import MISSING, Field, dataclass, field, fields, replace
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, NoReturn, overload
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from masu.data.pixels.large import large_picture
 from masu.data.pixels.pictures import find_images, planes, read_bands, read_picture, read_rgb, to_bytes
 from masu.data.pixels.sources import given_images, in_batches
+from masu.data.pixels.windows import Held, Picture
 from masu.errors import InputError, bad_input, visible
 from masu.external_data import keeps_external_data
 from masu.json_text import to_json
 from masu.ranges import BATCH_SIZE, MARGIN, SHARE
 from masu.seal import broken
+from masu.settings import read
 from masu.streams import CLOSED_PIPE, OutputError, kept_safe
 from masu.thresholds import DEFAULT_THRESHOLD, Threshold, check_threshold
+from masu.tiles import Tiles
+from masu.views import Rows, find
 
 Array = np.ndarray[Any, Any]
 Source = str | os.PathLike[str] | Image.Image | Array
@@ -53,6 +59,9 @@ MOST_CLASSES = 100_000
 
 LONGEST_SIDE = 100_000
 """Pixels."""
+
+USUAL_IOU = 0.5
+"""Above which two boxes from two tiles are one object, where a file does not say it."""
 
 LEFT_OUT = 3
 """Exit code, as of ``masu detect``: done, but for images that are named on standard error."""
@@ -79,6 +88,7 @@ class Description:
         margins: how far a box of a class is enlarged on every side to hold its object whole, as a share of
             the box's size ``√(w·h)``, where it was measured.
         trained_on: data and splits of the training, for people to read.
+        tiles: how pictures larger than a tile are cut, as :class:`masu.tiles.Tiles` says it; None: never.
     """
 
     names: tuple[str, ...]
@@ -94,10 +104,21 @@ class Description:
     thresholds: dict[str, float] = field(default_factory=dict)
     trained_on: dict[str, str | None] = field(default_factory=dict)
     margins: dict[str, float] = field(default_factory=dict)
+    tiles: dict[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """The attributes; without margins no ``margins``, which earlier versions do not know."""
-        return {name: value for name, value in vars(self).items() if name != "margins" or value}
+        """The attributes; those that earlier versions do not know only where they say something."""
+        return {name: value for name, value in vars(self).items() if name not in _LATER or value}
+
+    @property
+    def cut(self) -> Tiles | None:
+        """How pictures larger than a tile are cut; None: never."""
+        return None if self.tiles is None else Tiles(**self.tiles)
+
+    def with_tiles(self, tiles: Tiles | None) -> Description:
+        """The same with another cut, whose ``iou`` is the file's where it says none."""
+        iou = self.tiles["iou"] if self.tiles and tiles and tiles.iou is None else None
+        return replace(self, tiles=None if tiles is None else asdict(tiles) | ({"iou": iou} if iou else {}))
 
     @classmethod
     def from_json(cls, text: str) -> Description:
@@ -150,6 +171,17 @@ def _is_table(fits: Callable[[object], bool]) -> Callable[[object], bool]:
     return lambda value: isinstance(value, dict) and all(map(fits, value.values()))
 
 
+def _are_tiles(value: object) -> bool:
+    try:
+        read(Tiles | None, value, "tiles")
+    except InputError:
+        return False
+    return True
+
+
+_LATER = ("margins", "tiles")
+"""Entries that earlier versions do not know."""
+
 _FITS: dict[str, Callable[[object], bool]] = {
     "names": _are_names,
     "kind": lambda value: value in ("detector", "proposals"),
@@ -164,6 +196,7 @@ _FITS: dict[str, Callable[[object], bool]] = {
     "thresholds": _is_table(_is_score),
     "margins": _is_table(lambda value: value in MARGIN),
     "trained_on": _is_table(lambda value: value is None or isinstance(value, str)),
+    "tiles": _are_tiles,
 }
 """What each entry of a description must be."""
 
@@ -422,17 +455,67 @@ class Model:
         self, images: Iterable[Any], threshold: Threshold | None, batch_size: int, margins: bool
     ) -> Iterator[Found]:
         for batch in in_batches(images, batch_size):
-            pixels = [self._pixels(image) for image in batch]
-            found: dict[int, Found] = {}
-            for shape in dict.fromkeys(p.shape for p in pixels):
-                same = [i for i, p in enumerate(pixels) if p.shape == shape]
-                rows = zip(*self.run(np.stack([pixels[i] for i in same])), strict=True)
-                for i, row in zip(same, rows, strict=True):
-                    path = Path(batch[i]) if isinstance(batch[i], str | os.PathLike) else None
-                    found[i] = self._found(*row, threshold, path)
-                    if margins:
-                        found[i] = self._enlarged(found[i], *self._size(shape))
-            yield from (found[i] for i in range(len(batch)))
+            seen = [self._seen(image) for image in batch]
+            whole = [image for image in seen if not isinstance(image, Picture)]
+            rows = iter(self._rows(whole))
+            for image, given in zip(seen, batch, strict=True):
+                cut = isinstance(image, Picture)
+                found = self._in_tiles(image, batch_size) if isinstance(image, Picture) else next(rows)
+                path = Path(given) if isinstance(given, str | os.PathLike) else None
+                one = self._found(found, threshold, path)
+                size = image.shape[1:] if cut else self._size(image.shape)
+                yield self._enlarged(one, *size) if margins else one
+
+    def _rows(self, images: Sequence[Array]) -> list[Rows]:
+        """What the graph finds in images; those of one size run together."""
+        found: dict[int, Rows] = {}
+        for shape in dict.fromkeys(image.shape for image in images):
+            same = [i for i, image in enumerate(images) if image.shape == shape]
+            answers = zip(*self.run(np.stack([images[i] for i in same])), strict=True)
+            for i, (boxes, scores, labels, count) in zip(same, answers, strict=True):
+                found[i] = Rows(boxes[:count], scores[:count], labels[:count])
+        return [found[i] for i in range(len(images))]
+
+    def _seen(self, image: Any) -> Array | Picture:
+        """An image as the graph takes it, or a picture that is cut."""
+        if isinstance(image, Picture):
+            return image
+        tiles = self.description.cut
+        if isinstance(image, str | os.PathLike):
+            large = large_picture(Path(image), self.description.channels, tiles)
+            if large is not None:
+                return large
+        pixels = self._pixels(image)
+        if tiles is None or not tiles.cut(*self._size(pixels.shape)):
+            return pixels
+        return Held(pixels if self.description.channels is None else pixels.transpose(1, 2, 0))
+
+    def _in_tiles(self, picture: Picture, batch_size: int) -> Rows:
+        said = self.description
+        tiles = said.cut
+        assert tiles is not None
+        iou = USUAL_IOU if tiles.iou is None else tiles.iou
+        return find(picture, tiles, iou, said.min_size, said.max_size, self._look, batch_size)
+
+    def _look(self, images: Sequence[Array]) -> list[Rows]:
+        return self._rows([self._given(image) for image in images])
+
+    def _given(self, pixels: Array) -> Array:
+        """``(h, w, C)`` of a picture as the graph takes it."""
+        if self.description.channels is None:
+            return pixels
+        values = pixels.transpose(2, 0, 1)
+        return values.astype(np.float32) / 255 if values.dtype == np.uint8 else values
+
+    def with_tiles(self, tiles: Tiles | None) -> Model:
+        """The same graph with another cut of large pictures; this one stays as it is.
+
+        Args:
+            tiles: how they are cut, as ``masu.tiles.Tiles(640, overlap=0.2)``; None: never.
+        """
+        own = copy.copy(self)
+        own.description = self.description.with_tiles(tiles)
+        return own
 
     def run(self, images: Array) -> tuple[Array, Array, Array, Array]:
         """The graph itself.
@@ -504,16 +587,9 @@ class Model:
         boxes = np.concatenate([np.clip(low - reach, 0, most), np.clip(high + reach, 0, most)], axis=1)
         return replace(found, boxes=boxes)
 
-    def _found(
-        self,
-        boxes: Array,
-        scores: Array,
-        labels: Array,
-        count: int,
-        threshold: Threshold | None,
-        path: Path | None,
-    ) -> Found:
-        keep = np.arange(len(scores)) < count
+    def _found(self, rows: Rows, threshold: Threshold | None, path: Path | None) -> Found:
+        boxes, scores, labels = rows
+        keep = np.ones(len(scores), bool)
         if isinstance(threshold, Mapping):
             least = np.array([threshold.get(name, DEFAULT_THRESHOLD) for name in self.names], np.float32)
             keep &= scores >= least[labels]

@@ -67,7 +67,7 @@ DRAFT_TOOLS = ("labelstudio", "cvat", "labelme", "xanylabeling", "coco", "yolo",
 LABEL_ORDERS = ("random", "best", "name")
 """In which order photographs are shown to be labelled."""
 
-DETECTION_FORMATS = ("json", "csv", "coco", "parquet")
+DETECTION_FORMATS = ("json", "csv", "coco", "geojson", "parquet")
 """Results of ``masu detect``; parquet by :func:`masu.bulk.job.detect_bulk`."""
 
 

@@ -73,6 +73,8 @@ def test_every_number_has_a_range():
         *("--horizontal-flip", "--photometric", "--vertical-flip", "--weight-decay"),
         *(
             "--image-size",
+            "--overlap",
+            "--tiles",
             "--worst",
             "--lr",
             "--max-ap-loss",
@@ -85,6 +87,7 @@ def test_every_number_has_a_range():
         ),
         *("--port", "--split-by", "--threshold", "--time-budget", "--workers"),
         *("--at-once", "--lull", "--max-waiting", "--request-time"),
+        *("--overlap", "--tiles"),
     }
 
 
@@ -122,7 +125,7 @@ def test_help_shows_the_range(verb, option):
     context = click.Context(cli.commands[verb], info_name=verb)
     shown = option.get_help_record(context)[0]
     if isinstance(option.type, Number):
-        assert re.search(r" (>?-?\d+\.\.\d+|0%\.\.100%|TIME)$", shown)
+        assert re.search(r" (>?-?\d+\.\.\d+(\.\d+|\|none)?|0%\.\.100%|TIME)$", shown)
 
 
 @pytest.mark.parametrize(

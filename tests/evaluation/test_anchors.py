@@ -16,6 +16,8 @@ from masu.detectors.targets import targets_at_network_size
 from masu.detectors.zoo import DEFAULT
 from masu.evaluation.anchors import anchor_report, coverage, fitted, level_steps, write_page
 from masu.ops.geometry import iou
+from masu.ops.images import InputPolicy
+from masu.tiles import Tiles
 
 
 def test_coverage_is_that_of_the_anchors_the_detector_lays_out(coins):
@@ -119,3 +121,17 @@ def test_the_page_holds_every_object_and_anchor(coins, tmp_path):
     assert text.count('class="object"') == report.own.objects
     assert text.count('class="own"') + text.count('class="fitted"') >= 2 * 12
     assert "http" not in text
+
+
+def test_objects_of_pictures_that_are_cut_are_those_of_their_windows(coins):
+    """256×128 pixels: at 64 px of the shorter side coins have half of their size, in tiles all of it."""
+    data = read_dataset(coins, "train")
+    whole = scaled_objects(data, InputPolicy(64, 128))
+    tiled = scaled_objects(data, InputPolicy(128, 128, tiles=Tiles(128)))
+    assert {*tiled.boxes} == {(128, 128), (64, 128)}
+    own = {tuple(one) for one in (2 * whole.shapes).round().tolist()}
+    in_windows = tiled.boxes[128, 128]
+    shapes = (in_windows[:, 2:] - in_windows[:, :2]).flip(1).round()
+    inside = (in_windows[:, :2] > 0).all(1) & (in_windows[:, 2:] < 128).all(1)
+    assert {tuple(one) for one in shapes[inside].tolist()} == own
+    assert tiled.images == whole.images == 4

@@ -3,8 +3,10 @@
 import json
 
 import pytest
+import skimage.data
 import torch
 from click.testing import CliRunner
+from PIL import Image
 
 import masu
 from masu.cli import cli
@@ -16,6 +18,7 @@ from masu.explanation.funnel import FunnelReport, funnel
 from masu.explanation.what_if import Remedy
 from masu.exports.exported import ExportedDetector
 from masu.records import Target
+from tests.conftest import COINS
 from tests.detectors.test_detectors import SMALL_RETINANET, SMALL_RPN
 from tests.networks import spread
 
@@ -154,4 +157,47 @@ def test_an_exported_model_has_no_stages(coins):
     assert str(caught.value) == (
         "funnel: found an exported model, which gives final boxes only, wanted a model of masu; take the "
         ".safetensors file that it was exported from"
+    )
+
+
+@pytest.fixture
+def tray(tmp_path):
+    """A row of coins whose photograph is cut, and one that shows two more nearly as large as a tile."""
+    photograph = Image.fromarray(skimage.data.coins()).convert("RGB").crop((0, 0, 300, 80))
+    photograph.save(tmp_path / "row.png")
+    boxes = [*COINS, (20, 10, 290, 70)]
+    return [(tmp_path / "row.png", Target(torch.tensor(boxes), torch.zeros(len(boxes), dtype=torch.int64)))]
+
+
+class Labelled(list):
+    names = ("coin",)
+
+
+def test_each_object_of_a_picture_that_is_cut_is_followed_where_it_is_best_seen(detector, tray):
+    tiled = masu.tiled(detector, 100, 0.5)
+    report = funnel(tiled, Labelled(tray))
+    plain = evaluate(tiled, Labelled(tray))
+    assert report.metrics.ap50 == plain.ap50
+    assert sorted(fate.object for fate in report.fates) == [0, 1, 2, 3, 4, 5]
+    target = tray[0][1]
+    for fate in report.fates:
+        assert fate.box == pytest.approx(target.boxes[fate.object].tolist(), abs=1e-3)
+    sizes = {fate.object: fate.size for fate in report.fates}
+    assert sizes == {**dict.fromkeys(range(5), "medium"), 5: "large"}
+    # the second coin lies whole in the tiles from 50 and from 40..., and is judged as in its tile alone
+    alone = masu.tiled(detector, None)
+    left = 50
+    cut = Image.open(tray[0][0]).crop((left, 0, left + 100, 80))
+    tile = Image.new("RGB", (100, 100))
+    tile.paste(cut)
+    tile.save(tray[0][0].with_name("tile.png"))
+    box = target.boxes[1] - torch.tensor([left, 0, left, 0])
+    wanted = funnel(
+        alone, Labelled([(tray[0][0].with_name("tile.png"), Target(box[None], torch.tensor([0])))])
+    ).fates[0]
+    found = next(fate for fate in report.fates if fate.object == 1)
+    assert (found.anchor, found.anchor_iou, found.box_iou) == (
+        wanted.anchor,
+        wanted.anchor_iou,
+        wanted.box_iou,
     )

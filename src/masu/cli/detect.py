@@ -11,13 +11,14 @@ from masu.cli.detect_films import Wanted, all_films, detect_films, has_films
 from masu.cli.exit_codes import DONE, LEFT_OUT
 from masu.cli.grammar import option, verb
 from masu.cli.notes import detail, note, print_error, print_result, working
-from masu.cli.options import CLASSES, DEVICE, IMAGES_AT_ONCE, IOU, MAX_DETECTIONS, MODEL, TRUST_CODE
+from masu.cli.options import CLASSES, DEVICE, IMAGES_AT_ONCE, IOU, MAX_DETECTIONS, MODEL, TRUST_CODE, tiles
 from masu.cli.values import Number, Word, refuse_idle, scores
 from masu.errors import bad_input, counted, listed
 from masu.ranges import EVERY, SHARE, WORKERS
 from masu.words import BULK_ENGINES, DETECTION_FORMATS, FILM_FORMATS
 
 _FORMATS = tuple(dict.fromkeys((*DETECTION_FORMATS, *FILM_FORMATS)))
+_TILES = ("--tiles", "--overlap")
 _OF_FILMS = tuple(name for name in FILM_FORMATS if name not in DETECTION_FORMATS)
 
 
@@ -28,6 +29,7 @@ _OF_FILMS = tuple(name for name in FILM_FORMATS if name not in DETECTION_FORMATS
 @CLASSES
 @IOU
 @MAX_DETECTIONS
+@tiles
 @option(
     "--to",
     old="--format",
@@ -67,6 +69,8 @@ def detect(
     classes: tuple[str, ...],
     iou: float | None,
     max_detections: int | None,
+    tiles: int | None,
+    overlap: float | None,
     to: str | None,
     out: str | None,
     margins: bool,
@@ -96,6 +100,8 @@ def detect(
     if track or every != 1 or to in _OF_FILMS or all_films(sources):
         for name in ("--engine", "--workers"):
             refuse_idle(name, "with a film, whose frames follow each other", "photographs")
+        for name in _TILES:
+            refuse_idle(name, "with a film", "a model that has tiles (masu export --tiles)")
         return detect_films(
             model,
             sources,
@@ -108,23 +114,24 @@ def detect(
             device=device,
         )
     if to == "parquet" or engine != "local":
-        for name in ("--classes", "--iou", "--max-detections", "--margins", "--no-pictures"):
+        for name in ("--classes", "--iou", "--max-detections", *_TILES, "--margins", "--no-pictures"):
             refuse_idle(name, "in a job for Parquet files, which does not know it", "--to json, csv or coco")
         return _detect_bulk(
             model, sources, threshold, to, out, batch_size, engine, workers, trust_code, device
         )
     if margins:
-        for name in ("--threshold", "--iou", "--max-detections"):
+        for name in ("--threshold", "--iou", "--max-detections", *_TILES):
             refuse_idle(name, "with --margins, which were measured with the model's own", "one of them")
     if out is None:
         refuse_idle("--no-pictures", "without --out, where pictures would be", "both or neither")
+    from masu.detectors.tiling import as_told
     from masu.evaluation.choice import OnlyClasses, classes_of, set_suppression
     from masu.evaluation.predictions import AnyDetector
     from masu.exports.exported import open_detector
     from masu.verbs.detect import detect as run
 
     with working("opening the model"):
-        opened = open_detector(model, trust_code=trust_code, device=device)
+        opened = as_told(open_detector(model, trust_code=trust_code, device=device), tiles, overlap)
     chosen = classes_of(classes, opened.names)
     set_suppression(opened, iou, None if chosen else max_detections)
     detail(f"{model}: {counted(len(opened.names), 'class', 'classes')} ({listed(opened.names, 8)})")

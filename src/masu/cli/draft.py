@@ -9,7 +9,7 @@ import click
 from masu.cli.exit_codes import DONE, LEFT_OUT
 from masu.cli.grammar import option, verb
 from masu.cli.notes import note, print_error, working
-from masu.cli.options import DEVICE, IMAGES_AT_ONCE, MODEL, TRUST_CODE, json_of
+from masu.cli.options import DEVICE, IMAGES_AT_ONCE, MODEL, TRUST_CODE, json_of, tiles
 from masu.cli.schema import print_json
 from masu.cli.values import Number, Word, scores
 from masu.errors import counted, listed
@@ -27,6 +27,7 @@ from masu.words import DRAFT_TOOLS
     help="New folder, also for the photographs. Default (labelme, xanylabeling): files beside them.",
 )
 @option("--threshold", type=Number(SHARE), help="Smallest score. Default: the model's own, or 0.5.")
+@tiles
 @option("--labelled-too", is_flag=True, help="Also draft photographs that have labels.")
 @option("--link", is_flag=True, help="Links to the photographs instead of copies.")
 @IMAGES_AT_ONCE
@@ -39,6 +40,8 @@ def draft(
     to: str,
     out: Path | None,
     threshold: float | None,
+    tiles: int | None,
+    overlap: float | None,
     labelled_too: bool,
     link: bool,
     batch_size: int,
@@ -51,6 +54,7 @@ def draft(
     MODEL is a file such as runs/train-1/best.safetensors, its run, or one that `masu export` wrote. Labels
     that exist are never overwritten, and photographs that have some are left out. See docs/draft.md.
     """
+    from masu.detectors.tiling import as_told
     from masu.drafts.model import model_file, version_of
     from masu.exports.exported import open_detector
     from masu.verbs.draft import check_place
@@ -59,7 +63,7 @@ def draft(
     check_place(to, out, labelled_too=labelled_too, link=link)
     with working("opening the model"):
         file = model_file(model)
-        detector = open_detector(file, trust_code=trust_code, device=device)
+        detector = as_told(open_detector(file, trust_code=trust_code, device=device), tiles, overlap)
         version = version_of(file)
     if threshold is None and detector.thresholds:
         note(f"the model's thresholds: {scores(detector.thresholds)}")

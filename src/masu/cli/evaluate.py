@@ -23,6 +23,7 @@ from masu.cli.options import (
     TRUST_CODE,
     form_of,
     json_of,
+    tiles,
 )
 from masu.cli.schema import print_json
 from masu.cli.values import Number, Page, Word, refuse_idle, scores
@@ -39,6 +40,8 @@ _OF_MODELS = (
     "--save-predictions",
     "--iou",
     "--max-detections",
+    "--tiles",
+    "--overlap",
     "--batch-size",
     "--device",
     "--trust-code",
@@ -53,6 +56,7 @@ _OF_MODELS = (
 @CLASSES
 @IOU
 @MAX_DETECTIONS
+@tiles
 @IMAGES_AT_ONCE
 @option(
     "--funnel",
@@ -109,6 +113,8 @@ def evaluate(
     classes: tuple[str, ...],
     iou: float | None,
     max_detections: int | None,
+    tiles: int | None,
+    overlap: float | None,
     batch_size: int,
     with_funnel: bool,
     device: str,
@@ -138,6 +144,7 @@ def evaluate(
     """
     if tracks:
         return _tracks(model, data, as_json)
+    from masu.detectors.tiling import as_told
     from masu.evaluation.choice import classes_of, only_classes, set_suppression
     from masu.evaluation.error_page import write_page
     from masu.evaluation.error_report import error_report, refuse
@@ -175,7 +182,8 @@ def evaluate(
     choosing = "--calibrate" if calibrate else "--store-thresholds" if store_thresholds else None
     storing = choosing if choosing or margins is None else "--store-margins"
     if storing:
-        for name in ("--classes", "--iou", "--max-detections", *["--funnel"] * bool(calibrate)):
+        others = ("--iou", "--max-detections", "--tiles", "--overlap")
+        for name in ("--classes", *others, *["--funnel"] * bool(calibrate)):
             refuse_idle(name, f"with {storing}, which is about the model as it is", "one of them")
         if calibrate:
             refuse_idle("--save-predictions", "with --calibrate, which changes their scores", "one of them")
@@ -189,7 +197,7 @@ def evaluate(
         detector, channels = None, None
         if not from_file:
             with working("opening the model"):
-                detector = open_detector(model, trust_code=trust_code, device=device)
+                detector = as_told(open_detector(model, trust_code=trust_code, device=device), tiles, overlap)
             channels = detector.input.channels
             set_suppression(detector, iou, max_detections)
             if page is not None or saved is not None or kinds or storing:

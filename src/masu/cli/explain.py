@@ -10,7 +10,7 @@ import click
 from masu.cli.exit_codes import DONE
 from masu.cli.grammar import option, verb
 from masu.cli.notes import note, print_faults, working
-from masu.cli.options import EVALUATED_SPLIT, IMAGES, MODEL, form_of, json_of
+from masu.cli.options import EVALUATED_SPLIT, IMAGES, MODEL, form_of, json_of, tiles
 from masu.cli.schema import print_json
 from masu.cli.values import Number, Page, refuse_idle
 from masu.errors import counted
@@ -35,6 +35,7 @@ def _is_no_folder(value: str) -> bool:
     show_default=True,
     help="Images on the page: those of DATA that lost most objects.",
 )
+@tiles
 @option("--saliency", is_flag=True, help="Show which pixels the best 20 boxes of an image rest on.")
 @form_of("DATA")
 @IMAGES
@@ -45,6 +46,8 @@ def explain(
     out: Path,
     split: str | None,
     worst: int,
+    tiles: int | None,
+    overlap: float | None,
     saliency: bool,
     form: str | None,
     images: Path | None,
@@ -56,13 +59,14 @@ def explain(
     For a photograph, or for the images of labelled DATA that lost most objects.
     """
     from masu.detectors.build import load
+    from masu.detectors.tiling import as_told
     from masu.verbs.explain import explain as run
     from masu.verbs.explain import shows_one
     from masu.verbs.reading import to_measure_on
 
     for name in ("--split", "--worst", "--format", "--images") if shows_one(source) else ():
         refuse_idle(name, "with a single image", "labelled data for it")
-    detector = load(model)
+    detector = as_told(load(model), tiles, overlap)
     given: Any = source
     if not shows_one(source):
         given = to_measure_on(

@@ -10,7 +10,7 @@ import click
 from masu.cli.exit_codes import DONE
 from masu.cli.grammar import option, verb
 from masu.cli.notes import note, working
-from masu.cli.options import MODEL, form_of, images_of, json_of
+from masu.cli.options import MODEL, form_of, images_of, json_of, tiles
 from masu.cli.schema import print_json
 from masu.cli.values import Number, Word, refuse_idle
 from masu.ranges import AP_LOSS
@@ -39,6 +39,7 @@ from masu.words import EXPORT_TARGETS
     show_default=True,
     help="Largest loss of AP on --data.",
 )
+@tiles
 @json_of("what was measured")
 def export(
     model: Path,
@@ -50,6 +51,8 @@ def export(
     images: Path | None,
     int8: bool,
     max_ap_loss: float,
+    tiles: int | None,
+    overlap: float | None,
     as_json: bool,
 ) -> int:
     """Write MODEL as one file for ONNX Runtime, OpenVINO or torch.export, and compare its answers.
@@ -60,6 +63,7 @@ def export(
     and said. With --int8 answers do differ: there AP on --data decides alone.
     """
     from masu.detectors.build import load
+    from masu.detectors.tiling import as_told
     from masu.exports.write import SUFFIXES
     from masu.terminal import print_export
     from masu.verbs.export import export as run
@@ -70,7 +74,7 @@ def export(
     beside = model if model.exists() else Path(model.name)  # torchvision/NAME is no place
     file = out or (beside.with_suffix(SUFFIXES[to]) if beside.name else Path(f"model{SUFFIXES[to]}"))
     refuse_target(file, to, int8=int8, data=data is not None)
-    detector = load(model)
+    detector = as_told(load(model), tiles, overlap)
     done = run(
         detector,
         file,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
 from masu import ranges
 from masu.cli.grammar import Decorator, option
-from masu.cli.values import DataFormat, Device, Number, Page, Word
+from masu.cli.values import DataFormat, Device, Number, Page, TileSide, Word
 from masu.words import ARCHITECTURES
 
 MODEL = click.argument("model", type=click.Path(path_type=Path))
@@ -49,6 +51,24 @@ DEVICE = option(
     show_default=True,
     help="auto (a CUDA GPU where there is one), cpu, cuda, cuda:1 or mps.",
 )
+_TILE_SIDE = option(
+    "--tiles",
+    type=TileSide(),
+    help="Look at larger pictures in tiles of so many pixels a side. Default: the model's.",
+)
+_TILE_OVERLAP = option(
+    "--overlap",
+    type=Number(ranges.TILE_OVERLAP),
+    help="Share of its side that a tile has in common with the next. Default: the model's, or 0.2.",
+)
+
+
+def tiles(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--tiles`` and ``--overlap``."""
+    decorated: Callable[..., Any] = _TILE_SIDE(_TILE_OVERLAP(function))
+    return decorated
+
+
 REPORT = option("--report", "page", old="--html", type=Page(), help="Write a page with pictures.")
 
 

@@ -67,7 +67,11 @@ def _word(name: str, words: tuple[str, ...], said: str, default: str | None = No
     show_default=True,
     help="auto, imagenet, none, a model file (its classes may be others) or torchvision/NAME.",
 )
-@_number("--image-size", ranges.IMAGE_SIZE, "Shorter side in pixels. Default: the architecture's.")
+@_number(
+    "--image-size", ranges.IMAGE_SIZE, "Shorter side in pixels. Default: the architecture's, or a tile's."
+)
+@_number("--tiles", ranges.TILE_SIDE, "Cut larger pictures into squares of so many pixels a side.")
+@_number("--overlap", ranges.OVERLAP, "Share of a tile that the next one has too.", 0.2)
 @_number("--channels", ranges.CHANNELS, "Images of so many channels, as they are. Default: RGB.")
 @_word("--anchors", ANCHORS, "auto: fitted to the data.", "model")
 @_word("--box-loss", BOX_LOSSES, "Default: the architecture's; FCOS has giou alone.")
@@ -171,6 +175,8 @@ def train(
     if flip_vertical:
         refuse_idle("--vertical-flip", "together with --flip-vertical, which decides", "one of them")
         values["vertical_flip"] = 0.5
+    if values["tiles"] is None:
+        refuse_idle("--overlap", "without --tiles, which it is about", "both")
     settings = _settings(values | {"architecture": values["architecture"] or DEFAULT})
     for name, value in settings.resolved().described().items():
         detail(f"{name}: {value}")

@@ -13,7 +13,7 @@ from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from masu.errors import bad_input, listed
-from masu.ranges import FACTOR, SECONDS, SHARE, Range
+from masu.ranges import FACTOR, SECONDS, SHARE, TILE, Range
 from masu.words import DATA_FORMATS, WRITTEN_FORMATS, nearest
 
 
@@ -146,6 +146,29 @@ class Share(Number):
             return super().read(text)
         number = Range(0, 100, whole=False).read(text[:-1])
         return None if number is None else number / 100
+
+
+class TileSide(Number):
+    """``640``, or ``none``."""
+
+    name = "tiles"
+
+    def __init__(self) -> None:
+        super().__init__(TILE)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """The range, and the word."""
+        return "32..16384|none"
+
+    @property
+    def wanted(self) -> str:
+        """What an error asks for."""
+        return "pixels, from 32 to 16384, or none"
+
+    def read(self, text: str) -> int | float | None:
+        """The side; 0 for no tiles."""
+        number = 0 if text.strip() == "none" else super().read(text)
+        return None if number is not None and 0 < number < 32 else number
 
 
 class Time(Number):

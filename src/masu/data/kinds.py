@@ -85,6 +85,9 @@ KINDS: dict[str, Kind] = {
     "too-small": Kind(
         "warning", "objects too small at the training size", "train with a larger --image-size"
     ),
+    "tiles": Kind(
+        "note", "objects that are small only because large pictures are reduced", "train with --tiles"
+    ),
     "same-image": Kind("warning", "same image file twice", "delete one"),
     "near-image": Kind("note", "almost the same image twice", "look at both; delete one"),
     "near-leak": Kind("warning", "almost the same image in two splits", "keep both in one split"),

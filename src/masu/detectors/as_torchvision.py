@@ -69,13 +69,17 @@ def to_torchvision(detector: Detector) -> AsFasterRCNN | AsRetinaNet | AsFCOS:
         (k,)}``, labels from 1; ``model.losses_and_detections(images, targets)`` gives both from one pass.
 
     Raises:
-        InputError: for a detector, or a box loss of RetinaNet, that torchvision has no counterpart of.
+        InputError: for a detector, or a box loss of RetinaNet, that torchvision has no counterpart of, and
+            for a detector with tiles.
     """
     kinds: dict[type[Detector], Callable[[Any], Any]] = {
         FasterRCNN: AsFasterRCNN,
         RetinaNet: AsRetinaNet,
         FCOS: AsFCOS,
     }
+    if detector.input.tiles is not None:
+        wanted = "none, which torchvision's models do not know"
+        raise bad_input("detector", "tiles", wanted, "write masu.to_torchvision(masu.tiled(detector, None))")
     if type(detector) not in kinds:
         raise bad_input(
             "detector",

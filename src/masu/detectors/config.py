@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Self, TypeAlias
 from masu.nets.fpn import Extra
 from masu.ops.images import InputPolicy
 from masu.settings import Length, Within, check_fields
+from masu.tiles import Tiles
 
 AnchorSizes: TypeAlias = Annotated[
     tuple[Annotated[tuple[Annotated[float, Within(1e-3, 65_536.0)], ...], Length(1, 16)], ...], Length(1, 16)
@@ -44,6 +45,11 @@ class DetectorConfig(ABC):
     @abstractmethod
     def with_suppression(self, iou: float, most: int) -> Self:
         """The same with another IoU of the last suppression, and another number of boxes kept at most."""
+
+    def with_tiles(self, tiles: Tiles | None) -> Self:
+        """The same that cuts large pictures into tiles, or cuts none."""
+        own = self.pyramid
+        return self.with_pyramid(replace(own, input=replace(own.input, tiles=tiles)))
 
     @property
     @abstractmethod

@@ -7,11 +7,12 @@ warm start) reads these and asks for no type.
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +30,7 @@ from masu.ops.geometry import resize
 from masu.ops.images import InputPolicy, batch_images
 from masu.records import Detections, ImageBatch, Target, check_labels
 from masu.thresholds import Threshold
+from masu.tiles import Tiles
 
 if TYPE_CHECKING:
     from masu.detectors.pyramid import PyramidDetector
@@ -138,6 +140,19 @@ class Detector(nn.Module, Predictor, ABC):
     def input(self) -> InputPolicy:
         """How images are brought to the network."""
         return self.config.pyramid.input
+
+    @property
+    def suppression(self) -> float:
+        """See :attr:`masu.detectors.predict.Predictor.suppression`."""
+        iou = self.network_stages[-1].nms_thresh
+        assert iou is not None
+        return iou
+
+    def with_tiles(self, tiles: Tiles | None) -> Self:
+        """See :meth:`masu.detectors.predict.Predictor.with_tiles`."""
+        own = copy.deepcopy(self)
+        own.config = own.config.with_tiles(tiles)
+        return own
 
     def forward(self, images: Sequence[Tensor], policy: InputPolicy | None = None) -> Raw:
         """Run the network: steps 1 to 3, features, head and anchors.

@@ -45,4 +45,7 @@ def looks(network: PredictionNetwork, images: Iterable[Tensor]) -> Iterator[Look
             feature = maps[-1].mean(dim=(2, 3))[0].float().cpu()
             raw = pyramid.read(batch, tuple(pyramid.fpn(maps)))
             (found,) = detector.detections(raw)
+        tiles = detector.input.tiles
+        if tiles is not None and tiles.cut(*image.shape[1:]):
+            (found,) = network.predict([image])
         yield Look(found.to("cpu"), feature)

@@ -96,8 +96,17 @@ def description(detector: Detector) -> dict[str, str]:
     return {
         "type": type(detector).__name__,
         "names": json.dumps(detector.names),
-        "config": json.dumps(asdict(detector.config), allow_nan=False),
+        "config": json.dumps(_settings(detector.config), allow_nan=False),
     }
+
+
+def _settings(config: DetectorConfig) -> dict[str, Any]:
+    """The settings by name; ``tiles``, which earlier versions do not know, only where there are some."""
+
+    def named(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        return {name: value for name, value in pairs if name != "tiles" or value is not None}
+
+    return asdict(config, dict_factory=named)
 
 
 def from_description(

@@ -5,19 +5,23 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, overload
+from typing import Any, Self, overload
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 
-from masu.data.pixels.images import read_pixels
+from masu.data.pixels.images import read_seen
 from masu.data.pixels.sources import given_images, in_batches
+from masu.data.pixels.windows import Picture
 from masu.detectors.margins import Margins, enlarged, refuse_without
 from masu.ops.images import InputPolicy
 from masu.ranges import BATCH_SIZE
 from masu.records import Detections
 from masu.thresholds import DEFAULT_THRESHOLD, Threshold, check_threshold
+from masu.tiles import Tiles
+from masu.views import Rows, find
 
 ImageSource = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any] | Tensor
 """A file, a Pillow image, an ``(H, W, 3)`` array or a ``(3, H, W)`` tensor."""
@@ -35,9 +39,22 @@ class Predictor:
     def input(self) -> InputPolicy:
         """How images are brought to the network."""
 
+    @property
+    @abstractmethod
+    def suppression(self) -> float:
+        """IoU above which two boxes of a class are taken for one object."""
+
+    @abstractmethod
+    def with_tiles(self, tiles: Tiles | None) -> Self:
+        """The same that cuts large pictures otherwise; this one stays as it is.
+
+        Args:
+            tiles: how they are cut; None: never.
+        """
+
     @abstractmethod
     def of_pixels(self, images: Sequence[Tensor]) -> list[Detections]:
-        """What is found in images ``(C, H, W)`` that are in memory together."""
+        """What is found in images ``(C, H, W)`` that are in memory together, each as the network sees it."""
 
     @overload
     def predict(
@@ -62,7 +79,7 @@ class Predictor:
     @overload
     def predict(
         self,
-        images: Iterable[ImageSource],
+        images: Iterable[ImageSource | Picture],
         threshold: Threshold | None = None,
         batch_size: int = 1,
         *,
@@ -150,8 +167,29 @@ class Predictor:
         self, images: Iterable[Any], threshold: Threshold | None, batch_size: int, margins: bool
     ) -> Iterator[Detections]:
         for batch in in_batches(images, batch_size):
-            pixels = [read_pixels(image, self.input.channels) for image in batch]
-            for image, seen, one in zip(batch, pixels, self.of_pixels(pixels), strict=True):
+            pixels = [read_seen(image, self.input.channels, self.input.tiles) for image in batch]
+            for image, seen, one in zip(batch, pixels, self._found(pixels, batch_size), strict=True):
                 shown = one if threshold is None else one.above(threshold)
                 shown = enlarged(shown, self.margins, *seen.shape[-2:]) if margins else shown
                 yield shown.with_path(image) if isinstance(image, str | os.PathLike) else shown
+
+    def _found(self, images: Sequence[Tensor | Picture], batch_size: int) -> list[Detections]:
+        """What is found in each: in tiles where it is a picture that is cut."""
+        whole = iter(self.of_pixels([image for image in images if isinstance(image, Tensor)]))
+        return [
+            next(whole) if isinstance(image, Tensor) else self._in_tiles(image, batch_size)
+            for image in images
+        ]
+
+    def _in_tiles(self, picture: Picture, batch_size: int) -> Detections:
+        policy = self.input
+        assert policy.tiles is not None
+        iou = self.suppression if policy.tiles.iou is None else policy.tiles.iou
+        found = find(picture, policy.tiles, iou, policy.min_size, policy.max_size, self._look, batch_size)
+        boxes, scores, labels = (torch.from_numpy(column) for column in found)
+        return Detections(boxes, scores, labels, tuple(self.names[label] for label in labels.tolist()))
+
+    def _look(self, images: Sequence[np.ndarray[Any, Any]]) -> list[Rows]:
+        tensors = [torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))) for image in images]
+        found = [one.to("cpu") for one in self.of_pixels(tensors)]
+        return [Rows(one.boxes.numpy(), one.scores.numpy(), one.labels.numpy()) for one in found]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import errno
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor, nn
 
 import masu.forked  # noqa: F401 a forked process must not wait for threads that it lacks
+from masu.data.pixels.windows import Picture
 from masu.detectors.predict import Predictor
 from masu.devices import moved
 from masu.errors import InputError, bad_input
@@ -18,6 +20,7 @@ from masu.nets.folding import copied, fold_norms
 from masu.nets.hooks import global_hooks
 from masu.ops.images import InputPolicy, padded_size
 from masu.records import Detections
+from masu.tiles import Tiles
 
 if TYPE_CHECKING:
     from masu.detectors.detector import Detector
@@ -30,7 +33,7 @@ def out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
-def too_large(path: object, image: Tensor) -> InputError:
+def too_large(path: object, image: Tensor | Picture) -> InputError:
     """The fault of an image ``(C, H, W)`` that the memory does not suffice for."""
     found = f"{image.shape[2]}×{image.shape[1]} pixels, for which the memory does not suffice"
     return bad_input(path, found, "a smaller image", "cut it into tiles", code="unreadable-image")
@@ -69,6 +72,18 @@ class PredictionNetwork(Predictor):
     def input(self) -> InputPolicy:
         """How images are brought to the network."""
         return self.detector.input
+
+    @property
+    def suppression(self) -> float:
+        """See :attr:`masu.detectors.predict.Predictor.suppression`."""
+        return self.detector.suppression
+
+    def with_tiles(self, tiles: Tiles | None) -> Self:
+        """See :meth:`masu.detectors.predict.Predictor.with_tiles`; both have the same tensors."""
+        own = copy.copy(self)
+        own.detector, own._structure = copy.copy(self.detector), None
+        own.detector.config = own.detector.config.with_tiles(tiles)
+        return own
 
     def is_of(self, detector: Detector) -> bool:
         """Whether the detector is, to the bit, what this was made from."""

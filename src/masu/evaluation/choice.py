@@ -9,6 +9,7 @@ from torch import Tensor, isin
 
 from masu.data.dataset import Dataset
 from masu.data.fitting import with_names
+from masu.data.pixels.windows import Picture
 from masu.detectors.detector import Detector
 from masu.detectors.margins import Margins
 from masu.errors import bad_input, listed
@@ -106,7 +107,7 @@ class OnlyClasses:
         return self._detector.kind
 
     def predict(
-        self, images: Sequence[Tensor], threshold: Threshold | None = None, batch_size: int = 1
+        self, images: Sequence[Tensor | Picture], threshold: Threshold | None = None, batch_size: int = 1
     ) -> list[Detections]:
         """See :class:`AnyDetector`."""
         return [self._only(one) for one in self._detector.predict(images, threshold, batch_size)]

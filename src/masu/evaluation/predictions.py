@@ -11,7 +11,9 @@ from typing import Protocol
 from torch import Tensor
 
 from masu.data.loading.ahead import ahead
-from masu.data.pixels.images import read_pixels
+from masu.data.pixels.images import read_seen
+from masu.data.pixels.pictures import UnreadableImageError
+from masu.data.pixels.windows import Picture
 from masu.detectors.detector import Detector
 from masu.detectors.prediction import out_of_memory, too_large
 from masu.errors import InputError
@@ -37,19 +39,22 @@ class AnyDetector(Protocol):
         """``"detector"`` or ``"proposals"``."""
 
     def predict(
-        self, images: Sequence[Tensor], threshold: Threshold | None = None, batch_size: int = 1
+        self, images: Sequence[Tensor | Picture], threshold: Threshold | None = None, batch_size: int = 1
     ) -> list[Detections]:
         """Detections of each image, best score first; threshold None is the model's own low one."""
 
 
 def _found(
-    detector: AnyDetector, images: Sequence[Tensor], threshold: Threshold | None, batch_size: int
-) -> list[Detections | None]:
-    """What is found in each image; None where the memory does not suffice for one alone."""
+    detector: AnyDetector, images: Sequence[Tensor | Picture], threshold: Threshold | None, batch_size: int
+) -> list[Detections | InputError | None]:
+    """What is found in each image; None where the memory does not suffice for one alone, or why not."""
     if not images:
         return []
     try:
         return list(detector.predict(images, threshold=threshold, batch_size=batch_size))
+    except UnreadableImageError as error:  # of a picture whose parts are read while the network runs
+        if len(images) == 1:
+            return [error]
     except Exception as error:
         if not out_of_memory(error):
             raise
@@ -65,14 +70,15 @@ class Prediction:
     Attributes:
         index: position of the image among the paths given.
         path: the file.
-        image: ``(3, H, W)`` uint8; of a model with other channels ``(C, H, W)``, also float32.
+        image: ``(3, H, W)`` uint8; of a model with other channels ``(C, H, W)``, also float32. Where it
+            is cut into tiles, the picture of which parts are read, with the same ``shape``.
         detections: boxes in pixels of ``image``, on the CPU.
         seconds: time of the prediction, shared equally within a batch.
     """
 
     index: int
     path: Path
-    image: Tensor
+    image: Tensor | Picture
     detections: Detections
     seconds: float
 
@@ -102,9 +108,9 @@ def predictions(
     BATCH_SIZE.check("batch_size", batch_size)
     if isinstance(detector, Detector):  # its weights are looked at once, not for every image
         detector = detector.prediction_network()
-    batch: list[tuple[int, Tensor]] = []
-    channels = detector.input.channels
-    for index, image in enumerate(ahead((_read(path, channels) for path in paths), batch_size)):
+    batch: list[tuple[int, Tensor | Picture]] = []
+    policy = detector.input
+    for index, image in enumerate(ahead((_read(path, policy) for path in paths), batch_size)):
         if isinstance(image, InputError):
             faults.append(str(image))
         else:
@@ -119,6 +125,8 @@ def predictions(
         for (position, pixels), detections in zip(batch, found, strict=True):
             if detections is None:
                 faults.append(str(too_large(paths[position], pixels)))
+            elif isinstance(detections, InputError):
+                faults.append(str(detections))
             else:
                 yield Prediction(position, paths[position], pixels, detections.to("cpu"), seconds)
         batch.clear()
@@ -126,9 +134,9 @@ def predictions(
             progress(index + 1, len(paths))
 
 
-def _read(path: Path, channels: int | None) -> Tensor | InputError:
+def _read(path: Path, policy: InputPolicy) -> Tensor | Picture | InputError:
     """An image, or why there is none."""
     try:
-        return read_pixels(path, channels)
+        return read_seen(path, policy.channels, policy.tiles)
     except InputError as error:
         return error

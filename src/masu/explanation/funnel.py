@@ -8,11 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from masu.data.loading.network_scale import ScaledObjects
+from masu.data.pixels.windows import Picture
 from masu.detectors.detector import Detector
+from masu.detectors.prediction import PredictionNetwork
 from masu.detectors.raw import Raw
 from masu.detectors.trace import Trace, trace
 from masu.errors import bad_input
@@ -30,6 +33,7 @@ from masu.ops.geometry import resize
 from masu.ops.images import InputPolicy
 from masu.records import Detections, Target
 from masu.thresholds import Threshold
+from masu.views import views
 
 SHOWN = 0.5
 """Score from which ``masu detect`` shows a detection, if not told otherwise."""
@@ -163,15 +167,16 @@ def funnel(
         )
     if not 0 < iou <= 1:
         raise bad_input("iou", f"{iou}", "a number above 0 and at most 1", "0.5 is usual")
-    folded = on_cpu(detector).prediction_network().detector
-    watched = _Watched(folded)
+    network = on_cpu(detector).prediction_network()
+    folded = network.detector
+    watched = _Watched(network)
     tally = _Tally(folded, data.names, iou)
     scored = score(
         watched,
         data,
         progress=progress,
         voc=voc,
-        each=lambda prediction, target: tally.add(prediction.index, target, *watched.last),
+        each=lambda prediction, target: tally.of_image(prediction.index, target, watched.last),
     )
     found = tally.fates
     return FunnelReport(
@@ -191,23 +196,34 @@ def on_cpu(detector: Detector) -> Detector:
 
 
 class _Watched:
-    """The detector as evaluation wants it; keeps the outputs and trace of the last image."""
+    """The detector as evaluation wants it; keeps the outputs and trace of the last image.
 
-    last: tuple[Raw, Trace]
+    Of a picture that is cut it keeps the picture: outputs of all its tiles would fill the memory.
+    """
 
-    def __init__(self, detector: Detector) -> None:
-        self.names: tuple[str, ...] = detector.names
-        self.kind: str = detector.kind
-        self.input: InputPolicy = detector.input
-        self._detector = detector
+    last: tuple[Raw, Trace] | Picture
+
+    def __init__(self, network: PredictionNetwork) -> None:
+        self.names: tuple[str, ...] = network.names
+        self.kind: str = network.kind
+        self.input: InputPolicy = network.input
+        self._network, self._detector = network, network.detector
 
     def predict(
-        self, images: Sequence[Tensor], threshold: Threshold | None = None, batch_size: int = 1
+        self, images: Sequence[Tensor | Picture], threshold: Threshold | None = None, batch_size: int = 1
     ) -> list[Detections]:
-        with torch.inference_mode():
-            raw = self._detector(images)
-            self.last = raw, trace(self._detector, raw)[0]
+        (image,) = images
+        if isinstance(image, Picture):
+            self.last = image
+            return self._network.predict([image], threshold)
+        self.last = _traced(self._detector, image)
         return [self.last[1].detections]
+
+
+def _traced(detector: Detector, image: Tensor) -> tuple[Raw, Trace]:
+    with torch.inference_mode():
+        raw = detector([image])
+        return raw, trace(detector, raw)[0]
 
 
 class _Tally:
@@ -222,12 +238,36 @@ class _Tally:
         self._counts: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
         self._scaled: dict[Any, list[tuple[Tensor, list[int]]]] = defaultdict(list)
 
-    def add(self, image: int, target: Target, raw: Raw, traced: Trace) -> None:
-        """Follow the objects of an image, and try milder settings where it lost some."""
+    def of_image(self, image: int, target: Target, seen: tuple[Raw, Trace] | Picture) -> None:
+        """Follow the objects of an image; of a picture that is cut, each in the view that shows it best."""
+        if not isinstance(seen, Picture):
+            self._add(image, target, *seen)
+            return
+        policy = self.detector.input
+        assert policy.tiles is not None
+        size = (seen.height, seen.width)
+        judge = _judges(target.boxes, policy.tiles.windows(*size), size)
+        for view in views(seen, policy.tiles, policy.min_size, policy.max_size):
+            window, scale = (torch.from_numpy(one).to(target.boxes) for one in (view.window, view.scale))
+            own = (judge == window).all(1)
+            inside = (target.boxes[:, :2] >= window[:2]) & (target.boxes[:, 2:] <= window[2:])
+            rows = torch.where(inside.all(1) | own)[0]
+            own = own[rows]
+            if (own & ~target.ignored[rows]).any():
+                pixels = torch.from_numpy(np.ascontiguousarray(view.pixels.transpose(2, 0, 1)))
+                start = len(self.fates)
+                there = _in_view(target, rows, window, scale)
+                self._add(image, there, *_traced(self.detector, pixels), own)
+                fates_there = self.fates[start:]
+                self.fates[start:] = [_in_picture(one, rows, window, scale) for one in fates_there]
+
+    def _add(self, image: int, target: Target, raw: Raw, traced: Trace, wanted: Tensor | None = None) -> None:
+        """Follow the objects of an image, or only those ``wanted (M,)``, and try milder settings for them."""
         classes = self.class_of[target.labels]
         names = tuple(self.names[label] for label in target.labels.tolist())
         with torch.inference_mode():
-            own = fates(self.detector, traced, target, classes, names, image, self.threshold)
+            every = fates(self.detector, traced, target, classes, names, image, self.threshold)
+            own = every if wanted is None else [fate for fate in every if wanted[fate.object]]
             self._try(own, target, classes, raw, traced)
         kept = target.boxes[[fate.object for fate in own]]
         canvas = (raw.images.pixels.shape[2], raw.images.pixels.shape[3])
@@ -295,3 +335,40 @@ class _Tally:
             reached=int((reach[lost] >= config.fg_iou_thresh).sum()),
             under_50=under,
         )
+
+
+def _judges(boxes: Tensor, windows: np.ndarray[Any, Any], size: tuple[int, int]) -> Tensor:
+    """For each object ``(M, 4)`` the window of the view that it is judged in.
+
+    That is the tile that shows all of it nearest to its middle; the whole picture where no tile does.
+    """
+    tiles = torch.from_numpy(windows).to(boxes)
+    shown = (boxes[:, None, :2] >= tiles[:, :2]) & (boxes[:, None, 2:] <= tiles[:, 2:])  # (M, T, 2)
+    middles = (boxes[:, :2] + boxes[:, 2:])[:, None] - (tiles[:, :2] + tiles[:, 2:])
+    away = middles.square().sum(2).masked_fill(~shown.all(2), torch.inf)
+    nearest, index = away.min(1)
+    whole = boxes.new_tensor([0, 0, size[1], size[0]])
+    return torch.where(nearest.isinf()[:, None], whole, tiles[index])
+
+
+def _in_view(target: Target, rows: Tensor, window: Tensor, scale: Tensor) -> Target:
+    """Some objects of a picture in pixels of a view; their areas stay those in the picture."""
+    one = target.taken(rows)
+    boxes = (one.boxes - window[:2].repeat(2)) / scale.repeat(2)
+    return Target(boxes, one.labels, one.ignored, one.areas, one.difficult)
+
+
+def _in_picture(fate: Fate, rows: Tensor, window: Tensor, scale: Tensor) -> Fate:
+    """What was found out in a view, of the picture: its detections have no number there."""
+
+    def moved(box: tuple[float, ...]) -> Any:
+        return tuple((window.new_tensor(box) * scale.repeat(2) + window[:2].repeat(2)).tolist())
+
+    return replace(
+        fate,
+        object=int(rows[fate.object]),
+        box=moved(fate.box),
+        by_box=None if fate.by_box is None else moved(fate.by_box),
+        by_object=None if fate.by_object is None else int(rows[fate.by_object]),
+        detection=None,
+    )

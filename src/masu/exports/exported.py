@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 import threading
@@ -9,7 +10,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -23,7 +24,17 @@ from masu.errors import bad_input
 from masu.exports.write import SUFFIXES
 from masu.ops.images import InputPolicy
 from masu.records import Detections
-from masu.runtime import ENTRY, Description, Engine, Model, check_answer, described, refuse_broken
+from masu.runtime import (
+    ENTRY,
+    USUAL_IOU,
+    Description,
+    Engine,
+    Model,
+    check_answer,
+    described,
+    refuse_broken,
+)
+from masu.tiles import Tiles
 
 
 class ExportedDetector(Predictor):
@@ -71,7 +82,18 @@ class ExportedDetector(Predictor):
         count = self.description.channels or 3
         plain = (0.0,) * count, (1.0,) * count
         said = self.description
-        return InputPolicy(said.min_size, said.max_size, *plain, channels=said.channels)
+        return InputPolicy(said.min_size, said.max_size, *plain, channels=said.channels, tiles=said.cut)
+
+    @property
+    def suppression(self) -> float:
+        """See :attr:`masu.detectors.predict.Predictor.suppression`; the graph does not say its own."""
+        return USUAL_IOU
+
+    def with_tiles(self, tiles: Tiles | None) -> Self:
+        """See :meth:`masu.detectors.predict.Predictor.with_tiles`; both run the same graph."""
+        own = copy.copy(self)
+        own.description = self.description.with_tiles(tiles)
+        return own
 
     def of_pixels(self, images: Sequence[Tensor]) -> list[Detections]:
         """See :meth:`masu.detectors.predict.Predictor.of_pixels`; images of one size run together."""

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from masu.records import ImageBatch
 from masu.settings import Length, Pixels, Within, check_fields
+from masu.tiles import Tiles
 
 MOST_CHANNELS = 4096
 """Of the images that a network may be made for."""
@@ -32,6 +33,7 @@ class InputPolicy:
         std: per channel, of values 0..1.
         divisor: the batch is padded right and below to a multiple of this.
         channels: None for RGB photographs; else images of so many channels, their values as they are.
+        tiles: how pictures larger than a tile are cut; each tile is resized as an image is. None: never.
     """
 
     min_size: Annotated[int, Within(1, 16_384)] = 800
@@ -48,6 +50,7 @@ class InputPolicy:
     )
     divisor: Annotated[int, Within(1, 1024)] = 32
     channels: Annotated[int, Within(1, MOST_CHANNELS)] | None = None
+    tiles: Tiles | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)

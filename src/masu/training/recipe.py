@@ -20,6 +20,7 @@ from masu.detectors.zoo import ARCHITECTURES, DEFAULT, SMALL
 from masu.devices import FUSED
 from masu.errors import bad_input, counted
 from masu.ops.images import InputPolicy
+from masu.tiles import Tiles
 from masu.words import Anchors, OnNonfinite, OptimizerName, Precision, Schedule
 
 EPOCHS = 20
@@ -54,7 +55,12 @@ class TrainSettings:
         frozen_norms: keep the backbone's normalisation constant; None: with pretrained weights.
         channels: None: RGB photographs. A number: images of so many channels, mean and deviation measured
             from the data.
-        image_size: shorter side in pixels that the network sees; None: the architecture's own.
+        image_size: shorter side in pixels that the network sees; None: the architecture's own, or that of a
+            tile.
+        tiles: side in pixels of the squares that larger pictures are cut into, see
+            :mod:`masu.data.loading.crops`; stored in the model, which finds objects in tiles then. None: no
+            picture is cut.
+        overlap: share of its side that a tile has in common with the next one when objects are found.
         anchors: ``"model"``: the architecture's own; ``"auto"``: sizes and ratios fitted to the data.
         box_loss: ``smooth_l1``, ``l1``, ``l2`` or ``giou``; None: the architecture's own.
         epochs: passes over the training images; None: 20, or as many as the time budget allows.
@@ -95,6 +101,8 @@ class TrainSettings:
     frozen_norms: bool | None = None
     channels: int | None = None
     image_size: int | None = None
+    tiles: int | None = None
+    overlap: float = Tiles.overlap
     anchors: Anchors = "model"
     box_loss: str | None = None
     epochs: int | None = None
@@ -129,6 +137,8 @@ class TrainSettings:
             ("--accumulate", self.accumulate, ranges.BATCH_SIZE),
             ("--channels", self.channels, ranges.CHANNELS),
             ("--image-size", self.image_size, ranges.IMAGE_SIZE),
+            ("--tiles", self.tiles, ranges.TILE_SIDE),
+            ("--overlap", self.overlap, ranges.OVERLAP),
             ("--frozen-stride", self.frozen_stride, ranges.FROZEN_STRIDE),
             ("--lr", self.learning_rate, ranges.LEARNING_RATE),
             ("--time-budget", self.time_budget, ranges.SECONDS),
@@ -173,6 +183,11 @@ class TrainSettings:
             raise bad_input("--size-range", f"{self.size_range}", "two rising numbers above 0")
         if self.augmentation is not None:
             variation(self.augmentation)  # refuses what is none
+
+    @property
+    def cut(self) -> Tiles | None:
+        """How pictures are cut, as the model has it."""
+        return None if self.tiles is None else Tiles(self.tiles, self.overlap)
 
     def described(self) -> dict[str, Any]:
         """The settings as JSON has them; an augmentation of the user's own by its name and ``repr``."""

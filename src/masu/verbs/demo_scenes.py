@@ -167,18 +167,24 @@ def background(photograph: Pixels, rng: np.random.Generator) -> Pixels:
     return pixels[:, ::-1].copy() if rng.random() < 0.5 else pixels.copy()
 
 
-def compose(ground: Pixels, digits: Sequence[tuple[Mask, int]], rng: np.random.Generator) -> Scene:
+def compose(
+    ground: Pixels,
+    digits: Sequence[tuple[Mask, int]],
+    rng: np.random.Generator,
+    heights: tuple[int, int] = _INK_HEIGHT,
+) -> Scene:
     """Write digits on a background, apart from one another; one that finds no room is left out.
 
     Args:
         ground: ``(H, W, 3)`` uint8, not changed.
         digits: the 8×8 ink of each digit, and which digit it is.
         rng: source of size, slant, place and colour.
+        heights: smallest and largest height of the ink in pixels, drawn log-uniformly.
     """
     pixels = ground.copy()
     boxes: list[Box] = []
     labels: list[int] = []
-    low, high = _INK_HEIGHT
+    low, high = heights
     for digit, label in digits:
         height = round(low * (high / low) ** rng.random())
         mask = ink(digit, height, float(rng.uniform(-12, 12)))

@@ -6,32 +6,42 @@ import io
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from masu import __version__
 from masu.atomic import sweep, write_whole
+from masu.data.pixels.georeference import Georeference, georeference
 from masu.data.pixels.images import displayable
 from masu.data.pixels.pictures import find_images, passed_over
+from masu.data.pixels.windows import Picture
 from masu.detectors.margins import Margins, enlarged, refuse_without
 from masu.drawing import draw
 from masu.errors import InputError, bad_input
 from masu.evaluation.predictions import AnyDetector, Prediction, predictions
+from masu.geojson import feature_collection
 from masu.ranges import BATCH_SIZE
 from masu.records import Detections
 from masu.results import Record, csv_text, json_text, record
 from masu.thresholds import DEFAULT_THRESHOLD, Threshold, check_threshold
 from masu.verbs.evaluate import refuse_path
 
-FORMATS = ("json", "csv", "coco")
+FORMATS = ("json", "csv", "coco", "geojson")
 """Result formats that :func:`detect` writes."""
 
-_FILE_NAMES = {"json": "detections.json", "csv": "detections.csv", "coco": "detections.coco.json"}
+_FILE_NAMES = {
+    "json": "detections.json",
+    "csv": "detections.csv",
+    "coco": "detections.coco.json",
+    "geojson": "detections.geojson",
+}
 
 
 @dataclass(frozen=True)
@@ -92,11 +102,12 @@ def detect(
             (a COCO data set that masu reads again: boxes as x y w h, category ids from 1, file names relative
             to the folder that ``info.image_folder`` names: ``.``, that of the results, where all images lie
             below it, else the deepest folder that holds them all). Boxes elsewhere are x1 y1 x2 y2; all are
-            pixels of the image, rounded to 0.001.
-        out: folder for ``detections.json``, ``.csv`` or ``.coco.json`` and for ``pictures/NAME.jpg``, the
-            images with boxes. The results so far are there while it runs, too: they are written anew every
-            ten seconds, or more rarely where that takes longer. An input image is never overwritten: a name
-            in use gets ``-2``, ``-3``, …. Default: write nothing, return the text.
+            pixels of the image, rounded to 0.001. Of GeoTIFFs also ``"geojson"``: polygons of longitude and
+            latitude (RFC 7946), with the boxes beside them.
+        out: folder for ``detections.json``, ``.csv``, ``.coco.json`` or ``.geojson`` and for
+            ``pictures/NAME.jpg``, the images with boxes. The results so far are there while it runs, too:
+            they are written anew every ten seconds, or more rarely where that takes longer. An input image is
+            never overwritten: a name in use gets ``-2``, ``-3``, …. Default: write nothing, return the text.
         batch_size: images per prediction.
         pictures: draw pictures into ``out``.
         margins: enlarge each box by the margin of its class, see
@@ -109,7 +120,7 @@ def detect(
     Raises:
         InputError: for an unknown format, a threshold or batch size out of range, an output folder that
             cannot be written, margins that the model does not have, no image among the sources or none that
-            can be read.
+            can be read, and with ``"geojson"`` for an image that does not say where on the Earth it lies.
     """
     refuse_path(detector, "detect")
     check_format(to)
@@ -123,10 +134,12 @@ def detect(
     sources = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
     folder = None if out is None else Path(out)
     paths, drawn = _without_drawn(find_images(sources), sources, folder)
+    places = {str(path): georeference(path) for path in paths} if to == "geojson" else {}
     if folder is not None:
         _make(folder)
     drawing = _PictureFolder(folder / "pictures", paths) if folder is not None and pictures else None
-    results = None if folder is None else _ResultsFile(folder, to, detector.names)
+    render = partial(_render, names=detector.names, to=to, places=places)
+    results = None if folder is None else _ResultsFile(folder, to, render)
     faults: list[str] = []
     records: list[Record] = []
     seconds = 0.0
@@ -162,7 +175,7 @@ def detect(
         images=len(records),
         detections=sum(len(one["detections"]) for one in records),
         seconds_per_image=seconds / len(records),
-        text="" if results is not None else _render(records, detector.names, to, Path()),
+        text="" if results is not None else render(records, folder=Path()),
         file=None if results is None else results.file,
         pictures=() if drawing is None else tuple(drawing.written),
         faults=tuple(faults),
@@ -179,9 +192,9 @@ SHARE_OF_TIME = 0.02
 class _ResultsFile:
     """The results so far, written whole again and again, so that a kill loses little."""
 
-    def __init__(self, folder: Path, to: str, names: Sequence[str]) -> None:
+    def __init__(self, folder: Path, to: str, render: Callable[..., str]) -> None:
         self.file = folder / _FILE_NAMES[to]
-        self._render = partial(_render, names=names, to=to, folder=folder)
+        self._render = partial(render, folder=folder)
         self._due = time.monotonic() + OFTEN
 
     def write(self, records: list[Record]) -> None:
@@ -231,9 +244,13 @@ def _none_readable(paths: Sequence[Path], faults: Sequence[str]) -> InputError:
     return InputError(f"images: {found}", thing="images", found=found, code="unreadable-image")
 
 
-def _render(records: list[Record], names: Sequence[str], to: str, folder: Path) -> str:
+def _render(
+    records: list[Record], names: Sequence[str], to: str, places: Mapping[str, Georeference], folder: Path
+) -> str:
     if to == "csv":
         return csv_text(records)
+    if to == "geojson":
+        return json_text(feature_collection(records, [places[one["file"]] for one in records]))
     return json_text(_coco(records, names, folder) if to == "coco" else records)
 
 
@@ -288,11 +305,19 @@ def _relative(files: Sequence[str], folder: Path) -> tuple[str, list[str]]:
 
 MOST_DRAWN = 40_000_000
 """Pixels of a drawn picture; of a larger image every other row and column is left out, or more."""
+MOST_DRAWN_OF_TILES = 10_000_000
+"""Pixels of a drawn picture that was cut into tiles, each the mean of those that it stands for."""
 
 
-def _drawable(image: Tensor, found: Detections) -> tuple[Tensor, Detections]:
+def _drawable(image: Tensor | Picture, found: Detections) -> tuple[Tensor, Detections]:
     """The image and its detections at a size that can be drawn without gigabytes."""
-    step = math.ceil(math.sqrt(image.shape[1] * image.shape[2] / MOST_DRAWN))
+    most = MOST_DRAWN_OF_TILES if isinstance(image, Picture) else MOST_DRAWN
+    step = math.ceil(math.sqrt(image.shape[1] * image.shape[2] / most))
+    if isinstance(image, Picture):
+        small = image.reduced(step)
+        scale = found.boxes.new_tensor([small.across, small.down]).repeat(2)
+        pixels = np.ascontiguousarray(small.pixels.transpose(2, 0, 1))
+        return torch.from_numpy(pixels), replace(found, boxes=found.boxes / scale)
     if step <= 1:
         return image, found
     return image[:, ::step, ::step], replace(found, boxes=found.boxes / step)

@@ -170,9 +170,8 @@ def export(
             spared, ap = _to_eight_bits(written, detector, calibration, data, max_ap_loss, report)
         exported = ExportedDetector(written, trust_code=True)
         report("comparing with the detector")
-        checks = tuple(
-            _check(detector, exported, pictures, shape, explain=calibration is None) for shape in SHAPES
-        )
+        whole, graph = detector.with_tiles(None), exported.with_tiles(None)
+        checks = tuple(_check(whole, graph, pictures, shape, explain=calibration is None) for shape in SHAPES)
         if calibration is None:
             _refuse_differences(checks, to)
             _tell_near_ties(checks, report)
@@ -181,7 +180,7 @@ def export(
             _refuse_loss(ap, max_ap_loss)
         files = [written.with_suffix(".bin"), written] if to == "openvino" else [written]
         size = sum(file.stat().st_size for file in files)
-        del exported
+        del exported, graph
         put_together(files, out.parent)
     return ExportReport(
         out, to, size, checks, ap, calibration is not None, spared, time.perf_counter() - started

@@ -12,6 +12,7 @@ import numpy as np
 
 from masu.data.audit.fingerprints import Fingerprints, fingerprint_images, near_duplicates, same_files
 from masu.data.audit.overlaps import first_twins, iou
+from masu.data.audit.small_objects import advice_on_tiles
 from masu.data.dataset import Array, Dataset
 from masu.data.fitting import Box, unfit
 from masu.data.splits import NO_SPLIT, TEST, TRAIN, TRAINVAL, VAL, role
@@ -259,6 +260,8 @@ def _of_objects(looked: Looked, policy: InputPolicy) -> Iterator[Finding]:
         names = listed((data.paths[int(i)].name for i in empty[:6]), 5)
         names = names if len(empty) <= 5 else names.replace("(6 in all)", f"({len(empty)} in all)")
         yield Finding("empty-images", data.root, "", f"{len(empty)}: {names}")
+    if (advice := advice_on_tiles(data, policy)) is not None:
+        yield Finding("tiles", data.root, "", advice)
     scales: dict[tuple[int, int], float] = {}
     scale = np.zeros(len(data))
     for index, (height, width) in enumerate(data.sizes.tolist()):

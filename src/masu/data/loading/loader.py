@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
@@ -20,7 +19,9 @@ from masu.data.fitting import fit_box
 from masu.data.kinds import Fault
 from masu.data.loading.ahead import ahead
 from masu.data.loading.callables import Variation, variation
+from masu.data.loading.crops import Views
 from masu.data.loading.pictures import Pictures
+from masu.data.loading.randomness import mixed
 from masu.data.loading.workers import read_ahead
 from masu.data.pixels.pictures import UnreadableImageError
 from masu.errors import InputError, bad_input
@@ -58,14 +59,18 @@ def cut(count: int, parts: int) -> list[range]:
     return [range(min(i * size, count), min((i + 1) * size, count)) for i in range(parts)]
 
 
-def batch_count(dataset: Dataset, batch_size: int) -> int:
+def batch_count(shown: Dataset | Views, batch_size: int) -> int:
     """The number of batches of an epoch; the last one may be smaller.
+
+    Args:
+        shown: the images, or the views of them.
+        batch_size: images in a batch.
 
     Raises:
         InputError: ``batch_size`` below 1.
     """
     _at_least("batch_size", batch_size, 1)
-    return -(-len(dataset) // batch_size)
+    return -(-len(shown) // batch_size)
 
 
 def epoch_batches(
@@ -76,6 +81,7 @@ def epoch_batches(
     epoch: int,
     augmentation: Variation | Callable[..., Any] | None = None,
     pictures: Pictures | None = None,
+    views: Views | None = None,
     start: int = 0,
     workers: int = 0,
     parts: int = 1,
@@ -88,9 +94,12 @@ def epoch_batches(
     Images of about the same shape come together, so that little of a batch is padding: the random order is
     cut into stretches of ``STRETCH`` batches, each sorted by the ratio of the sides and its batches shuffled.
 
-    The order depends on ``seed``, ``epoch`` and ``batch_size`` only, an image's augmentation on seed, epoch
-    and its index in the data set: any number of workers and a start at any batch give the same batches. The
-    global random state is neither read nor changed.
+    Where pictures are cut into windows, the random order is of pictures first: those of ``MIXED`` at a time
+    are shuffled together, so that a picture is read a few times in a row and not all through the epoch.
+
+    The order depends on ``seed``, ``epoch`` and ``batch_size`` only, an image's windows and augmentation on
+    seed, epoch, its index in the data set and the window's number: any number of workers and a start at any
+    batch give the same batches. The global random state is neither read nor changed.
 
     Args:
         dataset: what to read.
@@ -101,6 +110,7 @@ def epoch_batches(
             them as they are.
         pictures: reads the images, and may keep them from epoch to epoch; default: RGB photographs as they
             are.
+        views: what is shown of the images; default: each whole and once.
         start: number of the first batch to give, to go on in the middle of an epoch.
         workers: processes that read ahead, no more than there are processors; 0: a thread of this one reads
             a batch ahead, unless the augmentation is the user's own.
@@ -118,11 +128,12 @@ def epoch_batches(
             workers, if there is no ``on_lost`` or they are too many; what an augmentation of the user's own
             returns and cannot be used.
     """
-    count = batch_count(dataset, batch_size)
+    views = views or Views(dataset)
+    count = batch_count(views, batch_size)
     _at_least("start", start, 0)
     _at_least("workers", workers, 0)
     vary = None if augmentation is None else variation(augmentation)
-    plan = _Plan(dataset, batch_size, seed, epoch, vary, pictures or Pictures(), parts, own)
+    plan = _Plan(dataset, views, batch_size, seed, epoch, vary, pictures or Pictures(), parts, own)
     numbers, workers = range(start, count), min(workers, os.cpu_count() or 1)
     read: Generator[_Part] = (plan[number] for number in numbers)
     if workers:
@@ -144,6 +155,9 @@ def epoch_batches(
 
 STRETCH = 16
 """Batches among which images are sorted by shape."""
+
+MIXED = 8
+"""Pictures whose windows are shuffled together."""
 
 _WHOLE_IMAGE = "image"
 
@@ -190,6 +204,7 @@ class _Plan(Indexed[_Part]):
     def __init__(
         self,
         dataset: Dataset,
+        views: Views,
         batch_size: int,
         seed: int,
         epoch: int,
@@ -198,10 +213,10 @@ class _Plan(Indexed[_Part]):
         parts: int,
         own: range,
     ) -> None:
-        generator = torch.Generator().manual_seed(_mixed(seed, epoch))
-        order = torch.randperm(len(dataset), generator=generator).tolist()
-        self.batches = _of_like_shape(order, _ratios(dataset), batch_size, generator)
-        self.dataset = dataset
+        generator = torch.Generator().manual_seed(mixed(seed, epoch))
+        order = _order(views, generator)
+        self.batches = _of_like_shape(order, _ratios(views), batch_size, generator)
+        self.dataset, self.views = dataset, views
         self.seed, self.epoch, self.variation, self.pictures = seed, epoch, variation, pictures
         self.parts, self.own = parts, own
 
@@ -216,18 +231,21 @@ class _Plan(Indexed[_Part]):
             self._load(indices[place], place, part)
         return part
 
-    def _load(self, index: int, place: int, part: _Part) -> None:
-        path, target = self.dataset[index]
+    def _load(self, at: int, place: int, part: _Part) -> None:
+        view = self.views.view(at, self.seed, self.epoch)
+        path, target = self.dataset[view.image]
         try:
-            image, read = self.pictures.read(path)
+            image, read = self.pictures.read(path, view.window, self.views.shorter(view))
         except UnreadableImageError as error:
             part.faults.append(Fault("unreadable-image", path, _WHOLE_IMAGE, error.found, "skipped"))
             return
-        target = _inside(target, read.size, path, part.faults)
+        image = self.views.filled(view, image)
+        target = self.views.shown(view, _inside(target, read.size, path, part.faults))
         if read.factor > 1:
             target = target.with_boxes(target.boxes / read.factor)
         if self.variation is not None:
-            draw, classes = _mixed(self.seed, self.epoch, index), len(self.dataset.names)
+            drawn = (view.image, view.number) if view.number else (view.image,)
+            draw, classes = mixed(self.seed, self.epoch, *drawn), len(self.dataset.names)
             bands = self.pictures.channels is not None
             try:
                 image, target = self.variation.varied(image, target, seed=draw, bands=bands, classes=classes)
@@ -240,10 +258,26 @@ class _Plan(Indexed[_Part]):
         part.loaded.append(_Loaded(place, path, image.numpy(), _Packed.of(target)))
 
 
-def _ratios(dataset: Dataset) -> list[float]:
-    """Height over width of every image; 1 where nobody knows."""
-    sizes = np.where(dataset.sizes > 0, dataset.sizes, 1)
-    ratios: list[float] = (sizes[:, 0] / sizes[:, 1]).tolist()
+def _order(views: Views, generator: torch.Generator) -> list[int]:
+    """The numbers of all views in random order, those of a picture near each other."""
+    order: list[int] = torch.randperm(len(views.cut), generator=generator).tolist()
+    if not views.cut.any():
+        return order
+    found = []
+    for start in range(0, len(order), MIXED):
+        near = [at for image in order[start : start + MIXED] for at in views.of_image(image)]
+        found += [near[i] for i in torch.randperm(len(near), generator=generator).tolist()]
+    return found
+
+
+def _ratios(views: Views) -> list[float]:
+    """Height over width of every view; 1 where nobody knows."""
+    sizes = np.where(views.sizes > 0, views.sizes, 1)
+    whole = (sizes[:, 0] / sizes[:, 1]).tolist()
+    ratios: list[float] = []
+    for image, ratio in enumerate(whole):
+        ratios.append(ratio)
+        ratios += [1.0] * (len(views.of_image(image)) - 1)
     return ratios
 
 
@@ -287,12 +321,6 @@ def _inside(target: Target, size: tuple[int, int], path: Path, faults: list[Faul
             boxes.append(box)
             kept.append(number)
     return Target(boxes, target.labels[kept], target.ignored[kept])  # type: ignore[arg-type]
-
-
-def _mixed(*numbers: int) -> int:
-    """One seed from several, such that neighbouring ones have nothing in common."""
-    digest = hashlib.blake2b(" ".join(map(str, numbers)).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") >> 1
 
 
 def _at_least(name: str, value: int, least: int) -> None:

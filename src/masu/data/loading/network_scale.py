@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from masu.data.dataset import Dataset
+from masu.data.loading.crops import Views
 from masu.data.pixels.images import image_size
 from masu.data.pixels.pictures import UnreadableImageError
 from masu.ops.geometry import resize
@@ -41,21 +42,25 @@ class ScaledObjects:
 def scaled_objects(data: Dataset, policy: InputPolicy) -> ScaledObjects:
     """Objects of at most ``MOST_READ`` images, by the height and width of the padded image they are on.
 
-    Images whose size cannot be read are left out.
+    Images whose size cannot be read are left out. Of a picture that is cut into tiles they are the objects of
+    its views in a first epoch, each as often as it is shown.
     """
     found: dict[Size, list[Tensor]] = {}
     images = 0
-    for index in range(0, len(data), -(-len(data) // MOST_READ)):
-        path, target = data[index]
-        height, width = data.sizes[index].tolist()
+    looked = data.take(range(0, len(data), -(-len(data) // MOST_READ)))
+    views = Views(looked, policy)
+    for index, (path, target) in enumerate(looked):
+        height, width = looked.sizes[index].tolist()
         if not height:  # samples of one's own
             try:
                 height, width = image_size(path, policy.channels)
             except UnreadableImageError:
                 continue
         images += 1
-        boxes = target.boxes[~target.ignored]
-        new = torch.tensor(resized_size(height, width, policy))
-        scaled = resize(boxes, torch.tensor((height, width)), new)
-        found.setdefault(padded_size(height, width, policy), []).append(scaled)
+        for view in (views.view(at, 0, 0) for at in views.of_image(index)):
+            tall, wide = (height, width) if view.window is None else (views.side, views.side)
+            shown = views.shown(view, target)
+            new = torch.tensor(resized_size(tall, wide, policy))
+            scaled = resize(shown.boxes[~shown.ignored], torch.tensor((tall, wide)), new)
+            found.setdefault(padded_size(tall, wide, policy), []).append(scaled)
     return ScaledObjects({size: torch.cat(boxes) for size, boxes in found.items()}, images)

@@ -14,6 +14,8 @@ from masu.data.pixels.pictures import UnreadableImageError
 MOST_MEASURED = 200
 """Images, evenly spread over a data set, from which mean and deviation are measured."""
 
+_AT_ONCE = 4_000_000  # pixels
+
 
 def pixel_statistics(data: Dataset, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel over the pixels of a data set, uint8 counted as 0..1.
@@ -32,11 +34,13 @@ def pixel_statistics(data: Dataset, channels: int) -> tuple[tuple[float, ...], t
         except UnreadableImageError as error:
             first_fault = first_fault or error
             continue
-        values = image.numpy().reshape(channels, -1).astype(np.float64)
-        values = values / 255 if image.dtype == torch.uint8 else values
-        count += values.shape[1]
-        total += values.sum(1)
-        squares += (values**2).sum(1)
+        pixels = image.numpy().reshape(channels, -1)
+        for start in range(0, pixels.shape[1], _AT_ONCE):  # a large picture in float64 is many gigabytes
+            values = pixels[:, start : start + _AT_ONCE].astype(np.float64)
+            values = values / 255 if image.dtype == torch.uint8 else values
+            count += values.shape[1]
+            total += values.sum(1)
+            squares += (values**2).sum(1)
     if count == 0:
         assert first_fault is not None
         raise first_fault

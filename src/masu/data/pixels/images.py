@@ -17,8 +17,11 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from masu.data.pixels.headers import read_header
+from masu.data.pixels.large import large_picture
 from masu.data.pixels.pictures import planes, read_bands, read_picture, read_rgb, to_bytes
+from masu.data.pixels.windows import Held, Picture
 from masu.errors import bad_input
+from masu.tiles import Tiles
 
 
 def read_image(image: str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any] | Tensor) -> Tensor:
@@ -83,6 +86,36 @@ def read_pixels(
     else:
         thing, array = str(image), read_bands(Path(image), channels)
     return torch.from_numpy(planes(array, channels, thing))
+
+
+def read_seen(
+    image: str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any] | Tensor | Picture,
+    channels: int | None,
+    tiles: Tiles | None,
+) -> Tensor | Picture:
+    """An image as :func:`read_pixels` gives it, or a picture of which tiles are looked at.
+
+    Args:
+        image: as of :func:`read_pixels`, or a picture.
+        channels: likewise.
+        tiles: how large pictures are cut; None: never.
+
+    Returns:
+        ``(C, H, W)``, or a picture that is cut.
+
+    Raises:
+        InputError: as of :func:`read_pixels`.
+    """
+    if isinstance(image, Picture):
+        return image
+    if isinstance(image, str | os.PathLike):
+        large = large_picture(Path(image), channels, tiles)
+        if large is not None:
+            return large
+    pixels = read_pixels(image, channels)
+    if tiles is None or not tiles.cut(*pixels.shape[1:]):
+        return pixels
+    return Held(pixels.permute(1, 2, 0).cpu().numpy())
 
 
 def image_size(path: Path, channels: int | None = None) -> tuple[int, int]:

@@ -176,12 +176,12 @@ class Reduced(NamedTuple):
 
     Attributes:
         array: ``(⌈H / factor⌉, ⌈W / factor⌉, 3)`` uint8, each pixel the mean of about ``factor²``.
-        factor: 1, 2, 4 or 8.
+        factor: 1, 2, 4 or 8; of a picture that is read by windows any.
         size: ``H`` and ``W``.
     """
 
     array: Array
-    factor: int
+    factor: float
     size: tuple[int, int]
 
 
@@ -232,7 +232,8 @@ def _read(path: Path, decode: Callable[[Image.Image], Answer]) -> Answer:
 def damage(path: object, error: Exception) -> UnreadableImageError:
     """The fault of a file that a decoder stumbles over."""
     if isinstance(error, Image.DecompressionBombError):
-        return UnreadableImageError(path, f"too large an image ({error})", "cut it into tiles")
+        fix = 'look at it in tiles (--tiles 640, and but for TIFF pip install "masu[large]")'
+        return UnreadableImageError(path, f"too large an image ({error})", fix)
     if isinstance(error, NotRegularError):
         return UnreadableImageError(path, str(error.strerror), "leave it out")
     if isinstance(error, MemoryError):

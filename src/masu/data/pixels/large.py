@@ -1,0 +1,43 @@
+"""Which files are read by windows: those that are cut into tiles and too large to be decoded at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from masu.data.pixels.pictures import NPY, TIFF_SUFFIXES, decoders_silent
+from masu.data.pixels.tiff_windows import tiff_windows
+from masu.data.pixels.vips_windows import vips_windows
+from masu.data.pixels.windows import Picture
+from masu.errors import InputError
+from masu.tiles import Tiles
+
+GLADLY = 40_000_000
+"""Pixels up to which Pillow decodes a file as a whole, in some 120 MB."""
+
+
+def large_picture(path: Path, channels: int | None, tiles: Tiles | None) -> Picture | None:
+    """A file as a picture of which parts are read.
+
+    Args:
+        path: the file.
+        channels: None for RGB photographs; else its channels.
+        tiles: how large pictures are cut; None: never.
+
+    Returns:
+        None for a file that is decoded as a whole, and for one that cannot be opened: decoding it says why.
+    """
+    if tiles is None or path.suffix.lower() == NPY:
+        return None
+    ways = (tiff_windows, vips_windows) if path.suffix.lower() in TIFF_SUFFIXES else (vips_windows,)
+    with decoders_silent():
+        for way in ways:
+            try:
+                picture = way(path, channels)
+            except InputError:
+                raise
+            except Exception:  # noqa: BLE001 what decoders raise for a damaged file, which Pillow names
+                continue
+            if picture is not None:
+                large = picture.height * picture.width > GLADLY and tiles.cut(picture.height, picture.width)
+                return picture if large else None
+    return None
