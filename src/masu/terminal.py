@@ -296,13 +296,20 @@ def print_tuned(done: Tuned) -> None:
     table.add_column(f"{100 * done.tuning.level:.1f} %")
     for one in done.tries:
         before, after, difference, band, _ = _difference(one.ap)
-        setting = f"{one.setting} {one.before:g} -> {one.after:g}"
+        setting = f"{one.name} {one.before:g} -> {one.after:g}"
         cost, kept = f"{one.milliseconds:.0f}", "yes" if one.kept else "no"
         table.add_row(setting, before, after, difference, cost, kept, band)
     for column in table.columns[1:5]:
         column.justify = "right"
     if done.tries:
         console.table(table)
+    places = {name: number for name, number in done.tuning.lost.items() if number and name != "found"}
+    lost = ", ".join(f"{number} at {name}" for name, number in places.items())
+    console.print(f"Objects lost: {lost or 'none'}", soft_wrap=True)
+    for one in done.tuning.faster:
+        change = f"{one.name} {one.before:g} -> {one.after:g}"
+        cost = f"{one.milliseconds:.0f} ms an image, AP {one.ap.difference:+.4f}"
+        console.print(f"Faster, {'kept' if one.kept else 'not kept'}: {change}, {cost}", soft_wrap=True)
     console.print(done.said, soft_wrap=True)
 
 

@@ -177,7 +177,8 @@ def test_places_are_in_order(detector):
         "found",
     ]
     change = milder(detector, "background")
-    assert (change.setting, change.before, change.after) == ("score_thresh", 0.2, 0.04)
+    setting = change.setting
+    assert (setting.name, setting.value, setting.milder) == ("score_thresh", 0.2, 0.04)
 
 
 @pytest.fixture(scope="module")

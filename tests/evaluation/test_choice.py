@@ -27,7 +27,11 @@ def test_every_architecture_takes_another_suppression_and_keeps_all_else(name):
     config = ARCHITECTURES[name]()
     with torch.device("meta"):
         before = masu.build(config, NAMES, weights="none").stages
-        after = masu.build(config.with_suppression(0.25, 7), NAMES, weights="none").stages
+        last = before[-1]
+        config = config.with_setting(last.name, "nms_thresh", 0.25).with_setting(
+            last.name, last.limit_name, 7
+        )
+        after = masu.build(config, NAMES, weights="none").stages
     assert (after[-1].nms_thresh, after[-1].limit) == (0.25, 7)
     assert (before[-1].nms_thresh, before[-1].limit) != (0.25, 7)
     fields = ("name", "score_thresh", "pre_nms_top_n", "min_size")

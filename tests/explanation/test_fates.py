@@ -374,7 +374,7 @@ def test_without_a_change_a_second_look_finds_the_same(networks, name):
         for place in places_of(detector):
             change = milder(detector, place)
             if change is not None:
-                same = replace(change, stage=detector.stages[change.number])
+                same = replace(change, stage=detector.stages[change.setting.number])
                 found = detections(detector, same, raw, traced)
                 assert torch.equal(found.boxes, traced.detections.boxes)
                 assert torch.equal(found.scores, traced.detections.scores)
@@ -406,5 +406,5 @@ def found_at(detector, stage, raw):
 
 
 def setting_of(detector, stage):
-    change = milder(detector, stage)
-    return change.setting, change.before, change.after
+    setting = milder(detector, stage).setting
+    return setting.name, setting.value, setting.milder

@@ -6,6 +6,7 @@ import torch
 import masu
 from masu.errors import InputError
 from masu.evaluation.comparison import Difference
+from masu.evaluation.findings import Findings
 from tests.cli.conftest import run  # noqa: F401
 from tests.cli.test_schema import valid
 from tests.networks import spread
@@ -26,14 +27,14 @@ def model(tmp_path):
 
 @pytest.fixture
 def gains(monkeypatch):
-    """The first try is better, all others are not told apart."""
+    """The first try, which is the one where most objects are lost, is better; all others are not told apart."""
     answers = iter([BETTER])
-    monkeypatch.setattr("masu.evaluation.tuning._ap_of", lambda *_: next(answers, SAME))
+    monkeypatch.setattr(Findings, "ap_beside", lambda *_: next(answers, SAME))
 
 
 @pytest.fixture
 def no_gain(monkeypatch):
-    monkeypatch.setattr("masu.evaluation.tuning._ap_of", lambda *_: SAME)
+    monkeypatch.setattr(Findings, "ap_beside", lambda *_: SAME)
 
 
 @pytest.mark.usefixtures("gains")
@@ -42,12 +43,12 @@ def test_what_is_kept_is_written_and_the_model_stays(model, coins, tmp_path):
     done = masu.tune(model.parent, coins, out=out)
     assert (done.model, done.split, done.images, done.out) == (model, "val", 2, out)
     tuned, old = masu.load(out), masu.load(model)
-    assert (tuned.stages[-1].nms_thresh, old.stages[-1].nms_thresh) == (0.4, 0.5)
-    assert tuned.input.min_size == old.input.min_size == 64
+    assert (tuned.input.min_size, old.input.min_size) == (80, 64)
+    assert tuned.stages[-1].nms_thresh == old.stages[-1].nms_thresh == 0.5
     assert (tuned.thresholds, done.tuning.dropped) == ({}, ("thresholds",))
     assert model.read_bytes() == before
     assert all(torch.equal(a, b) for a, b in zip(tuned.parameters(), old.parameters(), strict=True))
-    assert done.said == f"Kept on 2 images: nms_thresh 0.5 -> 0.4; written to {out}."
+    assert done.said == f"Kept on 2 images: input.min_size 64 -> 80; written to {out}."
     assert done.store_again == f"masu evaluate {out} {coins} --split val --store-thresholds"
 
 
@@ -64,7 +65,7 @@ def test_without_time_nothing_is_tried(model, coins):
     done = masu.tune(model, coins, time_budget=0.001)
     assert (done.tries, done.gained) == ((), False)
     assert done.said == "Nothing was tried on 2 images: the time did not suffice."
-    assert {one.split()[0] for one in done.tuning.left_out} >= {"nms_thresh", "min_size"}
+    assert {one.split()[0] for one in done.tuning.left_out} >= {"detections.nms_thresh", "input.min_size"}
 
 
 @pytest.mark.parametrize(
@@ -75,6 +76,7 @@ def test_without_time_nothing_is_tried(model, coins):
         ({"model": "model.onnx"}, "an exported file, whose settings cannot be changed"),
         ({"model": "empty"}, "a folder without best.safetensors"),
         ({"time_budget": 0}, "0"),
+        ({"prefer": "size"}, "'size'"),
         ({"split": "tset"}, None),
     ],
     ids=lambda value: "" if value is None else str(value),
@@ -123,8 +125,25 @@ def test_the_table(run, model, coins, tmp_path):  # noqa: F811
     code, shown, error = run("tune", model, coins, "--out", tmp_path / "tuned.safetensors")
     assert code == 0, error
     assert "coins, split val, 2 images: " in shown
-    (row,) = (line for line in shown.splitlines() if "nms_thresh 0.5 -> 0.4" in line)
+    (row,) = (line for line in shown.splitlines() if "detections.nms_thresh 0.5 -> 0.4" in line)
     assert all(text in row for text in ("0.500", "0.510", "+0.0100", "-0.0200 … +0.0400", "no"))
     assert "Nothing is kept" in shown
     shown, error = run("tune", model, coins, "--time-budget", "0.001")[1:]
-    assert "not tried, the time did not suffice: nms_thresh 0.4, nms_thresh 0.6, " in error
+    assert "not tried, the time did not suffice: input.min_size 80, input.min_size 51, " in error
+    assert "Objects lost: " in shown
+
+
+@pytest.mark.usefixtures("no_gain")
+def test_thresholds_alone_are_written_too(run, model, coins, tmp_path, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(Findings, "thresholds", lambda _: {"coin": 0.7})
+    out, page = tmp_path / "tuned.safetensors", tmp_path / "new" / "tune.html"
+    more = ("--store-thresholds", "--report", page, "--json")
+    code, shown, error = run("tune", model, coins, "--out", out, *more)
+    assert code == 0, error
+    done = valid(run, "tune", shown)
+    assert done["thresholds"] == masu.load(out).thresholds == {"coin": 0.7}
+    assert (done["out"], done["dropped"], done["lost_after"]) == (str(out), [], None)
+    assert sum(done["lost"].values()) == 8
+    assert done["said"].endswith(f"New: thresholds of these images; written to {out}.")
+    assert f"open {page}" in error
+    assert "coins, split val: 2 images." in page.read_text("utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,7 +12,10 @@ from masu.cli.grammar import option, verb
 from masu.cli.notes import note, print_faults, working
 from masu.cli.options import DATA, DEVICE, IMAGES, MODEL, form_of, json_of
 from masu.cli.schema import print_json
-from masu.cli.values import Time
+from masu.cli.values import Page, Time
+
+if TYPE_CHECKING:
+    from masu.explanation.tuning import Preference
 
 
 @verb(short_help="Settings that gain AP without training, beyond chance.")
@@ -30,9 +34,18 @@ from masu.cli.values import Time
     show_default=True,
     help="Time such as 90s, 10m, 1h, after which no further setting is tried.",
 )
+@option(
+    "--prefer",
+    type=click.Choice(["ap", "speed"]),
+    default="ap",
+    show_default=True,
+    help="speed also keeps what is faster and loses less than 0.002 AP.",
+)
+@option("--store-thresholds", is_flag=True, help="Also each class's best threshold on DATA.")
 @DEVICE
 @form_of("DATA")
 @IMAGES
+@option("--report", "page", type=Page(), help="Write a page about the tries.")
 @json_of("the tries")
 def tune(
     model: Path,
@@ -40,19 +53,24 @@ def tune(
     out: Path | None,
     split: str | None,
     time_budget: float,
+    prefer: Preference,
+    store_thresholds: bool,
     device: str,
     form: str | None,
     images: Path | None,
+    page: Path | None,
     as_json: bool,
 ) -> int:
     """Try other settings of MODEL on DATA, and keep those whose gain in AP is beyond chance.
 
-    Tried are the IoU of the suppression, more detections of an image and other image sizes. MODEL is a model
-    file or a run, and stays as it is. Tune on validation images, not on those that are to judge the model.
+    Tried are the settings at which objects are lost (suppressions, numbers of proposals and detections, score
+    thresholds) and the size of the images. MODEL is a model file or a run, and stays as it is. Tune on
+    validation images, not on those that are to judge the model.
     """
     from dataclasses import replace
 
     from masu.detectors.build import load
+    from masu.explanation.tuning_page import write_page
     from masu.terminal import print_tuned
     from masu.verbs.reading import to_calibrate_on
     from masu.verbs.tune import model_of, refuse_out
@@ -65,12 +83,25 @@ def tune(
     channels = detector.input.channels
     dataset = to_calibrate_on(data, split, form=form, images=images, channels=channels, counter=working)
     print_faults(dataset)
-    done = run(detector, dataset, out=out, time_budget=time_budget, counter=working)
+    done = run(
+        detector,
+        dataset,
+        out=out,
+        time_budget=time_budget,
+        prefer=prefer,
+        store_thresholds=store_thresholds,
+        counter=working,
+    )
     done = replace(done, model=file, data=data)
     if as_json:
         print_json("tune", done.as_dict())
     else:
         print_tuned(done)
+    if page is not None:
+        name = data.resolve().name
+        where = f"{name}, split {done.split}" if done.split else name
+        write_page(done.tuning, page, where, done.images, done.said)
+        note(f"open {page}")
     if done.tuning.left_out:
         left_out = ", ".join(done.tuning.left_out)
         note(f"not tried, the time did not suffice: {left_out}; give a longer --time-budget")

@@ -29,7 +29,7 @@ from masu.detectors.rois import (
     roi_losses,
     sample_rois,
 )
-from masu.detectors.rpn import RPN, RPNConfig, proposal_losses, proposal_stage
+from masu.detectors.rpn import PROPOSALS, RPN, RPNConfig, proposal_losses, proposal_stage
 from masu.detectors.stages import Kept, Reason, Rows, Stage, run
 from masu.detectors.targets import Assignment, targets_at_network_size
 from masu.nets.heads import BoxHead, BoxPredictor
@@ -113,9 +113,12 @@ class CascadeRCNNConfig(DetectorConfig):
         """See :meth:`DetectorConfig.with_box_loss`."""
         return replace(self, rpn=self.rpn.with_box_loss(name), rois=replace(self.rois, box_loss=name))
 
-    def with_suppression(self, iou: float, most: int) -> CascadeRCNNConfig:
-        """See :meth:`DetectorConfig.with_suppression`."""
-        return replace(self, rois=replace(self.rois, nms_thresh=iou, detections_per_img=most))
+    def with_setting(self, stage: str, name: str, value: float) -> CascadeRCNNConfig:
+        """See :meth:`DetectorConfig.with_setting`."""
+        if stage == PROPOSALS:
+            return replace(self, rpn=self.rpn.with_setting(stage, name, value))
+        changed: dict[str, Any] = {name: value}
+        return replace(self, rois=replace(self.rois, **changed))
 
     @property
     def pretrained(self) -> str:

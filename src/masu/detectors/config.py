@@ -43,8 +43,12 @@ class DetectorConfig(ABC):
         """The same with another loss on boxes, in every stage."""
 
     @abstractmethod
-    def with_suppression(self, iou: float, most: int) -> Self:
-        """The same with another IoU of the last suppression, and another number of boxes kept at most."""
+    def with_setting(self, stage: str, name: str, value: float) -> Self:
+        """The same with another value of one of a stage's settings, see :mod:`masu.detectors.stage_settings`.
+
+        Raises:
+            InputError: for a value of another type or out of its range.
+        """
 
     def with_tiles(self, tiles: Tiles | None) -> Self:
         """The same that cuts large pictures into tiles, or cuts none."""

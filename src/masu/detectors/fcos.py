@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -95,9 +95,10 @@ class FCOSConfig(PyramidConfig):
             raise bad_input("box_loss", f"{name!r}", "'giou': FCOS has no deltas to compare")
         return self
 
-    def with_suppression(self, iou: float, most: int) -> FCOSConfig:
-        """See :meth:`masu.detectors.config.DetectorConfig.with_suppression`."""
-        return replace(self, nms_thresh=iou, detections_per_img=most)
+    def with_setting(self, stage: str, name: str, value: float) -> FCOSConfig:
+        """See :meth:`masu.detectors.config.DetectorConfig.with_setting`."""
+        changed: dict[str, Any] = {name: value}
+        return replace(self, **changed)
 
 
 @dataclass(frozen=True, eq=False)

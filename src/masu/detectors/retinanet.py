@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
@@ -68,9 +68,10 @@ class RetinaNetConfig(PyramidConfig):
         """See :meth:`masu.detectors.config.DetectorConfig.with_box_loss`."""
         return replace(self, box_loss=name)
 
-    def with_suppression(self, iou: float, most: int) -> RetinaNetConfig:
-        """See :meth:`masu.detectors.config.DetectorConfig.with_suppression`."""
-        return replace(self, nms_thresh=iou, detections_per_img=most)
+    def with_setting(self, stage: str, name: str, value: float) -> RetinaNetConfig:
+        """See :meth:`masu.detectors.config.DetectorConfig.with_setting`."""
+        changed: dict[str, Any] = {name: value}
+        return replace(self, **changed)
 
 
 class RetinaNet(PyramidDetector):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -24,6 +24,9 @@ from masu.ops.losses import bce
 from masu.ops.sampling import sample
 from masu.records import Target
 from masu.settings import Count, Share, SmallestSide, check_fields
+
+PROPOSALS = "proposals"
+"""Name of the stage."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +94,10 @@ class RPNConfig(PyramidConfig):
         """See :meth:`masu.detectors.config.DetectorConfig.with_box_loss`."""
         return replace(self, proposals=replace(self.proposals, box_loss=name))
 
-    def with_suppression(self, iou: float, most: int) -> RPNConfig:
-        """See :meth:`masu.detectors.config.DetectorConfig.with_suppression`."""
-        return replace(self, proposals=replace(self.proposals, nms_thresh=iou, post_nms_top_n=most))
+    def with_setting(self, stage: str, name: str, value: float) -> RPNConfig:
+        """See :meth:`masu.detectors.config.DetectorConfig.with_setting`."""
+        changed: dict[str, Any] = {name: value}
+        return replace(self, proposals=replace(self.proposals, **changed))
 
 
 class RPN(PyramidDetector):
@@ -137,7 +141,7 @@ class RPN(PyramidDetector):
 def proposal_stage(settings: ProposalSettings) -> Stage:
     """Step 8: the best anchors of each level, suppressed within it."""
     return Stage(
-        name="proposals",
+        name=PROPOSALS,
         look=_objectness,
         decode=decode,
         reasons=PROPOSAL_REASONS,

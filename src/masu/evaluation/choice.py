@@ -47,12 +47,9 @@ def set_suppression(detector: AnyDetector, iou: float | None = None, most: int |
     if most is not None:
         MAX_DETECTIONS.check("--max-detections", most)
     last = detector.stages[-1]
-    own_iou, own_most = last.nms_thresh, last.limit
-    assert own_iou is not None
-    assert own_most is not None
-    detector.config = detector.config.with_suppression(
-        own_iou if iou is None else float(iou), own_most if most is None else most
-    )
+    for name, value in (("nms_thresh", iou), (last.limit_name, most)):
+        if value is not None:
+            detector.config = detector.config.with_setting(last.name, name, value)
 
 
 def classes_of(texts: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:

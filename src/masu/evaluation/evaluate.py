@@ -149,11 +149,24 @@ def score(
     if class_agnostic:
         metrics = proposal_metrics(targets, found)
     else:
-        found = [_renumbered(d, data.names) for d in found]
-        targets, found = as_checked(data, list(seen), targets, found)
+        targets, found = as_labelled(data, list(seen), targets, found)
         metrics = coco_metrics(targets, found, data.names, voc=voc)
     metrics = replace(metrics, seconds_per_image=seconds / len(found), faults=(*faults, *unreadable))
     return Scored(metrics, tuple(data.names), tuple(read), tuple(targets), tuple(found))
+
+
+def as_labelled(
+    data: LabelledImages, images: Sequence[int], targets: Sequence[Target], found: Sequence[Detections]
+) -> tuple[list[Target], list[Detections]]:
+    """Targets and detections as figures are made of them: of classes of the data that were checked.
+
+    Args:
+        data: images and targets.
+        images: positions in it.
+        targets: of these images.
+        found: in these images, as a detector with classes names and numbers it.
+    """
+    return as_checked(data, images, targets, [_renumbered(one, data.names) for one in found])
 
 
 def _of_all(

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from masu.detectors.detector import Detector
-from masu.detectors.stages import CLASS_SCORE
+from masu.detectors.stages import CLASS_SCORE, Reason
 from masu.detectors.targets import Assignment
 from masu.detectors.trace import StageTrace, Trace
 from masu.evaluation.difficult import difficult_iou
@@ -100,8 +100,13 @@ def places_of(detector: Detector) -> dict[str, str]:
         del places["unknown_class"]
     for stage in detector.stages:
         for reason in stage.reasons.values():
-            places |= OF_CLASS_SCORE if reason is CLASS_SCORE else {reason.name: reason.meaning}
+            places |= names_of(reason)
     return places | AFTER
+
+
+def names_of(reason: Reason) -> dict[str, str]:
+    """What the funnel calls a place where a stage loses boxes, and what each name means."""
+    return OF_CLASS_SCORE if reason is CLASS_SCORE else {reason.name: reason.meaning}
 
 
 def matched(overlap: npt.NDArray[np.float64], same: _Bools, threshold: float) -> _Ints:

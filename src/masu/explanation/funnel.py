@@ -284,7 +284,7 @@ class _Tally:
             change = milder(self.detector, stage)
             if change is None:
                 continue
-            key = (change.number, change.setting)
+            key = (change.setting.number, change.setting.name)
             if key not in done:  # other_class and background try the same
                 found = detections(self.detector, change, raw, traced)
                 overlap = overlaps(target.boxes[rows].double(), found.boxes.double()).numpy()
@@ -303,7 +303,8 @@ class _Tally:
         for stage, counts in self._counts.items():
             change = milder(self.detector, stage)
             assert change is not None
-            found.append(Remedy(stage, change.setting, change.before, change.after, *counts))
+            setting = change.setting
+            found.append(Remedy(stage, setting.name, setting.value, setting.milder, *counts))
         return tuple(sorted(found, key=lambda remedy: remedy.lost_instead - remedy.regained))
 
     def anchors(self) -> AnchorFit | None:

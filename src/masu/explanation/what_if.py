@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from masu.detectors.detector import Detector, in_given_pixels
 from masu.detectors.raw import Raw
-from masu.detectors.stages import CLASS_SCORE, Stage, run, step
+from masu.detectors.stage_settings import Setting, settings_of
+from masu.detectors.stages import Stage, run, step
 from masu.detectors.trace import Trace
-from masu.explanation.fates import OF_CLASS_SCORE
+from masu.explanation.fates import names_of
 from masu.records import Detections
-
-
-def _doubled(value: int) -> int:
-    return 2 * value
-
-
-def _raised(value: float) -> float:
-    return round(min(value + 0.1, 0.95), 3)
-
-
-def _lowered(value: float) -> float:
-    return value / 5
-
-
-def _none(value: float) -> float:
-    return 0.0
 
 
 @dataclass(frozen=True)
@@ -58,38 +42,22 @@ class Milder:
     """A stage of a detector with one setting milder.
 
     Attributes:
-        number: of the stage.
         stage: with the milder setting.
-        setting: its name in the model's configuration.
-        before: the value.
-        after: the milder value.
+        setting: as it was.
     """
 
-    number: int
     stage: Stage
-    setting: str
-    before: float
-    after: float
+    setting: Setting
 
 
 def milder(detector: Detector, place: str) -> Milder | None:
     """The setting that decides at a place where objects are lost, milder; None where no setting does."""
-    for number, stage in enumerate(detector.stages):
-        for what, reason in stage.reasons.items():
-            names = OF_CLASS_SCORE if reason is CLASS_SCORE else (reason.name,)
-            if place in names and what != "regression":
-                before = getattr(stage, what)
-                after = _milder_value(stage, what)(before)
-                setting = stage.limit_name if what == "limit" else what
-                changed: Any = {what: after}
-                return Milder(number, replace(stage, **changed), setting, before, after)
+    for setting in settings_of(detector.stages):
+        if place in names_of(setting.reason):
+            changed: Any = {setting.attribute: setting.milder}
+            stage = replace(detector.stages[setting.number], **changed)
+            return Milder(stage, setting)
     return None
-
-
-def _milder_value(stage: Stage, what: str) -> Callable[[Any], Any]:
-    if what == "score_thresh":
-        return _lowered if stage.by_class else _none
-    return {"pre_nms_top_n": _doubled, "min_size": _none, "nms_thresh": _raised, "limit": _doubled}[what]
 
 
 def detections(detector: Detector, change: Milder, raw: Raw, traced: Trace) -> Detections:
@@ -102,7 +70,8 @@ def detections(detector: Detector, change: Milder, raw: Raw, traced: Trace) -> D
         traced: their trace under the settings as they were; what stages before this one did, and what the
             network said to it, is taken from there.
     """
-    before = traced.steps[: change.number]
-    anew = step(change.stage, traced.steps[change.number].rows, raw.images.sizes)
+    number = change.setting.number
+    before = traced.steps[:number]
+    anew = step(change.stage, traced.steps[number].rows, raw.images.sizes)
     steps = run(detector.stages, raw, [*before, anew])
     return detector.named(in_given_pixels(steps[-1].kept, raw.images))[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,9 @@ from masu.data.dataset import Dataset
 from masu.detectors.build import load, save
 from masu.detectors.detector import Detector
 from masu.drafts.model import model_file
-from masu.errors import bad_input, counted
-from masu.evaluation.comparison import Difference
-from masu.evaluation.tuning import Try, Tuning
-from masu.evaluation.tuning import tune as run
+from masu.errors import bad_input, counted, listed
+from masu.explanation.tuning import PREFERENCES, Preference, Try, Tuning
+from masu.explanation.tuning import tune as run
 from masu.exports.write import SUFFIXES
 from masu.ranges import SECONDS
 from masu.verbs.reading import IN_MEMORY, Counter, quiet, refuse_beside, to_calibrate_on, warn_of_faults
@@ -67,16 +66,18 @@ class Tuned:
     def said(self) -> str:
         """The answer in a sentence or two."""
         on = f"on {counted(self.images, 'image')}"
-        if not self.tries:
-            return f"Nothing was tried {on}: the time did not suffice."
-        if not self.gained:
-            return (
-                f"Nothing is kept: no setting gains AP beyond chance {on}. No file was written; "
-                "the model is good as it is."
-            )
-        kept = [f"{one.setting} {one.before:g} -> {one.after:g}" for one in self.tries if one.kept]
+        stored = ["thresholds of these images"] if self.tuning.thresholds else []
         where = "no file was asked for" if self.out is None else f"written to {self.out}"
-        return f"Kept {on}: {', '.join(kept)}; {where}."
+        if self.gained:
+            kept = [f"{one.name} {one.before:g} -> {one.after:g}" for one in self.tuning.kept]
+            return f"Kept {on}: {', '.join([*kept, *stored])}; {where}."
+        if not self.tries:
+            said = f"Nothing was tried {on}: the time did not suffice."
+            return f"{said} New: {stored[0]}; {where}." if stored else said
+        said = f"Nothing is kept: no setting gains AP beyond chance {on}."
+        if stored:
+            return f"{said} New: {stored[0]}; {where}."
+        return f"{said} No file was written; the model is good as it is."
 
     @property
     def store_again(self) -> str | None:
@@ -100,26 +101,28 @@ class Tuned:
             "said": self.said,
             "milliseconds": self.tuning.milliseconds,
             "level": self.tuning.level,
-            "tries": [
-                {
-                    "setting": one.setting,
-                    "before": one.before,
-                    "after": one.after,
-                    "ap": _interval(one.ap),
-                    "milliseconds": one.milliseconds,
-                    "kept": one.kept,
-                }
-                for one in self.tries
-            ],
+            "tries": [_as_dict(one) for one in self.tries],
             "left_out": list(self.tuning.left_out),
+            "lost": dict(self.tuning.lost),
+            "lost_after": None if self.tuning.lost_after is None else dict(self.tuning.lost_after),
+            "faster": [_as_dict(one) for one in self.tuning.faster],
+            "thresholds": dict(self.tuning.thresholds),
             "dropped": list(self.tuning.dropped),
             "store_again": self.store_again,
             "out": None if self.out is None else str(self.out),
         }
 
 
-def _interval(ap: Difference) -> dict[str, float]:
-    return {"a": ap.a, "b": ap.b, "difference": ap.difference, "low": ap.low, "high": ap.high}
+def _as_dict(one: Try) -> dict[str, Any]:
+    return {
+        "stage": one.stage,
+        "setting": one.setting,
+        "before": one.before,
+        "after": one.after,
+        "ap": asdict(one.ap),
+        "milliseconds": one.milliseconds,
+        "kept": one.kept,
+    }
 
 
 def tune(
@@ -131,13 +134,15 @@ def tune(
     form: str | None = None,
     images: str | os.PathLike[str] | None = None,
     time_budget: float = 60.0,
+    prefer: Preference = "ap",
+    store_thresholds: bool = False,
     device: str = "auto",
     counter: Counter = quiet,
 ) -> Tuned:
     """Try other settings of a trained model on labelled images and keep those that gain AP beyond chance.
 
-    Tried are the IoU of the last suppression, twice as many detections of an image where one has as many as
-    the model allows, and other sizes of the images. The model stays as it is.
+    Tried are the settings at which the funnel loses objects (suppressions, numbers of proposals and
+    detections, score thresholds), the last suppression, and the size of the images. The model stays as it is.
 
     Args:
         model: a model file that masu wrote, a run, or a detector.
@@ -149,19 +154,23 @@ def tune(
         form: format of the data at a path; default: found by looking.
         images: another folder that holds the images of a path.
         time_budget: seconds after which no further setting is tried.
+        prefer: ``"ap"``; or ``"speed"``, which also keeps fewer proposals where that is faster and AP stays.
+        store_thresholds: give it the score with the largest F1 of each class on these images.
         device: of a model file, see ``masu evaluate --device``.
         counter: shows how far each evaluation is.
 
     Returns:
-        ``detector``, ``tries``, ``gained`` and, in a sentence, ``said``.
+        ``detector``, ``tries``, ``gained`` and, in a sentence, ``said``; ``tuning`` has the rest.
 
     Raises:
         TypeError: for options of a path beside a data set.
         InputError: for a model or data that cannot be read, an exported file, a proposal generator, an
-            ``out`` that is already there, data without a split for validation, fewer than two images or no
-            labelled object.
+            ``out`` that is already there, an unknown ``prefer``, data without a split for validation, fewer
+            than two images or no labelled object.
     """
     SECONDS.check("--time-budget", time_budget)
+    if prefer not in PREFERENCES:
+        raise bad_input("prefer", repr(prefer), f"one of {listed(PREFERENCES)}", code="unknown-name")
     file = None if isinstance(model, Detector) else model_of(model)
     out = None if out is None else Path(out)
     if out is not None:
@@ -176,10 +185,14 @@ def tune(
         channels = detector.input.channels
         data = to_calibrate_on(data, split, form=form, images=images, channels=channels, counter=counter)
         warn_of_faults(data)
-    tuning = run(detector, data, seconds=time_budget, counter=counter)
-    if out is not None and tuning.gained:
+    tuning = run(
+        detector, data, seconds=time_budget, prefer=prefer, thresholds=store_thresholds, counter=counter
+    )
+    if not (tuning.gained or tuning.thresholds):
+        out = None
+    if out is not None:
         save(tuning.detector, out)
-    return Tuned(file, where, data.split, len(data), tuning, out if tuning.gained else None)
+    return Tuned(file, where, data.split, len(data), tuning, out)
 
 
 def model_of(path: str | os.PathLike[str]) -> Path:
