@@ -6,7 +6,6 @@ What :mod:`masu.ncnn_part` has to know besides are the lines behind the last lay
 from __future__ import annotations
 
 import subprocess
-import tempfile
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from masu.atomic import new_file
+from masu.atomic import new_file, workshop
 from masu.cut import Cut
 from masu.detectors.detector import Detector
 from masu.errors import bad_input
@@ -63,8 +62,8 @@ def write_ncnn(
     except ImportError as error:
         raise bad_input("export", f"no package {error.name}", "pnnx", 'pip install "masu[ncnn]"') from None
     ((part, example),) = parts
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder) / "part.pt"
+    with workshop(file) as folder:
+        place = folder / "part.pt"
         with warnings.catch_warnings(action="ignore"):  # PyTorch's own wish to see this way of tracing gone
             script: Any = torch.jit.trace(  # type: ignore[no-untyped-call]
                 traced(part, example).module(), example, check_trace=False
