@@ -115,6 +115,8 @@ THREADS = Range(1, 1024)
 """That predict at the same time."""
 LULL = Range(0, 3600, whole=False)
 """Seconds before a server ends."""
+CANVAS = Range(1, 4096)
+"""Pixels of a side of the one size that a graph takes."""
 AP_LOSS = Range(-1, 1, whole=False)
 """A difference of two shares."""
 PARTS = Range(0, 1_000_000_000, whole=False, above=True)

@@ -1,4 +1,4 @@
-"""Run an exported model with NumPy, Pillow and ONNX Runtime or OpenVINO; PyTorch is not imported.
+"""Run an exported model with NumPy, Pillow and ONNX Runtime, OpenVINO, LiteRT or ncnn, without PyTorch.
 
 ``masu export`` writes the file::
 
@@ -30,6 +30,7 @@ from typing import Any, Literal, NamedTuple, NoReturn, overload
 import numpy as np
 from PIL import Image, ImageOps
 
+from masu.cut import CutGraph
 from masu.data.pixels.large import large_picture
 from masu.data.pixels.pictures import find_images, planes, read_bands, read_picture, read_rgb, to_bytes
 from masu.data.pixels.sources import given_images, in_batches
@@ -37,8 +38,10 @@ from masu.data.pixels.windows import Held, Picture
 from masu.errors import InputError, bad_input, visible
 from masu.external_data import keeps_external_data
 from masu.json_text import to_json
+from masu.litert import Litert
+from masu.ncnn_part import NcnnPart
 from masu.ranges import BATCH_SIZE, MARGIN, SHARE
-from masu.seal import broken
+from masu.seal import broken, files_of
 from masu.settings import read
 from masu.streams import CLOSED_PIPE, OutputError, kept_safe
 from masu.thresholds import DEFAULT_THRESHOLD, Threshold, check_threshold
@@ -49,7 +52,7 @@ Array = np.ndarray[Any, Any]
 Source = str | os.PathLike[str] | Image.Image | Array
 """A file, a Pillow image or an ``(H, W, 3)`` array."""
 
-Engine = Literal["onnxruntime", "openvino"]
+Engine = Literal["onnxruntime", "openvino", "litert", "ncnn"]
 
 ENTRY = "masu"
 """Name of the entry in the file's metadata that holds the :class:`Description`."""
@@ -65,6 +68,14 @@ USUAL_IOU = 0.5
 
 LEFT_OUT = 3
 """Exit code, as of ``masu detect``: done, but for images that are named on standard error."""
+
+ENGINES: dict[str, tuple[str, ...]] = {
+    ".onnx": ("onnxruntime", "openvino"),
+    ".xml": ("openvino",),
+    ".tflite": ("litert",),
+    ".param": ("ncnn",),
+}
+"""What runs a file, by its suffix; the first is the default."""
 
 _OUTPUTS = ("boxes", "scores", "labels", "count")
 
@@ -105,6 +116,10 @@ class Description:
     trained_on: dict[str, str | None] = field(default_factory=dict)
     margins: dict[str, float] = field(default_factory=dict)
     tiles: dict[str, Any] | None = None
+
+    def to_json(self) -> str:
+        """As an exported file holds it."""
+        return json.dumps(self.as_dict())
 
     def as_dict(self) -> dict[str, Any]:
         """The attributes; those that earlier versions do not know only where they say something."""
@@ -286,14 +301,13 @@ def check_answer(file: Path, answer: Sequence[Array], images: int, classes: int)
 
 
 def refuse_broken(path: Path) -> None:
-    """Refuse a file whose checksum is not its own; of OpenVINO's ``.xml`` its ``.bin`` counts too.
+    """Refuse a file whose checksum is not its own; a ``.bin`` that belongs to it counts too.
 
     Raises:
         InputError: for that, and for a file that cannot be read.
     """
-    beside = [path.with_suffix(".bin")] if path.suffix == ".xml" else []
     try:
-        wrong = broken(path, beside)
+        wrong = broken(path, files_of(path)[1:])
     except OSError as error:
         wrong = f"a file that cannot be read ({error.filename}: {error.strerror})"
     if wrong is not None:
@@ -317,8 +331,10 @@ class Model:
     A process that was forked after it was opened cannot use it: open it there, or start processes by spawn.
 
     Args:
-        path: an ``.onnx`` file, or the ``.xml`` of OpenVINO beside its ``.bin``.
-        engine: ``"onnxruntime"``, the default for ``.onnx``, or ``"openvino"``, that for ``.xml``.
+        path: an ``.onnx`` file, the ``.xml`` of OpenVINO beside its ``.bin``, a ``.tflite`` file, or
+            the ``.param`` of ncnn beside its ``.bin``.
+        engine: ``"onnxruntime"``, the default for ``.onnx``, ``"openvino"``, that for ``.xml``, which takes
+            ``.onnx`` too, ``"litert"`` for ``.tflite`` or ``"ncnn"`` for ``.param``.
         threads: of the engine; default: its own choice.
 
     Raises:
@@ -330,21 +346,21 @@ class Model:
         self, path: str | os.PathLike[str], engine: Engine | None = None, threads: int | None = None
     ) -> None:
         path = Path(path)
-        if path.suffix not in (".onnx", ".xml"):
-            raise bad_input(path, f"the suffix {path.suffix!r}", ".onnx or .xml", "make one with masu export")
+        if path.suffix not in ENGINES:
+            wanted = ", ".join(ENGINES)
+            raise bad_input(path, f"the suffix {path.suffix!r}", wanted, "make one with masu export")
         if not path.is_file():
             raise bad_input(
                 path, "no such file", "a file that masu export wrote", "check the path", code="missing-file"
             )
-        chosen = engine or ("onnxruntime" if path.suffix == ".onnx" else "openvino")
-        if chosen == "onnxruntime" and path.suffix == ".xml":
-            raise bad_input(path, "OpenVINO's format", "engine openvino", "or export to onnx")
+        chosen = engine or ENGINES[path.suffix][0]
+        if chosen not in ENGINES[path.suffix]:
+            engines = " or ".join(ENGINES[path.suffix])
+            raise bad_input(path, f"engine {chosen} for {path.suffix}", engines, "or export to onnx")
         refuse_broken(path)
         if path.suffix == ".onnx":
             _refuse_external_data(path)
-        opened = (
-            _open_onnxruntime(path, threads) if chosen == "onnxruntime" else _open_openvino(path, threads)
-        )
+        opened = _OPEN[chosen](path, threads)
         self.description = described(path, opened.description)
         if (opened.inputs, opened.outputs) != (["images"], list(_OUTPUTS)):
             found = f"a graph from {', '.join(opened.inputs)} to {', '.join(opened.outputs)}"
@@ -698,6 +714,27 @@ def _open_openvino(path: Path, threads: int | None) -> _Opened:
     return _Opened(run, text, inputs, outputs)
 
 
+def _open_litert(path: Path, threads: int | None) -> _Opened:
+    return _of_parts(path, Litert(path, threads))
+
+
+def _open_ncnn(path: Path, threads: int | None) -> _Opened:
+    return _of_parts(path, NcnnPart(path, threads))
+
+
+def _of_parts(path: Path, parts: Litert | NcnnPart) -> _Opened:
+    graph = CutGraph(parts.cut, parts.run, described(path, parts.description).channels)
+    return _Opened(graph, parts.description, ["images"], list(_OUTPUTS))
+
+
+_OPEN: dict[str, Callable[[Path, int | None], _Opened]] = {
+    "onnxruntime": _open_onnxruntime,
+    "openvino": _open_openvino,
+    "litert": _open_litert,
+    "ncnn": _open_ncnn,
+}
+
+
 def _missing(engine: str) -> InputError:
     return bad_input(
         engine, "no such package", f"the package {engine}", f"pip install {engine}", code="missing-package"
@@ -724,7 +761,7 @@ def _run_all(arguments: Sequence[str] | None) -> int:
     parser = _Parser(
         prog="python -m masu.runtime", description="Find objects with an exported model; prints JSON."
     )
-    parser.add_argument("model", help=".onnx or .xml that masu export wrote")
+    parser.add_argument("model", help=".onnx, .xml, .tflite or .param that masu export wrote")
     parser.add_argument("images", nargs="+", help="image files, folders or patterns")
     parser.add_argument(
         "--threshold", metavar=SHARE.short, help="smallest score; default: the file's own, per class"
@@ -732,7 +769,7 @@ def _run_all(arguments: Sequence[str] | None) -> int:
     parser.add_argument(
         "--margins", action="store_true", help="enlarge boxes by the file's margins, to hold objects whole"
     )
-    parser.add_argument("--engine", choices=("onnxruntime", "openvino"))
+    parser.add_argument("--engine", choices=tuple(_OPEN))
     try:
         chosen = parser.parse_args(arguments)
         least = None

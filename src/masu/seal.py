@@ -23,6 +23,18 @@ _SEAL = re.compile(_START + rb"([0-9a-f]{64})")
 _BLOCK = 1 << 22
 
 
+def files_of(file: Path) -> tuple[Path, ...]:
+    """The files that a model consists of: with a graph of OpenVINO or ncnn its weights.
+
+    Args:
+        file: a model of any kind.
+
+    Returns:
+        The file itself first, then the weights beside it.
+    """
+    return (file, file.with_suffix(".bin")) if file.suffix in (".xml", ".param") else (file,)
+
+
 def seal(file: Path, beside: Sequence[Path] = ()) -> None:
     """Put the checksum of all bytes into a file that holds :data:`BLANK`.
 

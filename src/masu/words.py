@@ -15,7 +15,7 @@ Schedule = Literal["cosine", "one-cycle", "constant"]
 OnNonfinite = Literal["stop", "skip"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Tracker = Literal["tensorboard", "wandb", "mlflow"]
-ExportTarget = Literal["onnx", "openvino", "torch"]
+ExportTarget = Literal["onnx", "openvino", "torch", "tflite", "ncnn"]
 BulkEngine = Literal["local", "ray"]
 Meaning = Literal["right", "overlap"]
 """What a calibrated score says: how often such a box is right (IoU ≥ 0.5), or its IoU with the object."""

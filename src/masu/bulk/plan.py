@@ -17,6 +17,7 @@ from typing import Any
 from masu.bulk.stores import Store
 from masu.bulk.table import part_rows
 from masu.errors import bad_input
+from masu.seal import files_of
 
 MANIFEST = "_masu.json"
 """Name of the manifest; readers of Parquet folders pass over names that begin with an underscore."""
@@ -109,13 +110,13 @@ def make_plan(
 
 
 def checksum(model: Path) -> str:
-    """SHA-256 of a model file; of OpenVINO's both.
+    """SHA-256 of a model file and of weights beside it.
 
     Raises:
         InputError: no such file.
     """
     digest = hashlib.sha256()
-    for file in (model, model.with_suffix(".bin")) if model.suffix == ".xml" else (model,):
+    for file in files_of(model):
         if not file.is_file():
             raise bad_input(file, "no such file", "a model", "check the path", code="missing-file")
         with open(file, "rb") as stream:

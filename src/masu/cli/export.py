@@ -12,19 +12,19 @@ from masu.cli.grammar import option, verb
 from masu.cli.notes import note, working
 from masu.cli.options import MODEL, form_of, images_of, json_of, tiles
 from masu.cli.schema import print_json
-from masu.cli.values import Number, Word, refuse_idle
-from masu.ranges import AP_LOSS
+from masu.cli.values import Number, Size, Word, refuse_idle
+from masu.ranges import AP_LOSS, CANVAS
 from masu.words import EXPORT_TARGETS
 
 
-@verb(short_help="Write a model for ONNX Runtime, OpenVINO, torch.export.")
+@verb(short_help="Write a model for ONNX Runtime, OpenVINO, LiteRT, ncnn.")
 @MODEL
 @option(
     "--to",
     type=Word(EXPORT_TARGETS),
     default="onnx",
     show_default=True,
-    help="OpenVINO's file is .xml beside .bin, that of torch.export .pt2.",
+    help="Files: openvino .xml and .bin, ncnn .ncnn.param and .ncnn.bin, torch .pt2.",
 )
 @option("--out", type=click.Path(path_type=Path), help="File to write. Default: MODEL's name, new suffix.")
 @option("--data", type=click.Path(path_type=Path), help="Labelled images to compare on, AP too.")
@@ -40,6 +40,11 @@ from masu.words import EXPORT_TARGETS
     help="Largest loss of AP on --data.",
 )
 @tiles
+@option(
+    "--canvas",
+    type=Size(CANVAS),
+    help="Size of the network's input (tflite, ncnn). Default: that of the images of --data.",
+)
 @json_of("what was measured")
 def export(
     model: Path,
@@ -53,9 +58,10 @@ def export(
     max_ap_loss: float,
     tiles: int | None,
     overlap: float | None,
+    canvas: tuple[int, int] | None,
     as_json: bool,
 ) -> int:
-    """Write MODEL as one file for ONNX Runtime, OpenVINO or torch.export, and compare its answers.
+    """Write MODEL for ONNX Runtime, OpenVINO, LiteRT, ncnn or torch.export, and compare its answers.
 
     MODEL is a file such as runs/train-1/best.safetensors.
     Without --data the two are compared on made pictures. A file whose detections differ from the model's is
@@ -73,7 +79,7 @@ def export(
         refuse_idle(name, "without --data, to which it belongs", "both or neither")
     beside = model if model.exists() else Path(model.name)  # torchvision/NAME is no place
     file = out or (beside.with_suffix(SUFFIXES[to]) if beside.name else Path(f"model{SUFFIXES[to]}"))
-    refuse_target(file, to, int8=int8, data=data is not None)
+    refuse_target(file, to, int8=int8, data=data is not None, canvas=canvas)
     detector = as_told(load(model), tiles, overlap)
     done = run(
         detector,
@@ -85,6 +91,7 @@ def export(
         images=images,
         int8=int8,
         max_ap_loss=max_ap_loss,
+        canvas=canvas,
         counter=working,
         report=note,
     )

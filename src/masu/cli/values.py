@@ -209,6 +209,31 @@ class Device(click.ParamType):  # type: ignore[type-arg]
         return str(value)
 
 
+class Size(click.ParamType):  # type: ignore[type-arg]
+    """``320x448``, height first."""
+
+    name = "size"
+
+    def __init__(self, span: Range) -> None:
+        self.span = span
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """How it is written."""
+        return "HxW"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """Height and width."""
+        parts = value.lower().replace("×", "x").split("x") if isinstance(value, str) else value
+        sides: list[Any] = [self.span.read(part) if isinstance(part, str) else part for part in parts]
+        if len(sides) != 2 or not all(side in self.span for side in sides):
+            name = param.opts[0] if param is not None else "size"
+            wanted = f"height x width such as 320x448, each {self.span}"
+            raise bad_input(name, f"{value!r:.60}", wanted, "write them so", code="out-of-range")
+        return int(sides[0]), int(sides[1])
+
+
 class Span(click.ParamType):  # type: ignore[type-arg]
     """``0.8..1.2``, or two numbers in a list: above 0, the second no smaller."""
 

@@ -38,7 +38,7 @@ from masu.thresholds import check_threshold
 FORMAT = "masu-1"
 """Marks a model file; a later number means a layout that older versions cannot read."""
 
-EXPORTED = (".onnx", ".xml", ".pt2")
+EXPORTED = (".onnx", ".xml", ".pt2", ".tflite", ".param")
 """Suffixes of what ``masu export`` writes, which cannot be turned back into a detector."""
 
 WANTED = "a model file that masu wrote (RUN/best.safetensors)"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from masu.errors import bad_input
 from masu.regular import open_regular
+from masu.seal import files_of
 
 BEST = "best.safetensors"
 """The model of a run."""
@@ -37,14 +38,14 @@ def version_of(file: Path) -> str:
     Label Studio asks for predictions anew where the version is another one.
 
     Args:
-        file: the model; the weights beside an OpenVINO ``.xml`` count too.
+        file: the model; weights beside it count too.
 
     Raises:
         OSError: a file that cannot be read.
     """
     digest = hashlib.sha256()
-    weights = file.with_suffix(".bin")
-    for part in (file, weights) if file.suffix == ".xml" and weights.is_file() else (file,):
+    file_itself, *weights = files_of(file)
+    for part in (file_itself, *(beside for beside in weights if beside.is_file())):
         with open_regular(part) as stream:
             while block := stream.read(_BLOCK):
                 digest.update(block)

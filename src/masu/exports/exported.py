@@ -21,7 +21,7 @@ from masu.detectors.detector import Detector
 from masu.detectors.predict import Predictor
 from masu.devices import device_of
 from masu.errors import bad_input
-from masu.exports.write import SUFFIXES
+from masu.exports.write import LAST_SUFFIXES, SUFFIXES
 from masu.ops.images import InputPolicy
 from masu.records import Detections
 from masu.runtime import (
@@ -41,9 +41,9 @@ class ExportedDetector(Predictor):
     """An exported model with the ``predict`` and ``stream`` of a detector.
 
     Args:
-        path: ``.onnx``, ``.xml`` or ``.pt2``.
+        path: ``.onnx``, ``.xml``, ``.tflite``, ``.param`` or ``.pt2``.
         engine: see :class:`masu.runtime.Model`.
-        threads: of ONNX Runtime or OpenVINO; default: their own choice.
+        threads: of the runtime; default: its own choice.
         trust_code: open a ``.pt2``, too. PyTorch runs what such a file says while it opens it, so that a
             stranger's can do anything on this computer.
 
@@ -65,7 +65,7 @@ class ExportedDetector(Predictor):
                 raise bad_input(
                     path,
                     "a program of torch.export, which can run any code on this computer when it is opened",
-                    "a file that cannot: .safetensors, .onnx or .xml",
+                    "a file that cannot: .safetensors, .onnx, .xml or .tflite",
                     "or add --trust-code (in Python trust_code=True) where you know who made it",
                 )
             self._run, self.description = _program(path)
@@ -136,7 +136,7 @@ def open_detector(
 
     Args:
         path: the file.
-        threads: of ONNX Runtime or OpenVINO; PyTorch's are set for the whole process.
+        threads: of the runtime; PyTorch's are set for the whole process.
         trust_code: see :class:`ExportedDetector`.
         device: of a model of masu, see :func:`masu.devices.device_of`. Exported files run on the processor.
 
@@ -147,7 +147,7 @@ def open_detector(
         InputError: as of :func:`masu.load` and :class:`ExportedDetector`, and for an exported file on another
             device.
     """
-    if Path(path).suffix not in SUFFIXES.values():
+    if Path(path).suffix not in LAST_SUFFIXES:
         return load(path, device)
     if device != "auto" and device_of(device).type != "cpu":
         found = f"{device} for {Path(path).name}, which runs on the processor"

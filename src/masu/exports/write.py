@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
-import json
 import zipfile
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -25,8 +24,17 @@ from masu.seal import BLANK, CHECKSUM, seal
 from masu.tiles import Tiles
 from masu.words import ExportTarget
 
-SUFFIXES: dict[str, str] = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt2"}
-"""Of the file that is written; OpenVINO's weights lie beside it as ``.bin``."""
+SUFFIXES: dict[str, str] = {
+    "onnx": ".onnx",
+    "openvino": ".xml",
+    "torch": ".pt2",
+    "tflite": ".tflite",
+    "ncnn": ".ncnn.param",
+}
+"""Of the file that is written; weights of OpenVINO and ncnn lie beside it as ``.bin``."""
+
+LAST_SUFFIXES = {Path(f"model{suffix}").suffix for suffix in SUFFIXES.values()}
+"""By which such a file is known."""
 
 OPSET = 18
 
@@ -116,7 +124,7 @@ def write(program: ExportedProgram, description: Description, to: ExportTarget, 
 
 
 def _write(program: ExportedProgram, description: Description, to: ExportTarget, file: Path) -> None:
-    text = json.dumps(description.as_dict())
+    text = description.to_json()
     if to == "torch":
         for name, tensor in program.state_dict.items():
             # a view or another layout would be saved with a warning

@@ -72,7 +72,7 @@ class FPN(nn.Module):
 
     def _extra(self, coarsest: Tensor, of_backbone: Tensor) -> list[Tensor]:
         if not len(self.extra):
-            return [coarsest[:, :, ::2, ::2]]
+            return [F.max_pool2d(coarsest, 1, 2)]  # every second cell, in an operator that every runtime has
         first, second = self.extra
         sixth = first(of_backbone if self.from_backbone else coarsest)
         return [sixth, second(sixth.relu())]

@@ -12,13 +12,10 @@ import numpy as np
 
 from masu.drafts.model import model_file, version_of
 from masu.errors import bad_input, listed
-from masu.runtime import Model
+from masu.runtime import ENGINES, Model
 from masu.thresholds import DEFAULT_THRESHOLD, Threshold, check_threshold
 
 Array = np.ndarray[Any, Any]
-
-RUNTIME_SUFFIXES = (".onnx", ".xml")
-"""Exported files that need no PyTorch."""
 
 _WARMING = (320, 320)  # pixels of a picture that nobody sees
 
@@ -195,7 +192,7 @@ def _opened(
 
 
 def _of_file(file: Path, device: str, trust_code: bool) -> Any:
-    if file.suffix in RUNTIME_SUFFIXES and device in ("auto", "cpu"):
+    if file.suffix in ENGINES and device in ("auto", "cpu"):
         return Model(file)
     try:
         from masu.exports.exported import open_detector

@@ -16,6 +16,7 @@ from masu.evaluation.comparison import compare as run
 from masu.evaluation.evaluate import score
 from masu.evaluation.predictions import AnyDetector
 from masu.exports.exported import open_detector
+from masu.seal import files_of
 from masu.verbs.reading import Counter, quiet, refuse_beside, to_measure_on, warn_of_faults
 from masu.verbs.saved import are_predictions, score_saved
 
@@ -179,7 +180,5 @@ def _scored(one: Opened, data: Dataset, batch_size: int, counter: Counter) -> Ru
 
 
 def _bytes(file: Path) -> int:
-    """Of a model's file, an OpenVINO model's weights beside it included."""
-    weights = file.with_suffix(".bin")
-    beside = weights.stat().st_size if file.suffix == ".xml" and weights.is_file() else 0
-    return file.stat().st_size + beside
+    """Of a model's file, weights beside it included."""
+    return sum(part.stat().st_size for part in files_of(file) if part.is_file())

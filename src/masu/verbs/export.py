@@ -24,17 +24,28 @@ from masu.errors import bad_input, counted
 from masu.evaluation.evaluate import evaluate
 from masu.exports.agreement import NOTHING, Agreement, agreement_of
 from masu.exports.exported import ExportedDetector, as_floats
+from masu.exports.ncnn import refuse_stages, write_ncnn
+from masu.exports.on_canvas import OnCanvas
+from masu.exports.parts import canvas_for, cut
 from masu.exports.pictures import made_picture
 from masu.exports.quantize import MOST_IMAGES, SPARED, Array, quantize
+from masu.exports.tflite import write_tflite
 from masu.exports.write import SUFFIXES, describe, trace, write
-from masu.ranges import AP_LOSS
+from masu.ranges import AP_LOSS, CANVAS
 from masu.records import Detections
+from masu.seal import files_of
 from masu.verbs.evaluate import refuse_path
 from masu.verbs.reading import IN_MEMORY, Counter, looked_at, quiet, refuse_beside, tell_faults
 from masu.words import ExportTarget
 
 SHAPES = ((1, 300, 500), (2, 427, 640), (3, 200, 640), (1, 64, 48), (2, 240, 320))
 """Images, height and width of the batches that are compared; the graph is traced at another one."""
+
+IN_PARTS = {"tflite": write_tflite, "ncnn": write_ncnn}
+"""What writes the formats whose graphs have a canvas of one size."""
+
+PHOTOGRAPHS = ((480, 640), (640, 480))
+"""Heights and widths that such a file is for, where nothing else is said."""
 
 ROUNDING = 0.004
 """Grey levels by which a resized pixel differs from one runtime to another, where all of them are right."""
@@ -64,7 +75,7 @@ class ExportReport:
     Attributes:
         file: the model.
         to: its format.
-        bytes: of the file, or of both files of OpenVINO.
+        bytes: of the file, or of both where weights lie beside it.
         checks: one per batch.
         ap: AP of the detector and of the file on the data given; None without.
         int8: whether it computes in 8 bits; the answers then differ.
@@ -102,6 +113,7 @@ def export(
     images: str | os.PathLike[str] | None = None,
     int8: bool | Dataset | None = None,
     max_ap_loss: float = 0.01,
+    canvas: tuple[int, int] | None = None,
     counter: Counter = quiet,
     report: Callable[[str], None] = lambda said: None,
 ) -> ExportReport:
@@ -112,7 +124,9 @@ def export(
     Args:
         detector: any detector of masu; it is left as it was, on its device too.
         out: the file to write; its suffix must be that of the format. An older one is replaced.
-        to: ``"onnx"``, ``"openvino"`` (``.xml`` with its ``.bin``) or ``"torch"`` (``torch.export``).
+        to: ``"onnx"``, ``"openvino"`` (``.xml`` with its ``.bin``), ``"torch"`` (``torch.export``), or in
+            parts on a canvas of one size: ``"tflite"`` (LiteRT) and, for detectors of one stage, ``"ncnn"``
+            (``.ncnn.param`` with its ``.bin``).
         data: images for the comparison, and AP against AP: where a data set is, or one from
             :func:`masu.read_dataset`; default: two made pictures, and no AP.
         split: of ``data`` at a path; default: test, else val, where it has splits.
@@ -122,6 +136,9 @@ def export(
             ``data`` at a path, or the images to calibrate on. This changes answers, so that AP on ``data``
             alone decides. With ``to="onnx"`` only.
         max_ap_loss: largest AP that may be lost on ``data``.
+        canvas: height and width of the network's input with ``to="tflite"`` or ``"ncnn"``, rounded up to what
+            the model takes; larger images are made smaller to fit. Default: the smallest that all images of
+            ``data`` fit on, without it photographs of 480×640 and 640×480.
         counter: shows how far the looking at images is.
         report: told what is being done, of near-ties, of faults of the data and of images that cannot be
             read, those to calibrate on among them.
@@ -138,7 +155,9 @@ def export(
     started = time.perf_counter()
     refuse_path(detector, "export")
     out = Path(out)
-    refuse_target(out, to, int8=int8 not in (None, False), data=data is not None)
+    refuse_target(out, to, int8=int8 not in (None, False), data=data is not None, canvas=canvas)
+    if to == "ncnn":
+        refuse_stages(detector)
     AP_LOSS.check("max_ap_loss", max_ap_loss)
     channels = detector.input.channels
     calibration = int8 if isinstance(int8, Dataset) else None
@@ -158,27 +177,35 @@ def export(
         )
     detector = copy.deepcopy(detector).cpu().eval()
     pictures = _pictures(detector, data)
-    report("tracing the network")
-    description, program = describe(detector), trace(detector.prediction_network().detector)
+    description, network = describe(detector), detector.prediction_network().detector
+    whole = detector.with_tiles(None)
+    twin: Detector | OnCanvas = whole
     out.parent.mkdir(parents=True, exist_ok=True)
     with workshop(out) as folder:
         written = folder / out.name
-        report(f"writing {to}")
-        write(program, description, to, written)
+        report(f"tracing the network, writing {to}")
+        if to in IN_PARTS:
+            made, parts = cut(network, _canvas(detector, canvas, data))
+            IN_PARTS[to](description, made, parts, written)
+            twin = OnCanvas(whole, made)
+        else:
+            write(trace(network), description, to, written)
         spared, ap = 0, None
         if calibration is not None and data is not None:
             spared, ap = _to_eight_bits(written, detector, calibration, data, max_ap_loss, report)
         exported = ExportedDetector(written, trust_code=True)
         report("comparing with the detector")
-        whole, graph = detector.with_tiles(None), exported.with_tiles(None)
-        checks = tuple(_check(whole, graph, pictures, shape, explain=calibration is None) for shape in SHAPES)
+        graph = exported.with_tiles(None)
+        checks = tuple(
+            _check(whole, twin, graph, pictures, shape, explain=calibration is None) for shape in SHAPES
+        )
         if calibration is None:
             _refuse_differences(checks, to)
             _tell_near_ties(checks, report)
             ap = None if data is None else (_ap(detector, data, report), _ap(exported, data, report))
         if ap is not None:
             _refuse_loss(ap, max_ap_loss)
-        files = [written.with_suffix(".bin"), written] if to == "openvino" else [written]
+        files = list(reversed(files_of(written)))
         size = sum(file.stat().st_size for file in files)
         del exported, graph
         put_together(files, out.parent)
@@ -187,7 +214,9 @@ def export(
     )
 
 
-def refuse_target(out: Path, to: str, *, int8: bool, data: bool) -> None:
+def refuse_target(
+    out: Path, to: str, *, int8: bool, data: bool, canvas: tuple[int, int] | None = None
+) -> None:
     """Refuse, before anything is read, a format or a file that cannot be written.
 
     Args:
@@ -195,20 +224,36 @@ def refuse_target(out: Path, to: str, *, int8: bool, data: bool) -> None:
         to: its format.
         int8: whether it is to compute in 8 bits.
         data: whether there are labelled images.
+        canvas: height and width, where they were asked for.
 
     Raises:
-        InputError: an unknown format, a file of another suffix or a folder of that name, or 8 bits without
-            the format and the data that they need.
+        InputError: an unknown format, a file of another suffix or a folder of that name, 8 bits without
+            the format and the data that they need, or a canvas where there is none or out of range.
     """
     if to not in get_args(ExportTarget):
         raise bad_input("--to", f"{to!r}", f"one of {', '.join(get_args(ExportTarget))}", code="unknown-name")
-    if out.suffix != SUFFIXES[to]:
+    if not out.name.endswith(SUFFIXES[to]):
         raise bad_input(out, f"the suffix {out.suffix!r}", f"{SUFFIXES[to]} for --to {to}", "rename it")
+    if canvas is not None:
+        if to not in IN_PARTS:
+            raise bad_input("--canvas", f"--to {to}, which takes images of any size", " or ".join(IN_PARTS))
+        for side in canvas:
+            CANVAS.check("--canvas", side)
     if out.is_dir():
         raise bad_input(out, "a folder", "a file to write", "choose another --out")
     if int8 and (to != "onnx" or not data):
         found = f"--to {to}" if to != "onnx" else "no --data"
         raise bad_input("--int8", found, "--to onnx and --data to measure the loss of AP on")
+
+
+def _canvas(detector: Detector, asked: tuple[int, int] | None, data: Dataset | None) -> tuple[int, int]:
+    """Height and width of the network's input in a file of parts."""
+    policy = detector.input
+    if asked is not None:
+        height, width = (-(-side // policy.divisor) * policy.divisor for side in asked)
+        return height, width
+    known = [] if data is None else [(h, w) for h, w in data.sizes.tolist() if h and w]
+    return canvas_for(policy, known or PHOTOGRAPHS)
 
 
 def _to_eight_bits(
@@ -271,22 +316,24 @@ def _images(data: Dataset, detector: Detector, report: Callable[[str], None]) ->
 
 def _check(
     detector: Detector,
+    beside: Detector | OnCanvas,
     exported: ExportedDetector,
     pictures: Sequence[Tensor],
     shape: tuple[int, int, int],
     *,
     explain: bool,
 ) -> Checked:
-    """Run both on a batch; ``explain``: ask the detector which differences are ties within it."""
+    """Run both on a batch; ``beside``: the detector as the file is meant to be; ``explain``: ask it which
+    differences are ties within it."""
     count, height, width = shape
     batch = [_cut(pictures[i % len(pictures)], height, width, i) for i in range(count)]
     times = []
-    for one in (detector, exported):
+    for one in (beside, exported):
         started = time.perf_counter()
         try:
             answer = one.predict(batch, batch_size=count)
         except Exception as error:
-            if one is detector:
+            if one is beside:
                 raise
             raise bad_input(
                 "export",
@@ -299,12 +346,14 @@ def _check(
         times.append((answer, (time.perf_counter() - started) / count))
     (ours, our_time), (theirs, their_time) = times
     agreed = agreement_of(detector, ours, theirs)
-    if explain and 0 < agreed.unmatched <= _unmatched_of_itself(detector, batch, ours):
+    if explain and 0 < agreed.unmatched <= _unmatched_of_itself(detector, beside, batch, ours):
         agreed = replace(agreed, near_ties=agreed.near_ties + agreed.unmatched, unmatched=0)
     return Checked(shape, agreed, our_time, their_time)
 
 
-def _unmatched_of_itself(detector: Detector, batch: Sequence[Tensor], answer: Sequence[Detections]) -> int:
+def _unmatched_of_itself(
+    detector: Detector, beside: Detector | OnCanvas, batch: Sequence[Tensor], answer: Sequence[Detections]
+) -> int:
     """How many differences the detector shows to its own answer when images change by :data:`ROUNDING`.
 
     They come from ties within it, such as two proposals of which either may suppress the other.
@@ -316,7 +365,7 @@ def _unmatched_of_itself(detector: Detector, batch: Sequence[Tensor], answer: Se
             low, high = min(float(image.min()), 0.0), max(float(image.max()), 1.0)
             noise = ROUNDING / 255 * (high - low) * torch.randn(image.shape, generator=generator)
             moved.append((image + noise).clamp(low, high))
-        again = detector.predict(moved, batch_size=len(batch))
+        again = beside.predict(moved, batch_size=len(batch))
         most = max(most, agreement_of(detector, answer, again).unmatched)
     return most
 

@@ -1,0 +1,48 @@
+"""A detector on a canvas of one size: what a file that is cut into parts is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from masu.cut import Cut, fitted_size
+from masu.detectors.detector import Detector
+from masu.detectors.predict import Predictor
+from masu.ops.images import InputPolicy, bilinear
+from masu.records import Detections, ImageBatch
+
+
+class OnCanvas(Predictor):
+    """The detector, every image by itself on the canvas.
+
+    Args:
+        detector: any.
+        cut: of its file.
+    """
+
+    def __init__(self, detector: Detector, cut: Cut) -> None:
+        self._network, self._cut = detector.prediction_network(), cut
+        self.names, self.thresholds, self.margins = detector.names, detector.thresholds, detector.margins
+
+    @property
+    def input(self) -> InputPolicy:
+        """How images are brought to the network, but for the canvas."""
+        return self._network.input
+
+    def of_pixels(self, images: Sequence[Tensor]) -> list[Detections]:
+        """See :meth:`masu.detectors.predict.Predictor.of_pixels`."""
+        detector = self._network.detector
+        with torch.inference_mode():
+            return [detector.detections(detector.network(self._batch(image)))[0] for image in images]
+
+    def _batch(self, image: Tensor) -> ImageBatch:
+        height, width = image.shape[1:]
+        size = fitted_size(height, width, self._cut)
+        std, mean = (torch.tensor(values)[:, None, None] for values in (self.input.std, self.input.mean))
+        pixels = torch.zeros((1, len(image), *self._cut.canvas))
+        values = bilinear(image, size, torch.float32) / (255 if image.dtype == torch.uint8 else 1)
+        pixels[0, :, : size[0], : size[1]] = (values - mean) / std
+        sizes = torch.tensor([size]), torch.tensor([[height, width]])
+        return ImageBatch(pixels.contiguous(memory_format=torch.channels_last), *sizes)
