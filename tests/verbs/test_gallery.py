@@ -1,7 +1,9 @@
 """found/index.html: what the page holds, worked by hand. How it behaves is in tests/pages."""
 
 import json
+import os
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -54,7 +56,7 @@ def test_the_page_knows_weak_boxes_and_the_results_do_not(tmp_path):
     assert data["names"] == list(NAMES)
     assert (data["thresholds"], data["lowest"], data["root"]) == ([0.5, 0.5], 0.1, str(tmp_path / "in"))
     (photo,) = data["photos"]
-    assert photo["boxes"] == [[0, 1, 30, 11, 0.9, 1], [0.1, 0, 5, 5, 0.4, 0], [1, 2, 3, 4, 0.2, 1]]
+    assert photo["boxes"] == [[0, 1, 30, 11, 0.9, 1, 1], [0.1, 0, 5, 5, 0.4, 0, 0], [1, 2, 3, 4, 0.2, 1, 0]]
     assert (photo["width"], photo["height"]) == (40, 30)
     assert photo["source"] == "../in/a%20b%231.png"
     assert (photo["name"], photo["file"], photo["small"]) == ("a b#1.png", "a b#1.png", "small/a%20b%231.jpg")
@@ -70,6 +72,16 @@ def test_the_lowest_score_of_the_page(threshold, least):
     assert lowest(threshold) == least
 
 
+def test_what_is_found_does_not_hang_on_rounding(tmp_path):
+    report = detect(Stub(), [write(tmp_path / "a.png")], threshold=0.40001, out=tmp_path / "found")
+    (photo,) = data_of(report.page)["photos"]
+    assert [(box[4], box[6]) for box in photo["boxes"]] == [(0.9, 1), (0.4, 0), (0.2, 0)]
+    report = detect(Stub(), [tmp_path / "a.png"], threshold=0.39999, out=tmp_path / "found")
+    (photo,) = data_of(report.page)["photos"]
+    assert [(box[4], box[6]) for box in photo["boxes"]] == [(0.9, 1), (0.4, 1), (0.2, 0)]
+    assert report.detections == 2
+
+
 def test_thresholds_of_classes_are_those_of_the_page(tmp_path):
     report = detect(Stub(), [write(tmp_path / "a.png")], threshold={"cat": 0.35}, out=tmp_path / "found")
     assert data_of(report.page)["thresholds"] == [0.35, 0.5]
@@ -81,6 +93,13 @@ def test_weak_boxes_take_no_places_of_wanted_ones(tmp_path):
     detect(OnlyClasses(detector, ["dog"], 1), [write(tmp_path / "a.png")], out=tmp_path / "a")
     detect(OnlyClasses(detector, ["dog"]), [tmp_path / "a.png"], out=tmp_path / "b")
     assert detector.asked == [0.5, 0.1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are Unicode there")
+def test_a_name_that_is_no_utf_8_is_found(tmp_path):
+    path = write(tmp_path / os.fsdecode(b"\xe9.png"))
+    (photo,) = data_of(detect(Stub(), [path], out=tmp_path / "found").page)["photos"]
+    assert (photo["source"], photo["small"]) == ("../%E9.png", "small/%E9.jpg")
 
 
 def test_what_no_browser_shows_is_there_large(tmp_path):

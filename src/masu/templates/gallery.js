@@ -14,7 +14,9 @@ let listed = [], drawn = 0, drawing = false, chosenClass = 0;
 
 const least = (label) => threshold ?? data.thresholds[label];
 const onlyClass = () => Number($("class").value);
-const foundBoxes = (photo) => photo.boxes.map((box, i) => [box, i]).filter(([box]) => box[4] >= least(box[5]));
+/* x1, y1, x2, y2, score, label, whether the run's own threshold is reached */
+const reaches = (box, limit) => (limit === null ? box[6] === 1 : box[4] >= limit);
+const foundBoxes = (photo) => photo.boxes.map((box, i) => [box, i]).filter(([box]) => reaches(box, threshold));
 const shownBoxes = (photo) => foundBoxes(photo).filter(([box]) => onlyClass() < 0 || box[5] === onlyClass());
 const of = (photo) => said[photo.file] ?? { wrong: [], added: [] };
 const score = (value) => value.toFixed(2);
@@ -120,7 +122,7 @@ function count() {
   let full = 0;
   for (const photo of photos) {
     let any = false;
-    for (const box of photo.boxes) if (box[4] >= least(box[5])) { counts[box[5]] += 1; any = true; }
+    for (const box of photo.boxes) if (reaches(box, threshold)) { counts[box[5]] += 1; any = true; }
     full += any;
   }
   const all = counts.reduce((sum, one) => sum + one, 0);
@@ -252,7 +254,7 @@ function labels() {
   const images = photos.filter((one) => of(one).looked), annotations = [];
   images.forEach((one, number) => {
     const own = of(one), limit = own.threshold ?? null;
-    const kept = one.boxes.filter((box, i) => box[4] >= (limit ?? data.thresholds[box[5]]) && !own.wrong.includes(i));
+    const kept = one.boxes.filter((box, i) => reaches(box, limit) && !own.wrong.includes(i));
     for (const box of [...kept.map((one_) => [...one_.slice(0, 4), one_[5]]), ...own.added]) {
       const [x, y, w, h] = [box[0], box[1], box[2] - box[0], box[3] - box[1]].map((value) => Math.round(value * 10) / 10);
       annotations.push({ id: annotations.length + 1, image_id: number + 1, category_id: box[4] + 1, bbox: [x, y, w, h], area: Math.round(w * h * 100) / 100, iscrowd: 0 });

@@ -26,9 +26,6 @@ from masu.thresholds import DEFAULT_THRESHOLD, Threshold
 LOWEST = 0.1
 """Score from which detections are on the page, so that its threshold can be lowered without the model."""
 
-MOST_BOXES = 300
-"""Detections of a photograph on the page, best first."""
-
 SMALL_SIDE = 400
 """Pixels of the longer side of a small picture."""
 
@@ -56,6 +53,14 @@ class Gallery:
     threshold: Threshold
     _photos: list[dict[str, Any]] = field(default_factory=list)
 
+    @property
+    def _least(self) -> list[float]:
+        """The threshold of each class."""
+        own = self.threshold
+        if isinstance(own, Mapping):
+            return [float(own.get(name, DEFAULT_THRESHOLD)) for name in self.names]
+        return [float(own)] * len(self.names)
+
     def add(self, path: Path, image: Tensor, found: Detections, small: str) -> None:
         """Take a photograph in, and write its small picture.
 
@@ -76,18 +81,26 @@ class Gallery:
         picture.save(buffer, "JPEG", quality=80)
         write_whole(self.folder / "small" / small, [buffer.getvalue()], swept=True)
         height, width = image.shape[-2:]
-        one = record(found[:MOST_BOXES], str(path), (height, width))
+        one = record(found, str(path), (height, width))
+        of_class = self._least
+        least = found.scores.new_tensor([of_class[label] for label in found.labels.tolist()])
+        wanted = (found.scores >= least).tolist()  # scores on the page are rounded
         self._photos.append(
             {
                 "name": path.name,
                 "file": os.path.abspath(path),
                 "source": _relative(path, self.folder) if suited else None,
-                "small": f"small/{quote(small)}",
+                "small": f"small/{_address(small)}",
                 "width": width,
                 "height": height,
                 "boxes": [
-                    [*(round(side, 1) for side in box["box"]), round(box["score"], 3), box["label"]]
-                    for box in one["detections"]
+                    [
+                        *(round(side, 1) for side in box["box"]),
+                        round(box["score"], 3),
+                        box["label"],
+                        int(is_wanted),
+                    ]
+                    for box, is_wanted in zip(one["detections"], wanted, strict=True)
                 ],
             }
         )
@@ -104,13 +117,11 @@ class Gallery:
         file = self.folder / "index.html"
         root, files = _together([photo["file"] for photo in self._photos])
         photos = [photo | {"file": name} for photo, name in zip(self._photos, files, strict=True)]
-        own = self.threshold
-        least = own if isinstance(own, Mapping) else dict.fromkeys(self.names, own)
         data = {
             "names": list(self.names),
             "colours": [f"rgb{class_colour(label)}" for label in range(len(self.names))],
-            "thresholds": [least.get(name, DEFAULT_THRESHOLD) for name in self.names],
-            "lowest": lowest(own),
+            "thresholds": self._least,
+            "lowest": lowest(self.threshold),
             "root": root,
             "photos": photos,
         }
@@ -128,9 +139,14 @@ def lowest(threshold: Threshold) -> float:
 def _relative(path: Path, folder: Path) -> str:
     """The address of a file as seen from a page in the folder."""
     try:
-        return quote(Path(os.path.relpath(path, folder)).as_posix().encode("utf-8", "surrogateescape"))
+        return _address(Path(os.path.relpath(path, folder)).as_posix())
     except ValueError:  # on another drive of Windows
         return path.absolute().as_uri()
+
+
+def _address(name: str) -> str:
+    """A name in an address; of a file name that is no UTF-8 the bytes."""
+    return quote(name.encode("utf-8", "surrogateescape"))
 
 
 def _together(files: Sequence[str]) -> tuple[str, list[str]]:
