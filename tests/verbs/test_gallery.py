@@ -17,7 +17,7 @@ from masu.verbs.gallery import LARGE_SIDE, SMALL_SIDE, lowest
 
 NAMES = ("cat", "dog")
 BOXES = [[0, 1, 30, 11], [0.123, 0, 5, 5], [1, 2, 3, 4], [6, 6, 9, 9]]
-SCORES = [0.9, 0.4, 0.2, 0.05]
+SCORES = [0.9, 0.3996, 0.2, 0.05]
 LABELS = [1, 0, 1, 0]
 
 
@@ -73,10 +73,10 @@ def test_the_lowest_score_of_the_page(threshold, least):
 
 
 def test_what_is_found_does_not_hang_on_rounding(tmp_path):
-    report = detect(Stub(), [write(tmp_path / "a.png")], threshold=0.40001, out=tmp_path / "found")
+    report = detect(Stub(), [write(tmp_path / "a.png")], threshold=0.4, out=tmp_path / "found")
     (photo,) = data_of(report.page)["photos"]
     assert [(box[4], box[6]) for box in photo["boxes"]] == [(0.9, 1), (0.4, 0), (0.2, 0)]
-    report = detect(Stub(), [tmp_path / "a.png"], threshold=0.39999, out=tmp_path / "found")
+    report = detect(Stub(), [tmp_path / "a.png"], threshold=0.3995, out=tmp_path / "found")
     (photo,) = data_of(report.page)["photos"]
     assert [(box[4], box[6]) for box in photo["boxes"]] == [(0.9, 1), (0.4, 1), (0.2, 0)]
     assert report.detections == 2
