@@ -1,6 +1,7 @@
 """Every page as people see it: wide and on a phone, light and dark, with names that are markup. Without Chromium, skipped."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,9 +19,10 @@ from masu.ops.images import InputPolicy
 from masu.pages.page import put_page
 from masu.pages.pictures import Mark, Shown
 from masu.records import Detections, Target
-from masu.verbs.check import check
+from masu.verbs.check import check, write_page
 from masu.verbs.demo_page import DemoPage, Picture, render_page
 from masu.verbs.detect import detect
+from masu.verbs.wrong_labels import LabelReview, WrongLabel
 from tests.networks import spread
 
 pytest.importorskip("playwright.sync_api", reason="the package playwright drives the browser")
@@ -107,6 +109,22 @@ def scored(photos, keep=1.0):
     return Scored(coco_metrics(targets, found, NAMES), NAMES, paths, tuple(targets), tuple(found))
 
 
+def reviewed(data):
+    """One label of each of two kinds that is probably wrong."""
+    file, given = data / "labels.json", {"split": None, "name": EVIL, "likelihood": 0.9, "score": 0.8}
+    labels = [
+        WrongLabel(
+            kind="misplaced", image=data / "a.png", file=file, where="annotation id 1", object=0,
+            box=(10, 10, 50, 50), instead=None, moved=(15, 12, 60, 50), **given,
+        ),
+        WrongLabel(
+            kind="missing", image=data / "c.png", file=file, where="", object=None,
+            box=(60, 60, 90, 90), instead=None, moved=None, **given,
+        ),
+    ]  # fmt: skip
+    return LabelReview(tuple(labels), 4, 7, 3, 0.9, 1.0)
+
+
 def demo_page():
     uri = error_page.embedded(photograph(9))
     marks = (Mark((10, 10, 50, 50), "object"), Mark((12, 10, 50, 50), "found", f"{EVIL} 0.90"))
@@ -136,7 +154,7 @@ def pages(photos, tmp_path_factory):
     error_page.write_page(error_report(scored(photos)), out / "errors.html", f"m{EVIL}", EVIL)
     runs = [[Run(out / f"m{EVIL}", scored(photos, keep))] for keep in (0.5, 1.0)]
     compare_page.write_page(compare(*runs), out / "compare.html", EVIL)
-    check(data, report=out / "check.html")
+    write_page(replace(check(data), review=reviewed(data)), out / "check.html")
     anchors.write_page(
         anchors.anchor_report(masu.read_dataset(data), "faster_rcnn_lite0_fpn"), out / "anchors.html"
     )
@@ -257,6 +275,10 @@ def test_almost_equal_pictures_lie_side_by_side_and_paths_are_short(pages, look)
     one, other = (box.bounding_box() for box in tab.locator(".pair").first.locator("button").all())
     assert one["y"] == other["y"]
     assert one["x"] < other["x"]
+    doubts = tab.locator("figure.doubt")
+    assert [doubts.nth(n).is_visible() for n in (0, 1)] == [True, True]
+    tab.locator("#only-missing").check()
+    assert [doubts.nth(n).is_visible() for n in (0, 1)] == [False, True]
     tab.locator("summary").first.click()
     rows = tab.locator("table.places").all_inner_texts()
     assert not any(str(pages["check"].parent) in row for row in rows)
