@@ -121,6 +121,8 @@ def test_the_page_holds_every_object_and_anchor(coins, tmp_path):
     assert text.count('class="object"') == report.own.objects
     assert text.count('class="own"') + text.count('class="fitted"') >= 2 * 12
     assert "http" not in text
+    for group in report.own.by_size:
+        assert text.count(f'<tr><th scope="row">{group.name}</th><td>{group.objects}</td>') == 1
 
 
 def test_objects_of_pictures_that_are_cut_are_those_of_their_windows(coins):

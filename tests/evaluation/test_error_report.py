@@ -109,6 +109,28 @@ def test_the_page_shows_vocs_figures_where_an_object_is_difficult(tmp_path):
     assert "eleven points" not in plain
 
 
+def test_the_page_begins_with_what_is_missed(tmp_path):
+    # of a one of two found; of b one of three found, and one box where nothing is
+    targets = [Target([A, B], [0, 0]), Target([A, B], [1, 1], [False, True]), Target([A, B], [1, 1])]
+    detections = [found([A], [0.9]), found([A], [0.8], [1]), found([FAR], [0.7], [1])]
+    report = error_report(scored(targets, detections, ("a", "b")), {"a": 0.5, "b": 0.5})
+    assert (report.missed, report.too_many) == (3, 1)
+    assert sum(report.sizes.values()) == 5  # the ignored one is none
+    text = page_of(report, tmp_path)
+    assert "<h1>3 of 5 objects missed, 1 box too many</h1>" in text
+    assert "Most are missed of the class b: 2 of 3." in text
+    assert "2 of 3 images have an error." in text
+    assert "AP of" not in text  # of no size there are enough objects
+    alike = error_report(scored([Target([A, B], [0, 1])], [found([])], ("a", "b")))
+    assert "Most are missed" not in page_of(alike, tmp_path)
+
+
+def test_sizes_are_coco_s():
+    sides = [31.9, 32, 95.9, 96, 200]
+    targets = [Target([[0, 0, side, side] for side in sides], [0] * 5)]
+    assert error_report(scored(targets, [found([A])])).sizes == {"small": 1, "medium": 2, "large": 2}
+
+
 EMPTY = [
     ([Target([], [])], [found([])]),
     ([Target([A], [0])], [found([])]),
@@ -133,12 +155,13 @@ def test_names_are_escaped_and_every_chart_has_words(tmp_path):
     targets, detections = [Target([A, B], [0, 1])], [found([A, A4, A], [0.9, 0.8, 0.7], [0, 0, 1])]
     names = (evil, other)
     text = page_of(error_report(scored(targets, detections, names, [path])), tmp_path)
-    assert "<script" not in text
+    assert "<script>alert" not in text
+    assert text.count("<script") == 1
     assert '"><b>' not in text
     assert "&lt;script&gt;" in text
     assert text.count("data:image/jpeg;base64,") == 1
     assert "http" not in text
-    charts = re.findall(r"<svg[^>]*>", text)
+    charts = re.findall(r"<svg(?![^>]*aria-hidden)[^>]*>", text)
     assert len(charts) == 1 + 2 * 2 + 2  # costs, curves of both classes, reliability
     assert all('role="img"' in c and re.search(r'aria-label="[^"]{20,}"', c) for c in charts)
     assert all(re.search(r'alt="[^"]+"', image) for image in re.findall(r"<img[^>]*>", text))

@@ -17,6 +17,7 @@ from masu.data.formats import read_dataset
 from masu.errors import InputError
 from masu.evaluation.metrics import ClassMetrics, Metrics
 from masu.ops.images import InputPolicy
+from masu.pages.pictures import Mark, Shown
 from masu.records import Detections
 from masu.training.train import TrainResult
 from masu.verbs import demo as demo_module
@@ -190,11 +191,18 @@ def _metrics(names: tuple[str, ...]) -> Metrics:
     )
 
 
+def _shown(name: str, alt: str, mark: Mark) -> Shown:
+    return Shown(name, "data:image/jpeg;base64,AA", (16, 12), (mark,), alt)
+
+
 def _page(names: tuple[str, ...] = ("0", "1"), history: int = 3) -> DemoPage:
     return DemoPage(
         metrics=_metrics(names),
         history=[{"epoch": i + 1, "loss": 1.5 / (i + 1), "ap50": 0.2 * i} for i in range(history)],
-        pictures=(Picture(b"\xff\xd8jpeg", "test-0001.jpg", names, ()), Picture(b"", "b.jpg", (), names)),
+        pictures=(
+            Picture(_shown("test-0001.jpg", f"There: {names}", Mark((1, 2, 9, 9), "object")), names, ()),
+            Picture(_shown("b.jpg", f"Found: {names}", Mark((1, 2, 9, 9), "found", names[0])), (), names),
+        ),
         threshold=0.5,
         architecture="faster_rcnn_lite0_fpn",
         images=(300, 40, 80),
@@ -214,17 +222,18 @@ def test_the_page_is_valid_accessible_and_alone() -> None:
     assert ("html", {"lang": "en"}) in page.tags
     assert tags.count("h1") == tags.count("title") - 6 == tags.count("main") == 1  # 3 + 3 points have titles
     assert all(attributes.get("alt") for tag, attributes in page.tags if tag == "img")
-    assert all(attributes.get("aria-label") for tag, attributes in page.tags if tag == "svg")
+    assert all(a.get("aria-label") or a.get("aria-hidden") for tag, a in page.tags if tag == "svg")
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
     assert {a["aria-labelledby"] for _, a in page.tags if "aria-labelledby" in a} <= set(ids)
     sources = [a[key] or "" for _, a in page.tags for key in ("src", "href", "srcset", "action") if key in a]
-    assert len(sources) == 2
+    assert len(sources) == 3
+    assert sources.pop() == "found/index.html"
     assert all(source.startswith("data:image/jpeg;base64,") for source in sources)
     assert "//" not in html
     assert "url(" not in html
     assert "@import" not in html
-    assert "script" not in tags
+    assert tags.count("script") == 1
     text = " ".join(page.text)
     for words in ("0.876", "0.432", "6 min 05 s", "2 threads", "masu train PHOTOS --out runs/mine", "50 ms"):
         assert words in text
@@ -234,7 +243,7 @@ def test_names_are_escaped() -> None:
     bad = '<script>alert("x")</script>'
     html = render_page(_page((bad, 'a" onerror="y')))
     page = read_html(html)
-    assert "<script" not in html
+    assert bad not in html
     assert not [a for _, a in page.tags if "onerror" in a]
     assert bad in "".join(page.text)
     assert any(bad in (a.get("alt") or "") for _, a in page.tags)
@@ -244,7 +253,7 @@ def test_names_are_escaped() -> None:
 def test_a_page_of_few_epochs_is_valid(history: int) -> None:
     html = render_page(_page(history=history))
     assert read_html(html)
-    assert html.count("<svg") == 2 * history
+    assert html.count('<svg viewBox="0 0 440 220"') == 2 * history
 
 
 class _Seer:

@@ -134,7 +134,9 @@ def test_out_holds_the_same_text_and_pictures_of_the_image_size(tmp_path, to, na
     assert report.text == ""
     monkeypatch.chdir(report.file.parent)
     assert report.file.read_text("utf-8") == detect(Stub(), [path], to=to).text
-    assert sorted(p.name for p in report.file.parent.iterdir()) == [name, "pictures"]
+    assert sorted(p.name for p in report.file.parent.iterdir()) == sorted(
+        [name, "index.html", "pictures", "small"]
+    )
     (picture,) = report.pictures
     assert picture == tmp_path / "new" / "out" / "pictures" / "a.jpg"
     with Image.open(picture) as image:
@@ -176,7 +178,8 @@ def test_its_own_pictures_are_no_photographs(tmp_path):
     for count in range(2):
         report = detect(Stub(), [tmp_path], out=tmp_path / "found")
         assert report.images == 1
-        assert list(report.passed_over) == [tmp_path / "found" / "pictures" / "a.jpg"] * count
+        own = [tmp_path / "found" / name / "a.jpg" for name in ("pictures", "small")]
+        assert list(report.passed_over) == own * count
     assert detect(Stub(), [tmp_path / "found" / "pictures"], out=tmp_path / "found").images == 1
     assert detect(Stub(), [tmp_path / "found/pictures/*.jpg"], out=tmp_path / "found").images > 0
 

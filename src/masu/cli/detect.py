@@ -42,7 +42,7 @@ _OF_FILMS = tuple(name for name in FILM_FORMATS if name not in DETECTION_FORMATS
     is_flag=True,
     help="Enlarge boxes by the model's margins, so that they hold objects whole.",
 )
-@option("--no-pictures", is_flag=True, help="Draw no pictures into --out.")
+@option("--no-pictures", is_flag=True, help="Draw no pictures into --out, and write no page of them.")
 @option(
     "--every",
     type=Number(EVERY),
@@ -155,7 +155,7 @@ def detect(
     if out is None:
         print_result(report.text, nl=False)
     else:
-        drawn = "" if no_pictures else f", pictures in {Path(out) / 'pictures'}"
+        drawn = "" if report.page is None else f"; open {report.page}"
         note(
             f"{counted(report.detections, 'object')} in {counted(report.images, 'image')}; "
             f"results in {report.file}{drawn}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -281,8 +282,22 @@ def write_page(report: AnchorReport, file: Path) -> None:
         ticks=ticks,
         tallest=tallest,
         bins=BINS,
+        parts={
+            "Size (square root of the area)": _beside(report.own.by_size, report.fitted.by_size),
+            "Shape (width to height)": _beside(report.own.by_shape, report.fitted.by_shape),
+            "Level of the best anchor": _beside(report.own.by_level, report.fitted.by_level),
+        },
     )
     put_page(file, text)
+
+
+_LEVEL = re.compile(r": .* px$")
+
+
+def _beside(own: Sequence[Group], fitted: Sequence[Group]) -> list[tuple[str, Group | None, Group | None]]:
+    """Groups of the same name beside each other; of levels the name says the sizes, which differ."""
+    rows = [{_LEVEL.sub("", group.name): group for group in of} for of in (own, fitted)]
+    return [(name, rows[0].get(name), rows[1].get(name)) for name in dict.fromkeys([*rows[0], *rows[1]])]
 
 
 def _anchor_shapes(sizes: Sequence[float], ratios: Sequence[float]) -> list[tuple[float, float]]:

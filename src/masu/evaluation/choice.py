@@ -83,7 +83,7 @@ class OnlyClasses:
     """
 
     def __init__(self, detector: AnyDetector, chosen: Sequence[str], most: int | None = None) -> None:
-        self._most = most
+        self.most = most
         self._detector = detector.prediction_network() if isinstance(detector, Detector) else detector
         self.margins: Margins = getattr(detector, "margins", {})
         self._labels = [detector.names.index(name) for name in chosen]
@@ -110,7 +110,7 @@ class OnlyClasses:
         return [self._only(one) for one in self._detector.predict(images, threshold, batch_size)]
 
     def _only(self, found: Detections) -> Detections:
-        return found[isin(found.labels, found.labels.new_tensor(self._labels))][: self._most]
+        return found[isin(found.labels, found.labels.new_tensor(self._labels))][: self.most]
 
 
 def only_classes(data: Dataset, chosen: Sequence[str]) -> Dataset:

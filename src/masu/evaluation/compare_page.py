@@ -8,23 +8,28 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 from masu.data.pixels.images import displayable, read_pixels
 from masu.data.pixels.pictures import UnreadableImageError
-from masu.drawing import Colour, Mark, draw_marks, object_marks
 from masu.evaluation.comparison import Change, Comparison, Difference
-from masu.evaluation.error_page import as_uri
+from masu.evaluation.error_page import objects
 from masu.evaluation.matches import RIGHT_IOU, ImageMatch
 from masu.evaluation.overlaps import Array, overlaps
 from masu.pages.page import put_page, render
+from masu.pages.pictures import SIDE, Mark, Shown, embedded
 
 MOST_PICTURES = 16
 """Images shown, those with most changes."""
 
-WON: Colour = (0, 158, 115)
-LOST: Colour = (213, 94, 0)
-WRONG: Colour = (230, 159, 0)
-GONE: Colour = (86, 180, 233)
+_SWITCHES = (
+    ("won", "won: only B finds it"),
+    ("lost", "lost: only A finds it"),
+    ("wrong", "wrong: only B sees something there"),
+    ("gone", "no longer: only A saw something there"),
+    ("object", "the other labelled objects"),
+)
+"""What can be switched on the pictures."""
 
 _LEFT, _RIGHT = 150.0, 690.0
 
@@ -66,12 +71,12 @@ class Picture:
 
     Attributes:
         change: what changed.
-        uri: the drawn picture as a ``data:`` address; None where the file can no longer be read.
+        shown: the picture and its boxes.
         said: the changes in words.
     """
 
     change: Change
-    uri: str | None
+    shown: Shown
     said: str
 
 
@@ -89,13 +94,13 @@ def write_page(comparison: Comparison, file: Path, data: str) -> None:
     channels = next((run.channels for run in (*comparison.a, *comparison.b) if run.channels), None)
     text = render(
         "compare.html.j2",
-        {"figure": _figure, "signed": _signed, "colour": lambda colour: f"rgb{colour}"},
+        {"figure": _figure, "signed": _signed},
         comparison=comparison,
         data=data,
         bars=bars,
         ticks=ticks,
         zero=ticks[len(ticks) // 2][0],
-        colours={"won": WON, "lost": LOST, "wrong": WRONG, "gone": GONE},
+        switches=_SWITCHES,
         pictures=[
             picture_of(change, comparison.names, channels) for change in comparison.changes[:MOST_PICTURES]
         ],
@@ -127,29 +132,32 @@ def picture_of(change: Change, names: tuple[str, ...], channels: int | None) -> 
     new, gone = _only(b.wrong, b, a), _only(a.wrong, a, b)
     words = {"won": won.sum(), "lost": lost.sum(), "newly wrong": new.sum(), "no longer wrong": gone.sum()}
     said = ", ".join(f"{count} {word}" for word, count in words.items() if count) or "other boxes"
+    height, width, uri = 1, 1, None
     try:
         pixels = displayable(read_pixels(change.path, channels))
     except UnreadableImageError:
-        return Picture(change, None, said)
+        pass
+    else:
+        height, width = pixels.shape[-2:]
+        uri = embedded(Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy()), side=SIDE)
     boxes = target.boxes.tolist()
-    marks = [
-        Mark(boxes[row], colour, f"{word} {names[a.object_labels[row]]}", dashed=word == "lost")
-        for word, rows, colour in (("won", won, WON), ("lost", lost, LOST))
-        for row in np.flatnonzero(rows).tolist()
-    ]
+    marks = objects(target.taken(torch.from_numpy(~(won | lost))))
     marks += [
         Mark(
             match.detections.boxes[row].tolist(),
-            colour,
-            f"{word} {names[match.labels[row]]}",
-            f"{float(match.detections.scores[row]):.2f}",
-            dashed=word == "no longer",
+            kind,
+            f"{word} {names[match.labels[row]]} {float(match.detections.scores[row]):.2f}",
         )
-        for word, rows, match, colour in (("wrong", new, b, WRONG), ("no longer", gone, a, GONE))
+        for kind, word, rows, match in (("gone", "no longer", gone, a), ("wrong", "wrong", new, b))
         for row in np.flatnonzero(rows).tolist()
     ]
-    others = target.taken(torch.from_numpy(~(won | lost)))
-    return Picture(change, as_uri(draw_marks(pixels, [*marks, *object_marks(others)])), said)
+    marks += [
+        Mark(boxes[row], word, f"{word} {names[a.object_labels[row]]}")
+        for word, rows in (("won", won), ("lost", lost))
+        for row in np.flatnonzero(rows).tolist()
+    ]
+    alt = f"{change.path.name}: {said}."
+    return Picture(change, Shown(change.path.name, uri, (width, height), tuple(marks), alt), said)
 
 
 def _only(wrong: Array, own: ImageMatch, other: ImageMatch) -> Array:

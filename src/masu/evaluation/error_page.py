@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +11,7 @@ from PIL import Image
 
 from masu.data.pixels.images import displayable, read_pixels
 from masu.data.pixels.pictures import UnreadableImageError
-from masu.drawing import Colour, Mark, draw_marks, object_marks
+from masu.errors import counted
 from masu.evaluation.curves import Curve, Point
 from masu.evaluation.error_report import ErrorReport, ImageErrors
 from masu.evaluation.errors import KINDS, Error, Kind
@@ -21,9 +19,14 @@ from masu.evaluation.metrics import Interval
 from masu.evaluation.overlaps import Array
 from masu.evaluation.resampling import said_of
 from masu.pages.page import put_page, render
+from masu.pages.pictures import SIDE, Mark, Shown, embedded
+from masu.records import Target
 
-MOST_PICTURES = 16
+MOST_PICTURES = 24
 """Worst images shown."""
+
+MANY_OBJECTS = 20
+"""Objects of a size below which its AP is no headline."""
 
 MOST_CHARTS = 40
 """Classes with curves: those with most objects."""
@@ -31,21 +34,23 @@ MOST_CHARTS = 40
 MOST_CELLS = 25
 """Classes up to which the confusion matrix is shown whole."""
 
-_SIDE = 720
 _POINTS = 160
 
 # the plot's rectangle within a chart of 440×250 units
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 424.0, 12.0, 200.0
 
-_CORRECT: Colour = (0, 158, 115)
-_COLOURS: dict[Kind, Colour] = {
-    "classification": (230, 159, 0),
-    "localisation": (86, 180, 233),
-    "both": (204, 121, 167),
-    "duplicate": (240, 228, 66),
-    "background": (213, 94, 0),
-    "missed": (255, 255, 255),
-}
+_SWITCHES = (
+    ("missed", "missed"),
+    ("background", "nothing there"),
+    ("classification", "another class"),
+    ("localisation", "badly placed"),
+    ("both", "both of these"),
+    ("duplicate", "found twice"),
+    ("right", "right"),
+    ("object", "labelled"),
+)
+"""What can be switched on the pictures."""
+
 _WORDS: dict[Kind, str] = {
     "classification": "an object of another class, in the right place",
     "localisation": "an object of its class, IoU only 0.1 to 0.5",
@@ -98,12 +103,12 @@ class Picture:
 
     Attributes:
         image: its errors.
-        uri: the drawn picture as a ``data:`` address; None where the file can no longer be read.
+        shown: the picture and its boxes.
         said: its errors in words.
     """
 
     image: ImageErrors
-    uri: str | None
+    shown: Shown
     said: str
 
 
@@ -120,8 +125,11 @@ def write_page(report: ErrorReport, file: Path, model: str, data: str, channels:
     charted = sorted(report.names, key=lambda name: -report.curves[name].objects)[:MOST_CHARTS]
     text = render(
         "errors.html.j2",
-        {"figure": _figure, "band": _band, "colour": lambda kind: f"rgb{_COLOURS[kind]}"},
+        {"figure": _figure, "band": _band},
         report=report,
+        switches=_SWITCHES,
+        sizes=_sizes(report),
+        worst_class=_worst_class(report),
         said=said_of(report.metrics),
         model=model,
         data=data,
@@ -204,42 +212,71 @@ def confusions(report: ErrorReport, most: int = 20) -> list[tuple[str, str, int]
 
 
 def picture_of(image: ImageErrors, names: Sequence[str], channels: int | None) -> Picture:
-    """A worst image with objects (white dashes), right detections (thin green) and errors, named."""
-    counts = image.counts()
-    said = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+    """A worst image with labelled objects, right detections and errors, named."""
+    said = ", ".join(f"{count} {kind}" for kind, count in image.counts().items())
+    match = image.match
+    height, width, uri = 1, 1, None
     try:
         pixels = displayable(read_pixels(image.path, channels))
     except UnreadableImageError:
-        return Picture(image, None, said)
-    match = image.match
+        pass
+    else:
+        height, width = pixels.shape[-2:]
+        uri = embedded(Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy()), side=SIDE)
     boxes = match.detections.boxes.tolist()
-    right = [Mark(boxes[row], _CORRECT, thin=True) for row in np.flatnonzero(match.right).tolist()]
-    errors = [_mark(error, image, names) for error in image.errors]
-    drawn = draw_marks(pixels, [*errors, *right, *object_marks(match.target)])
-    uri = as_uri(drawn)
-    return Picture(image, uri, said)
+    marks = objects(match.target)
+    marks += [Mark(boxes[row], "right") for row in np.flatnonzero(match.right).tolist()]
+    missed = [error for error in image.errors if error.kind == "missed"]
+    wrong = [error for error in reversed(image.errors) if error.kind != "missed"]
+    marks += [_mark(error, image, names) for error in (*wrong, *missed)]
+    alt = f"{image.path.name}: {said}; {counted(len(match.target), 'object')} labelled."
+    return Picture(image, Shown(image.path.name, uri, (width, height), tuple(marks), alt), said)
 
 
-def as_uri(drawn: Image.Image) -> str:
-    """A drawn picture, made small, as a ``data:`` address."""
-    drawn.thumbnail((_SIDE, _SIDE))
-    content = io.BytesIO()
-    drawn.save(content, "JPEG", quality=82)
-    return "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode()
+def objects(target: Target) -> list[Mark]:
+    """Labelled objects as marks, those that are ignored told apart.
+
+    Args:
+        target: of the picture.
+
+    Returns:
+        A mark for each, in order.
+    """
+    rows = zip(target.boxes.tolist(), target.ignored.tolist(), strict=True)
+    return [Mark(box, "object ignored" if ignored else "object") for box, ignored in rows]
 
 
 def _mark(error: Error, image: ImageErrors, names: Sequence[str]) -> Mark:
-    match, colour = image.match, _COLOURS[error.kind]
+    match = image.match
     if error.detection is None:
         assert error.object is not None
         name = names[match.object_labels[error.object]]
-        return Mark(match.target.boxes[error.object].tolist(), colour, f"missed {name}", dashed=True)
+        return Mark(match.target.boxes[error.object].tolist(), error.kind, f"missed {name}")
     name, score = names[match.labels[error.detection]], float(match.detections.scores[error.detection])
     if error.kind == "classification":
         assert error.object is not None
         name = f"{name}, is {names[match.object_labels[error.object]]}"
-    box = match.detections.boxes[error.detection].tolist()
-    return Mark(box, colour, f"{error.kind} {name}", f"{score:.2f}")
+    return Mark(match.detections.boxes[error.detection].tolist(), error.kind, f"{name} {score:.2f}")
+
+
+def _sizes(report: ErrorReport) -> list[tuple[str, int, float | None]]:
+    """Size, objects and AP of the sizes that have enough objects, those with most first."""
+    of = {
+        "small": report.metrics.ap_small,
+        "medium": report.metrics.ap_medium,
+        "large": report.metrics.ap_large,
+    }
+    sizes = sorted(report.sizes.items(), key=lambda size: -size[1])
+    return [(name, count, of[name]) for name, count in sizes if count >= MANY_OBJECTS]
+
+
+def _worst_class(report: ErrorReport) -> tuple[str, int, int] | None:
+    """The class with most missed objects, how many, and of how many; None where no class stands out."""
+    lost = {name: (used.missed, used.missed + used.right) for name, used in report.used.items()}
+    if len(lost) < 2:
+        return None
+    second, most = sorted(lost, key=lambda name: lost[name][0])[-2:]
+    return (most, *lost[most]) if lost[most][0] > lost[second][0] else None
 
 
 def _polyline(x: Array, y: Array) -> str:

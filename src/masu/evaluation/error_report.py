@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from masu.detectors.detector import Detector
 from masu.errors import bad_input
 from masu.evaluation.calibration import Bin, CalibrationErrors, judgements, reliability
@@ -20,6 +22,9 @@ from masu.evaluation.predictions import AnyDetector
 from masu.exports.exported import ExportedDetector
 from masu.thresholds import DEFAULT_THRESHOLD
 from masu.words import Meaning
+
+SMALL_AREA, LARGE_AREA = 32.0**2, 96.0**2
+"""Square pixels below which an object is small, and from which it is large."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,7 @@ class ErrorReport:
         images: those with errors, most costly first.
         calibration: how far scores are from what they are worth.
         reliability: scores beside the share of right boxes and beside the mean IoU, all classes together.
+        sizes: objects that are ``small``, ``medium`` and ``large`` as COCO means it, without ignored ones.
     """
 
     metrics: Metrics
@@ -91,6 +97,17 @@ class ErrorReport:
     images: tuple[ImageErrors, ...] = field(repr=False)
     calibration: CalibrationErrors
     reliability: dict[Meaning, list[Bin]] = field(repr=False)
+    sizes: dict[str, int]
+
+    @property
+    def missed(self) -> int:
+        """Objects that no detection at the thresholds finds."""
+        return sum(int((~one.match.ignored & ~one.match.found).sum()) for one in self.images)
+
+    @property
+    def too_many(self) -> int:
+        """Detections at the thresholds that find no object."""
+        return sum(int(one.match.wrong.sum()) for one in self.images)
 
     def best_thresholds(self) -> dict[str, float]:
         """Class name → threshold with the largest F1, of the classes that have one."""
@@ -211,7 +228,20 @@ def error_report(scored: Scored, stored: Mapping[str, float] | None = None) -> E
         images=_ranked(scored, shown, shown_errors, per_class),
         calibration=CalibrationErrors.of(judged),
         reliability=reliability(judged),
+        sizes=_sizes(shown),
     )
+
+
+def _sizes(matches: list[ImageMatch]) -> dict[str, int]:
+    areas = np.concatenate(
+        [np.zeros(0), *(match.target.areas.double().numpy()[~match.ignored] for match in matches)]
+    )
+    small, large = areas < SMALL_AREA, areas >= LARGE_AREA
+    return {
+        "small": int(small.sum()),
+        "medium": int((~small & ~large).sum()),
+        "large": int(large.sum()),
+    }
 
 
 def _class_of(error: Error, match: ImageMatch) -> int:

@@ -12,11 +12,11 @@ from torch import Tensor
 from masu.detectors.detector import Detector
 from masu.detectors.trace import Trace
 from masu.explanation.attribution import by_gradient
-from masu.explanation.explain_page import embedded
 from masu.explanation.faithfulness import scene
 from masu.explanation.heat import stain
 from masu.explanation.saliency import LEFT_OVER
 from masu.ops.geometry import resize
+from masu.pages.pictures import embedded
 
 MOST_MAPS = 20
 """Final boxes of a photograph that get maps: the best."""

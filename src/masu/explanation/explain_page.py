@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +21,7 @@ from masu.ops.anchors import level_strides
 from masu.ops.geometry import iou, resize
 from masu.ops.images import InputPolicy
 from masu.pages.page import put_page, render
+from masu.pages.pictures import embedded
 from masu.records import BACKGROUND, IGNORE, OBJECT, Target
 
 MOST_BOXES = 1500
@@ -195,7 +194,7 @@ def _jpeg(raw: Raw, policy: InputPolicy, height: int, width: int) -> str:
     pixels = raw.images.pixels[0, :, :height, :width].float().cpu() * std + mean
     if policy.channels is None:
         pixels = pixels.clamp(0, 1)
-    return embedded(Image.fromarray(displayable(pixels).permute(1, 2, 0).contiguous().numpy()), "JPEG")
+    return embedded(Image.fromarray(displayable(pixels).permute(1, 2, 0).contiguous().numpy()), quality=85)
 
 
 def _heat(scores: Tensor) -> str:
@@ -205,10 +204,3 @@ def _heat(scores: Tensor) -> str:
     pixels[..., :3] = (255, 120, 0)
     pixels[..., 3] = alpha
     return embedded(Image.fromarray(pixels), "PNG")
-
-
-def embedded(picture: Image.Image, form: Literal["JPEG", "PNG"]) -> str:
-    """A picture as an address that holds it."""
-    buffer = io.BytesIO()
-    picture.save(buffer, format=form, quality=85, optimize=True)
-    return f"data:image/{form.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"

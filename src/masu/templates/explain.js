@@ -92,7 +92,7 @@ function hint(shown) {
     return `Click a box or an object, or choose one from the lists below.${labelled}`;
   }
   const kinds = new Set(marks().map(([, kind]) => kind));
-  const words = { final: staged ? "orange: the box of its class" : "orange: the decoded box", proposal: photo.tables.length > 2 ? "blue: the proposal and where it was moved" : "blue: the proposal", anchor: "yellow dashes: the anchor", object: "white: the labelled object", rival: "pink: what it gave way to" };
+  const words = { final: staged ? "orange: the box of its class" : "orange: the decoded box", proposal: photo.tables.length > 2 ? "blue: the proposal and where it was moved" : "blue: the proposal", anchor: "yellow dashes: the anchor", object: chosen.kind === "object" && photo.objects[chosen.index].stage !== "found" ? "red: the lost object" : "white: the labelled object", rival: "pink: what it gave way to" };
   return `${Object.keys(words).filter((kind) => kinds.has(kind)).map((kind) => words[kind]).join("; ")}. Escape lets go.`.replace(/^./, (letter) => letter.toUpperCase());
 }
 
@@ -136,7 +136,11 @@ function draw() {
     }
   }
   if (!shown.level) photo.objects.forEach((o) => picture.append(rectangle(o.box, o.stage === "found" ? "#fff" : "#ff5533", 1.5, "2 3", quiet)));
-  for (const [box, kind] of marks()) picture.append(outlined(box, MARKS[kind], kind === "anchor" ? 2 : laid ? 1.5 : 2.5, kind === "anchor" ? "6 4" : ""));
+  const lost = chosen.kind === "object" && photo.objects[chosen.index].stage !== "found";
+  for (const [box, kind] of marks()) {
+    const own = kind === "object";
+    picture.append(outlined(box, own && lost ? "#ff5a4d" : MARKS[kind], kind === "anchor" ? 2 : laid ? 1.5 : own ? 4 : 3, kind === "anchor" ? "6 4" : ""));
+  }
 }
 
 /* ---- saliency ---- */
@@ -291,12 +295,12 @@ function steps(found, object) {
 function detail() {
   const card = $("detail");
   if (chosen.kind === "nothing") {
-    card.replaceChildren(element("h3", {}, "Nothing chosen"), element("p", { class: "soft" }, "A chosen box is followed back: final box, RoI, proposal, anchor. A lost object says which stage lost it."));
+    card.replaceChildren(element("h2", {}, "Nothing chosen"), element("p", { class: "soft" }, "A chosen box is followed back: final box, RoI, proposal, anchor. A lost object says which stage lost it."));
     return;
   }
   if (chosen.kind === "box") {
     const table = photo.tables[chosen.table];
-    card.replaceChildren(element("h3", {}, `Box ${pixels(table.box[chosen.index])}`), steps(chain(chosen.table, chosen.index)));
+    card.replaceChildren(element("h2", {}, `Box ${pixels(table.box[chosen.index])}`), steps(chain(chosen.table, chosen.index)));
     return;
   }
   const o = photo.objects[chosen.index];
@@ -308,12 +312,30 @@ function detail() {
   else if (o.by) said.push(element("p", {}, "That box belongs to no labelled object."));
   const trained = { positive: "anchors stand for it", restored: "only its best anchor stands for it (low-quality match)", ignored: "its anchors take no part", background: "no anchor stands for it" };
   said.push(element("p", { class: "soft" }, `Best anchor at IoU ${o.anchorIou}, best decoded box at ${o.boxIou}; in training ${trained[o.label]}.`));
-  card.replaceChildren(element("h3", {}, `Object ${o.number}: ${o.name}, ${pixels(o.box)}`), ...said, steps(ofObject(o), o));
+  card.replaceChildren(element("h2", {}, `Object ${o.number}: ${o.name}, ${pixels(o.box)}`), ...said, steps(ofObject(o), o));
+}
+
+/* the fate of an object in one sentence */
+function story(o) {
+  const who = `${o.name[0].toUpperCase()}${o.name.slice(1)} (object ${o.number})`;
+  if (o.stage === "found") return `${who} was found with score ${percent(o.score)}.`;
+  const rival = photo.objects.find((x) => x.number === o.byObject);
+  const why = o.instead ? `, ${o.instead} wins` : rival ? `, the box of object ${rival.number}, ${rival.name}, stands in its place` : "";
+  const far = o.score !== null ? `; its best score was ${percent(o.score)}` : `; the best box of the head overlaps it by IoU ${o.boxIou}`;
+  return `${who} was lost: ${stages[o.stage]}${why}${far}.`;
+}
+
+function tell() {
+  const lost = photo.objects.filter((o) => o.stage !== "found").length;
+  $("story").textContent = chosen.kind === "object" ? story(photo.objects[chosen.index])
+    : !data.labelled ? `${last().kept.length} final boxes.`
+    : lost ? `${lost} of ${photo.objects.length} objects of this photograph were lost.` : "Every object of this photograph was found.";
 }
 
 /* ---- choosing ---- */
 function choose(target) {
   chosen = target;
+  tell();
   for (const button of document.querySelectorAll(".list button")) {
     button.setAttribute("aria-pressed", String(button.dataset.kind === target.kind && Number(button.dataset.index) === target.index && (target.kind === "object" || target.table === photo.tables.length - 1)));
   }
@@ -347,6 +369,7 @@ function show(i) {
 }
 
 function open(index) {
+  chosen = NOTHING;
   photo = data.photographs[index];
   const listed = views();
   $("stage").max = listed.length - 1;
@@ -365,9 +388,9 @@ function open(index) {
     element("thead", {}, element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, head)))),
     element("tbody", {}, ...photo.levels.map((level, i) => element("tr", {}, element("th", { scope: "row" }, `${i + 1}`), ...cells(level, i).map((cell) => element("td", {}, `${cell}`))))),
   );
-  chosen = NOTHING;
   show(listed.length - 1);
-  detail();
+  const first = photo.objects.findIndex((o) => o.stage !== "found");
+  choose(first >= 0 ? { kind: "object", index: first } : NOTHING);
 }
 
 if ($("map")) {

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageOps
 
 from masu.data.audit.checks import Finding, Looked, find_faults
 from masu.data.audit.mending import mend
@@ -29,6 +28,7 @@ from masu.errors import bad_input
 from masu.json_text import to_json
 from masu.ops.images import InputPolicy
 from masu.pages.page import put_page, render
+from masu.pages.pictures import Mark, Shown, embedded
 from masu.ranges import IMAGE_SIZE
 from masu.training.recipe import TrainSettings
 from masu.verbs.reading import Counter, looked_at, quiet
@@ -47,8 +47,11 @@ MOST_PICTURES = 12
 MOST_LABELS = 200
 """Labels that are probably wrong, with a picture each, on the page."""
 
-_SHOWN_SIDE = 260
-_LABEL, _SEEN = "#e69f00", "#56b4e9"
+MOST_ROWS = 200
+"""Places of each kind in the page's tables."""
+
+_SHOWN_SIDE = 400
+_LABEL, _SEEN = "label", "seen"
 
 
 @dataclass(frozen=True)
@@ -315,57 +318,70 @@ def write_page(report: CheckReport, file: Path) -> None:
             name,
             kind,
             findings,
-            [(f, uri) for f in findings[:MOST_PICTURES] if (uri := _picture(f)) is not None],
+            [(f, shown) for f in findings[:MOST_PICTURES] if (shown := _pictures(f))],
         )
         for name, kind, findings in report.by_kind()
     ]
     labels = () if report.review is None else report.review.labels
     doubtful = [(label, _picture_of_label(label)) for label in labels[:MOST_LABELS]]
-    text = render("check.html.j2", report=report, groups=groups, most=200, doubtful=doubtful, kinds=TITLES)
+    text = render(
+        "check.html.j2",
+        {"within": partial(_within, report.root)},
+        report=report,
+        groups=groups,
+        most=MOST_ROWS,
+        doubtful=doubtful,
+        kinds=TITLES,
+    )
     put_page(file, text)
 
 
-def _picture(finding: Finding) -> str | None:
-    """The place of a finding as a ``data:`` address; None where there is nothing to see."""
+def _within(root: Path, text: object) -> str:
+    """A path, or a sentence with paths, without the data set's folder before the names of its files."""
+    folder = f"{root}{os.sep}"
+    return str(text).replace(folder, "") if len(folder) > 2 else str(text)
+
+
+def _pictures(finding: Finding) -> list[Shown]:
+    """The place of a finding, of two pictures that are alike both; nothing where there is nothing to see."""
     if finding.image is None:
-        return None
-    colours = [(_LABEL, _SEEN)[number % 2] for number in range(len(finding.boxes))]
-    return _part_of(finding.image, finding.boxes, colours)
+        return []
+    kinds = [(_LABEL, _SEEN)[number % 2] for number in range(len(finding.boxes))]
+    files = [finding.image, *([] if finding.other is None else [finding.other])]
+    shown = [_part_of(file, finding.boxes, kinds, f"{file.name}: {finding.found}") for file in files]
+    return [one for one in shown if one is not None]
 
 
-def _picture_of_label(label: WrongLabel) -> str | None:
+def _picture_of_label(label: WrongLabel) -> Shown | None:
     """The label's box and what was seen there."""
     if label.kind == "missing":
-        return _part_of(label.image, [label.box], [_SEEN])
+        return _part_of(label.image, [label.box], [_SEEN], label.found)
     seen = [] if label.moved is None else [label.moved]
-    return _part_of(label.image, [label.box, *seen], [_LABEL, *[_SEEN] * len(seen)])
+    return _part_of(label.image, [label.box, *seen], [_LABEL, *[_SEEN] * len(seen)], label.found)
 
 
-def _part_of(file: Path, boxes: Sequence[Box], colours: Sequence[str]) -> str | None:
-    """The surroundings of boxes in a picture as a ``data:`` address; None where it cannot be read."""
+def _part_of(file: Path, boxes: Sequence[Box], kinds: Sequence[str], alt: str) -> Shown | None:
+    """The surroundings of boxes in a picture; None where it cannot be read."""
     try:
         with open_picture(file) as image:
             picture = ImageOps.exif_transpose(image).convert("RGB")
     except (*DECODER_ERRORS, Image.DecompressionBombError):
         return None
     window = _around(boxes, picture.size)
-    scale = _SHOWN_SIDE / max(window[2] - window[0], window[3] - window[1])
-    size = [max(round((window[2 + axis] - window[axis]) * scale), 1) for axis in (0, 1)]
-    part = picture.crop(window).resize((size[0], size[1]))
-    canvas = ImageDraw.Draw(part)
-    for box, colour in zip(boxes, colours, strict=True):
-        x1, x2 = sorted(_near((value - window[0]) * scale, part.width) for value in (box[0], box[2]))
-        y1, y2 = sorted(_near((value - window[1]) * scale, part.height) for value in (box[1], box[3]))
-        canvas.rectangle((x1 - 2, y1 - 2, x2 + 2, y2 + 2), outline="black", width=1)
-        canvas.rectangle((x1 - 1, y1 - 1, x2 + 1, y2 + 1), outline=colour, width=2)
-    shown = io.BytesIO()
-    part.save(shown, "JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(shown.getvalue()).decode()
+    part = picture.crop(window)
+    left, top = window[:2]
+    marks = tuple(
+        Mark(_inside(box, left, top, part.size), kind) for box, kind in zip(boxes, kinds, strict=True)
+    )
+    return Shown(file.name, embedded(part, side=_SHOWN_SIDE, quality=80), part.size, marks, alt)
 
 
-def _near(value: float, side: int) -> float:
-    """A coordinate on the picture or a little outside: Pillow draws every pixel of a line, seen or not."""
-    return min(max(value, -9.0), side + 9.0)
+def _inside(box: Box, left: int, top: int, size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """A box in pixels of a part of the picture: what is outside is just outside, a point can be seen."""
+    x1, x2 = sorted(min(max(x - left, -9.0), size[0] + 9.0) for x in (box[0], box[2]))
+    y1, y2 = sorted(min(max(y - top, -9.0), size[1] + 9.0) for y in (box[1], box[3]))
+    wide, tall = (3.0 if far - near < 2 else 0.0 for near, far in ((x1, x2), (y1, y2)))
+    return x1 - wide, y1 - tall, x2 + wide, y2 + tall
 
 
 def _around(boxes: Sequence[Box], size: tuple[int, int]) -> tuple[int, int, int, int]:

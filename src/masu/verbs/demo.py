@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -11,17 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 
 from masu.data.formats import Dataset, Sample, read_dataset
 from masu.data.loading.transforms import Augmentation
 from masu.data.pixels.images import read_image
 from masu.detectors.build import load
-from masu.drawing import draw
 from masu.errors import bad_input
 from masu.evaluation.evaluate import evaluate
 from masu.evaluation.metrics import Metrics
 from masu.evaluation.predictions import AnyDetector
 from masu.pages.page import put_page
+from masu.pages.pictures import Mark, Shown, embedded
 from masu.training.recipe import TrainSettings
 from masu.training.train import train
 from masu.verbs.demo_page import DemoPage, Picture, render_page
@@ -147,14 +147,17 @@ def _objects(data: Dataset) -> int:
 
 
 def _pictures(detector: AnyDetector, samples: Sequence[Sample]) -> tuple[Picture, ...]:
-    """The scenes with what is there and what was found, as JPEG with words for who cannot see them."""
+    """The scenes with what is there and what was found, and both in words."""
     pictures = []
     for image, target in samples:
         found = detector.predict([read_image(image)], threshold=_THRESHOLD)[0]
-        buffer = io.BytesIO()
-        draw(image, found, target).save(buffer, format="JPEG", quality=85)
-        there = [detector.names[label] for label in target.labels.tolist()]
-        pictures.append(
-            Picture(buffer.getvalue(), image.name, tuple(sorted(there)), tuple(sorted(found.names)))
-        )
+        there = tuple(sorted(detector.names[label] for label in target.labels.tolist()))
+        names = tuple(sorted(found.names))
+        marks = [Mark(box, "object") for box in target.boxes.tolist()]
+        marks += [Mark(one.box, "found", f"{one.name} {one.score:.2f}") for one in reversed(list(found))]
+        said = f"There: {', '.join(there) or 'no digit'}. Found: {', '.join(names) or 'nothing'}."
+        alt = f"Test scene {image.name}. {said}"
+        with Image.open(image) as picture:
+            scene = Shown(image.name, embedded(picture, quality=85), picture.size, tuple(marks), alt)
+        pictures.append(Picture(scene, there, names))
     return tuple(pictures)

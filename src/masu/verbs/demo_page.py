@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,28 +9,22 @@ from typing import Any
 from masu.evaluation.metrics import Metrics
 from masu.pages.charts import chart, duration, share
 from masu.pages.page import render
+from masu.pages.pictures import Shown
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawn test scene.
+    """A test scene.
 
     Attributes:
-        jpeg: the picture's file content.
-        name: file name of the scene.
+        shown: the picture, what is there and what was found.
         there: names of its labelled objects.
-        found: names of the detections drawn.
+        found: names of the detections shown.
     """
 
-    jpeg: bytes
-    name: str
+    shown: Shown
     there: tuple[str, ...]
     found: tuple[str, ...]
-
-    @property
-    def uri(self) -> str:
-        """The picture as a ``data:`` address."""
-        return "data:image/jpeg;base64," + base64.b64encode(self.jpeg).decode()
 
 
 @dataclass(frozen=True)
@@ -41,7 +34,7 @@ class DemoPage:
     Attributes:
         metrics: scores on the test scenes.
         history: one dict per epoch with ``epoch``, ``loss`` and, where evaluated, ``ap50``.
-        pictures: drawn test scenes.
+        pictures: test scenes.
         threshold: lowest score of a detection in them.
         architecture: name of the trained architecture.
         images: number of training, validation and test scenes.

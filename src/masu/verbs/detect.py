@@ -25,13 +25,14 @@ from masu.data.pixels.windows import Picture
 from masu.detectors.margins import Margins, enlarged, refuse_without
 from masu.drawing import draw
 from masu.errors import InputError, bad_input
-from masu.evaluation.predictions import AnyDetector, Prediction, predictions
+from masu.evaluation.predictions import AnyDetector, predictions
 from masu.geojson import feature_collection
 from masu.ranges import BATCH_SIZE
 from masu.records import Detections
 from masu.results import Record, csv_text, json_text, record
 from masu.thresholds import DEFAULT_THRESHOLD, Threshold, check_threshold
 from masu.verbs.evaluate import refuse_path
+from masu.verbs.gallery import Gallery, lowest
 
 FORMATS = ("json", "csv", "coco", "geojson")
 """Result formats that :func:`detect` writes."""
@@ -55,6 +56,7 @@ class DetectReport:
         text: the results in the wanted format; empty where they were written to ``file``.
         file: the results file; None without an output folder.
         pictures: the drawn pictures, in the order of the images.
+        page: the gallery of them, ``index.html``; None where no pictures were drawn.
         faults: one line for each image that could not be read or drawn.
         passed_over: films and pictures in the folders of a kind that masu does not read, and those that an
             earlier run drew into ``out``.
@@ -66,6 +68,7 @@ class DetectReport:
     text: str
     file: Path | None
     pictures: tuple[Path, ...]
+    page: Path | None
     faults: tuple[str, ...]
     passed_over: tuple[Path, ...]
 
@@ -74,6 +77,7 @@ class DetectReport:
         return asdict(self) | {
             "file": None if self.file is None else str(self.file),
             "pictures": [str(picture) for picture in self.pictures],
+            "page": None if self.page is None else str(self.page),
             "faults": list(self.faults),
             "passed_over": [str(path) for path in self.passed_over],
         }
@@ -104,12 +108,13 @@ def detect(
             below it, else the deepest folder that holds them all). Boxes elsewhere are x1 y1 x2 y2; all are
             pixels of the image, rounded to 0.001. Of GeoTIFFs also ``"geojson"``: polygons of longitude and
             latitude (RFC 7946), with the boxes beside them.
-        out: folder for ``detections.json``, ``.csv``, ``.coco.json`` or ``.geojson`` and for
-            ``pictures/NAME.jpg``, the images with boxes. The results so far are there while it runs, too:
-            they are written anew every ten seconds, or more rarely where that takes longer. An input image is
+        out: folder for ``detections.json``, ``.csv``, ``.coco.json`` or ``.geojson``, for
+            ``pictures/NAME.jpg``, the images with boxes, and for ``index.html``, a gallery whose threshold
+            can be moved, with small pictures in ``small``. The results so far are there while it runs, too: they
+            are written anew every ten seconds, or more rarely where that takes longer. An input image is
             never overwritten: a name in use gets ``-2``, ``-3``, …. Default: write nothing, return the text.
         batch_size: images per prediction.
-        pictures: draw pictures into ``out``.
+        pictures: draw pictures into ``out``, with their gallery.
         margins: enlarge each box by the margin of its class, see
             :meth:`masu.detectors.predict.Predictor.predict`.
         progress: called with (images done, images in total).
@@ -137,15 +142,19 @@ def detect(
     places = {str(path): georeference(path) for path in paths} if to == "geojson" else {}
     if folder is not None:
         _make(folder)
-    drawing = _PictureFolder(folder / "pictures", paths) if folder is not None and pictures else None
+    drawing = _PictureFolder(folder, paths) if folder is not None and pictures else None
+    gallery = None
+    least = threshold
+    if drawing is not None:
+        gallery = Gallery(drawing.folder, detector.names, threshold)
+        if getattr(detector, "most", None) is None:  # else weak boxes might take the places of wanted ones
+            least = lowest(threshold)
     render = partial(_render, names=detector.names, to=to, places=places)
     results = None if folder is None else _ResultsFile(folder, to, render)
     faults: list[str] = []
     records: list[Record] = []
     seconds = 0.0
-    stream = predictions(
-        detector, paths, faults, threshold=threshold, batch_size=batch_size, progress=progress
-    )
+    stream = predictions(detector, paths, faults, threshold=least, batch_size=batch_size, progress=progress)
     try:
         for prediction in stream:
             seconds += prediction.seconds
@@ -153,10 +162,14 @@ def detect(
             if margins:
                 grown = enlarged(prediction.detections, own_margins, height, width)
                 prediction = replace(prediction, detections=grown)
+            every = prediction.detections
+            prediction = replace(prediction, detections=every.above(threshold))
             records.append(record(prediction.detections, str(prediction.path), (height, width)))
-            if drawing is not None:
+            if drawing is not None and gallery is not None:
                 try:
-                    drawing.write(prediction)
+                    shown, found = _drawable(prediction.image, prediction.detections)
+                    name = drawing.write(prediction.path, shown, found)
+                    gallery.add(prediction.path, shown, (height, width), every, name)
                 except (OSError, ValueError, MemoryError) as error:
                     why = str(error) or "no memory"
                     faults.append(f"{prediction.path}: no picture written: {why}")
@@ -165,6 +178,8 @@ def detect(
     except BaseException:  # stopped by whatever it may be: what was found so far is not lost
         if results is not None and records:
             results.write(records)
+            if gallery is not None:
+                gallery.write()
         raise
     if not records:
         raise _none_readable(paths, faults)
@@ -178,6 +193,7 @@ def detect(
         text="" if results is not None else render(records, folder=Path()),
         file=None if results is None else results.file,
         pictures=() if drawing is None else tuple(drawing.written),
+        page=None if gallery is None else gallery.write(),
         faults=tuple(faults),
         passed_over=(*passed_over(sources), *drawn),
     )
@@ -213,16 +229,16 @@ class _ResultsFile:
 def _without_drawn(
     paths: Sequence[Path], sources: Sequence[str | os.PathLike[str]], folder: Path | None
 ) -> tuple[list[Path], list[Path]]:
-    """The paths without pictures that an earlier run drew into the results' folder, and these.
+    """The paths without pictures that an earlier run put into the results' folder, and these.
 
     Where a source names that folder, or something in it, they are wanted.
     """
     if folder is None:
         return list(paths), []
-    drawn = (folder / "pictures").resolve()
-    if any(drawn in (named, *named.parents) for named in (Path(source).resolve() for source in sources)):
-        return list(paths), []
-    own = {path: None for path in paths if drawn in path.resolve().parents}
+    named = [Path(source).resolve() for source in sources]
+    drawn = {(folder / name).resolve() for name in ("pictures", "small")}
+    drawn = {place for place in drawn if not any(place in (one, *one.parents) for one in named)}
+    own = {path: None for path in paths if drawn & set(path.resolve().parents)}
     return [path for path in paths if path not in own], list(own)
 
 
@@ -339,24 +355,28 @@ class _PictureFolder:
     def __init__(self, folder: Path, inputs: Sequence[Path]) -> None:
         self.folder = folder
         self.written: list[Path] = []
-        _make(folder)
-        sweep(folder)
         # folded: file systems of macOS and Windows do not tell a.jpg from A.JPG
         self._taken = {str(path.resolve()).casefold() for path in inputs}
-        self._resolved = folder.resolve()
+        self._resolved = []
+        for part in (folder / "pictures", folder / "small"):
+            _make(part)
+            sweep(part)
+            self._resolved.append(part.resolve())
 
-    def write(self, prediction: Prediction) -> None:
+    def write(self, path: Path, image: Tensor, found: Detections) -> str:
+        """The picture's name, which is free in ``small``, too."""
         buffer = io.BytesIO()
-        image, found = _drawable(prediction.image, prediction.detections)
         draw(displayable(image), found).save(buffer, format="JPEG", quality=90)
-        file = self.folder / self._free_name(prediction.path.stem)
+        name = self._free_name(path.stem)
+        file = self.folder / "pictures" / name
         write_whole(file, [buffer.getvalue()], swept=True)
         self.written.append(file)
+        return name
 
     def _free_name(self, stem: str) -> str:
         name, count = f"{stem}.jpg", 1
-        while (key := str(self._resolved / name).casefold()) in self._taken:
+        while self._taken & (keys := {str(part / name).casefold() for part in self._resolved}):
             count += 1
             name = f"{stem}-{count}.jpg"
-        self._taken.add(key)
+        self._taken |= keys
         return name

@@ -52,6 +52,7 @@ class Finding:
         split: the split it was first met in.
         image: picture to look at.
         boxes: places in it, xyxy pixels of the upright picture.
+        other: the other picture, where two are alike.
     """
 
     kind: str
@@ -61,6 +62,7 @@ class Finding:
     split: str | None = None
     image: Path | None = None
     boxes: tuple[Box, ...] = ()
+    other: Path | None = None
 
     def __str__(self) -> str:
         text = ": ".join(part for part in (str(self.file), self.where, self.found) if part)
@@ -312,7 +314,7 @@ def _of_files(looked: Looked) -> Iterator[Finding]:
             places = f", which is in {pair[1]}, this in {pair[0]}" if pair else ""
             kind = ("leak" if same else "near-leak") if pair else ("same-image" if same else "near-image")
             split = pair[0] if pair else splits[a][0]
-            yield Finding(kind, one, "", f"{words} {other}{places}", split, one)
+            yield Finding(kind, one, "", f"{words} {other}{places}", split, one, (), other)
 
 
 def _pairs(group: Sequence[int]) -> Iterator[tuple[int, int]]:
