@@ -45,6 +45,11 @@ KINDS: dict[str, Kind] = {
     "shared-label": Kind(
         "error", "label file that two images share", "rename one of the images and give it its own labels"
     ),
+    "same-splits": Kind(
+        "error",
+        "splits with the same images",
+        "share them out: masu check DATA --fix DIR does, each image to one",
+    ),
     "leak": Kind("error", "same image in two splits", "keep it in one of them"),
     "other-labels": Kind(
         "warning", "image that two splits label in different ways", "make the labels equal or keep one"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -293,23 +294,58 @@ def _of_files(looked: Looked) -> Iterator[Finding]:
     splits: Mapping[int, list[str | None]] = defaultdict(list)
     for index, at in enumerate(looked.print_of.tolist()):
         splits[at] += [one for one in _splits(data, index) if one not in splits[at]]
+    exact = same_files(looked.prints)
+    whole: set[frozenset[str]] = set()
+    for a, b, found, first in _same_splits(data.splits, splits, exact):
+        whole.add(frozenset((a, b)))
+        yield Finding("same-splits", data.root, f"{a} and {b}", found, a, looked.paths[first])
     for at, own in splits.items():
-        if pair := leak(own, own):
+        if pair := leak(own, own, whole):
             path = looked.paths[at]
             yield Finding("leak", path, "", f"in {pair[0]} and in {pair[1]}", pair[0], path)
-    exact = same_files(looked.prints)
     told = {frozenset(pair) for group in exact for pair in _pairs(group)}
     for groups, same in ((exact, True), (near_duplicates(looked.prints), False)):
-        for a, b in (pair for group in groups for pair in _pairs(group)):
-            if not same and frozenset((a, b)) in told:
+        for first, second in (pair for group in groups for pair in _pairs(group)):
+            if not same and frozenset((first, second)) in told:
                 continue
-            one, other = looked.paths[a], looked.paths[b]
-            pair = leak(splits[a], splits[b])
+            one, other = looked.paths[first], looked.paths[second]
+            pair = leak(splits[first], splits[second], whole if same else ())
+            if same and pair is None and leak(splits[first], splits[second]) is not None:
+                continue
             words = "the same file as" if same else "almost the same picture as"
             places = f", which is in {pair[1]}, this in {pair[0]}" if pair else ""
             kind = ("leak" if same else "near-leak") if pair else ("same-image" if same else "near-image")
-            split = pair[0] if pair else splits[a][0]
+            split = pair[0] if pair else splits[first][0]
             yield Finding(kind, one, "", f"{words} {other}{places}", split, one)
+
+
+def _same_splits(
+    names: Sequence[str], splits: Mapping[int, Sequence[str | None]], exact: Sequence[Sequence[int]]
+) -> Iterator[tuple[str, str, str, int]]:
+    """Pairs of splits of which one lies whole in the other: one cause, however many images.
+
+    Args:
+        names: of the splits.
+        splits: of each image file, by fingerprint.
+        exact: groups of files that are the same.
+
+    Yields:
+        The pair, what they have in common, and one of its files.
+    """
+    first_of = {at: group[0] for group in exact for at in group}
+    files: dict[str | None, set[int]] = {name: set() for name in names}
+    for at, own in splits.items():
+        for split in own:
+            files.setdefault(split, set()).add(first_of.get(at, at))
+    for one, other in combinations(names, 2):
+        small, large = sorted((one, other), key=lambda split: len(files[split]))
+        shared = files[small] & files[large]
+        if len(shared) < 2 or shared != files[small] or leak([one], [other]) is None:
+            continue
+        found = f"the same {len(shared)} images"
+        if len(files[large]) > len(shared):
+            found = f"all {len(shared)} images of {small} are among the {len(files[large])} of {large}"
+        yield one, other, found, min(shared)
 
 
 def _pairs(group: Sequence[int]) -> Iterator[tuple[int, int]]:
@@ -317,10 +353,14 @@ def _pairs(group: Sequence[int]) -> Iterator[tuple[int, int]]:
     return ((group[0], other) for other in group[1:])
 
 
-def leak(splits: Sequence[str | None], others: Sequence[str | None]) -> tuple[str, str] | None:
-    """The splits of two equal pictures that ought to have nothing in common, if any."""
+def leak(
+    splits: Sequence[str | None], others: Sequence[str | None], told: Container[frozenset[str]] = ()
+) -> tuple[str, str] | None:
+    """The splits of two equal pictures that ought to have nothing in common, if any is not ``told`` yet."""
     for a in splits:
         for b in others:
-            if a is not None and b is not None and frozenset((role(a), role(b))) in APART:
+            if a is None or b is None or frozenset((a, b)) in told:
+                continue
+            if frozenset((role(a), role(b))) in APART:
                 return a, b
     return None
