@@ -16,6 +16,7 @@ from masu.atomic import write_text
 from masu.data.formats import Dataset, Fault
 from masu.pages.charts import Chart, chart, duration, share
 from masu.pages.page import render
+from masu.pages.run_report import REPORT
 from masu.training.recipe import TrainSettings
 from masu.training.run_state import RunState, terms_of
 
@@ -84,7 +85,7 @@ class TrainPage:
             ended = "finished"
         if ended is None and state.gave_up:
             ended = f"finished: {self.settings.patience} evaluations brought nothing better"
-        write_text(self.out / "report.html", self._html(state, done, ended))
+        write_text(self.out / REPORT, self._html(state, done, ended))
 
     def _html(self, state: RunState, done: float, ended: str | None) -> str:
         history = state.history

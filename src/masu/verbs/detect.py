@@ -18,6 +18,7 @@ from masu import __version__
 from masu.atomic import sweep, write_whole
 from masu.data.pixels.images import displayable
 from masu.data.pixels.pictures import find_images, passed_over
+from masu.data.pixels.unread import animated
 from masu.detectors.margins import Margins, enlarged, refuse_without
 from masu.drawing import draw
 from masu.errors import InputError, bad_input
@@ -48,6 +49,7 @@ class DetectReport:
         faults: one line for each image that could not be read or drawn.
         passed_over: films and pictures in the folders of a kind that masu does not read, and those that an
             earlier run drew into ``out``.
+        animated: animated pictures, of which the first frame was taken.
     """
 
     images: int
@@ -58,6 +60,7 @@ class DetectReport:
     pictures: tuple[Path, ...]
     faults: tuple[str, ...]
     passed_over: tuple[Path, ...]
+    animated: tuple[Path, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """The attributes as JSON knows them; paths are strings."""
@@ -66,6 +69,7 @@ class DetectReport:
             "pictures": [str(picture) for picture in self.pictures],
             "faults": list(self.faults),
             "passed_over": [str(path) for path in self.passed_over],
+            "animated": [str(path) for path in self.animated],
         }
 
 
@@ -167,6 +171,7 @@ def detect(
         pictures=() if drawing is None else tuple(drawing.written),
         faults=tuple(faults),
         passed_over=(*passed_over(sources), *drawn),
+        animated=tuple(file for file, _ in animated(paths)),
     )
 
 

@@ -13,8 +13,11 @@ import numpy as np
 
 from masu.data.audit.fingerprints import Fingerprints, fingerprint_images, near_duplicates, same_files
 from masu.data.audit.overlaps import first_twins, iou
+from masu.data.audit.prospects import said_of_no_empty
 from masu.data.dataset import Array, Dataset
 from masu.data.fitting import Box, unfit
+from masu.data.pixels.pictures import NO_HEIC
+from masu.data.pixels.unread import said_of_animated, said_of_heic, said_of_unread
 from masu.data.splits import NO_SPLIT, TEST, TRAIN, TRAINVAL, VAL, role
 from masu.errors import counted, listed
 from masu.ops.images import InputPolicy, resized_size
@@ -98,17 +101,30 @@ class Looked:
         return cls(data, prints, np.array([number[text] for text in texts], np.int64), files)
 
 
-def find_faults(looked: Looked, policy: InputPolicy, strays: Iterable[Path] = ()) -> list[Finding]:
+def find_faults(
+    looked: Looked, policy: InputPolicy, strays: Iterable[Path] = (), unread: Iterable[Path] = ()
+) -> list[Finding]:
     """Everything that is wrong with a data set; a fault met in several splits is told once.
 
     Args:
         looked: the data set.
         policy: how the network will see the images.
         strays: images without annotation.
+        unread: files among the images that are not read.
     """
     found: dict[tuple[str, Path, str, str], Finding] = {}
     for finding in (*_of_reading(looked), *_of_everything(looked, policy)):
         found.setdefault((finding.kind, finding.file, finding.where, finding.found), finding)
+    unopened = [one for one in found.values() if one.kind == "unreadable-image" and one.found == NO_HEIC]
+    for one in unopened:
+        del found[one.kind, one.file, one.where, one.found]
+    for kind, sentences in (
+        ("missing-package", said_of_heic([one.image or one.file for one in unopened])),
+        ("unread-file", said_of_unread(unread)),
+        ("animated-image", said_of_animated(looked.paths)),
+    ):
+        for said in sentences:
+            found[kind, looked.data.root, "", said] = Finding(kind, looked.data.root, "", said)
     for image in strays:
         finding = Finding("unlabelled-image", image, "", "no annotation names it", None, image)
         found[finding.kind, image, "", finding.found] = finding
@@ -260,6 +276,8 @@ def _of_objects(looked: Looked, policy: InputPolicy) -> Iterator[Finding]:
         names = listed((data.paths[int(i)].name for i in empty[:6]), 5)
         names = names if len(empty) <= 5 else names.replace("(6 in all)", f"({len(empty)} in all)")
         yield Finding("empty-images", data.root, "", f"{len(empty)}: {names}")
+    elif said := said_of_no_empty(data):
+        yield Finding("no-empty-images", data.root, "", said)
     scales: dict[tuple[int, int], float] = {}
     scale = np.zeros(len(data))
     for index, (height, width) in enumerate(data.sizes.tolist()):
