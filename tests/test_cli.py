@@ -46,7 +46,9 @@ def test_the_whole_job(run, coins, tmp_path):
     code, text, error = run("train", coins, *options)
     assert code == 2
     assert error.splitlines()[-1].startswith(f"masu: error: {out}: found a training that is already there")
-    assert run("train", coins, *options, "--resume")[0] == 0
+    code, text, error = run("train", coins, *options, "--resume")
+    assert (code, "found a training that is finished" in error) == (2, True)
+    assert not list(out.glob("resume*"))
 
 
 def test_results_go_to_stdout_and_a_bad_image_to_stderr(run, coins, tmp_path):
