@@ -46,7 +46,9 @@ def test_the_whole_job(run, coins, tmp_path):
     code, text, error = run("train", coins, *options)
     assert code == 2
     assert error.splitlines()[-1].startswith(f"masu: error: {out}: found a training that is already there")
-    assert run("train", coins, *options, "--resume")[0] == 0
+    code, text, error = run("train", coins, *options, "--resume")
+    assert (code, "found a training that is finished" in error) == (2, True)
+    assert not list(out.glob("resume*"))
 
 
 def test_results_go_to_stdout_and_a_bad_image_to_stderr(run, coins, tmp_path):
@@ -70,7 +72,10 @@ def test_results_go_to_stdout_and_a_bad_image_to_stderr(run, coins, tmp_path):
     (shots / "b.MOV").touch()
     (shots / "c.cr2").touch()
     code, text, error = run("detect", model, shots)
-    told = "masu: 2 files were passed over: b.MOV, c.cr2; films are read when they are named, without photographs\n"
+    told = (
+        "masu: 1 film not read (b.MOV): masu detect MODEL b.MOV\n"
+        "masu: 1 file not read (c.cr2): convert to JPEG or PNG\n"
+    )
     assert (code, error) == (0, told)
 
 

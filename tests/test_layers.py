@@ -147,6 +147,7 @@ ROOMS = {
         *MODEL,
         "schemas",
         "regular",
+        "pages",
         "streams",
         "exports",
         "devices",
@@ -180,7 +181,7 @@ DATA = {
     "fitting": {"dataset", "kinds", "pixels"},
     "formats": {"class_lists", "dataset", "fitting", "kinds", "pixels", "splits"},
     "splitting": {"dataset", "kinds", "splits"},
-    "audit": {"dataset", "fitting", "formats", "kinds", "pixels", "splits"},
+    "audit": {"dataset", "fitting", "formats", "kinds", "pixels", "splits", "splitting"},
     "loading": {"dataset", "fitting", "kinds", "pixels"},
 }
 """The rooms and files of ``data`` and those of it that each may import."""

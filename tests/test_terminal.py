@@ -40,15 +40,43 @@ def test_a_finding_is_one_line_whatever_the_class_is_called():
     assert str(Finding("no-area", Path("a\nb"), "class c\nd", "e")) == "a b: class c d: e"
 
 
-def test_a_step_shows_every_term_of_the_loss_whatever_its_name():
-    state = RunState(images=2, epoch_seconds=1.0, sums={"classes": 1.0, "curliness": 3.0})
+def step_at(columns, monkeypatch, *before):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    state = RunState(images=2, epoch_seconds=1.0, seconds=65.0, sums={"classes": 1.0, "curliness": 3.0})
     with TrainingDisplay() as display:
+        for event in before:
+            display.report(event)
         display.report({"event": "step", "steps": 3, **state.progress(2, 0.5)})
         (task,) = display._bar.tasks
-    text = task.fields["text"]
+        line = [column.render(task) for column in display._bar.columns]
+        return line[0].plain, line[3].plain, display, task
+
+
+EPOCH = {"event": "epoch", "epoch": 1, "epochs": 2, "loss": 2.0, "images_per_second": 2.0, "seconds": 65.0}
+
+
+def test_a_step_shows_every_term_of_the_loss_whatever_its_name(monkeypatch):
+    epoch, text, display, task = step_at(200, monkeypatch)
+    assert (epoch, text) == (
+        "epoch 1/2",
+        "1 min 05 s left, loss 2.000, 2.0 images/s, classes 0.500 curliness 1.500",
+    )
     bar, task.fields["text"] = display._bar, "[/x] [red]"
-    assert [str(bar.columns[i].render(task)) for i in (0, 3)] == ["epoch 1/2", "[/x] [red]"]
-    assert text.startswith("loss 2.000 (classes 0.500 curliness 1.500) 2.0 images/s")
+    assert bar.columns[3].render(task).plain == "[/x] [red]"
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        (200, "AP50 0.625, 1 min 05 s left, loss 2.000, 2.0 images/s, classes 0.500 curliness 1.500"),
+        (90, "AP50 0.625, 1 min 05 s left, loss 2.000"),
+        (80, "AP50 0.625, 1 min 05 s left, loss 2.000"),
+        (70, "AP50 0.625, 1 min 05 s left"),
+        (50, "AP50 0.625"),
+    ],
+)
+def test_where_there_is_little_room_the_terms_of_the_loss_go_first(monkeypatch, columns, said):
+    assert step_at(columns, monkeypatch, EPOCH | {"ap": 0.5, "ap50": 0.625})[1] == said
 
 
 @pytest.mark.parametrize("columns", ["", "0", "1", "20", "200"])

@@ -24,8 +24,8 @@ class InputError(ValueError):
         code: a short word for the kind of error that stays the same when the wording changes:
             ``"bad-input"``, ``"missing-file"``, ``"unreadable-image"``, ``"missing-package"``,
             ``"out-of-range"``, ``"unknown-name"``, ``"no-images"``, ``"no-objects"``, ``"not-written"``,
-            ``"no-network"``, ``"not-finite"``, ``"other-settings"``, ``"other-version"``, ``"store"`` or
-            ``"lost-process"``.
+            ``"no-network"``, ``"not-finite"``, ``"other-settings"``, ``"other-version"``, ``"store"``,
+            ``"finished"`` or ``"lost-process"``.
     """
 
     default_code: ClassVar[str] = "bad-input"

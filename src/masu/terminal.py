@@ -73,8 +73,12 @@ def _said() -> dict[str, str]:
 _SIZES = ("COLUMNS", "LINES")
 
 
+_BAR = 24
+"""Letters of a training's bar."""
+
+
 class TrainingDisplay:
-    """A bar with loss terms, images per second and time left; one line per finished epoch.
+    """A bar with AP50, time left, loss and pace, as far as there is room; one line per finished epoch.
 
     Use as a context manager and pass ``display.report`` to ``train``.
 
@@ -87,7 +91,7 @@ class TrainingDisplay:
         self._console.quiet = quiet
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}", markup=False),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=_BAR),
             MofNCompleteColumn(),
             TextColumn("{task.fields[text]}", markup=False),
             console=self._console,
@@ -95,6 +99,7 @@ class TrainingDisplay:
             disable=quiet or not self._console.is_terminal,
         )
         self._task: TaskID | None = None
+        self._score: str | None = None
 
     def __enter__(self) -> TrainingDisplay:
         self._bar.start()
@@ -119,20 +124,40 @@ class TrainingDisplay:
             self._epoch(event)
 
     def _step(self, event: dict[str, Any]) -> None:
-        terms = " ".join(f"{name} {event[name]:.3f}" for name in _terms(event))
-        left = _duration(event["seconds_left"])
-        text = f"loss {event['loss']:.3f} ({terms}) {event['images_per_second']:.1f} images/s, {left} left"
         if self._task is None:
             self._task = self._bar.add_task("train", epoch="", text="")
         epoch = _epoch_of(event)
+        before = f"epoch {epoch} {'':{_BAR}} {event['steps']}/{event['steps']} "
+        text = _fitting(self._parts(event), self._console.width - len(before))
         self._bar.update(self._task, total=event["steps"], completed=event["step"], epoch=epoch, text=text)
 
+    def _parts(self, event: dict[str, Any]) -> list[str]:
+        """What is said of a step, the most wanted first."""
+        score = [] if self._score is None else [self._score]
+        terms = " ".join(f"{name} {event[name]:.3f}" for name in _terms(event))
+        pace = f"{event['images_per_second']:.1f} images/s"
+        return [*score, f"{_duration(event['seconds_left'])} left", f"loss {event['loss']:.3f}", pace, terms]
+
     def _epoch(self, event: dict[str, Any]) -> None:
+        for name in ("ap50", "ar100"):
+            if event.get(name) is not None:
+                self._score = f"{name.upper()} {event[name]:.3f}"
+                break
         parts = [f"epoch {_epoch_of(event)}", f"loss {event['loss']:.3f}"]
         figures = ("ap", "ap50") if "ap" in event else ("ar100", "ar1000")
         parts += [f"{name.upper()} {event[name]:.3f}" for name in figures if event.get(name) is not None]
         parts += [f"{event['images_per_second']:.1f} images/s", f"{_duration(event['seconds'])} of training"]
         self._console.print("  ".join(parts))
+
+
+def _fitting(parts: Sequence[str], room: int) -> str:
+    """As many of the parts, from the first on, as there is room for; at least one."""
+    text = parts[0]
+    for part in parts[1:]:
+        if len(text) + 2 + len(part) > room:
+            break
+        text += f", {part}"
+    return text
 
 
 def _epoch_of(event: dict[str, Any]) -> str:

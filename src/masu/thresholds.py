@@ -31,5 +31,19 @@ def check_threshold(threshold: Threshold, names: Sequence[str]) -> None:
             raise bad_input(thing, f"{score!r}", "a score from 0 to 1", code="out-of-range")
 
 
+def shown_from(thresholds: Mapping[str, float], name: str) -> float:
+    """The smallest score of a class that is shown, where a model has these thresholds of its own."""
+    return thresholds.get(name, DEFAULT_THRESHOLD)
+
+
+def said_of_thresholds(thresholds: Mapping[str, float]) -> str:
+    """From which score on boxes are shown: ``0.5``, or ``the model's thresholds (cat 0.41, dog 0.57)``."""
+    if not thresholds:
+        return f"{DEFAULT_THRESHOLD:g}"
+    return (
+        f"the model's thresholds ({listed((f'{name} {score:.2f}' for name, score in thresholds.items()), 5)})"
+    )
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)  # also NumPy's

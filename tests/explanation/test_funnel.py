@@ -1,6 +1,7 @@
 """masu evaluate --funnel: one pass, counts that add up, and figures that other verbs give too."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import skimage.data
@@ -113,7 +114,7 @@ def test_the_most_is_said_first():
     )
     every = places_of(make(SMALL_RETINANET, ("cat", "dog")))
     places = {place: every[place] for place in ("anchors", "other_class", "class_nms", "found")}
-    report = FunnelReport(None, 0.5, places, fates, 1, remedies, None)
+    report = FunnelReport(None, 0.5, places, fates, {}, 1, remedies, None)
     assert report.advice == (
         "1 of 4 objects are found at IoU 0.5.",
         "2 of 3 lost at class_nms: its boxes gave way to better ones of its class.",
@@ -121,8 +122,25 @@ def test_the_most_is_said_first():
         "The most frequent confusion: cat taken for dog, once.",
         "nms_thresh 0.6 in place of 0.5 would bring back 1 of the 2 lost at class_nms, and lose 1 others.",
         "Milder settings bring back none of those lost at other_class.",
-        "1 found objects score under 0.5: masu detect --threshold shows them.",
+        "1 found object scores under 0.5: masu detect --threshold shows lower ones.",
     )
+    report = replace(report, thresholds={"cat": 0.4, "dog": 0.625}, hidden=2)
+    assert report.advice[-1] == (
+        "2 found objects score under the model's thresholds (cat 0.40, dog 0.62): masu detect --threshold shows "
+        "lower ones."
+    )
+    assert report.as_dict()["shown_from"] == {"cat": 0.4, "dog": 0.625}
+
+
+def test_what_is_hidden_is_decided_by_the_models_thresholds(detector, coins, monkeypatch):
+    data = masu.read_dataset(coins, "train")
+    scores = [fate.score for fate in funnel(detector, data, iou=0.01).fates if fate.stage == "found"]
+    assert len(set(scores)) > 1
+    counts = []
+    for least in (0.0, max(scores), 1.0):
+        monkeypatch.setattr(detector, "thresholds", {"coin": least})
+        counts.append(funnel(detector, data, iou=0.01).hidden)
+    assert counts == [0, sum(score < max(scores) for score in scores), len(scores)]
 
 
 def masu_fates(rows):

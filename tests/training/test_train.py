@@ -53,8 +53,8 @@ def test_a_run_leaves_models_figures_settings_and_pictures(data, val, tmp_path):
         "metrics.jsonl",
         "settings.json",
         "report.html",
-        "samples/epoch_001.jpg",
-        "samples/epoch_002.jpg",
+        *(f"samples/epoch_001/{i}.jpg" for i in range(1, 1 + min(4, len(val)))),
+        *(f"samples/epoch_002/{i}.jpg" for i in range(1, 1 + min(4, len(val)))),
     }
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert rows == result.history
@@ -368,7 +368,8 @@ def test_from_a_model_with_other_classes(data, val, tmp_path):
     train(renamed, None, settings, tmp_path / "second", report=lambda e: said.append(e.get("said")))
     assert [line for line in said if line] == [
         f"{first}: 262 tensors kept; new classes: penny; started anew: predictor.scores.weight, "
-        "predictor.scores.bias, predictor.deltas.weight, predictor.deltas.bias"
+        "predictor.scores.bias, predictor.deltas.weight, predictor.deltas.bias",
+        f"open {tmp_path / 'second' / 'report.html'} to watch it",
     ]
 
 
@@ -456,3 +457,44 @@ def test_the_seed_is_in_every_draw(data, tmp_path, monkeypatch):
         train(data, None, replace(SMALL, seed=seed, epochs=1), tmp_path / str(seed))
     half = len(sizes) // 2
     assert all(a != b for a, b in zip(sizes[:half], sizes[half:], strict=True))
+
+
+def test_a_finished_run_keeps_no_checkpoint_unless_asked(data, tmp_path):
+    train(data, None, SMALL, tmp_path / "run", keep_checkpoint=False)
+    left = {path.name for path in (tmp_path / "run").iterdir()}
+    assert {"best.safetensors", "last.safetensors"} <= left
+    assert not any(name.startswith("resume") for name in left)
+    with pytest.raises(InputError) as caught:
+        train(data, None, SMALL, tmp_path / "run", resume=True)
+    assert (caught.value.code, caught.value.found) == ("finished", "a training that is finished")
+    assert "--weights" in caught.value.fix
+    with pytest.raises(InputError, match="already there"):
+        train(data, None, SMALL, tmp_path / "run")
+
+
+def test_a_stopped_run_keeps_its_checkpoint(data, tmp_path):
+    def stop(event):
+        if event["event"] == "step":
+            raise KeyboardInterrupt
+
+    assert train(data, None, SMALL, tmp_path / "run", report=stop, keep_checkpoint=False).interrupted
+    assert (tmp_path / "run" / "resume.safetensors").is_file()
+    assert not train(data, None, SMALL, tmp_path / "run", resume=True, keep_checkpoint=False).interrupted
+    assert not list((tmp_path / "run").glob("resume*"))
+
+
+def test_the_page_is_there_before_the_first_step_and_moves_within_an_epoch(data, tmp_path, monkeypatch):
+    monkeypatch.setattr("masu.training.train_page.EVERY", 0.0)
+    monkeypatch.setattr("masu.training.train_page.MOST_TIME", 1e9)
+    page, seen, said = tmp_path / "run" / "report.html", [], []
+
+    def look(event):
+        said.append(event.get("said"))
+        if event["event"] == "step":
+            seen.append(page.read_text())
+
+    train(data, None, SMALL, tmp_path / "run", report=look)
+    assert f"open {page} to watch it" in said
+    assert "the first step is computed" in seen[0]
+    assert "Under way: epoch 1 of" in seen[1]
+    assert "step 1 of" in seen[1]

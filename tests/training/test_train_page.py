@@ -51,7 +51,7 @@ def test_figures_by_hand(page):
     )
     html = written(page, state, 0.75)
     text = text_of(html)
-    assert "Training my run Under way: 3 of 4 epochs done. This page loads itself anew every 20 s." in text
+    assert "Training my run Under way: 3 of 4 epochs done. This page loads itself anew every 5 s." in text
     assert "Best AP 0.457 epoch 2, AP50 0.750" in text
     assert "Loss 0.667 epoch 3" in text
     assert "Time spent 30 s evaluation not counted Time left 10 s at this pace" in text
@@ -87,7 +87,7 @@ def test_every_term_of_the_loss_is_shown_whatever_its_name(page):
 
 def test_only_a_run_that_goes_on_loads_itself_anew(page):
     state = RunState(seconds=10.0, history=[row(1)])
-    assert '<meta http-equiv="refresh" content="20">' in written(page, state, 0.25)
+    assert '<meta http-equiv="refresh" content="5">' in written(page, state, 0.25)
     for arguments, words in (
         ((1.0,), "Finished."),
         (
@@ -104,9 +104,16 @@ def test_only_a_run_that_goes_on_loads_itself_anew(page):
     assert "Finished: 2 evaluations brought nothing better." in text_of(written(page, state, 0.5))
 
 
+def put_samples(page, epochs, pictures, size=(2000, 360)):
+    for epoch in epochs:
+        folder = page.out / "samples" / f"epoch_{epoch:03}"
+        folder.mkdir()
+        for number in range(1, pictures + 1):
+            Image.new("RGB", size, (epoch, number, 0)).save(folder / f"{number}.jpg")
+
+
 def test_the_page_is_valid_accessible_and_alone(page):
-    for i in range(1, 4):
-        Image.new("RGB", (2000, 360), (i, 0, 0)).save(page.out / "samples" / f"epoch_{i:03}.jpg")
+    put_samples(page, (1, 2, 3), 2)
     read = read_html(html := written(page, RunState(seconds=1.0, history=[row(1, ap=0.1, ap50=0.2)]), 0.1))
     tags = [tag for tag, _ in read.tags]
     assert tags.count("h1") == tags.count("main") == 1
@@ -115,21 +122,57 @@ def test_the_page_is_valid_accessible_and_alone(page):
     ids = [a["id"] for _, a in read.tags if "id" in a]
     assert len(ids) == len(set(ids))
     assert {a["aria-labelledby"] for _, a in read.tags if "aria-labelledby" in a} <= set(ids)
+    assert {a["for"] for tag, a in read.tags if tag == "label"} <= set(ids)
     sources = [a[key] for _, a in read.tags for key in ("src", "href") if key in a]
-    assert len(sources) == 3
+    assert len(sources) == 6
     assert all(source.startswith("data:image/jpeg;base64,") for source in sources)
-    assert "script" not in tags
     assert "url(" not in html
 
 
-def test_few_sheets_evenly_spread_newest_first(page):
-    for i in range(1, 42, 2):  # 1, 3 … 41: 21 sheets
-        Image.new("RGB", (1500, 360)).save(page.out / "samples" / f"epoch_{i:03}.jpg")
-    html = written(page, RunState(seconds=1.0, history=[row(i) for i in range(1, 42)]), 1.0)
-    epochs = [int(n) for n in re.findall(r"after epoch <b>(\d+)</b>", html)]
-    assert epochs == [41, 33, 25, 17, 9, 1]
-    assert len(epochs) == MOST_SHEETS
+def test_pictures_of_few_epochs_evenly_spread_the_newest_shown(page):
+    put_samples(page, range(1, 42, 2), 1)  # 1, 3 … 41: 21 epochs
+    read = read_html(
+        html := written(page, RunState(seconds=1.0, history=[row(i) for i in range(1, 42)]), 1.0)
+    )
+    sheets = [a for _, a in read.tags if "data-epoch" in a]
+    assert [int(a["data-epoch"]) for a in sheets] == [1, 9, 17, 25, 33, 41]
+    assert ["hidden" in a for a in sheets] == [True] * 5 + [False]
+    assert len(sheets) == MOST_SHEETS
+    (slider,) = [a for _, a in read.tags if a.get("type") == "range"]
+    assert (slider["max"], slider["value"]) == ("5", "5")
     assert len(html) < 200_000
+
+
+def test_one_epoch_of_pictures_needs_no_slider(page):
+    put_samples(page, (1,), 1)
+    html = written(page, RunState(seconds=1.0, history=[row(1)]), 1.0)
+    assert 'type="range"' not in html
+    assert "<script" not in html
+
+
+def test_an_epoch_under_way_is_shown(data, page):
+    page.steps = 12
+    state = RunState(epoch=1, step=3, seconds=20.0, images=8, sums={"boxes": 4.0}, epoch_seconds=2.0)
+    state.history = [row(1)]
+    text = text_of(written(page, state, 0.3))
+    assert "Under way: epoch 2 of 4, step 3 of 12." in text
+    assert "Loss 0.500 epoch 2, so far" in text
+    assert "Speed 4.0 images a second, this epoch" in text
+    assert "Under way: the first step is computed." in text_of(written(page, RunState(), 0.0))
+
+
+def test_a_finished_run_ends_with_the_three_next_commands(data, page):
+    page.data.append(data)
+    model, state = page.out / "best.safetensors", RunState(seconds=1.0, history=[row(1)])
+    html = written(page, state, 1.0)
+    assert re.findall(r"<pre><code>(.*?)</code></pre>", html) == [
+        f"masu evaluate &#39;{model}&#39; {data.root} --split train --store-thresholds",
+        f"masu detect &#39;{model}&#39; new_photos/ --out found",
+        f"masu export &#39;{model}&#39;",
+    ]
+    page.data.pop()
+    assert f"masu explain &#39;{model}&#39; {data.root}<" in written(page, state, 1.0)
+    assert "<pre>" not in written(page, state, 0.5)
 
 
 def test_faults_are_told_once_and_escaped(data, tmp_path):
@@ -188,7 +231,7 @@ def test_a_resumed_run_has_the_whole_page(coins, tmp_path):
     assert "Finished." in text_of(html)
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert [f"{r['loss']:.4g}" in html for r in rows] == [True, True]
-    assert html.count("data:image/jpeg;base64,") == 2
+    assert html.count("data:image/jpeg;base64,") == 2 * len(val)
 
 
 def test_the_page_of_a_run_that_fails_says_why(coins, tmp_path, monkeypatch):

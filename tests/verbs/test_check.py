@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -287,6 +288,43 @@ def test_one_annotation_file_of_several_says_nothing_of_the_images_of_the_others
     (path / "annotations" / "instances_val.json").unlink()
     for place in (path, path / "annotations" / "instances_train.json"):
         assert [(f.kind, f.file.name) for f in check(place).findings] == [("unlabelled-image", "b.png")]
+
+
+def test_files_that_are_not_read_are_told_kind_by_kind(data, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    path = data({None: {"a.png": MANY}})
+    for name in ("shot.HEIC", "b.mov", "c.mp4", "d.nef", "notes.txt"):
+        (path / "images" / name).write_bytes(b"x")
+    shown = [Image.new("RGB", (8, 6), colour) for colour in ("red", "blue")]
+    shown[0].save(path / "images" / "moving.gif", save_all=True, append_images=shown[1:])
+    assert [(f.kind, f.file.name, f.found) for f in check(path).findings] == [
+        ("unlabelled-image", "moving.gif", "no annotation names it"),
+        ("unread-file", "data", "2 films not read (b.mov, c.mp4): masu detect MODEL b.mov"),
+        (
+            "unread-file",
+            "data",
+            "1 HEIC photograph not read (shot.HEIC): pip install 'masu[heic]' reads them",
+        ),
+        ("unread-file", "data", "1 file not read (d.nef): convert to JPEG or PNG"),
+    ]
+    DataCheck(path, None, InputPolicy(320, 640)).write_mended(tmp_path / "mended")
+    assert any(tmp_path.glob("mended/**/shot.HEIC"))
+
+
+def test_labelled_photographs_without_their_package_are_one_finding(data, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    path = data({None: {"a.png": MANY, "b.jpg": [GOOD], "c.jpg": [GOOD]}})
+    heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99)
+    for name in ("b.jpg", "c.jpg"):
+        (path / "images" / name).write_bytes(heic)
+    assert [(f.kind, f.found) for f in check(path).findings if f.kind != "few-objects"] == [
+        ("missing-package", "2 HEIC photographs not read (b.jpg, c.jpg): pip install 'masu[heic]' reads them")
+    ]
+
+
+def test_a_set_without_an_empty_picture_is_told_once(data):
+    every = {f"{number}.png": MANY for number in range(20)}
+    assert [f.kind for f in check(data({None: every})).findings] == ["no-empty-images"]
 
 
 def test_a_mended_copy_has_no_errors_and_the_original_is_untouched(data, tmp_path):

@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from masu.cli.detect_films import Wanted, all_films, detect_films, has_films
+from masu.cli.detect_films import Wanted, all_films, detect_films
 from masu.cli.exit_codes import DONE, LEFT_OUT
 from masu.cli.grammar import option, verb
-from masu.cli.notes import detail, note, print_error, print_result, working
+from masu.cli.notes import detail, note, print_left_out, print_result, working
 from masu.cli.options import CLASSES, DEVICE, IMAGES_AT_ONCE, IOU, MAX_DETECTIONS, MODEL, TRUST_CODE, tiles
 from masu.cli.values import Number, Word, refuse_idle, scores
 from masu.errors import bad_input, counted, listed
@@ -124,6 +124,7 @@ def detect(
             refuse_idle(name, "with --margins, which were measured with the model's own", "one of them")
     if out is None:
         refuse_idle("--no-pictures", "without --out, where pictures would be", "both or neither")
+    from masu.data.pixels.unread import said_of_animated, said_of_unread
     from masu.detectors.tiling import as_told
     from masu.evaluation.choice import OnlyClasses, classes_of, set_suppression
     from masu.evaluation.predictions import AnyDetector
@@ -160,13 +161,9 @@ def detect(
             f"{counted(report.detections, 'object')} in {counted(report.images, 'image')}; "
             f"results in {report.file}{drawn}"
         )
-    if others := report.passed_over:
-        were = "was" if len(others) == 1 else "were"
-        names = listed((path.name for path in others), 3)
-        read = "; films are read when they are named, without photographs" if has_films(others) else ""
-        note(f"{counted(len(others), 'file')} {were} passed over: {names}{read}")
-    for fault in report.faults:
-        print_error(f"masu: error: {fault}")
+    for said in (*said_of_unread(report.passed_over), *said_of_animated(report.animated)):
+        note(said)
+    print_left_out(report.faults)
     return LEFT_OUT if report.faults else DONE
 
 

@@ -51,13 +51,6 @@ def all_films(sources: Sequence[str]) -> bool:
     return all(is_film(source) for source in sources)
 
 
-def has_films(paths: Sequence[Path]) -> bool:
-    """Whether there are films among files."""
-    from masu.films.source import is_film
-
-    return any(is_film(path) for path in paths)
-
-
 def detect_films(
     model: Path,
     words: Sequence[str],

@@ -8,11 +8,11 @@ import click
 
 from masu.cli.exit_codes import DONE, LEFT_OUT
 from masu.cli.grammar import option, verb
-from masu.cli.notes import note, print_error, working
+from masu.cli.notes import note, print_left_out, working
 from masu.cli.options import DEVICE, IMAGES_AT_ONCE, MODEL, TRUST_CODE, json_of, tiles
 from masu.cli.schema import print_json
 from masu.cli.values import Number, Word, scores
-from masu.errors import counted, listed
+from masu.errors import counted
 from masu.ranges import SHARE
 from masu.words import DRAFT_TOOLS
 
@@ -54,6 +54,7 @@ def draft(
     MODEL is a file such as runs/train-1/best.safetensors, its run, or one that `masu export` wrote. Labels
     that exist are never overwritten, and photographs that have some are left out. See docs/draft.md.
     """
+    from masu.data.pixels.unread import said_of_unread
     from masu.detectors.tiling import as_told
     from masu.drafts.model import model_file, version_of
     from masu.exports.exported import open_detector
@@ -82,9 +83,8 @@ def draft(
         )
     for sentence in done.lost:
         note(sentence)
-    if done.passed_over:
-        names = listed((path.name for path in done.passed_over), 3)
-        note(f"{counted(len(done.passed_over), 'file')} of other kinds passed over: {names}")
+    for said in said_of_unread(done.passed_over):
+        note(said)
     if as_json:
         print_json("draft", done.as_dict())
     have = "has" if done.labelled == 1 else "have"
@@ -94,6 +94,5 @@ def draft(
         f"{counted(done.boxes, 'box', 'boxes')} in {counted(done.images, 'photograph')}, "
         f"{done.empty} without any{left}; drafts {where}"
     )
-    for fault in done.faults:
-        print_error(f"masu: error: {fault}")
+    print_left_out(done.faults)
     return LEFT_OUT if done.faults else DONE

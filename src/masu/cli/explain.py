@@ -24,7 +24,7 @@ def _is_no_folder(value: str) -> bool:
 @verb(short_help="A page that follows boxes through every stage.")
 @MODEL
 @click.argument("source", metavar="IMAGE|DATA", type=click.Path(path_type=Path))
-@option("--out", type=Page(), default="report.html", show_default=True, help="The page.")
+@option("--out", type=Page(), help="The page. Default: report.html, in the folder of a run explain.html.")
 @EVALUATED_SPLIT
 @option(
     "--worst",
@@ -43,7 +43,7 @@ def _is_no_folder(value: str) -> bool:
 def explain(
     model: Path,
     source: Path,
-    out: Path,
+    out: Path | None,
     split: str | None,
     worst: int,
     tiles: int | None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from masu.data.formats import Dataset
 
 _LOUDNESS = "masu.loudness"
+_SAME = 5  # files with the same fault that are named one by one
 
 
 def set_loudness(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
@@ -76,6 +77,22 @@ def print_result(text: str, *, nl: bool = True) -> None:
 def print_error(line: str) -> None:
     """A line on standard error; control characters of strangers are shown, not obeyed."""
     click.echo(visible(line), file=sys.stderr)
+
+
+def print_left_out(faults: Sequence[str]) -> None:
+    """What could not be done of images: a line each, but one line where the same is wrong with very many.
+
+    Args:
+        faults: sentences that begin with the file and a colon.
+    """
+    of: dict[str, list[str]] = {}
+    for fault in faults:
+        file, found, rest = fault.partition(": found ")
+        of.setdefault(found + rest, []).append(file)
+    for said, files in of.items():
+        together = [f"{files[0]} and {len(files) - 1} more"] if len(files) > _SAME else files
+        for file in together:
+            print_error(f"masu: error: {file}{said}")
 
 
 def print_faults(*datasets: Dataset) -> None:

@@ -130,6 +130,7 @@ def _word(name: str, words: tuple[str, ...], said: str, default: str | None = No
 @section("Run")
 @option("--out", type=click.Path(path_type=Path), help="Folder of the run. Default: runs/train-N.")
 @option("--resume", is_flag=True, help="Go on with the run in --out.")
+@option("--keep-checkpoint", is_flag=True, help="Keep what --resume needs when the training is finished.")
 @DEVICE
 @_number("--workers", ranges.READERS, "Processes that read ahead.", 0)
 @option("--track", type=Word(TRACKERS), help="Also send the figures there.")
@@ -147,6 +148,7 @@ def train(
     flip_vertical: bool,
     out: Path | None,
     resume: bool,
+    keep_checkpoint: bool,
     device: str,
     workers: int,
     track: Any,
@@ -190,6 +192,7 @@ def train(
         "form": form,
         "images": images,
         "max_bad": max_bad,
+        "keep_checkpoint": keep_checkpoint,
         "device": device,
         "workers": workers,
         "track": track,
@@ -226,6 +229,7 @@ def train(
             max_bad=max_bad,
             device=device,
             more={"config.toml": config},
+            keep_checkpoint=keep_checkpoint,
         )
     if result.interrupted:
         note(

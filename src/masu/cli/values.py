@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from masu.errors import bad_input, listed
+from masu.pages.run_report import refuse_run_report
 from masu.ranges import FACTOR, SECONDS, SHARE, TILE, Range
 from masu.words import DATA_FORMATS, WRITTEN_FORMATS, nearest
 
@@ -258,7 +259,7 @@ class Span(click.ParamType):  # type: ignore[type-arg]
 
 
 class Page(click.ParamType):  # type: ignore[type-arg]
-    """The file of a page; a folder is refused before anything is looked at."""
+    """The file of a page; a folder and a run's report are refused before anything is looked at."""
 
     name = "file"
 
@@ -268,6 +269,7 @@ class Page(click.ParamType):  # type: ignore[type-arg]
         if page.is_dir():
             name = param.opts[0] if param is not None else "page"
             raise bad_input(name, f"the folder {page}", "a file", f"write {page / 'report.html'}")
+        refuse_run_report(page)
         return page
 
 

@@ -30,6 +30,9 @@ _FILE = "replace the file or delete its entry"
 KINDS: dict[str, Kind] = {
     "no-images": Kind("error", "no image with an annotation", "check where the images lie, and the lists"),
     "annotation": Kind("error", "annotation that cannot be understood", "correct it or export it again"),
+    "missing-package": Kind(
+        "error", "images that a package which is not installed reads", "install it, or convert them to JPEG"
+    ),
     "missing-image": Kind("error", "image that does not exist", "add the image or delete the entry"),
     "unreadable-image": Kind("error", "image that cannot be read", _FILE),
     "unknown-image": Kind("error", "annotation of an unknown image", "correct the image id or delete it"),
@@ -44,6 +47,11 @@ KINDS: dict[str, Kind] = {
     ),
     "shared-label": Kind(
         "error", "label file that two images share", "rename one of the images and give it its own labels"
+    ),
+    "same-splits": Kind(
+        "error",
+        "splits with the same images",
+        "share them out: masu check DATA --fix DIR does, each image to one",
     ),
     "leak": Kind("error", "same image in two splits", "keep it in one of them"),
     "other-labels": Kind(
@@ -80,8 +88,13 @@ KINDS: dict[str, Kind] = {
         "note", "what the annotations say besides boxes and classes", "nothing; masu learns from boxes alone"
     ),
     "imbalance": Kind("note", "classes of very different numbers", "look at AP per class"),
+    "no-empty-images": Kind(
+        "note", "no image without objects", "add some of what else may come, saved without a box"
+    ),
     "empty-images": Kind("note", "images without objects", "make sure that nothing was left unlabelled"),
     "unlabelled-image": Kind("note", "image without annotation", "label it, or move it elsewhere"),
+    "unread-file": Kind("note", "files that are not read", "convert them, or install what reads them"),
+    "animated-image": Kind("note", "animated pictures", "nothing; the first frame is taken"),
     "too-small": Kind(
         "warning", "objects too small at the training size", "train with a larger --image-size"
     ),

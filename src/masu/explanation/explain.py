@@ -23,6 +23,7 @@ from masu.explanation.fates import Fate, places_of
 from masu.explanation.funnel import FunnelReport, funnel, on_cpu
 from masu.ranges import PHOTOGRAPHS
 from masu.records import Target
+from masu.thresholds import said_of_thresholds, shown_from
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,8 @@ def explain(
             "kind": detector.kind,
             "sizes": [list(sizes) for sizes in pyramid.anchor_sizes],
             "labelled": report is not None,
+            "shown": [shown_from(detector.thresholds, name) for name in detector.names],
+            "shownFrom": said_of_thresholds(detector.thresholds),
             "photographs": photographs,
         },
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -32,11 +32,8 @@ from masu.ops.geometry import iou as overlaps
 from masu.ops.geometry import resize
 from masu.ops.images import InputPolicy
 from masu.records import Detections, Target
-from masu.thresholds import Threshold
+from masu.thresholds import DEFAULT_THRESHOLD, Threshold, shown_from
 from masu.views import views
-
-SHOWN = 0.5
-"""Score from which ``masu detect`` shows a detection, if not told otherwise."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +65,8 @@ class FunnelReport:
         iou: IoU from which a box serves an object.
         places: where the detector can lose an object, in order, and what that means; ``"found"`` last.
         fates: what became of each object, image by image.
-        hidden: found objects whose score is under ``SHOWN``, so that ``masu detect`` does not show them.
+        thresholds: the model's own, by class; without one ``DEFAULT_THRESHOLD`` counts.
+        hidden: found objects whose score is under these, so that ``masu detect`` does not show them.
         remedies: what milder settings would bring back, the most first.
         anchors: what other anchors would reach; None without objects, or for a detector without anchor sizes.
     """
@@ -77,6 +75,7 @@ class FunnelReport:
     iou: float
     places: dict[str, str]
     fates: tuple[Fate, ...]
+    thresholds: Mapping[str, float]
     hidden: int
     remedies: tuple[Remedy, ...]
     anchors: AnchorFit | None
@@ -120,7 +119,7 @@ class FunnelReport:
             "iou": self.iou,
             "objects": len(self.fates),
             "found": self.counts()["found"],
-            "shown_from": SHOWN,
+            "shown_from": dict(self.thresholds) or DEFAULT_THRESHOLD,
             "found_but_hidden": self.hidden,
             "stages": self.counts(),
             "by_class": self.by_class,
@@ -184,7 +183,11 @@ def funnel(
         iou=iou,
         places=places_of(detector),
         fates=tuple(found),
-        hidden=sum(fate.stage == "found" and (fate.score or 0) < SHOWN for fate in found),
+        thresholds=dict(detector.thresholds),
+        hidden=sum(
+            fate.stage == "found" and (fate.score or 0) < shown_from(detector.thresholds, fate.name)
+            for fate in found
+        ),
         remedies=tally.remedies(),
         anchors=tally.anchors(),
     )

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from masu.explanation.what_if import Remedy
+from masu.thresholds import said_of_thresholds
 
 if TYPE_CHECKING:
     from masu.explanation.funnel import FunnelReport
@@ -46,7 +47,9 @@ def advice(report: FunnelReport) -> tuple[str, ...]:
         said.append(f"Milder settings bring back none of those lost at {', '.join(idle)}.")
     said += _anchors(report)
     if report.hidden:
-        said.append(f"{report.hidden} found objects score under 0.5: masu detect --threshold shows them.")
+        score = "found object scores" if report.hidden == 1 else "found objects score"
+        under = said_of_thresholds(report.thresholds)
+        said.append(f"{report.hidden} {score} under {under}: masu detect --threshold shows lower ones.")
     return tuple(said)
 
 

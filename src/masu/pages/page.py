@@ -14,6 +14,7 @@ import masu
 from masu.atomic import not_written, write_text
 from masu.errors import counted
 from masu.json_text import to_json
+from masu.pages.run_report import refuse_run_report
 
 
 def render(template: str, filters: dict[str, Callable[..., str]] | None = None, **values: Any) -> str:
@@ -35,7 +36,9 @@ def put_page(file: Path, text: str) -> None:
 
     Raises:
         WriteError: where it cannot be written; an earlier page is left as it was.
+        InputError: for the report of a training run, which stays.
     """
+    refuse_run_report(file)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

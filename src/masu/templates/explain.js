@@ -71,7 +71,7 @@ function views() {
   if (staged) listed.push({ name: "Proposals", ...rows(0, (t, i) => t.rank[i] >= 0 && t.rank[i] < t.limit), said: `The best ${first.limit} of these go to the next stage.` });
   for (let n = 1; n < t; n += 1) listed.push({ name: `Moved ${times(n)}`, ...rows(n, () => true), said: `${photo.tables[n].count} proposals, each where head ${n} moved it.` });
   if (staged) listed.push({ name: "Class boxes", ...rows(t, () => true), said: `${last().count} pairs of proposal and class score enough; the box is moved once more, for each class its own way or for all alike. Dashed: those that gave way.` });
-  listed.push({ name: classless ? "Final proposals" : "Final boxes", table: t, rows: last().kept, said: `${last().kept.length} boxes are the answer, down to the model's own low score; masu detect shows those from 0.5.`, final: true });
+  listed.push({ name: classless ? "Final proposals" : "Final boxes", table: t, rows: last().kept, said: `${last().kept.length} boxes are the answer, down to the model's own low score; masu detect shows those from ${data.shownFrom}.`, final: true });
   return listed;
 }
 
@@ -363,7 +363,7 @@ function show(i) {
   [...$("ticks").children].forEach((tick, j) => (i === j ? tick.setAttribute("aria-current", "step") : tick.removeAttribute("aria-current")));
   if (rows) {
     $("best").max = Math.max(rows.length, 1);
-    $("best").value = listed[view].final ? rows.filter((r) => last().score[r] >= 0.5).length || Math.min(rows.length, 20) : Math.min(rows.length, 50);
+    $("best").value = listed[view].final ? rows.filter((r) => last().score[r] >= (data.shown[last().group[r]] ?? 0.5)).length || Math.min(rows.length, 20) : Math.min(rows.length, 50);
   }
   draw();
 }

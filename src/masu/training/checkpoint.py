@@ -82,6 +82,11 @@ class Checkpoint:
         self._written = time.monotonic()
         self._took = self._written - start
 
+    def drop(self) -> None:
+        """Remove the file and the one before it: nothing is left to go on with."""
+        for path in (self.before, self.path):
+            path.unlink(missing_ok=True)
+
     def read(self, say: Callable[[str], None]) -> Content:
         """The file's content, or that of the one before where the file is damaged, of which ``say`` is told.
 

@@ -1,11 +1,14 @@
-"""A sheet of pictures that shows what a detector finds at a moment of its training."""
+"""Pictures that show what a detector finds at a moment of its training."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
+from pathlib import Path
 
 from PIL import Image
 
+from masu.atomic import write_whole
 from masu.data.formats import Sample
 from masu.data.pixels.images import displayable, read_pixels
 from masu.data.pixels.pictures import UnreadableImageError
@@ -13,14 +16,11 @@ from masu.detectors.detector import Detector
 from masu.drawing import draw
 
 HEIGHT = 360
-"""Pixels; every picture of the sheet is brought to it."""
-
-COLUMNS = 2
-"""Pictures in a row: more would be too small to read on a page."""
+"""Pixels; every picture is brought to it."""
 
 
-def contact_sheet(detector: Detector, samples: Sequence[Sample], threshold: float) -> Image.Image | None:
-    """Detections (coloured) over labelled objects (dashed), two pictures in a row.
+def drawn_samples(detector: Detector, samples: Sequence[Sample], threshold: float) -> list[Image.Image]:
+    """Detections (coloured) over labelled objects (dashed), a picture for each sample.
 
     Args:
         detector: finds the objects.
@@ -28,7 +28,7 @@ def contact_sheet(detector: Detector, samples: Sequence[Sample], threshold: floa
         threshold: smallest score drawn.
 
     Returns:
-        The sheet, or None where no picture can be read.
+        The pictures, each ``HEIGHT`` pixels high.
     """
     pictures = []
     for sample in samples:
@@ -38,13 +38,18 @@ def contact_sheet(detector: Detector, samples: Sequence[Sample], threshold: floa
             continue
         picture = draw(displayable(image), detector.predict([image], threshold=threshold)[0], sample.target)
         pictures.append(picture.resize((max(picture.width * HEIGHT // picture.height, 1), HEIGHT)))
-    if not pictures:
-        return None
-    rows = [pictures[i : i + COLUMNS] for i in range(0, len(pictures), COLUMNS)]
-    sheet = Image.new("RGB", (max(sum(p.width for p in row) for row in rows), HEIGHT * len(rows)))
-    for number, row in enumerate(rows):
-        left = 0
-        for picture in row:
-            sheet.paste(picture, (left, number * HEIGHT))
-            left += picture.width
-    return sheet
+    return pictures
+
+
+def write_samples(pictures: Sequence[Image.Image], folder: Path) -> None:
+    """Write pictures as ``1.jpg``, ``2.jpg``, … into a folder, each whole or not at all.
+
+    Args:
+        pictures: as of :func:`drawn_samples`.
+        folder: made where it is missing.
+    """
+    for number, picture in enumerate(pictures, start=1):
+        file = io.BytesIO()
+        picture.save(file, "JPEG", quality=88)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / f"{number}.jpg", [file.getvalue()])

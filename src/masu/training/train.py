@@ -8,7 +8,6 @@ Processes that a launcher has started make the steps of one process together (do
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import time
@@ -21,7 +20,7 @@ from typing import Any
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from masu.atomic import WriteError, write_text, write_whole
+from masu.atomic import WriteError, write_text
 from masu.data.audit.small_objects import advice_on_tiles
 from masu.data.dataset import Dataset
 from masu.data.fitting import measured
@@ -44,7 +43,7 @@ from masu.training.precision import check_precision, chosen_precision
 from masu.training.recipe import TrainSettings, evaluates, progress, read_at
 from masu.training.run_lock import alone_in
 from masu.training.run_state import Begun, RunFile, RunState, begun_as, intact
-from masu.training.samples import contact_sheet
+from masu.training.samples import drawn_samples, write_samples
 from masu.training.start import starting_detector
 from masu.training.step import Learner
 from masu.training.stopping import Stop
@@ -88,6 +87,7 @@ def train(
     checkpoint_seconds: float = 30.0,
     device: str | torch.device = "auto",
     more: Mapping[str, str] | None = None,
+    keep_checkpoint: bool = True,
 ) -> TrainResult:
     """Train a detector and keep its best and last state in a folder.
 
@@ -111,6 +111,7 @@ def train(
         device: where the network computes, see :func:`masu.devices.device_of`. A run may be resumed on
             another one.
         more: texts of further files in ``out``, by name.
+        keep_checkpoint: whether the state to go on from stays when the training is finished.
 
     Raises:
         InputError: where ``out`` already holds a run and ``resume`` is false, or holds none and it is true,
@@ -156,6 +157,7 @@ def train(
                     processes,
                     here,
                     begun,
+                    keep_checkpoint,
                 )
             except (WriteError, LostWorkerError, LostProcessError) as error:
                 seen = processes.first or out.is_dir()  # not so on another machine
@@ -189,6 +191,7 @@ def _train(
     processes: Processes,
     here: torch.device,
     begun: Begun | None,
+    keep_checkpoint: bool,
 ) -> TrainResult:
     unreadable = Unreadable(data, max_bad, report, processes)
     detector = _of_first(begun, out, processes) if resume else None
@@ -236,7 +239,7 @@ def _train(
     kept = 0 if workers else MOST_BYTES // processes.world
     last = LAST_BYTES // (processes.world * max(workers, 1))
     pictures = Pictures(settings.channels, shorter, kept, last, settings.cut)
-    page = TrainPage(out, settings, (data, val), unreadable.told)
+    page = TrainPage(out, settings, (data, val), unreadable.told, steps)
 
     def show(ended: str | None = None) -> None:
         if processes.first:
@@ -251,6 +254,9 @@ def _train(
     stop = Stop(patient=processes.world > 1)
     parts = processes.world * settings.accumulate
     own = range(processes.rank * settings.accumulate, (processes.rank + 1) * settings.accumulate)
+    if processes.first and not state.gave_up and done() < 1:
+        show()
+        report({"event": "start", "said": f"open {page.file} to watch it"})
     try:
         stop.listen()
         while (done() < 1 or state.step) and not state.gave_up:
@@ -296,6 +302,9 @@ def _train(
                 if saved.due():
                     saved.write(state)
                     clock = time.perf_counter()
+                if processes.first and page.due():
+                    show()
+                    clock = time.perf_counter()
 
             unreadable.tell()
             row = state.row()
@@ -305,7 +314,7 @@ def _train(
                 metrics = evaluate(judged, val, progress=lambda *_: stop.if_asked(), processes=processes)
                 row = processes.of_first(row | _figures(metrics.as_dict()))
                 if processes.first:
-                    _write_samples(judged, val, out / "samples" / f"epoch_{state.epoch + 1:03d}.jpg")
+                    _write_samples(judged, val, out / "samples" / f"epoch_{state.epoch + 1:03d}")
             score = next((row[name] for name in ("ap", "ar100") if row.get(name) is not None), None)
             kept = processes.of_first(at_mark or saved.due())  # a pass over ten images takes half a second
             state.end_epoch(row, score, kept=kept, validated=val is not None, patience=settings.patience)
@@ -331,6 +340,8 @@ def _train(
         stop.leave()
     if lost is not None and not processes.of_first((out / "best.safetensors").is_file()):
         raise lost
+    if processes.first and not keep_checkpoint:
+        saved.checkpoint.drop()
     return _result(out, state, interrupted=False)
 
 
@@ -408,6 +419,14 @@ def resumes(out: Path, resume: bool) -> bool:
             "an empty folder",
             "continue it (--resume) or choose another one (--out)",
         )
+    if resume and not resumable and (out / "last.safetensors").exists():
+        raise bad_input(
+            out,
+            "a training that is finished",
+            "one that was stopped",
+            f"learn on from its weights in another folder: --weights {out / 'last.safetensors'} --out FOLDER",
+            code="finished",
+        )
     if resume and not resumable and not launched():
         raise bad_input(out, "no training to resume", "the --out folder of an earlier run")
     return resume and resumable
@@ -428,15 +447,10 @@ def _figures(metrics: dict[str, Any]) -> dict[str, Any]:
     return {name: metrics[name] for name in wanted if name in metrics}
 
 
-def _write_samples(detector: Detector, val: Dataset, path: Path) -> None:
+def _write_samples(detector: Detector, val: Dataset, folder: Path) -> None:
     samples = [val[i] for i in range(min(4, len(val)))]
     threshold = 0.5 if detector.kind == "detector" else 0.9
-    sheet = contact_sheet(detector, samples, threshold)
-    if sheet is not None:
-        file = io.BytesIO()
-        sheet.save(file, "JPEG", quality=88)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, [file.getvalue()])
+    write_samples(drawn_samples(detector, samples, threshold), folder)
 
 
 def _lost_best(out: Path, state: RunState) -> InputError:

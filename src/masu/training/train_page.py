@@ -1,9 +1,11 @@
-"""``RUN/report.html``: a training on one page that needs nothing else, written anew with every evaluation."""
+"""``RUN/report.html``: a training on one page that needs nothing else, from before its first step on."""
 
 from __future__ import annotations
 
 import base64
 import io
+import shlex
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,17 +18,24 @@ from masu.atomic import write_text
 from masu.data.formats import Dataset, Fault
 from masu.pages.charts import Chart, chart, duration, share
 from masu.pages.page import render
+from masu.pages.run_report import REPORT
 from masu.training.recipe import TrainSettings
 from masu.training.run_state import RunState, terms_of
 
-RELOADED = 20
+RELOADED = 5
 """Seconds after which the page of a run that goes on is loaded again."""
 
-MOST_SHEETS = 6
-"""Sheets of sample pictures on the page: the first, the last and some evenly between."""
+EVERY = 4.0
+"""Least seconds between two writings within an epoch."""
 
-SHEET_WIDTH = 1000
-"""Pixels; wider sheets are made smaller, so that the page stays light."""
+MOST_TIME = 0.01
+"""Largest share of a run that is spent on them."""
+
+MOST_SHEETS = 6
+"""Epochs whose sample pictures are on the page: the first, the last and some evenly between."""
+
+TILE_WIDTH = 480
+"""Pixels; wider pictures are made smaller, so that the page stays light."""
 
 MOST_FAULTS = 20
 """Faults that are written out."""
@@ -37,6 +46,7 @@ _SCORES = {
     "ar100": "Recall, 100 boxes",
     "ar1000": "Recall, 1000 boxes",
 }
+_LOSS = "Loss, all terms"
 _TERMS = {"proposal_boxes": "boxes of proposals"}
 """Terms of the loss whose names in the history are not words."""
 
@@ -49,28 +59,40 @@ class Sheet:
 
     Attributes:
         epoch: its number, from 1.
-        uri: the pictures as a ``data:`` address.
+        uris: each picture as a ``data:`` address.
     """
 
     epoch: int
-    uri: str
+    uris: tuple[str, ...]
 
 
 class TrainPage:
     """The page of a run.
 
     Args:
-        out: the run's folder, which holds ``samples/epoch_NNN.jpg``.
+        out: the run's folder, which holds ``samples/epoch_NNN/1.jpg``.
         settings: resolved ones.
         data: training and validation images.
         told: faults of images that were found while training; may grow.
+        steps: of an epoch.
     """
 
     def __init__(
-        self, out: Path, settings: TrainSettings, data: Sequence[Dataset | None], told: Iterable[Fault]
+        self,
+        out: Path,
+        settings: TrainSettings,
+        data: Sequence[Dataset | None],
+        told: Iterable[Fault],
+        steps: int = 1,
     ) -> None:
-        self.out, self.settings, self.told = out, settings, told
+        self.out, self.settings, self.told, self.steps = out, settings, told, steps
         self.data = [part for part in data if part is not None]
+        self.file = out / REPORT
+        self._written, self._took = time.monotonic(), 0.0
+
+    def due(self) -> bool:
+        """Whether it is time to write the page again within an epoch."""
+        return time.monotonic() - self._written >= max(EVERY, self._took / MOST_TIME)
 
     def write(self, state: RunState, done: float, ended: str | None = None) -> None:
         """Write the page whole or not at all.
@@ -84,11 +106,15 @@ class TrainPage:
             ended = "finished"
         if ended is None and state.gave_up:
             ended = f"finished: {self.settings.patience} evaluations brought nothing better"
-        write_text(self.out / "report.html", self._html(state, done, ended))
+        start = time.monotonic()
+        write_text(self.file, self._html(state, done, ended))
+        self._written = time.monotonic()
+        self._took = self._written - start
 
     def _html(self, state: RunState, done: float, ended: str | None) -> str:
         history = state.history
         score = next((name for name in ("ap", "ar100") for row in history if row.get(name) is not None), None)
+        beside = {k: t for k, t in _SCORES.items() if score != "ap" or k in ("ap", "ap50")}
         scored = [row for row in history if score and row.get(score) is not None]
         faults = [str(fault) for part in self.data for fault in part.faults]
         faults += sorted({str(fault) for fault in self.told} - set(faults))
@@ -105,11 +131,12 @@ class TrainPage:
             epochs=self.settings.epochs,
             score=None if score is None else (score, _SCORES[score]),
             best=max(scored, key=lambda row: float(row[score]), default=None) if score else None,
-            groups={
-                "What it finds on the validation images": _charts(history, _SCORES, 1.0),
-                "Loss on the training images": _charts(history, _losses(history), 0.0),
-                "Pace": _charts(history, _PACE, 0.0),
-            },
+            now=None if ended else state.progress(self.settings.epochs, done) if state.images else None,
+            steps=self.steps,
+            charts=_charts(history, beside, 1.0) | _charts(history, {"loss": _LOSS}, 0.0),
+            folded=_charts(history, {k: t for k, t in _SCORES.items() if k not in beside}, 1.0)
+            | _charts(history, _terms(history) | _PACE, 0.0),
+            commands=self._next() if ended and ended.startswith("finished") else [],
             columns=[(key, title) for key, title in _columns(history)],
             sheets=_sheets(self.out / "samples"),
             settings=_flat(self.settings.described()),
@@ -122,11 +149,28 @@ class TrainPage:
             written=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S"),
         )
 
+    def _next(self) -> list[tuple[str, str]]:
+        """The three commands that follow, and what each is for."""
+        model = shlex.quote(str(self.out / "best.safetensors"))
+        root, split = shlex.quote(str(self.data[0].root)), self.data[-1].split
+        measured = f"masu explain {model} {root}", "where it loses what is labelled"
+        if len(self.data) > 1 and split:
+            measured = (
+                f"masu evaluate {model} {shlex.quote(str(self.data[-1].root))} --split {shlex.quote(split)} "
+                "--store-thresholds",
+                "from which score on to believe it; detect then shows those",
+            )
+        return [
+            measured,
+            (f"masu detect {model} new_photos/ --out found", "what it finds in other photographs"),
+            (f"masu export {model}", "one ONNX file for other programs"),
+        ]
 
-def _losses(history: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """Keys and titles of the loss and its terms, whichever the detector has."""
+
+def _terms(history: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """Keys and titles of the terms of the loss, whichever the detector has."""
     terms = dict.fromkeys(name for row in history for name in terms_of(row))
-    return {"loss": "Loss, all terms"} | {name: f"Loss: {_TERMS.get(name, name)}" for name in terms}
+    return {name: f"Loss: {_TERMS.get(name, name)}" for name in terms}
 
 
 def _charts(history: Sequence[dict[str, Any]], titles: dict[str, str], least: float) -> dict[str, Chart]:
@@ -138,22 +182,27 @@ def _columns(history: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
     """Keys and titles of the figures that any epoch has."""
     return [
         (key, title)
-        for key, title in (_SCORES | _losses(history) | _PACE).items()
+        for key, title in (_SCORES | {"loss": _LOSS} | _terms(history) | _PACE).items()
         if any(row.get(key) is not None for row in history)
     ]
 
 
 def _sheets(folder: Path) -> list[Sheet]:
-    files = sorted(folder.glob("epoch_*.jpg"))
-    last = len(files) - 1
-    shown = min(len(files), MOST_SHEETS)
-    picked = sorted({round(i * last / max(shown - 1, 1)) for i in range(shown)}) if files else []
-    return [Sheet(int(files[i].stem.removeprefix("epoch_")), _embedded(files[i])) for i in picked]
+    folders = sorted(path for path in folder.glob("epoch_*") if path.is_dir())
+    last = len(folders) - 1
+    shown = min(len(folders), MOST_SHEETS)
+    picked = sorted({round(i * last / max(shown - 1, 1)) for i in range(shown)}) if folders else []
+    return [_sheet(folders[i]) for i in picked]
+
+
+def _sheet(folder: Path) -> Sheet:
+    files = sorted(folder.glob("*.jpg"))
+    return Sheet(int(folder.name.removeprefix("epoch_")), tuple(_embedded(file) for file in files))
 
 
 def _embedded(file: Path) -> str:
     with Image.open(file) as picture:
-        picture.thumbnail((SHEET_WIDTH, SHEET_WIDTH))
+        picture.thumbnail((TILE_WIDTH, TILE_WIDTH))
         buffer = io.BytesIO()
         picture.convert("RGB").save(buffer, "JPEG", quality=80)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

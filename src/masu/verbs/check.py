@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 from masu.data.audit.checks import Finding, Looked, find_faults
 from masu.data.audit.mending import mend
-from masu.data.audit.strays import find_strays
+from masu.data.audit.strays import find_strays, find_unread
 from masu.data.dataset import Dataset, part_name
 from masu.data.fitting import Box, measured
 from masu.data.formats import formats, read_annotations
@@ -139,12 +139,14 @@ class DataCheck:
     ) -> None:
         started = time.perf_counter()
         annotations = read_annotations(path, form, images)
+        unread = find_unread(annotations)
         self.strays = find_strays(path, annotations)
         self.annotations = annotations
         data = _in_order(measured(annotations))
         self.looked = Looked.of(data, progress)
         order = {name: rank for rank, name in enumerate(KINDS)}
-        findings = find_faults(self.looked, policy, self.strays)
+        unlabelled = [file for file in self.strays if file not in unread]
+        findings = find_faults(self.looked, policy, unlabelled, unread)
         parts = data.parts()
         self.report = CheckReport(
             root=data.root,

@@ -21,6 +21,7 @@ from masu.atomic import sweep, write_whole
 from masu.data.pixels.georeference import Georeference, georeference
 from masu.data.pixels.images import displayable
 from masu.data.pixels.pictures import find_images, passed_over
+from masu.data.pixels.unread import animated
 from masu.data.pixels.windows import Picture
 from masu.detectors.margins import Margins, enlarged, refuse_without
 from masu.drawing import draw
@@ -60,6 +61,7 @@ class DetectReport:
         faults: one line for each image that could not be read or drawn.
         passed_over: films and pictures in the folders of a kind that masu does not read, and those that an
             earlier run drew into ``out``.
+        animated: animated pictures, of which the first frame was taken.
     """
 
     images: int
@@ -71,6 +73,7 @@ class DetectReport:
     page: Path | None
     faults: tuple[str, ...]
     passed_over: tuple[Path, ...]
+    animated: tuple[Path, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """The attributes as JSON knows them; paths are strings."""
@@ -80,6 +83,7 @@ class DetectReport:
             "page": None if self.page is None else str(self.page),
             "faults": list(self.faults),
             "passed_over": [str(path) for path in self.passed_over],
+            "animated": [str(path) for path in self.animated],
         }
 
 
@@ -110,8 +114,8 @@ def detect(
             latitude (RFC 7946), with the boxes beside them.
         out: folder for ``detections.json``, ``.csv``, ``.coco.json`` or ``.geojson``, for
             ``pictures/NAME.jpg``, the images with boxes, and for ``index.html``, a gallery whose threshold
-            can be moved, with small pictures in ``small``. The results so far are there while it runs, too: they
-            are written anew every ten seconds, or more rarely where that takes longer. An input image is
+            can be moved, with small pictures in ``small``. The results so far are there while it runs, too:
+            they are written anew every ten seconds, or more rarely where that takes longer. An input image is
             never overwritten: a name in use gets ``-2``, ``-3``, …. Default: write nothing, return the text.
         batch_size: images per prediction.
         pictures: draw pictures into ``out``, with their gallery.
@@ -196,6 +200,7 @@ def detect(
         page=None if gallery is None else gallery.write(),
         faults=tuple(faults),
         passed_over=(*passed_over(sources), *drawn),
+        animated=tuple(file for file, _ in animated(paths)),
     )
 
 

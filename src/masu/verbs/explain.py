@@ -13,6 +13,7 @@ from masu.detectors.detector import Detector
 from masu.evaluation.predictions import AnyDetector
 from masu.explanation.explain import ExplainReport
 from masu.explanation.explain import explain as write_explanation
+from masu.pages.run_report import REPORT, is_run_report, refuse_run_report
 from masu.verbs.evaluate import refuse_path
 from masu.verbs.reading import IN_MEMORY, refuse_beside, to_measure_on
 
@@ -20,7 +21,7 @@ from masu.verbs.reading import IN_MEMORY, refuse_beside, to_measure_on
 def explain(
     detector: Detector | AnyDetector,
     source: str | os.PathLike[str] | Dataset,
-    out: str | os.PathLike[str] = "report.html",
+    out: str | os.PathLike[str] | None = None,
     *,
     split: str | None = None,
     worst: int = 4,
@@ -35,7 +36,8 @@ def explain(
         detector: a detector of masu; an exported file does not show its stages.
         source: an image file; or labelled images, as a path or from :func:`masu.read_dataset`: then the page
             starts with their funnel and shows the images that lost most objects.
-        out: the page to write.
+        out: the page to write; default: ``report.html``, but ``explain.html`` in the folder of a run, whose
+            own report stays.
         split: of labelled images at a path; default: test, else val, where they have splits.
         worst: images of a data set on the page: those that lost most objects.
         saliency: also show which pixels the best 20 boxes of each image rest on; each takes as long as about
@@ -54,16 +56,21 @@ def explain(
             as :func:`masu.funnel`.
     """
     refuse_path(detector, "explain")
+    page = _free() if out is None else Path(out)
+    refuse_run_report(page)
     if isinstance(source, Dataset) or shows_one(source):
         beside = IN_MEMORY if isinstance(source, Dataset) else "a single image"
         refuse_beside(beside, "explain", split=split, form=form, images=images)
         given = source if isinstance(source, Dataset) else Path(source)
-        return write_explanation(
-            detector, given, Path(out), worst=worst, saliency=saliency, progress=progress
-        )
+        return write_explanation(detector, given, page, worst=worst, saliency=saliency, progress=progress)
     data = to_measure_on(source, split, form=form, images=images, channels=detector.input.channels)
-    done = write_explanation(detector, data, Path(out), worst=worst, saliency=saliency, progress=progress)
+    done = write_explanation(detector, data, page, worst=worst, saliency=saliency, progress=progress)
     return replace(done, faults=(*map(str, data.faults), *done.faults))
+
+
+def _free() -> Path:
+    page = Path(REPORT)
+    return page.with_name("explain.html") if is_run_report(page) else page
 
 
 def shows_one(source: str | os.PathLike[str]) -> bool:

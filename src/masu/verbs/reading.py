@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import TypeAlias
 
 from masu.data.audit.fingerprints import fingerprint_images, near_duplicates
+from masu.data.audit.prospects import said_of_few, said_of_no_empty
+from masu.data.audit.strays import find_unread
 from masu.data.dataset import Dataset
 from masu.data.formats import read_annotations, usable
+from masu.data.pixels.unread import said_of_animated, said_of_unread
 from masu.data.splits import evaluation_split, training_split, validation_split
 from masu.data.splitting import apart, hold_back
 from masu.errors import bad_input, counted
@@ -150,7 +153,8 @@ def training_and_validation(
         max_bad: largest share of faulty images or objects.
         channels: of the images where they are no RGB photographs.
         counter: shows how far the looking is.
-        tell: told where images are held back.
+        tell: told where images are held back, what in the folders is not read, and what little few or
+            one-sided images promise.
 
     Raises:
         InputError: as of :func:`masu.read_dataset`; where no split is for training; for more faults than
@@ -173,9 +177,18 @@ def training_and_validation(
     with counter("looking at images") as progress:
         own = apart(source, chosen, other_split if val is None else None)
         training = usable(own, None, None, progress, channels)
+        validation = None
         if val is not None or other_split is not None:
-            return training, usable(other, other_split, training.names, progress, channels)
-    return _held_back(training, Path(path), seed, max_bad, counter, tell)
+            validation = usable(other, other_split, training.names, progress, channels)
+    if validation is None:
+        training, validation = _held_back(training, Path(path), seed, max_bad, counter, tell)
+    unread = said_of_unread(dict.fromkeys(file for one in (source, other) for file in find_unread(one)))
+    for said in (*unread, *said_of_animated((*training.paths, *validation.paths))):
+        tell(f"{path}: {said}")
+    for expected in (said_of_few(training, validation), said_of_no_empty(training)):
+        if expected is not None:
+            tell(expected)
+    return training, validation
 
 
 def _held_back(

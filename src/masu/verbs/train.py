@@ -43,6 +43,7 @@ def train(
     workers: int = 0,
     max_bad: float = 0.05,
     checkpoint_seconds: float = 30.0,
+    keep_checkpoint: bool = False,
     device: str | torch.device = "auto",
     **changed: Any,
 ) -> TrainResult:
@@ -69,6 +70,8 @@ def train(
         workers: processes that read images ahead; they change nothing but the time.
         max_bad: largest share of faulty images or objects that are skipped; 0 refuses at the first.
         checkpoint_seconds: between two checkpoints within an epoch; 0 writes after every step.
+        keep_checkpoint: keep the state to go on from, several times the size of the model, when the training
+            is finished; a training that was stopped always keeps it.
         device: where the network computes, see :func:`masu.devices.device_of`.
         **changed: fields of :class:`masu.TrainSettings` by name, in the place of those in ``settings``:
             ``time_budget`` in seconds, ``epochs``, ``architecture``, ``weights``, ``image_size``, ….
@@ -123,6 +126,7 @@ def train(
         max_bad=max_bad,
         checkpoint_seconds=checkpoint_seconds,
         device=device,
+        keep_checkpoint=keep_checkpoint,
     )
 
 

@@ -276,7 +276,7 @@ def test_heic_without_its_package(tmp_path: Path, name: str, monkeypatch: pytest
     (tmp_path / name).write_bytes(HEIC)
     message = (
         f"{tmp_path / name}: found HEIC, which needs the package pillow-heif, wanted an image Pillow can read; "
-        "install that or convert the file to JPEG"
+        "pip install pillow-heif, or convert the file to JPEG"
     )
     assert refused(tmp_path / name) == message
     with pytest.raises(UnreadableImageError) as caught:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 
 from masu.data.audit.fingerprints import Fingerprints, fingerprint_images, near_duplicates, same_files
 from masu.data.audit.overlaps import first_twins, iou
+from masu.data.audit.prospects import said_of_no_empty
 from masu.data.audit.small_objects import advice_on_tiles
 from masu.data.dataset import Array, Dataset
 from masu.data.fitting import Box, unfit
+from masu.data.pixels.pictures import NO_HEIC
+from masu.data.pixels.unread import said_of_animated, said_of_heic, said_of_unread
 from masu.data.splits import NO_SPLIT, TEST, TRAIN, TRAINVAL, VAL, role
 from masu.errors import counted, listed
 from masu.ops.images import InputPolicy, resized_size
@@ -100,17 +104,30 @@ class Looked:
         return cls(data, prints, np.array([number[text] for text in texts], np.int64), files)
 
 
-def find_faults(looked: Looked, policy: InputPolicy, strays: Iterable[Path] = ()) -> list[Finding]:
+def find_faults(
+    looked: Looked, policy: InputPolicy, strays: Iterable[Path] = (), unread: Iterable[Path] = ()
+) -> list[Finding]:
     """Everything that is wrong with a data set; a fault met in several splits is told once.
 
     Args:
         looked: the data set.
         policy: how the network will see the images.
         strays: images without annotation.
+        unread: files among the images that are not read.
     """
     found: dict[tuple[str, Path, str, str], Finding] = {}
     for finding in (*_of_reading(looked), *_of_everything(looked, policy)):
         found.setdefault((finding.kind, finding.file, finding.where, finding.found), finding)
+    unopened = [one for one in found.values() if one.kind == "unreadable-image" and one.found == NO_HEIC]
+    for one in unopened:
+        del found[one.kind, one.file, one.where, one.found]
+    for kind, sentences in (
+        ("missing-package", said_of_heic([one.image or one.file for one in unopened])),
+        ("unread-file", said_of_unread(unread)),
+        ("animated-image", said_of_animated(looked.paths)),
+    ):
+        for said in sentences:
+            found[kind, looked.data.root, "", said] = Finding(kind, looked.data.root, "", said)
     for image in strays:
         finding = Finding("unlabelled-image", image, "", "no annotation names it", None, image)
         found[finding.kind, image, "", finding.found] = finding
@@ -262,6 +279,8 @@ def _of_objects(looked: Looked, policy: InputPolicy) -> Iterator[Finding]:
         names = listed((data.paths[int(i)].name for i in empty[:6]), 5)
         names = names if len(empty) <= 5 else names.replace("(6 in all)", f"({len(empty)} in all)")
         yield Finding("empty-images", data.root, "", f"{len(empty)}: {names}")
+    elif said := said_of_no_empty(data):
+        yield Finding("no-empty-images", data.root, "", said)
     if (advice := advice_on_tiles(data, policy)) is not None:
         yield Finding("tiles", data.root, "", advice)
     scales: dict[tuple[int, int], float] = {}
@@ -298,23 +317,58 @@ def _of_files(looked: Looked) -> Iterator[Finding]:
     splits: Mapping[int, list[str | None]] = defaultdict(list)
     for index, at in enumerate(looked.print_of.tolist()):
         splits[at] += [one for one in _splits(data, index) if one not in splits[at]]
+    exact = same_files(looked.prints)
+    whole: set[frozenset[str]] = set()
+    for a, b, found, first in _same_splits(data.splits, splits, exact):
+        whole.add(frozenset((a, b)))
+        yield Finding("same-splits", data.root, f"{a} and {b}", found, a, looked.paths[first])
     for at, own in splits.items():
-        if pair := leak(own, own):
+        if pair := leak(own, own, whole):
             path = looked.paths[at]
             yield Finding("leak", path, "", f"in {pair[0]} and in {pair[1]}", pair[0], path)
-    exact = same_files(looked.prints)
     told = {frozenset(pair) for group in exact for pair in _pairs(group)}
     for groups, same in ((exact, True), (near_duplicates(looked.prints), False)):
-        for a, b in (pair for group in groups for pair in _pairs(group)):
-            if not same and frozenset((a, b)) in told:
+        for first, second in (pair for group in groups for pair in _pairs(group)):
+            if not same and frozenset((first, second)) in told:
                 continue
-            one, other = looked.paths[a], looked.paths[b]
-            pair = leak(splits[a], splits[b])
+            one, other = looked.paths[first], looked.paths[second]
+            pair = leak(splits[first], splits[second], whole if same else ())
+            if same and pair is None and leak(splits[first], splits[second]) is not None:
+                continue
             words = "the same file as" if same else "almost the same picture as"
             places = f", which is in {pair[1]}, this in {pair[0]}" if pair else ""
             kind = ("leak" if same else "near-leak") if pair else ("same-image" if same else "near-image")
-            split = pair[0] if pair else splits[a][0]
+            split = pair[0] if pair else splits[first][0]
             yield Finding(kind, one, "", f"{words} {other}{places}", split, one, (), other)
+
+
+def _same_splits(
+    names: Sequence[str], splits: Mapping[int, Sequence[str | None]], exact: Sequence[Sequence[int]]
+) -> Iterator[tuple[str, str, str, int]]:
+    """Pairs of splits of which one lies whole in the other: one cause, however many images.
+
+    Args:
+        names: of the splits.
+        splits: of each image file, by fingerprint.
+        exact: groups of files that are the same.
+
+    Yields:
+        The pair, what they have in common, and one of its files.
+    """
+    first_of = {at: group[0] for group in exact for at in group}
+    files: dict[str | None, set[int]] = {name: set() for name in names}
+    for at, own in splits.items():
+        for split in own:
+            files.setdefault(split, set()).add(first_of.get(at, at))
+    for one, other in combinations(names, 2):
+        small, large = sorted((one, other), key=lambda split: len(files[split]))
+        shared = files[small] & files[large]
+        if len(shared) < 2 or shared != files[small] or leak([one], [other]) is None:
+            continue
+        found = f"the same {len(shared)} images"
+        if len(files[large]) > len(shared):
+            found = f"all {len(shared)} images of {small} are among the {len(files[large])} of {large}"
+        yield one, other, found, min(shared)
 
 
 def _pairs(group: Sequence[int]) -> Iterator[tuple[int, int]]:
@@ -322,10 +376,14 @@ def _pairs(group: Sequence[int]) -> Iterator[tuple[int, int]]:
     return ((group[0], other) for other in group[1:])
 
 
-def leak(splits: Sequence[str | None], others: Sequence[str | None]) -> tuple[str, str] | None:
-    """The splits of two equal pictures that ought to have nothing in common, if any."""
+def leak(
+    splits: Sequence[str | None], others: Sequence[str | None], told: Container[frozenset[str]] = ()
+) -> tuple[str, str] | None:
+    """The splits of two equal pictures that ought to have nothing in common, if any is not ``told`` yet."""
     for a in splits:
         for b in others:
-            if a is not None and b is not None and frozenset((role(a), role(b))) in APART:
+            if a is None or b is None or frozenset((a, b)) in told:
+                continue
+            if frozenset((role(a), role(b))) in APART:
                 return a, b
     return None

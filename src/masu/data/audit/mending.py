@@ -9,11 +9,13 @@ from typing import NamedTuple
 import numpy as np
 
 from masu.data.audit.checks import DUPLICATE, Looked, similar_names
+from masu.data.audit.emptied import Key, share_emptied
 from masu.data.audit.fingerprints import same_files
 from masu.data.audit.overlaps import first_twins
 from masu.data.dataset import Array, Dataset
 from masu.data.fitting import KEPT, unfit
 from masu.data.splits import TEST, TRAINVAL, VAL, role
+from masu.errors import counted
 
 _DONE = {"skipped": "left out"}
 _NOTHING_DONE = ("kept", KEPT)
@@ -35,7 +37,9 @@ def mend(looked: Looked) -> tuple[Dataset, list[Change]]:
     out; of the same file with the same labels twice one stays, in the test rather than in the training
     split. Class names that differ in case or blanks become the commonest of them. What reading could not use
     is not there to begin with; it is told, too. Where an annotation is for a picture of another size, or the
-    same file has other labels elsewhere, a person has to look: they stay. Mending twice is mending once.
+    same file has other labels elsewhere, a person has to look: they stay. A split that would lose all its
+    images to another gets a part of what both have, and one without an image is left out. Mending twice is
+    mending once.
 
     Returns:
         The new data set, and the changes.
@@ -114,7 +118,7 @@ def _renamed(data: Dataset, changes: list[Change]) -> Dataset:
 
 
 def _without_repeated(looked: Looked, changes: list[Change]) -> Dataset:
-    """Leave out images that cannot be read, and repeated ones from the split that may miss them."""
+    """Leave out unreadable images, repeated ones from the split that may miss them, and empty splits."""
     data, prints = looked.data, looked.prints
     first_of = {other: group[0] for group in same_files(prints) for other in group}
     members = data.members.copy()
@@ -124,12 +128,16 @@ def _without_repeated(looked: Looked, changes: list[Change]) -> Dataset:
         if at in prints.faults:
             kept[index] = False
             changes.append(Change(looked.paths[at], "", f"image left out: {prints.faults[at]}"))
-    tested: dict[tuple[int, bytes], str] = {}
+    members &= kept
+    readable = replace(data, members=members.copy())
+    tested: dict[Key, str] = {}
     order = [s for wanted in (TEST, VAL) for s in data.splits if role(s) == wanted]
-    for split in [*order, *(s for s in data.splits if s not in order)]:
+    order_of_all = [*order, *(s for s in data.splits if s not in order)]
+    reasons: dict[tuple[str, int], str] = {}
+    for split in order_of_all:
         row = data.splits.index(split)
-        here: set[tuple[int, bytes]] = set()
-        for index in np.flatnonzero(members[row] & kept).tolist():
+        here: set[Key] = set()
+        for index in np.flatnonzero(members[row]).tolist():
             key = labels[index]
             elsewhere = tested.get(key)
             apart = elsewhere is not None and not (role(split) == TRAINVAL and role(elsewhere) == VAL)
@@ -137,13 +145,21 @@ def _without_repeated(looked: Looked, changes: list[Change]) -> Dataset:
             reason = reason or (f"the same file is in {elsewhere}" if apart else "")
             if reason:
                 members[row, index] = False
-                place = f"split {split}"
-                changes.append(Change(data.paths[index], place, f"image left out: {reason}"))
+                reasons[split, index] = f"image left out: {reason}"
             here.add(key)
         if split in order:
             for key in here:
                 tested.setdefault(key, split)
-    rest: set[tuple[int, bytes]] = set()
+    for shared in share_emptied(readable, prints, looked.print_of, labels, members):
+        among = ", ".join(f"{count} to {split}" for split, count in shared.among.items())
+        done = f"had {counted(shared.images, 'image')} in common, now each is in one: {among}"
+        changes.append(Change(Path(), f"splits {' and '.join(shared.splits)}", done))
+    for split in order_of_all:
+        row = data.splits.index(split)
+        for index in np.flatnonzero(readable.members[row] & ~members[row]).tolist():
+            done = reasons.get((split, index), "image left out: shared out to another split")
+            changes.append(Change(data.paths[index], f"split {split}", done))
+    rest: set[Key] = set()
     listed_nowhere = ~data.members.any(0)
     for index in np.flatnonzero(listed_nowhere & kept).tolist():
         if labels[index] in rest:
@@ -152,10 +168,21 @@ def _without_repeated(looked: Looked, changes: list[Change]) -> Dataset:
             changes.append(Change(data.paths[index], "", done))
         rest.add(labels[index])
     kept &= listed_nowhere | members.any(0)
-    return replace(data, members=members).take(np.flatnonzero(kept))
+    return _without_empty_splits(replace(data, members=members).take(np.flatnonzero(kept)), changes)
 
 
-def _labels(data: Dataset, index: int, at: int, first_of: dict[int, int]) -> tuple[int, bytes]:
+def _without_empty_splits(data: Dataset, changes: list[Change]) -> Dataset:
+    """Leave out splits without an image, unless all are: nothing can be trained or validated on one."""
+    full = data.members.any(1)
+    if full.all() or not full.any():
+        return data
+    empty = [data.splits[row] for row in np.flatnonzero(~full).tolist()]
+    changes += [Change(Path(), f"split {split}", "left out: no image in it") for split in empty]
+    chosen = np.flatnonzero(full)
+    return replace(data, splits=tuple(data.splits[row] for row in chosen), members=data.members[chosen])
+
+
+def _labels(data: Dataset, index: int, at: int, first_of: dict[int, int]) -> Key:
     """A file and what it is labelled with. Of different labels a person has to say which are right."""
     own = data.objects(index)
     table = np.column_stack([data.labels[own], data.flags[own], data.boxes[own]]) + 0.0

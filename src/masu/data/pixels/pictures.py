@@ -28,13 +28,16 @@ Answer = TypeVar("Answer")
 NPY = ".npy"
 TIFF_SUFFIXES = (".tif", ".tiff")
 
+HEIC_SUFFIXES = (".heic", ".heif", ".hif")
+
 IMAGE_SUFFIXES = frozenset(
     (
         *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
         *(".png", ".apng", ".gif", ".webp", ".bmp", ".dib", ".tga"),
         *(".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"),
         *(".pbm", ".pgm", ".ppm", ".pnm"),
-        *(".avif", ".heic", ".heif", ".hif"),
+        ".avif",
+        *HEIC_SUFFIXES,
         *TIFF_SUFFIXES,
         NPY,
     )
@@ -56,13 +59,16 @@ UNREAD_SUFFIXES = FILM_SUFFIXES | frozenset(
     (
         *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".iiq", ".kdc", ".mef", ".mos", ".mrw"),
         *(".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"),
-        *(".svg", ".psd", ".psb", ".xcf", ".ai", ".eps", ".jxl", ".jxr", ".exr", ".hdr", ".dcm"),
+        *(".svg", ".psd", ".psb", ".xcf", ".ai", ".eps", ".jxl", ".jxr", ".exr", ".hdr", ".dcm", ".pdf"),
     )
 )
 """Suffixes, lower case, of what is no image to masu: films, raw files of cameras and other pictures."""
 
 _ORIENTATION = 0x0112
 _ROWS = 512  # of a picture that are converted together
+NO_HEIC = "HEIC, which needs the package pillow-heif"
+"""What is found of a file that is HEIC where nothing reads it."""
+
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 DECODER_ERRORS = (
@@ -116,7 +122,7 @@ def open_picture(path: Path) -> Image.Image:
     try:
         plugin = importlib.import_module("pillow_heif")
     except ImportError:
-        found, fix = "HEIC, which needs the package pillow-heif", "install that or convert the file to JPEG"
+        found, fix = NO_HEIC, "pip install pillow-heif, or convert the file to JPEG"
         raise UnreadableImageError(path, found, fix) from None
     plugin.register_heif_opener()
     return Image.open(path)
@@ -489,6 +495,11 @@ def is_image_name(name: str) -> bool:
     Hidden are also the ``._`` files that macOS lays beside others; they hold no picture.
     """
     return _has_suffix(name, IMAGE_SUFFIXES)
+
+
+def is_unread_name(name: str) -> bool:
+    """Whether a file of this name is a film, or a picture of a kind that masu does not read."""
+    return _has_suffix(name, UNREAD_SUFFIXES)
 
 
 def find_images(sources: Sequence[str | os.PathLike[str]]) -> list[Path]:
