@@ -13,7 +13,7 @@ import masu
 
 SOURCE = Path(masu.__file__).parent
 SMALL = {"errors", "ranges", "words", "json_text", "atomic", "thresholds", "settings", "tensor_file"}
-MODEL = {*SMALL, "records", "ops", "data", "nets", "detectors"}
+MODEL = {*SMALL, "model_path", "records", "ops", "data", "nets", "detectors"}
 ROOMS = {
     "errors": set(),
     "ranges": {"errors"},
@@ -23,6 +23,7 @@ ROOMS = {
     "atomic": {"errors"},
     "thresholds": {"errors"},
     "regular": set(),
+    "model_path": {"errors"},
     "seal": set(),
     "external_data": set(),
     "forked": set(),
@@ -34,7 +35,7 @@ ROOMS = {
     "ops": {"errors", "settings", "records"},
     "data": {"errors", "ranges", "regular", "json_text", "atomic", "records", "ops"},
     "nets": {"errors", "records", "ops"},
-    "detectors": {*SMALL, "forked", "devices", "records", "ops", "data", "nets"},
+    "detectors": {*SMALL, "model_path", "forked", "devices", "records", "ops", "data", "nets"},
     "runtime": {"errors", "ranges", "streams", "json_text", "thresholds", "seal", "external_data", "data"},
     "exports": {
         "errors",
@@ -50,6 +51,7 @@ ROOMS = {
         "nets",
         "detectors",
         "runtime",
+        "model_path",
     },
     "drawing": {"errors", "records", "ops", "data"},
     "results": {"errors", "atomic", "json_text", "records", "data", "drawing"},
@@ -62,6 +64,7 @@ ROOMS = {
     "explanation": {*MODEL, "drawing", "pages", "evaluation"},
     "serving": {
         "errors",
+        "model_path",
         "thresholds",
         "data",
         "runtime",

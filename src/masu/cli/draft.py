@@ -51,16 +51,15 @@ def draft(
     MODEL is a file such as runs/train-1/best.safetensors, its run, or one that `masu export` wrote. Labels
     that exist are never overwritten, and photographs that have some are left out. See docs/draft.md.
     """
-    from masu.drafts.model import model_file, version_of
+    from masu.drafts.model import version_of
     from masu.exports.exported import open_detector
     from masu.verbs.draft import check_place
     from masu.verbs.draft import draft as run
 
     check_place(to, out, labelled_too=labelled_too, link=link)
     with working("opening the model"):
-        file = model_file(model)
-        detector = open_detector(file, trust_code=trust_code, device=device)
-        version = version_of(file)
+        detector = open_detector(model, trust_code=trust_code, device=device)
+        version = version_of(model)
     if threshold is None and detector.thresholds:
         note(f"the model's thresholds: {scores(detector.thresholds)}")
     with working("drafting") as progress:
