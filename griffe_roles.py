@@ -1,4 +1,4 @@
-"""For the site: docstrings say ``:func:`masu.load```, as Sphinx does; Markdown shows that as ``masu.load``."""
+"""For the site: ``:func:`masu.load```, as Sphinx says it in docstrings, is ``masu.load`` in Markdown."""
 
 import re
 from typing import Any
