@@ -2,9 +2,9 @@
 
     python -m studies.pictures OUT --cards CARDS/images --to docs/images
 
-Trains on photographs of playing cards (seven passes, about two minutes on two cores; ``--run`` takes a run that is
-there), draws what is found in a test photograph, has every verb write its page, and photographs the pages
-in Chromium. Wants ``masu[test]``.
+Trains on photographs of playing cards (seven passes, about two minutes on two cores; ``--run`` takes a run
+that is there), draws what is found in a test photograph, has every verb write its page, and photographs the
+pages in Chromium. Wants ``masu[test]``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 import masu
-from tests.labelling.browser import launched
+from masu.errors import bad_input
+from tests.labelling.browser import installed, launched
 
 SIZE = {"width": 1280, "height": 800}
 QUALITY = 80  # as JPEG
@@ -43,21 +44,23 @@ def main() -> None:
         _masu("evaluate", run, cards, "--split", "test", "--store-thresholds")
     photograph = next(path for path in cards.rglob(options.photograph))
     _draw(run, photograph, options.to / "found.jpg")
-    for page, command in {
+    for name, command in {
         "errors": ("evaluate", run, cards, "--split", "test", "--report", out / "errors.html"),
         "explain": ("explain", run, cards, "--split", "test", "--out", out / "explain.html"),
         "check": ("check", cards, "--report", out / "check.html"),
         "anchors": ("anchors", cards, "--report", out / "anchors.html"),
         "found": ("detect", run, photograph.parent, "--out", out / "found"),
     }.items():
-        print(page, _masu(*command, codes=(0, 1)))
+        print(name, _masu(*command, codes=(0, 1)))
     pages = {path.stem: path for path in sorted(out.glob("*.html"))}
     pages |= {"gallery": out / "found" / "index.html", "training": run / "report.html"}
     with sync_playwright() as playwright:
-        browser = launched(playwright)
-        for name, path in pages.items():
+        if (path := installed(playwright)) is None:
+            raise bad_input("Chromium", "none", "a browser for the pictures", "playwright install chromium")
+        browser = launched(playwright, path)
+        for name, page in pages.items():
             opened = browser.new_page(viewport=SIZE, color_scheme="light")
-            opened.goto(path.as_uri())
+            opened.goto(page.as_uri())
             opened.wait_for_timeout(500)
             file = options.to / f"page-{name}.jpg"
             opened.screenshot(path=file, type="jpeg", quality=QUALITY)
