@@ -7,7 +7,7 @@ BIN = $(VENV)/bin
 CLIENTS = everyday research fiftyone serving deeplabcut labelstudio labelling
 CLIENTS_VENV ?= .venv-clients
 
-.PHONY: demo test coverage test-faults test-bulk test-clients test-torchvision lint parity bench clean
+.PHONY: demo test site coverage test-faults test-bulk test-clients test-torchvision lint parity bench clean
 
 demo: $(VENV)/.installed
 	rm -rf demo
@@ -17,7 +17,12 @@ test: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/zensical build --config-file mkdocs.yml --clean --strict
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
+
+# The pages of docs/ as a site, to be read in a browser: site/index.html.
+site: $(VENV)/.installed
+	$(BIN)/zensical build --config-file mkdocs.yml --clean --strict
 
 # Which lines no test reaches; the suite takes a third longer.
 coverage: $(VENV)/.installed

@@ -24,7 +24,7 @@ SMALL = {
     "tiles",
     "views",
 }
-MODEL = {*SMALL, "records", "ops", "data", "nets", "detectors"}
+MODEL = {*SMALL, "model_path", "records", "ops", "data", "nets", "detectors"}
 ROOMS = {
     "errors": set(),
     "ranges": {"errors"},
@@ -34,6 +34,7 @@ ROOMS = {
     "atomic": {"errors"},
     "thresholds": {"errors"},
     "regular": set(),
+    "model_path": {"errors"},
     "seal": set(),
     "external_data": set(),
     "forked": set(),
@@ -48,7 +49,7 @@ ROOMS = {
     "ops": {"errors", "settings", "records", "tiles"},
     "data": {"errors", "ranges", "regular", "json_text", "atomic", "records", "tiles", "ops"},
     "nets": {"errors", "records", "ops"},
-    "detectors": {*SMALL, "forked", "devices", "records", "ops", "data", "nets"},
+    "detectors": {*SMALL, "model_path", "forked", "devices", "records", "ops", "data", "nets"},
     "cut": set(),
     "litert": {"errors", "cut"},
     "ncnn_part": {"errors", "cut"},
@@ -86,6 +87,7 @@ ROOMS = {
         "ncnn_part",
         "runtime",
         "tiles",
+        "model_path",
     },
     "drawing": {"errors", "records", "ops", "data"},
     "geojson": {"data", "results"},
@@ -99,6 +101,7 @@ ROOMS = {
     "explanation": {*MODEL, "drawing", "pages", "evaluation"},
     "serving": {
         "errors",
+        "model_path",
         "thresholds",
         "data",
         "runtime",

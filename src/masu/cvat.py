@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from masu.data.pixels.images import read_image
 from masu.detectors.detector import Detector
 from masu.drafts.draft import draft_of
-from masu.drafts.model import model_file
 from masu.errors import bad_input
 from masu.evaluation.predictions import AnyDetector
 from masu.exports.exported import open_detector
@@ -43,7 +42,7 @@ def create(
     Raises:
         InputError: without cvat-sdk, and as of :func:`masu.open_detector`.
     """
-    opened = open_detector(model_file(model), device=device, trust_code=trust_code)
+    opened = open_detector(model, device=device, trust_code=trust_code)
     return CvatFunction(opened, threshold=threshold)
 
 

@@ -1,9 +1,6 @@
 import hashlib
 
-import pytest
-
-from masu.drafts.model import model_file, version_of
-from masu.errors import InputError
+from masu.drafts.model import version_of
 
 
 def test_the_version_is_the_name_and_the_start_of_the_digest(tmp_path):
@@ -29,12 +26,3 @@ def test_the_weights_beside_an_openvino_model_count(tmp_path):
     assert len({alone, first, version_of(file)}) == 3
     assert alone == f"m-{hashlib.sha256(b'graph').hexdigest()[:8]}"
     assert first == f"m-{hashlib.sha256(b'graph1').hexdigest()[:8]}"
-
-
-def test_a_run_is_its_best_model(tmp_path):
-    with pytest.raises(InputError) as caught:
-        model_file(tmp_path)
-    assert (caught.value.thing, caught.value.found) == (str(tmp_path), "a folder without best.safetensors")
-    (tmp_path / "best.safetensors").write_bytes(b"")
-    assert model_file(tmp_path) == tmp_path / "best.safetensors"
-    assert model_file(tmp_path / "nothing.onnx") == tmp_path / "nothing.onnx"

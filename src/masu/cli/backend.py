@@ -49,15 +49,14 @@ def backend(
     computer reaches it, unless --host says otherwise: then everybody who reaches that address can use the
     model. No address but that of --label-studio-url is ever fetched. See docs/draft.md.
     """
-    from masu.drafts.model import model_file, version_of
+    from masu.drafts.model import version_of
     from masu.exports.exported import open_detector
     from masu.service.hosts import is_loopback, names_of
     from masu.verbs.backend import backend as run
 
     with working("opening the model"):
-        file = model_file(model)
-        detector = open_detector(file, trust_code=trust_code, device=device)
-        version = version_of(file)
+        detector = open_detector(model, trust_code=trust_code, device=device)
+        version = version_of(model)
     if threshold is None and detector.thresholds:
         note(f"the model's thresholds: {scores(detector.thresholds)}")
     app = run(

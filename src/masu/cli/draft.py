@@ -56,16 +56,15 @@ def draft(
     """
     from masu.data.pixels.unread import said_of_unread
     from masu.detectors.tiling import as_told
-    from masu.drafts.model import model_file, version_of
+    from masu.drafts.model import version_of
     from masu.exports.exported import open_detector
     from masu.verbs.draft import check_place
     from masu.verbs.draft import draft as run
 
     check_place(to, out, labelled_too=labelled_too, link=link)
     with working("opening the model"):
-        file = model_file(model)
-        detector = as_told(open_detector(file, trust_code=trust_code, device=device), tiles, overlap)
-        version = version_of(file)
+        detector = as_told(open_detector(model, trust_code=trust_code, device=device), tiles, overlap)
+        version = version_of(model)
     if threshold is None and detector.thresholds:
         note(f"the model's thresholds: {scores(detector.thresholds)}")
     with working("drafting") as progress:

@@ -11,9 +11,17 @@ import click
 from masu import ranges
 from masu.cli.grammar import Decorator, option
 from masu.cli.values import DataFormat, Device, Number, Page, TileSide, Word
+from masu.model_path import BEST
 from masu.words import ARCHITECTURES
 
-MODEL = click.argument("model", type=click.Path(path_type=Path))
+
+def _best_of_run(_context: click.Context, _parameter: click.Parameter, given: Path) -> Path:
+    """The best model of a run's folder; anything else as it is, for the verb to judge."""
+    best = given / BEST
+    return best if best.is_file() else given
+
+
+MODEL = click.argument("model", type=click.Path(path_type=Path), callback=_best_of_run)
 DATA = click.argument("data", type=click.Path(path_type=Path))
 ARCHITECTURE = option(
     "--architecture",

@@ -31,6 +31,7 @@ from masu.detectors.zoo import DETECTORS, checked_names, make
 from masu.devices import device_of
 from masu.errors import InputError, bad_input, listed, visible
 from masu.json_text import parsed
+from masu.model_path import model_file
 from masu.settings import Length, read, unknown
 from masu.tensor_file import Entry, TensorFile, TensorFileError
 from masu.thresholds import check_threshold
@@ -144,7 +145,7 @@ def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> De
     Weights of float16, bfloat16 and float64 are taken as float32.
 
     Args:
-        path: the model file, or the name; nothing in it is run.
+        path: the model file, a run whose best model is meant, or the name; nothing in it is run.
         device: where the detector is put, see :func:`masu.devices.device_of`.
 
     Returns:
@@ -158,7 +159,7 @@ def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> De
     there = device_of(device)
     if str(path).startswith("torchvision/"):
         return load_torchvision(str(path).removeprefix("torchvision/")).to(there)
-    path = Path(path)
+    path = model_file(path)
     with _opened(path) as file:
         said = _described(file.metadata, path)
         check_layout(file.entries, _without_memory(said, file.metadata, path), path)

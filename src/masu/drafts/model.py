@@ -3,33 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
-from masu.errors import bad_input
 from masu.regular import open_regular
 from masu.seal import files_of
-
-BEST = "best.safetensors"
-"""The model of a run."""
 
 _DIGITS = 8
 _BLOCK = 1 << 20
 _GENERIC = frozenset(("best", "last", "model"))
-
-
-def model_file(path: str | os.PathLike[str]) -> Path:
-    """The file of a model: the path itself, or ``best.safetensors`` of a run's folder.
-
-    Raises:
-        InputError: a folder without one.
-    """
-    path = Path(path)
-    if not path.is_dir():
-        return path
-    if (path / BEST).is_file():
-        return path / BEST
-    raise bad_input(path, f"a folder without {BEST}", "a model, an exported file or a run", "check the path")
 
 
 def version_of(file: Path) -> str:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from masu.data.dataset import Dataset
+from masu.data.pixels.windows import Picture
 from masu.detectors.config import DetectorConfig
 from masu.detectors.detector import Detector, in_given_pixels
 from masu.detectors.raw import Raw
@@ -134,7 +135,7 @@ class Replay:
         ):
             i = missing[prediction.index]
             found[i], seconds = prediction.detections, seconds + prediction.seconds
-            if same_input and i not in self._kept:
+            if same_input and i not in self._kept and watched.last is not None:
                 self._keep(i, watched.last)
         return Replayed(dict(sorted(found.items())), seconds / max(len(found), 1), len(found) - before)
 
@@ -203,9 +204,12 @@ def _named(net: Detector, one: Looked) -> Detections:
 
 
 class _Watched:
-    """The detector as evaluation wants it; keeps what was looked at in the last image."""
+    """The detector as evaluation wants it; keeps what was looked at in the last image.
 
-    last: Looked
+    Of a picture that is cut it keeps nothing: outputs of all its tiles would fill the memory.
+    """
+
+    last: Looked | None
 
     def __init__(self, net: Detector) -> None:
         self.names: tuple[str, ...] = net.names
@@ -214,12 +218,16 @@ class _Watched:
         self._net = net
 
     def predict(
-        self, images: Sequence[Tensor], threshold: Threshold | None = None, batch_size: int = 1
+        self, images: Sequence[Tensor | Picture], threshold: Threshold | None = None, batch_size: int = 1
     ) -> list[Detections]:
+        (image,) = images
+        if isinstance(image, Picture):
+            self.last = None
+            return [one.to("cpu") for one in self._net.predict([image], threshold)]
         device = next(self._net.parameters()).device
         with torch.inference_mode():
             start = time.perf_counter()
-            raw = self._net([moved(image, device) for image in images])
+            raw = self._net([moved(image, device)])
             network = time.perf_counter() - start
             self.last = Looked(raw, _walk(self._net.stages, raw, (), 0), network, 0)
         return [_named(self._net, self.last)]

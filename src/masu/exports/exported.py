@@ -22,6 +22,7 @@ from masu.detectors.predict import Predictor
 from masu.devices import device_of
 from masu.errors import bad_input
 from masu.exports.write import LAST_SUFFIXES, SUFFIXES
+from masu.model_path import model_file
 from masu.ops.images import InputPolicy
 from masu.records import Detections
 from masu.runtime import (
@@ -135,7 +136,7 @@ def open_detector(
     """A detector from a model of masu or from an exported file, by its suffix.
 
     Args:
-        path: the file.
+        path: the file, or a run whose best model is meant.
         threads: of the runtime; PyTorch's are set for the whole process.
         trust_code: see :class:`ExportedDetector`.
         device: of a model of masu, see :func:`masu.devices.device_of`. Exported files run on the processor.
@@ -147,10 +148,11 @@ def open_detector(
         InputError: as of :func:`masu.load` and :class:`ExportedDetector`, and for an exported file on another
             device.
     """
-    if Path(path).suffix not in LAST_SUFFIXES:
+    path = model_file(path)
+    if path.suffix not in LAST_SUFFIXES:
         return load(path, device)
     if device != "auto" and device_of(device).type != "cpu":
-        found = f"{device} for {Path(path).name}, which runs on the processor"
+        found = f"{device} for {path.name}, which runs on the processor"
         raise bad_input("device", found, "cpu or auto", "or take the .safetensors file it was exported from")
     return ExportedDetector(path, threads=threads, trust_code=trust_code)
 

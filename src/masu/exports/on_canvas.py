@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -12,6 +14,7 @@ from masu.detectors.detector import Detector
 from masu.detectors.predict import Predictor
 from masu.ops.images import InputPolicy, bilinear
 from masu.records import Detections, ImageBatch
+from masu.tiles import Tiles
 
 
 class OnCanvas(Predictor):
@@ -30,6 +33,17 @@ class OnCanvas(Predictor):
     def input(self) -> InputPolicy:
         """How images are brought to the network, but for the canvas."""
         return self._network.input
+
+    @property
+    def suppression(self) -> float:
+        """See :attr:`masu.detectors.predict.Predictor.suppression`."""
+        return self._network.suppression
+
+    def with_tiles(self, tiles: Tiles | None) -> Self:
+        """See :meth:`masu.detectors.predict.Predictor.with_tiles`."""
+        own = copy.copy(self)
+        own._network = self._network.with_tiles(tiles)
+        return own
 
     def of_pixels(self, images: Sequence[Tensor]) -> list[Detections]:
         """See :meth:`masu.detectors.predict.Predictor.of_pixels`."""

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from masu.atomic import put_in_place, write_text
-from masu.drafts.model import BEST, version_of
+from masu.drafts.model import version_of
 from masu.json_text import to_json
+from masu.model_path import BEST
 from masu.regular import read_text
 
 

@@ -10,8 +10,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from masu.drafts.model import model_file, version_of
+from masu.drafts.model import version_of
 from masu.errors import bad_input, listed
+from masu.model_path import model_file
 from masu.runtime import ENGINES, Model
 from masu.thresholds import DEFAULT_THRESHOLD, Threshold, check_threshold
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, get_args
 
 import torch
@@ -18,6 +17,7 @@ from masu.detectors.detector import Detector
 from masu.detectors.zoo import with_backbone
 from masu.errors import bad_input
 from masu.evaluation.anchors import check_has_anchors, coverage, fitted
+from masu.model_path import model_file
 from masu.training.recipe import TrainSettings
 from masu.words import Start
 
@@ -60,7 +60,8 @@ def refuse_start(settings: TrainSettings) -> None:
     if settings.box_loss is not None:
         config.with_box_loss(settings.box_loss)
     weights = settings.weights
-    if not (weights in get_args(Start) or weights.startswith("torchvision/") or Path(weights).is_file()):
+    named = weights in get_args(Start) or weights.startswith("torchvision/")
+    if not (named or model_file(weights).is_file()):
         raise bad_input(
             "--weights",
             f"no file {weights}",

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args
 
@@ -23,6 +22,7 @@ from masu.evaluation.evaluate import Scored, score
 from masu.evaluation.guarantees import images_of_classes, recall_thresholds, refuse_recall
 from masu.evaluation.matches import match_image
 from masu.evaluation.promised_precision import precision_thresholds, refuse_precision
+from masu.model_path import model_file
 from masu.ranges import SHARE
 from masu.verbs.reading import IN_MEMORY, Counter, quiet, refuse_beside, to_calibrate_on, warn_of_faults
 from masu.words import CALIBRATIONS, CalibratedScores, Meaning
@@ -148,7 +148,7 @@ def calibrate(
     validation split.
 
     Args:
-        model: a model file that masu wrote.
+        model: a model file that masu wrote, or a run.
         data: where the labelled images are, in any format that masu reads, or a data set from
             :func:`masu.read_dataset`.
         scores: ``"right"``: a score of 0.9 is to say that nine of ten such boxes are right; ``"overlap"``: it
@@ -179,7 +179,7 @@ def calibrate(
     """
     chosen = margins is None or any(one is not None for one in (scores, recall, precision))
     wanted = Wanted(scores, recall, precision, margins, thresholds=chosen)
-    model = Path(model)
+    model = model_file(model)
     detector = load(model, device)
     refuse(detector, model, "calibrate")
     if wanted.scores is not None:

@@ -16,6 +16,7 @@ from masu.evaluation.comparison import compare as run
 from masu.evaluation.evaluate import score
 from masu.evaluation.predictions import AnyDetector
 from masu.exports.exported import open_detector
+from masu.model_path import BEST
 from masu.seal import files_of
 from masu.verbs.reading import Counter, quiet, refuse_beside, to_measure_on, warn_of_faults
 from masu.verbs.saved import are_predictions, score_saved
@@ -40,8 +41,6 @@ class Opened:
 
 Side: TypeAlias = Source | AnyDetector | Opened | Sequence[Source | AnyDetector | Opened]
 """One model, or several runs of the same training."""
-
-BEST = "best.safetensors"
 
 
 def compare(

@@ -11,11 +11,11 @@ from typing import Any
 from masu.data.dataset import Dataset
 from masu.detectors.build import load, save
 from masu.detectors.detector import Detector
-from masu.drafts.model import model_file
 from masu.errors import bad_input, counted, listed
 from masu.explanation.tuning import PREFERENCES, Preference, Try, Tuning
 from masu.explanation.tuning import tune as run
 from masu.exports.write import SUFFIXES
+from masu.model_path import model_file
 from masu.ranges import SECONDS
 from masu.verbs.reading import IN_MEMORY, Counter, quiet, refuse_beside, to_calibrate_on, warn_of_faults
 

@@ -1,6 +1,7 @@
 """Names and the files that they mean."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +48,12 @@ def test_only_roots_and_links_are_resolved(tmp_path, monkeypatch):
     monkeypatch.setattr(os.path, "realpath", lambda path: asked.append(path) or resolve(path))
     assert sum(1 for _ in Tree(tmp_path).walk()) == 201
     assert asked == [str(tmp_path), str(tmp_path / "link")]
+
+
+def test_a_whole_file_system_is_not_walked(tmp_path):
+    with pytest.raises(InputError) as caught:
+        read_annotations(Path(tmp_path.anchor))
+    assert caught.value.found == "a whole file system"
 
 
 def test_a_pipe_is_no_data_set(tmp_path):

@@ -203,6 +203,8 @@ def find_format(path: Path, form: str | None, images: Path | None) -> tuple[Form
         raise bad_input(path, "no such file or folder", wanted, "check the path", code="missing-file")
     if not os.path.isdir(path) and not os.path.isfile(path):
         raise bad_input(path, "neither a file nor a folder", wanted, "check the path")
+    if path.resolve() == Path(path.resolve().anchor):
+        raise bad_input(path, "a whole file system", wanted, "name the folder of the data")
     if images is not None and not images.is_dir():
         raise bad_input("--images", f"{images}, which is no folder", "a folder of images", "check the path")
     tree = Tree(_root_of(path), images)
