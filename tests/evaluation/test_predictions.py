@@ -57,9 +57,9 @@ def test_each_image_has_its_own_boxes(photographs, batch_size):
 def test_reads_while_an_image_is_looked_at_but_not_all(photographs, count, monkeypatch):
     read = []
     monkeypatch.setattr(
-        module, "read_pixels", lambda path, channels: read.append(path) or torch.zeros(3, 1, 1)
+        module, "read_seen", lambda path, channels, tiles: read.append(path) or torch.zeros(3, 1, 1)
     )
-    stream = module.ahead((module._read(path, None) for path in photographs), count)
+    stream = module.ahead((module._read(path, Sizes.input) for path in photographs), count)
     next(stream)
     end = time.monotonic() + 10
     while len(read) < 1 + count and time.monotonic() < end:
@@ -74,11 +74,13 @@ def test_reads_while_an_image_is_looked_at_but_not_all(photographs, count, monke
 
 
 def test_what_a_reader_raises_is_raised_here(photographs, monkeypatch):
-    def read(path, channels):
+    def read(path, channels, tiles):
         raise MemoryError
 
-    monkeypatch.setattr(module, "read_pixels", read)
+    monkeypatch.setattr(module, "read_seen", read)
     with pytest.raises(MemoryError):
-        next(ahead((module._read(path, None) for path in photographs), 1))
+        next(ahead((module._read(path, Sizes.input) for path in photographs), 1))
     monkeypatch.undo()
-    assert isinstance(next(ahead((module._read(path, None) for path in photographs[3:]), 1)), InputError)
+    assert isinstance(
+        next(ahead((module._read(path, Sizes.input) for path in photographs[3:]), 1)), InputError
+    )

@@ -298,7 +298,7 @@ def test_report_as_dict_is_json(tmp_path):
 def test_bad_input_is_named(tmp_path):
     path = write(tmp_path / "a.png")
     with pytest.raises(
-        InputError, match=r"^--to: found 'xml', wanted one of json, csv, coco or, .*, parquet"
+        InputError, match=r"^--to: found 'xml', wanted one of json, csv, coco, geojson or, .*, parquet"
     ):
         detect(Stub(), [path], to="xml")
     with pytest.raises(InputError, match=r"threshold: found 50"):

@@ -238,7 +238,7 @@ def _read(path: Path, decode: Callable[[Image.Image], Answer]) -> Answer:
 def damage(path: object, error: Exception) -> UnreadableImageError:
     """The fault of a file that a decoder stumbles over."""
     if isinstance(error, Image.DecompressionBombError):
-        fix = 'look at it in tiles (--tiles 640, and but for TIFF pip install "masu[large]")'
+        fix = 'cut it into tiles: --tiles 640, which but for TIFF needs pip install "masu[large]"'
         return UnreadableImageError(path, f"too large an image ({error})", fix)
     if isinstance(error, NotRegularError):
         return UnreadableImageError(path, str(error.strerror), "leave it out")
