@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -23,7 +24,8 @@ from tests.labelling.browser import installed, launched
 
 SIZE = {"width": 1280, "height": 800}
 QUALITY = 80  # as JPEG
-WIDTH = 1000  # of the drawn photograph
+HEIGHT = 420  # of the drawn photographs
+THRESHOLD = 0.6
 
 
 def main() -> None:
@@ -32,7 +34,12 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="a new folder for the pages")
     parser.add_argument("--cards", type=Path, required=True, help="data set of the playing cards")
     parser.add_argument("--run", type=Path, help="a run of `masu train` on it; default: train one")
-    parser.add_argument("--photograph", default="cam_image5.jpg", help="of the test split")
+    parser.add_argument(
+        "--photographs",
+        nargs="+",
+        default=["IMG_2592.JPG", "IMG_2560.JPG", "cam_image2.jpg"],
+        help="of the test split",
+    )
     parser.add_argument("--to", type=Path, default=Path("docs/images"))
     options = parser.parse_args()
     options.out.mkdir(parents=True)
@@ -42,14 +49,14 @@ def main() -> None:
     if not options.run:
         _masu("train", cards, "--epochs", 7, "--precision", "auto", "--out", run)
         _masu("evaluate", run, cards, "--split", "test", "--store-thresholds")
-    photograph = next(path for path in cards.rglob(options.photograph))
-    _draw(run, photograph, options.to / "found.jpg")
+    photographs = [next(cards.rglob(name)) for name in options.photographs]
+    _draw(run, photographs, options.to / "found.jpg")
     for name, command in {
         "errors": ("evaluate", run, cards, "--split", "test", "--report", out / "errors.html"),
         "explain": ("explain", run, cards, "--split", "test", "--out", out / "explain.html"),
         "check": ("check", cards, "--report", out / "check.html"),
         "anchors": ("anchors", cards, "--report", out / "anchors.html"),
-        "found": ("detect", run, photograph.parent, "--out", out / "found"),
+        "found": ("detect", run, photographs[0].parent, "--out", out / "found"),
     }.items():
         print(name, _masu(*command, codes=(0, 1)))
     pages = {path.stem: path for path in sorted(out.glob("*.html"))}
@@ -76,13 +83,18 @@ def _masu(*words: object, codes: tuple[int, ...] = (0,)) -> int:
     return done.returncode
 
 
-def _draw(run: Path, photograph: Path, file: Path) -> None:
-    detector = masu.load(run)
-    found = detector.predict(photograph, threshold=dict(detector.thresholds) or 0.5)
-    drawn = found.plot()
-    drawn = drawn.resize((WIDTH, round(drawn.height * WIDTH / drawn.width)), Image.Resampling.LANCZOS)
-    drawn.save(file, "JPEG", quality=QUALITY)
-    print(file, found)
+def _draw(run: Path, photographs: Sequence[Path], file: Path) -> None:
+    """What is found in some photographs, side by side."""
+    found = masu.load(run).predict(photographs, threshold=THRESHOLD)
+    drawn = [one.plot() for one in found]
+    drawn = [one.resize((round(one.width * HEIGHT / one.height), HEIGHT)) for one in drawn]
+    strip = Image.new("RGB", (sum(one.width for one in drawn), HEIGHT))
+    left = 0
+    for one in drawn:
+        strip.paste(one, (left, 0))
+        left += one.width
+    strip.save(file, "JPEG", quality=QUALITY)
+    print(file, *found, sep="\n")
 
 
 if __name__ == "__main__":
