@@ -175,6 +175,21 @@ def test_a_whole_without_a_pyramid_is_that_of_the_pixels(tmp_path):
     assert (whole.across, whole.down) == (8, 8)
 
 
+@pytest.mark.parametrize("options", [{"tile": (32, 32)}, {"rowsperstrip": 8}], ids=["tiles", "strips"])
+def test_hardly_anything_is_decoded_twice(tmp_path, monkeypatch, options):
+    tifffile.imwrite(tmp_path / "a.tif", pixels(), compression="zlib", photometric="rgb", **options)
+    picture = large_picture(tmp_path / "a.tif", None, TILES)
+    stored, decoded = picture._levels[0], []
+    decode = stored._decode
+    stored._decode = lambda data, index, **more: decoded.append(index) or decode(data, index, **more)
+    windows = TILES.windows(picture.height, picture.width)
+    ordered = picture.in_order(windows)
+    assert sorted(map(tuple, ordered)) == sorted(map(tuple, windows))
+    for window in ordered:
+        picture.read(*window.tolist())
+    assert len(decoded) <= 1.8 * len(set(decoded))
+
+
 def test_tiles_that_a_file_lacks_are_black(tmp_path):
     tifffile.imwrite(
         tmp_path / "a.tif", shape=(128, 128, 3), dtype=np.uint8, tile=(64, 64), photometric="rgb"

@@ -80,7 +80,7 @@ class _Stored:
         self._apart = self.samples if page.planarconfig == 2 else 1
         check_size(path, (self._down, self._across, self.samples // self._apart))
         self._kept: OrderedDict[int, Array] = OrderedDict()
-        self._bytes, self._lock = 0, Lock()
+        self._bytes, self._most, self._lock = 0, KEPT, Lock()
 
     def decodes(self) -> bool:
         """Whether the packages that are installed know the compression."""
@@ -90,8 +90,17 @@ class _Stored:
             return False
         return True
 
+    def band(self, rows: int) -> int:
+        """Columns of which the tiles under windows of so many rows are kept together; all of strips."""
+        if self._across >= self.width:
+            return int(self.width)
+        return int(max(KEPT // ((rows + 2 * self._down) * self.samples * self.kind.itemsize), 1))
+
     def read(self, left: int, top: int, right: int, bottom: int) -> Array:
         """``(h, w, samples)`` of the type that is stored."""
+        if self._across >= self.width:  # strips: the next window beside this one needs the same
+            rows = bottom - top + 2 * self._down
+            self._most = max(self._most, rows * self.width * self.samples * self.kind.itemsize)
         made = np.zeros((bottom - top, right - left, self.samples), self.kind)
         each = self.samples // self._apart
         columns, rows = -(-self.width // self._across), -(-self.height // self._down)
@@ -123,7 +132,7 @@ class _Stored:
         with self._lock:
             self._bytes += 0 if index in self._kept else piece.nbytes
             self._kept[index] = piece
-            while self._bytes > KEPT and len(self._kept) > 1:
+            while self._bytes > self._most and len(self._kept) > 1:
                 self._bytes -= self._kept.popitem(last=False)[1].nbytes
         return piece
 
@@ -148,6 +157,12 @@ class TiffWindows(Picture):
     def read(self, left: int, top: int, right: int, bottom: int) -> Array:
         """See :meth:`Picture.read`."""
         return self._read(self._levels[0], left, top, right, bottom)
+
+    def in_order(self, windows: Array) -> Array:
+        """See :meth:`Picture.in_order`; in bands whose tiles are kept, so that few are decoded twice."""
+        rows = int((windows[:, 3] - windows[:, 1]).max())
+        order = np.lexsort((windows[:, 0], windows[:, 1], windows[:, 0] // self._levels[0].band(rows)))
+        return windows[order]
 
     def _read(self, level: _Stored, left: int, top: int, right: int, bottom: int) -> Array:
         window = _as_stored((left, top, right, bottom), (level.height, level.width), self._orientation)
