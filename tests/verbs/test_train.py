@@ -46,8 +46,9 @@ def test_without_validation_images_are_held_back_and_that_is_said(coins, ran):
     (training, validation, *_), _ = ran[0]
     assert (len(training), len(validation)) == (3, 1)
     assert not set(training.paths.texts()) & set(validation.paths.texts())
-    assert [event["event"] for event in said] == ["start"]
+    assert [event["event"] for event in said] == ["start", "start"]
     assert said[0]["said"].endswith("no validation split, 1 of 4 images are held back for it")
+    assert said[1]["said"].startswith("3 training images: enough to try it out")
 
 
 def test_splits_and_other_data_are_chosen(coins, ran):
