@@ -98,7 +98,7 @@ ROOMS = {
     "service": {*MODEL, "regular", "drafts", "evaluation"},
     "evaluation": {*MODEL, "exports", "drawing", "processes", "pages"},
     "training": {*MODEL, "devices", "drawing", "processes", "pages", "evaluation"},
-    "explanation": {*MODEL, "drawing", "pages", "evaluation"},
+    "explanation": {*MODEL, "devices", "drawing", "pages", "evaluation"},
     "serving": {
         "errors",
         "model_path",

@@ -216,7 +216,7 @@ def test_the_command_line_takes_the_file_s_thresholds(with_thresholds, tmp_path,
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.pt", b"", "the suffix '.pt', wanted .onnx or .xml; make one with masu export"),
+        ("a.pt", b"", "the suffix '.pt', wanted .onnx, .xml, .tflite, .param; make one with masu export"),
         ("a.onnx", None, "no such file, wanted a file that masu export wrote; check the path"),
         ("a.onnx", b"nonsense", "a file that is no ONNX model"),
         ("a.onnx", b"\x08\x07", "a file that ONNX Runtime cannot open"),

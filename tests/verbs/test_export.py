@@ -192,7 +192,7 @@ def test_differences_that_the_detector_has_to_itself_are_near_ties(
 
     monkeypatch.setattr(exporting, "agreement_of", lambda *_: next(answers))
     photograph = torch.full((3, 64, 48), 100, dtype=torch.uint8)
-    checked = exporting._check(Seen(), Seen(), [photograph], (1, 64, 48), explain=True)
+    checked = exporting._check(small, Seen(), Seen(), [photograph], (1, 64, 48), explain=True)
     assert (checked.agreement.near_ties, checked.agreement.unmatched) == (near_ties, unmatched)
     assert next(answers, None) is None
     for moved in images[2:]:
@@ -303,7 +303,7 @@ def test_options_about_data_need_data(model_file, option):
 @pytest.mark.parametrize(
     ("to", "name", "said"),
     [
-        ("tflite", "a.onnx", "--to: found 'tflite', wanted one of onnx, openvino, torch"),
+        ("coreml", "a.onnx", "--to: found 'coreml', wanted one of onnx, openvino, torch, tflite, ncnn"),
         ("onnx", "a.bin", "found the suffix '.bin', wanted .onnx for --to onnx; rename it"),
     ],
 )

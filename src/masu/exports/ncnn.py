@@ -5,6 +5,7 @@ What :mod:`masu.ncnn_part` has to know besides are the lines behind the last lay
 
 from __future__ import annotations
 
+import copy
 import subprocess
 import warnings
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from masu.detectors.detector import Detector
 from masu.errors import bad_input
 from masu.exports.parts import traced
 from masu.ncnn_part import CUT_LINE, DESCRIPTION_LINE
+from masu.nets.fpn import FPN
 from masu.runtime import Description
 from masu.seal import BLANK, seal
 
@@ -62,6 +64,10 @@ def write_ncnn(
     except ImportError as error:
         raise bad_input("export", f"no package {error.name}", "pnnx", 'pip install "masu[ncnn]"') from None
     ((part, example),) = parts
+    part = copy.deepcopy(part)
+    for module in list(part.modules()):
+        if isinstance(module, FPN):
+            module.subsample = nn.MaxPool2d(1, 2)  # the same cells: pnnx has no slices of every second one
     with workshop(file) as folder:
         place = folder / "part.pt"
         with warnings.catch_warnings(action="ignore"):  # PyTorch's own wish to see this way of tracing gone

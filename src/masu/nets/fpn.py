@@ -20,6 +20,14 @@ from masu.ops.roi_align import empty_levels
 Extra = Literal["subsampled", "convolved", "convolved_backbone"]
 
 
+class EveryOther(nn.Module):
+    """Every other cell of a map."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, C, H, W)`` → ``(N, C, ⌈H / 2⌉, ⌈W / 2⌉)``."""
+        return x[:, :, ::2, ::2]
+
+
 class FPN(nn.Module):
     """Lateral 1×1 and output 3×3 convolutions, and levels above the coarsest.
 
@@ -46,6 +54,7 @@ class FPN(nn.Module):
             [] if extra == "subsampled" else [in_channels[-1] if self.from_backbone else channels, channels]
         )
         self.extra = nn.ModuleList(_halving(c, channels) for c in sources)
+        self.subsample: nn.Module = EveryOther()
         self.levels = len(in_channels) + (len(self.extra) or 1)
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
@@ -67,12 +76,12 @@ class FPN(nn.Module):
                 output.copy_(layer(x))
             else:
                 conv3x3(x, conv.weight, conv.bias, output, conv.prepared)
-        outputs[-1].copy_(outputs[-2][:, :, ::2, ::2])
+        outputs[-1].copy_(self.subsample(outputs[-2]))
         return outputs
 
     def _extra(self, coarsest: Tensor, of_backbone: Tensor) -> list[Tensor]:
         if not len(self.extra):
-            return [F.max_pool2d(coarsest, 1, 2)]  # every second cell, in an operator that every runtime has
+            return [self.subsample(coarsest)]
         first, second = self.extra
         sixth = first(of_backbone if self.from_backbone else coarsest)
         return [sixth, second(sixth.relu())]
