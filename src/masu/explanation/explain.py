@@ -144,10 +144,14 @@ def explain(
 
 
 def _most_lost(report: FunnelReport, most: int) -> list[int]:
-    """Positions of the images that lost most objects, the most first; of equal ones the first."""
+    """Positions of the images that lost most objects, the most first; of equal ones the least sure first."""
     lost = Counter({fate.image: 0 for fate in report.fates})
     lost.update(fate.image for fate in report.fates if fate.stage != "found")
-    return sorted(lost, key=lambda i: -lost[i])[:most]
+    least = dict.fromkeys(lost, 1.0)
+    for fate in report.fates:
+        if fate.stage == "found":
+            least[fate.image] = min(least[fate.image], fate.score or 0.0)
+    return sorted(lost, key=lambda i: (-lost[i], least[i]))[:most]
 
 
 def _walked(

@@ -282,7 +282,7 @@ $("save").onclick = () => {
   setTimeout(() => URL.revokeObjectURL(address), 10000);
   $("saved").textContent = `${counted(file.annotations.length, "box", "boxes")} in ${counted(file.images.length, "photograph")} saved.`;
   const read = `labels.coco.json --images ${quoted(data.root)}`;
-  $("command").textContent = `masu train ${read} --out runs/corrected\nmasu convert ${read} --to labelme --out labelled`;
+  $("command").textContent = `masu train ${read} --out runs/corrected\nmasu convert ${read} labelled --to labelme`;
   $("after").hidden = false;
 };
 $("forget").onclick = () => {
