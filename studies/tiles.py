@@ -133,7 +133,8 @@ def trained(data: Dataset, tiles: int | None, seed: int, passes: int, out: Path)
         settings = masu.TrainSettings(epochs=passes, tiles=tiles, seed=seed, augmentation=mirrored)
         started = time.process_time()
         shutil.rmtree(out / "run", ignore_errors=True)
-        masu.train(data, settings=settings, out=out / "run")
+        if masu.train(data, settings=settings, out=out / "run").interrupted:
+            raise KeyboardInterrupt
         row = {"passes": passes, "training_seconds": time.process_time() - started}
         write_text(said, json.dumps(row))
     read: dict[str, Any] = json.loads(said.read_text())
