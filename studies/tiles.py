@@ -36,6 +36,7 @@ import masu
 from masu.atomic import write_text
 from masu.data.dataset import Dataset
 from masu.data.pixels.images import read_image
+from masu.evaluation.choice import set_suppression
 from masu.evaluation.metrics import coco_metrics
 from masu.records import Detections
 
@@ -148,8 +149,7 @@ def looked(model: Path, data: Dataset, way: str, options: argparse.Namespace, ou
     else:
         detector = masu.load(model)
         if way == "whole":  # a whole picture may have as many boxes as its tiles
-            last = detector.network_stages[-1]
-            detector.config = detector.config.with_suppression(last.nms_thresh or 0.5, MOST)
+            set_suppression(detector, most=MOST)
         else:
             detector = masu.tiled(detector, SIDE)
         network = detector.prediction_network()

@@ -138,7 +138,7 @@ def test_saved_as_a_picture(photograph, tmp_path, name, form):
 def test_saved_as_masu_detect_writes_it(photograph, tmp_path):
     class Finder:
         names, kind, thresholds = ("cat", "dog"), "detector", {}
-        input = type("Input", (), {"channels": None})
+        input = type("Input", (), {"channels": None, "tiles": None})
 
         def predict(self, images, threshold=None, batch_size=1):
             return [found() for _ in images]

@@ -17,7 +17,8 @@ def test_an_option_has_one_type_and_one_meaning_wherever_it_is():
     """``--to`` has the words of each verb, ``--workers`` the numbers of each kind of process.
 
     ``--precision`` is of numbers in ``train`` and of detections in ``evaluate``: both are called so everywhere.
-    So are the tracking of experiments, in ``train``, and that of objects, in ``detect``.
+    So are the tracking of experiments, in ``train``, and that of objects, in ``detect``. Tiles that a model has
+    can be switched off, ``--tiles none``, where it is used; where it is trained it has none yet.
     """
     types = {}
     for _, one in OPTIONS:
@@ -28,6 +29,7 @@ def test_an_option_has_one_type_and_one_meaning_wherever_it_is():
         "--out": {("Path", False), ("Page", False), ("StringParamType", False)},
         "--precision": {("Word", False), ("Number", False)},
         "--track": {("Word", False), ("BoolParamType", True)},
+        "--tiles": {("TileSide", False), ("Number", False)},
     }
 
 

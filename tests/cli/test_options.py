@@ -189,7 +189,10 @@ def test_shares(text, share):
             ["export", "m", "--int8", "--data", "d", "--to", "torch"],
             "--int8: found --to torch, wanted --to onnx",
         ),
-        (["export", "m", "--to", "tflite"], "--to: found 'tflite', wanted one of onnx, openvino, torch"),
+        (
+            ["export", "m", "--to", "coreml"],
+            "--to: found 'coreml', wanted one of onnx, openvino, torch, tflite, ncnn",
+        ),
         (
             ["evaluate", "m", "d", "--funnel", "--batch-size", 1],
             "--batch-size: found with --funnel, which looks",
@@ -212,7 +215,7 @@ def test_shares(text, share):
         ),
         (
             ["detect", "m", "a.jpg", "--to", "xml"],
-            "--to: found 'xml', wanted one of json, csv, coco, parquet, jsonl, mot; see",
+            "--to: found 'xml', wanted one of json, csv, coco, geojson, parquet, jsonl, mot; see",
         ),
         (
             ["detect", "m", "a.jpg", "--workers", 2],

@@ -167,7 +167,10 @@ class TestFilesThatAreNoModels:
         )
 
     def test_folder(self, function, tmp_path):
-        assert message_of(function, tmp_path) == f"{tmp_path}: found a folder, {WANTED}"
+        assert message_of(function, tmp_path) == (
+            f"{tmp_path}: found a folder without best.safetensors, wanted a model, an exported file or a run; "
+            "check the path"
+        )
 
     @pytest.mark.parametrize("contents", [b"", b"no model", b"no model, but a somewhat longer text"])
     def test_text(self, function, tmp_path, contents):

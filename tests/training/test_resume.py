@@ -128,7 +128,7 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_is_used(parts, whole, t
     path.write_bytes(path.read_bytes()[:-100])
     said = []
     train(*parts, SETTINGS, out, resume=True, report=lambda e: said.append(e.get("said")))
-    assert [line for line in said if line] == [
+    assert [line for line in said if line and "report.html" not in line] == [
         f"{path}: found a damaged file (its checksum differs); going on from {out}/resume-before.safetensors, the "
         "checkpoint before it"
     ]
