@@ -23,7 +23,6 @@ from masu.detectors.detector import Detector, in_given_pixels
 from masu.detectors.raw import Raw
 from masu.detectors.stage_settings import settings_of
 from masu.detectors.stages import Stage, Step, step
-from masu.devices import moved
 from masu.evaluation.predictions import predictions
 from masu.ops.images import InputPolicy
 from masu.records import Detections
@@ -219,7 +218,7 @@ class _Watched:
         device = next(self._net.parameters()).device
         with torch.inference_mode():
             start = time.perf_counter()
-            raw = self._net([moved(image, device) for image in images])
+            raw = self._net([image.to(device) for image in images])
             network = time.perf_counter() - start
             self.last = Looked(raw, _walk(self._net.stages, raw, (), 0), network, 0)
         return [_named(self._net, self.last)]
