@@ -313,6 +313,19 @@ def test_what_cannot_be_written(small, tmp_path, to, name, said):
     assert said in str(error.value)
 
 
+def test_missing_packages_are_named_before_the_network_is_traced(small, tmp_path, monkeypatch):
+    for name in ("onnxscript", "openvino"):
+        monkeypatch.setitem(sys.modules, name, None)
+    said = []
+    with pytest.raises(InputError) as error:
+        export(small, tmp_path / "a.xml", to="openvino", report=said.append)
+    assert str(error.value) == (
+        "--to openvino: found no package onnxscript and no package openvino, wanted them; "
+        'pip install "masu[export,openvino]"'
+    )
+    assert (error.value.code, said) == ("missing-package", [])
+
+
 def test_no_warning_reaches_the_user(model_file, tmp_path):
     """The whole command in a process of its own, without scikit-learn; standard error holds masu's own lines only."""
     file = tmp_path / "a.onnx"

@@ -25,6 +25,7 @@ from masu.evaluation.evaluate import evaluate
 from masu.exports.agreement import NOTHING, Agreement, agreement_of
 from masu.exports.exported import ExportedDetector, as_floats
 from masu.exports.ncnn import refuse_stages, write_ncnn
+from masu.exports.needed import require_packages
 from masu.exports.on_canvas import OnCanvas
 from masu.exports.parts import canvas_for, cut
 from masu.exports.pictures import made_picture
@@ -158,6 +159,7 @@ def export(
     refuse_target(out, to, int8=int8 not in (None, False), data=data is not None, canvas=canvas)
     if to == "ncnn":
         refuse_stages(detector)
+    require_packages(to)
     AP_LOSS.check("max_ap_loss", max_ap_loss)
     channels = detector.input.channels
     calibration = int8 if isinstance(int8, Dataset) else None

@@ -1,0 +1,26 @@
+"""README.md: the way from photographs to a detector runs to its end as it is written."""
+
+import re
+from pathlib import Path
+
+from tests.readme import README, SERVERS, SHORTER, blocks, walk
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_what_is_made_shorter_is_on_the_page():
+    text = "".join(code for _, code in blocks(README))
+    assert [written for written in SHORTER if written not in text] == []
+    assert [language for language, _ in blocks(README)] == ["", "python"]
+    assert all(f"masu {verb} " in text for verb in SERVERS)
+
+
+def test_the_wheel_is_tried_with_the_extras_of_the_install_line():
+    (extras,) = set(re.findall(r'pip install "\.\[(.+?)\]"', README))
+    workflow = (ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8")
+    assert f'"masu[{extras}]"' in workflow
+    assert "python -m tests.readme" in workflow
+
+
+def test_every_line_runs(tmp_path):
+    assert len(walk(tmp_path)) == 10
