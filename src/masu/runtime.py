@@ -93,7 +93,7 @@ class Description:
         max_size: largest length of the longer side.
         channels: None for RGB photographs, else channels of an image.
         min_score: scores below are never returned.
-        max_detections: most detections of an image.
+        max_detections: most detections of an image, or of a tile and of the reduced whole each.
         threshold: score from which to show detections, where a user asks for none.
         thresholds: the same of single classes by name, where it was measured.
         margins: how far a box of a class is enlarged on every side to hold its object whole, as a share of
@@ -132,8 +132,10 @@ class Description:
 
     def with_tiles(self, tiles: Tiles | None) -> Description:
         """The same with another cut, whose ``iou`` is the file's where it says none."""
-        iou = self.tiles["iou"] if self.tiles and tiles and tiles.iou is None else None
-        return replace(self, tiles=None if tiles is None else asdict(tiles) | ({"iou": iou} if iou else {}))
+        iou = self.tiles.get("iou") if self.tiles and tiles and tiles.iou is None else None
+        return replace(
+            self, tiles=None if tiles is None else asdict(tiles) | ({} if iou is None else {"iou": iou})
+        )
 
     @classmethod
     def from_json(cls, text: str) -> Description:

@@ -166,6 +166,35 @@ def test_an_input_is_never_overwritten(tmp_path):
     assert [p.name for p in report.pictures] == ["a-2.jpg"]
 
 
+@pytest.mark.parametrize("name", ["small", "pictures"])
+def test_folders_of_other_people_keep_their_files(tmp_path, name):
+    """``small`` and ``pictures`` are masu's where its page is, and nowhere else."""
+    theirs = write(tmp_path / "photos" / name / "a.jpg", 200, 100)
+    before = theirs.read_bytes()
+    write(tmp_path / "photos" / "a.jpg")
+    report = detect(Stub(), [tmp_path / "photos" / "a.jpg"], out=tmp_path / "photos")
+    assert (report.images, report.passed_over) == (1, ())
+    assert theirs.read_bytes() == before
+    assert [picture.name for picture in report.pictures] == ["a-2.jpg"]
+
+
+def test_pictures_in_such_a_folder_are_photographs(tmp_path):
+    write(tmp_path / "small" / "a.jpg", 200, 100)
+    assert detect(Stub(), [tmp_path], out=tmp_path).images == 1
+
+
+def test_a_page_of_somebody_else_stays(tmp_path):
+    image = write(tmp_path / "a.png")
+    (tmp_path / "site").mkdir()
+    page = tmp_path / "site" / "index.html"
+    page.write_text("mine")
+    with pytest.raises(InputError) as caught:
+        detect(Stub(), [image], out=tmp_path / "site")
+    assert (caught.value.thing, page.read_text()) == (str(page), "mine")
+    assert list((tmp_path / "site").iterdir()) == [page]
+    assert detect(Stub(), [image], out=tmp_path / "site", pictures=False).images == 1
+
+
 def test_a_second_run_replaces_its_own_results(tmp_path):
     path = write(tmp_path / "a.png")
     for _ in range(2):

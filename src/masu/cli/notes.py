@@ -88,6 +88,8 @@ def print_left_out(faults: Sequence[str]) -> None:
     of: dict[str, list[str]] = {}
     for fault in faults:
         file, found, rest = fault.partition(": found ")
+        if not found:
+            file, found, rest = fault.partition(": ")
         of.setdefault(found + rest, []).append(file)
     for said, files in of.items():
         together = [f"{files[0]} and {len(files) - 1} more"] if len(files) > _SAME else files

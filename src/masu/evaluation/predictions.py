@@ -58,7 +58,7 @@ def _found(
     except Exception as error:
         if not out_of_memory(error):
             raise
-        if len(images) == 1:
+        if len(images) == 1 and batch_size == 1:
             return [None]
     return [row for image in images for row in _found(detector, [image], threshold, 1)]
 

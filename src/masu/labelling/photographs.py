@@ -76,7 +76,7 @@ class Photographs:
 
     @classmethod
     def below(cls, folder: Path) -> Photographs:
-        """All photographs below a folder; hidden files and folders are passed over.
+        """All photographs below a folder; hidden files are passed over.
 
         Raises:
             InputError: no such folder, or none without a photograph.

@@ -341,16 +341,16 @@ class Sitting:
     def _meet(self) -> None:
         """Take in photographs that have come, a part of very many at a time."""
         self._arrived += self._arrivals.look()
-        now, self._arrived = self._arrived[:_AT_ONCE], self._arrived[_AT_ONCE:]
+        now = self._arrived[:_AT_ONCE]
         photographs = self.photographs.with_more(now)
-        if photographs is self.photographs:
-            return
-        fresh = [name for name in photographs.paths if name not in self.known]
-        self._files.meet([photographs.paths[name] for name in fresh])
-        self.photographs = photographs
-        self.known = {name: self.known.get(name) or self._looked_at(name) for name in photographs.paths}
-        for name in fresh:
-            self._count(name)
+        if photographs is not self.photographs:
+            fresh = [name for name in photographs.paths if name not in self.known]
+            self._files.meet([photographs.paths[name] for name in fresh])
+            self.photographs = photographs
+            self.known = {name: self.known.get(name) or self._looked_at(name) for name in photographs.paths}
+            for name in fresh:
+                self._count(name)
+        self._arrived = self._arrived[len(now) :]  # last: what could not be met is met the next time
 
     def _forget(self, name: str) -> None:
         self._unfinished.forget(name)

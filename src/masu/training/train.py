@@ -340,7 +340,7 @@ def _train(
         stop.leave()
     if lost is not None and not processes.of_first((out / "best.safetensors").is_file()):
         raise lost
-    if processes.first and not keep_checkpoint:
+    if processes.first and not keep_checkpoint and not launched():  # a launcher may start it once more
         saved.checkpoint.drop()
     return _result(out, state, interrupted=False)
 

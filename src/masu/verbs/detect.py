@@ -33,7 +33,7 @@ from masu.records import Detections
 from masu.results import Record, csv_text, json_text, record
 from masu.thresholds import DEFAULT_THRESHOLD, Threshold, check_threshold
 from masu.verbs.evaluate import refuse_path
-from masu.verbs.gallery import Gallery, lowest
+from masu.verbs.gallery import PAGE, Gallery, is_gallery, lowest
 
 FORMATS = ("json", "csv", "coco", "geojson")
 """Result formats that :func:`detect` writes."""
@@ -146,11 +146,14 @@ def detect(
     places = {str(path): georeference(path) for path in paths} if to == "geojson" else {}
     if folder is not None:
         _make(folder)
+        if pictures:
+            _refuse_page(folder / PAGE)
     drawing = _PictureFolder(folder, paths) if folder is not None and pictures else None
     gallery = None
     least = threshold
     if drawing is not None:
         gallery = Gallery(drawing.folder, detector.names, threshold)
+        gallery.write()  # at once: it says whose the pictures beside it are
         if getattr(detector, "most", None) is None:  # else weak boxes might take the places of wanted ones
             least = lowest(threshold)
     render = partial(_render, names=detector.names, to=to, places=places)
@@ -238,13 +241,20 @@ def _without_drawn(
 
     Where a source names that folder, or something in it, they are wanted.
     """
-    if folder is None:
+    if folder is None or not is_gallery(folder / PAGE):
         return list(paths), []
     named = [Path(source).resolve() for source in sources]
     drawn = {(folder / name).resolve() for name in ("pictures", "small")}
     drawn = {place for place in drawn if not any(place in (one, *one.parents) for one in named)}
     own = {path: None for path in paths if drawn & set(path.resolve().parents)}
     return [path for path in paths if path not in own], list(own)
+
+
+def _refuse_page(page: Path) -> None:
+    if os.path.lexists(page) and not is_gallery(page):
+        raise bad_input(
+            page, "a page of somebody else", "none, or one of masu detect", "choose another --out"
+        )
 
 
 def check_format(to: str) -> None:
@@ -363,8 +373,11 @@ class _PictureFolder:
         # folded: file systems of macOS and Windows do not tell a.jpg from A.JPG
         self._taken = {str(path.resolve()).casefold() for path in inputs}
         self._resolved = []
+        own = is_gallery(folder / PAGE)
         for part in (folder / "pictures", folder / "small"):
             _make(part)
+            if not own:
+                self._taken |= {str(file.resolve()).casefold() for file in part.iterdir()}
             sweep(part)
             self._resolved.append(part.resolve())
 

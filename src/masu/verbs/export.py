@@ -255,7 +255,8 @@ def _canvas(detector: Detector, asked: tuple[int, int] | None, data: Dataset | N
         height, width = (-(-side // policy.divisor) * policy.divisor for side in asked)
         return height, width
     known = [] if data is None else [(h, w) for h, w in data.sizes.tolist() if h and w]
-    return canvas_for(policy, known or PHOTOGRAPHS)
+    tile = [] if policy.tiles is None else [(policy.tiles.side, policy.tiles.side)]
+    return canvas_for(policy, [*(known or PHOTOGRAPHS), *tile])
 
 
 def _to_eight_bits(

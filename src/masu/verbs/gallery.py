@@ -20,11 +20,15 @@ from masu.drawing import class_colour
 from masu.json_text import to_json
 from masu.pages.page import put_page, render
 from masu.records import Detections
+from masu.regular import open_regular
 from masu.results import record
 from masu.thresholds import DEFAULT_THRESHOLD, Threshold
 
 LOWEST = 0.1
 """Score from which detections are on the page, so that its threshold can be lowered without the model."""
+
+PAGE = "index.html"
+"""Of a folder of results."""
 
 SMALL_SIDE = 400
 """Pixels of the longer side of a small picture."""
@@ -32,7 +36,25 @@ SMALL_SIDE = 400
 LARGE_SIDE = 1600
 """The same where no browser shows the photograph itself, and the small picture is enlarged."""
 
+_MARK = b'<meta name="generator" content="masu detect">'
+
 _OF_BROWSERS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".avif"})
+
+
+def is_gallery(page: Path) -> bool:
+    """Whether a page is a gallery of an earlier run, so that what lies beside it is that run's, too.
+
+    Args:
+        page: an ``index.html``, which need not exist.
+
+    Returns:
+        False for any other page.
+    """
+    try:
+        with open_regular(page) as file:
+            return _MARK in file.read(4096)
+    except OSError:
+        return False
 
 
 @dataclass
@@ -115,7 +137,7 @@ class Gallery:
         Raises:
             WriteError: where it cannot be written.
         """
-        file = self.folder / "index.html"
+        file = self.folder / PAGE
         root, files = _together([photo["file"] for photo in self._photos])
         photos = [photo | {"file": name} for photo, name in zip(self._photos, files, strict=True)]
         data = {

@@ -14,7 +14,7 @@ from masu.detectors.detector import Detector
 from masu.errors import bad_input, counted, listed
 from masu.explanation.tuning import PREFERENCES, Preference, Try, Tuning
 from masu.explanation.tuning import tune as run
-from masu.exports.write import SUFFIXES
+from masu.exports.write import LAST_SUFFIXES
 from masu.model_path import model_file
 from masu.ranges import SECONDS
 from masu.verbs.reading import IN_MEMORY, Counter, quiet, refuse_beside, to_calibrate_on, warn_of_faults
@@ -202,7 +202,7 @@ def model_of(path: str | os.PathLike[str]) -> Path:
         InputError: for an exported file, or a folder without a model.
     """
     path = Path(path)
-    if path.suffix in SUFFIXES.values():
+    if path.suffix in LAST_SUFFIXES:
         raise bad_input(
             path,
             "an exported file, whose settings cannot be changed",

@@ -16,7 +16,7 @@ def test_each_kind_is_one_sentence_with_what_reads_it(monkeypatch):
         Path(f"shots/{name}") for name in ("a.HEIC", "b.mov", "c.cr2", "d.heif", "e.pdf", "f.MP4", "g.hif")
     ]
     assert said_of_unread(files) == [
-        "2 films not read (b.mov, f.MP4): pip install 'masu[video]', then masu detect MODEL b.mov",
+        "2 films not read (b.mov, f.MP4): pip install 'masu[video]', then masu detect MODEL shots/b.mov",
         "3 HEIC photographs not read (a.HEIC, d.heif, g.hif): pip install 'masu[heic]' reads them",
         "2 files not read (c.cr2, e.pdf): convert to JPEG or PNG",
     ]

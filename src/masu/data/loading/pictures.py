@@ -108,9 +108,9 @@ class Pictures:
         return found
 
     def _remember(self, path: Path, found: Reduced) -> None:
-        """Keep a picture until others were read."""
+        """Keep a picture until others were read; one is kept in any case, for its other windows."""
         self.last[path] = found
-        while sum(one.array.nbytes for one in self.last.values()) > self.last_bytes:
+        while len(self.last) > 1 and sum(one.array.nbytes for one in self.last.values()) > self.last_bytes:
             self.last.popitem(last=False)
 
     def _read(self, path: Path, shorter: int | None) -> Reduced:

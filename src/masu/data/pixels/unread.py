@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -94,7 +95,8 @@ def _said(kind: str, files: Sequence[Path]) -> str:
         return f"{counted(count, 'HEIC photograph')} not read ({names}): pip install 'masu[heic]' reads them"
     if kind == "film":
         first = "" if importlib.util.find_spec("av") else "pip install 'masu[video]', then "
-        return f"{counted(count, 'film')} not read ({names}): {first}masu detect MODEL {files[0].name}"
+        command = f"masu detect MODEL {shlex.quote(str(files[0]))}"
+        return f"{counted(count, 'film')} not read ({names}): {first}{command}"
     if kind == "drawn":
         return f"{counted(count, 'picture')} that masu drew before, left out ({names})"
     return f"{counted(count, 'file')} not read ({names}): convert to JPEG or PNG"
