@@ -27,7 +27,7 @@ def test_the_whole_job(run, coins, tmp_path):
     code, text, error = run("train", coins, *options, "--json")
     assert code == 0, error
     assert {"best", "seconds", "ap", "ap50", "epoch"} <= json.loads(text).keys()
-    assert "4 training and 2 validation images, 1 classes: coin" in error
+    assert "4 training and 2 validation images, 1 class: coin" in error
 
     best = out / "best.safetensors"
     code, text, error = run("evaluate", best, coins, "--split", "val", "--json")

@@ -1,6 +1,7 @@
 """README.md: the way from photographs to a detector runs to its end as it is written."""
 
 import re
+import shlex
 from pathlib import Path
 
 from tests.readme import README, SERVERS, SHORTER, blocks, walk
@@ -24,3 +25,14 @@ def test_the_wheel_is_tried_with_the_extras_of_the_install_line():
 
 def test_every_line_runs(tmp_path):
     assert len(walk(tmp_path)) == 10
+
+
+def test_the_japanese_page_has_the_same_commands():
+    japanese = (ROOT / "README.ja.md").read_text(encoding="utf-8")
+    (theirs,) = (code for code in re.findall(r"```\n(.*?)```", japanese, re.DOTALL) if "masu label" in code)
+    ours = blocks(README)[0][1]
+    assert words_of(theirs) == words_of(ours)
+
+
+def words_of(code):
+    return [shlex.split(line, comments=True) for line in code.splitlines()]

@@ -91,9 +91,12 @@ def label(
         note(f"{count}, {done} with labels ({labelling.form}); open this address, and stop with Ctrl-C")
         with suppress(KeyboardInterrupt):
             serve(labelling.app, socket)
+        labelled = labelling.desk.sitting.in_state("done")
     if export is not None:
         made = export_labels(labelling.desk, export)
         note(f"{counted(made.images, 'photograph')} as {export} in {made.folder}")
-    for one in commands(photographs, labelling.out):
+    if not labelled:
+        note("no photograph has labels yet; the same command goes on where you were")
+    for one in commands(photographs, labelling.out) if labelled else ():
         note(f"{one.what}: {one.text}")
     return DONE

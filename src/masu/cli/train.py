@@ -17,7 +17,7 @@ from masu.cli.notes import detail, note, print_faults, quiet, rank, working
 from masu.cli.options import ARCHITECTURE, DATA, DEVICE, form_of, images_of, json_of
 from masu.cli.schema import print_json
 from masu.cli.values import Number, Share, Span, Time, Word, refuse_idle
-from masu.errors import bad_input
+from masu.errors import bad_input, counted
 from masu.words import ANCHORS, BOX_LOSSES, ON_NONFINITE, OPTIMIZERS, PRECISIONS, SCHEDULES, STARTS, TRACKERS
 
 if TYPE_CHECKING:
@@ -214,8 +214,8 @@ def train(
     print_faults(training, validation)
     classes = ", ".join(training.names[:8]) + (" …" if len(training.names) > 8 else "")
     note(
-        f"{len(training)} training and {len(validation)} validation images, "
-        f"{len(training.names)} classes: {classes}"
+        f"{len(training)} training and {counted(len(validation), 'validation image')}, "
+        f"{counted(len(training.names), 'class', 'classes')}: {classes}"
     )
     with TrainingDisplay(quiet=quiet()) as display, Tracking(track, out, display.report) as tracking:
         result = run(

@@ -575,6 +575,16 @@ class TestFrontDoor:
             tmp_path / "notes.txt"
         )
 
+    def test_photographs_without_labels(self, tmp_path: Path) -> None:
+        Image.new("RGB", (8, 8)).save(tmp_path / "a.jpg")
+        assert refused(tmp_path).endswith(
+            "; point at the folder that holds the annotations, or label these photographs: "
+            f"masu label {tmp_path}"
+        )
+
+    def test_an_empty_folder(self, tmp_path: Path) -> None:
+        assert refused(tmp_path).startswith(f"{tmp_path}: found an empty folder, wanted Pascal VOC (")
+
     def test_absent_split(self, voc: Path) -> None:
         assert refused(voc, "test") == (
             f"{voc}: found no split 'test', wanted one of train, val; choose one of these"

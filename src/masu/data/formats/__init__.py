@@ -7,6 +7,7 @@ entry point group ``masu.formats``.
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.metadata import entry_points
@@ -277,11 +278,15 @@ def _root_of(path: Path) -> Path:
 def _nothing(place: Place, form: str | None, wanted: str) -> Exception:
     if form in (None, "csv") and (error := csv_table.near_miss(place)):
         return error
-    path = place.path
+    path, fix = place.path, "point at the folder that holds the annotations"
     if path.is_dir():
         inside = listed((child.name for child in sorted(path.iterdir())), most=8)
         found = f"a folder with no known annotations (it holds: {inside})"
+        if not any(path.iterdir()):
+            found = "an empty folder"
+        elif place.tree.image_files():
+            fix += f", or label these photographs: masu label {shlex.quote(str(path))}"
     else:
         start = place.head(path)[:40].decode("utf-8", "replace")
         found = f"a file of no known kind, {path.suffix or 'without suffix'}, which begins with {start!r}"
-    return bad_input(path, found, wanted, "point at the folder that holds the annotations")
+    return bad_input(path, found, wanted, fix)
