@@ -115,6 +115,7 @@ ROOMS = {
     "cvat": {*MODEL, "drafts", "exports", "evaluation"},
     "verbs": {
         *MODEL,
+        "regular",
         "seal",
         "bulk",
         "exports",
