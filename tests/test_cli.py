@@ -73,7 +73,7 @@ def test_results_go_to_stdout_and_a_bad_image_to_stderr(run, coins, tmp_path):
     (shots / "c.cr2").touch()
     code, text, error = run("detect", model, shots)
     told = (
-        "masu: 1 film not read (b.MOV): masu detect MODEL b.MOV\n"
+        f"masu: 1 film not read (b.MOV): masu detect MODEL {shots}/b.MOV\n"
         "masu: 1 file not read (c.cr2): convert to JPEG or PNG\n"
     )
     assert (code, error) == (0, told)

@@ -81,7 +81,7 @@ def test_films_in_a_folder_and_beside_photographs_are_told(run, model, path, tmp
     Image.fromarray(scene(0)).save(tmp_path / "a.png")
     code, out, error = run("detect", model, tmp_path)
     assert (code, len(json.loads(out))) == (0, 1)
-    assert "masu: 1 film not read (walk.mkv): masu detect MODEL walk.mkv\n" in error
+    assert f"masu: 1 film not read (walk.mkv): masu detect MODEL {path}\n" in error
     code, out, error = run("detect", model, tmp_path / "a.png", path)
     assert (code, len(json.loads(out))) == (3, 1)
     assert f"{path}: found a film, wanted an image Pillow can read; name films without photographs" in error

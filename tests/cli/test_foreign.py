@@ -100,7 +100,7 @@ def test_a_file_of_that_name_is_a_file(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert "another tool" in run("check", "data=1")[2]
     (tmp_path / "data=1").mkdir()
-    assert run("check", "data=1")[2].startswith("masu: error: data=1: found a folder with no known")
+    assert run("check", "data=1")[2].startswith("masu: error: data=1: found an empty folder")
     assert run("check", "--", "data=2")[2].startswith("masu: error: data=2: found no such file")
 
 

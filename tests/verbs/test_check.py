@@ -299,7 +299,7 @@ def test_files_that_are_not_read_are_told_kind_by_kind(data, tmp_path, monkeypat
     shown[0].save(path / "images" / "moving.gif", save_all=True, append_images=shown[1:])
     assert [(f.kind, f.file.name, f.found) for f in check(path).findings] == [
         ("unlabelled-image", "moving.gif", "no annotation names it"),
-        ("unread-file", "data", "2 films not read (b.mov, c.mp4): masu detect MODEL b.mov"),
+        ("unread-file", "data", f"2 films not read (b.mov, c.mp4): masu detect MODEL {path}/images/b.mov"),
         (
             "unread-file",
             "data",
