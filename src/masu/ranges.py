@@ -88,9 +88,6 @@ RANK = Range(0, 999_999)
 """The number of one of them."""
 PART_IMAGES = Range(1, 1_000_000)
 """Images of a part of a bulk job."""
-TILE = Range(0, 16_384)
-"""Side of a tile in pixels of the picture; 0: no tiles."""
-TILE_OVERLAP = Range(0, 1, whole=False)
 PHOTOGRAPHS = Range(1, 1000)
 """Images on one page."""
 MAX_DETECTIONS = Range(1, 1_000_000)

@@ -66,7 +66,7 @@ _TILE_SIDE = option(
 )
 _TILE_OVERLAP = option(
     "--overlap",
-    type=Number(ranges.TILE_OVERLAP),
+    type=Number(ranges.OVERLAP),
     help="Share of its side that a tile has in common with the next. Default: the model's, or 0.2.",
 )
 

@@ -14,7 +14,7 @@ from click.shell_completion import CompletionItem
 
 from masu.errors import bad_input, listed
 from masu.pages.run_report import refuse_run_report
-from masu.ranges import FACTOR, SECONDS, SHARE, TILE, Range
+from masu.ranges import FACTOR, SECONDS, SHARE, TILE_SIDE, Range
 from masu.words import DATA_FORMATS, WRITTEN_FORMATS, nearest
 
 
@@ -155,7 +155,7 @@ class TileSide(Number):
     name = "tiles"
 
     def __init__(self) -> None:
-        super().__init__(TILE)
+        super().__init__(TILE_SIDE)
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
         """The range, and the word."""
@@ -166,10 +166,9 @@ class TileSide(Number):
         """What an error asks for."""
         return "pixels, from 32 to 16384, or none"
 
-    def read(self, text: str) -> int | float | None:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The side; 0 for no tiles."""
-        number = 0 if text.strip() == "none" else super().read(text)
-        return None if number is not None and 0 < number < 32 else number
+        return 0 if value == "none" else super().convert(value, param, ctx)
 
 
 class Time(Number):
