@@ -49,7 +49,7 @@ def measure(to: str, detector: Any, data: Dataset, calibration: Dataset, images:
             file = Path(folder) / f"model{SUFFIXES[target]}"
             try:
                 if to == "int8":
-                    done = export(detector, file, to=target, data=data, int8=calibration, max_ap_loss=1.0)
+                    done = export(detector, file, to=target, data=data, int8=calibration)
                     more = {"spared": done.spared}
                 else:
                     export(detector, file, to=target, canvas=_canvas(detector, data, to))
@@ -95,7 +95,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.deploy", description=__doc__)
     parser.add_argument("model", type=Path)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--name", help="of the model in the table; default: its architecture")
+    parser.add_argument("--name", help="of the model in the table; default: its type")
     parser.add_argument("--json", type=Path, default=Path("docs/deploy.json"))
     parser.add_argument("--only", nargs="+", choices=RUNTIMES, default=list(RUNTIMES))
     parser.add_argument("--images", type=int, default=20)
