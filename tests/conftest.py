@@ -1,6 +1,7 @@
 """What several rooms' tests share: a tiny labelled data set of real pixels, and an exported detector."""
 
 import json
+import sys
 
 import pytest
 import skimage.data
@@ -8,6 +9,7 @@ import torch
 from PIL import Image
 
 import masu
+from masu.cli import main
 from masu.exports.write import describe, trace, write
 from tests.networks import spread
 
@@ -55,3 +57,32 @@ def onnx_file(small, traced, tmp_path_factory):
     file = tmp_path_factory.mktemp("onnx") / "small.onnx"
     write(traced, describe(small), "onnx", file)
     return file
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """``run("detect", model, photograph)``: exit code, standard output and error of the command line in this process."""
+
+    def call(*args):
+        monkeypatch.setattr(sys, "argv", ["masu", *map(str, args)])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        captured = capsys.readouterr()
+        return stopped.value.code, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A real browser without a window; tests that want one are skipped where there is none."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="the package playwright drives the browser")
+    from tests.labelling.browser import installed, launched
+
+    with sync_api.sync_playwright() as playwright:
+        path = installed(playwright)
+        if path is None:
+            pytest.skip("no Chromium: install one, or run `playwright install chromium`")
+        browser = launched(playwright, path)
+        yield browser
+        browser.close()

@@ -6,19 +6,7 @@ import sys
 
 import pytest
 
-from masu.cli import cli, main
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    def call(*args):
-        monkeypatch.setattr(sys, "argv", ["masu", *map(str, args)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        captured = capsys.readouterr()
-        return stopped.value.code, captured.out, captured.err
-
-    return call
+from masu.cli import cli
 
 
 def test_the_whole_job(run, coins, tmp_path):

@@ -1,28 +1,14 @@
 """The command line as its user meets it, on coins of two classes with names that no one should have chosen."""
 
 import json
-import sys
 
 import pytest
 import torch
 
 import masu
-from masu.cli import main
 from tests.networks import spread
 
 NAMES = ("[/x]", "[red] :car:")
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    def call(*args):
-        monkeypatch.setattr(sys, "argv", ["masu", *map(str, args)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        captured = capsys.readouterr()
-        return stopped.value.code, captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import pytest
 from masu.evaluation.comparison import Difference
 from masu.explanation.tuning import Try, Tuning
 from masu.explanation.tuning_page import rows_of, write_page
-from tests.labelling.browser import installed
 
 BETTER = Try("proposals", "post_nms_top_n", 20, 40, Difference(0.41, 0.447, 0.037, 0.021, 0.053), 58.2, True)
 WORSE = Try("input", "min_size", 320, 400, Difference(0.447, 0.41, -0.037, -0.08, 0.0), 90.4, False)
@@ -68,18 +67,12 @@ def test_without_any_try(tmp_path):
 
 
 @pytest.mark.parametrize("colours", ["light", "dark"])
-def test_nothing_is_in_the_way_of_anybody(page, colours):
+def test_nothing_is_in_the_way_of_anybody(chromium, page, colours):
     """No finding of axe, nothing wider than a telephone."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
     from axe_playwright_python.sync_playwright import Axe
 
-    with playwright.sync_playwright() as started:
-        path = installed(started)
-        if path is None:
-            pytest.skip("no Chromium: install one, or run `playwright install chromium`")
-        browser = started.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-        shown = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme=colours)
-        shown.goto(page.as_uri())
-        assert shown.evaluate("document.documentElement.scrollWidth") <= 390
-        assert [one["id"] for one in Axe().run(shown).response["violations"]] == []
-        browser.close()
+    shown = chromium.new_page(viewport={"width": 390, "height": 844}, color_scheme=colours)
+    shown.goto(page.as_uri())
+    assert shown.evaluate("document.documentElement.scrollWidth") <= 390
+    assert [one["id"] for one in Axe().run(shown).response["violations"]] == []
+    shown.close()

@@ -17,25 +17,13 @@ from masu.verbs.demo_scenes import make_scenes
 pytest.importorskip("playwright.sync_api", reason="the package playwright drives the browser")
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
 
 from masu.labelling.app import make_label_app
-from tests.labelling.browser import Person, Server, installed, labels_of, launched
+from tests.labelling.browser import Person, Server, labels_of
 from tests.labelling.test_sitting import found
 
 WIDE = {"viewport": {"width": 1280, "height": 800}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as playwright:
-        path = installed(playwright)
-        if path is None:
-            pytest.skip("no Chromium: install one, or run `playwright install chromium`")
-        browser = launched(playwright, path)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -28,9 +28,6 @@ from tests.networks import spread
 pytest.importorskip("playwright.sync_api", reason="the package playwright drives the browser")
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
-
-from tests.labelling.browser import installed, launched
 
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 EVIL = '"><img src=x onerror="window.struck=1">&'
@@ -167,17 +164,6 @@ def pages(photos, tmp_path_factory):
 
 
 PAGES = ("errors", "compare", "check", "anchors", "explain", "demo", "gallery")
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as playwright:
-        path = installed(playwright)
-        if path is None:
-            pytest.skip("no Chromium: install one, or run `playwright install chromium`")
-        browser = launched(playwright, path)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
