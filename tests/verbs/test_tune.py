@@ -7,7 +7,6 @@ import masu
 from masu.errors import InputError
 from masu.evaluation.comparison import Difference
 from masu.evaluation.findings import Findings
-from tests.cli.conftest import run  # noqa: F401
 from tests.cli.test_schema import valid
 from tests.networks import spread
 
@@ -104,7 +103,7 @@ def test_options_of_a_path_beside_a_data_set(model, coins):
 
 
 @pytest.mark.usefixtures("gains")
-def test_the_command(run, model, coins, tmp_path):  # noqa: F811
+def test_the_command(run, model, coins, tmp_path):
     out = tmp_path / "tuned.safetensors"
     code, shown, error = run("tune", model, coins, "--out", out, "--json")
     assert code == 0, error
@@ -121,7 +120,7 @@ def test_the_command(run, model, coins, tmp_path):  # noqa: F811
 
 
 @pytest.mark.usefixtures("no_gain")
-def test_the_table(run, model, coins, tmp_path):  # noqa: F811
+def test_the_table(run, model, coins, tmp_path):
     code, shown, error = run("tune", model, coins, "--out", tmp_path / "tuned.safetensors")
     assert code == 0, error
     assert "coins, split val, 2 images: " in shown
@@ -134,7 +133,7 @@ def test_the_table(run, model, coins, tmp_path):  # noqa: F811
 
 
 @pytest.mark.usefixtures("no_gain")
-def test_thresholds_alone_are_written_too(run, model, coins, tmp_path, monkeypatch):  # noqa: F811
+def test_thresholds_alone_are_written_too(run, model, coins, tmp_path, monkeypatch):
     monkeypatch.setattr(Findings, "thresholds", lambda _: {"coin": 0.7})
     out, page = tmp_path / "tuned.safetensors", tmp_path / "new" / "tune.html"
     more = ("--store-thresholds", "--report", page, "--json")
