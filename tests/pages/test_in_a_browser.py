@@ -276,7 +276,8 @@ def test_a_person_corrects_what_was_found_and_saves_labels(pages, look, photos, 
     tab.locator("#own").click()
     tab.wait_for_function("document.getElementById('summary').textContent.startsWith('4 ')")
     tab.locator("#filter").select_option("without")
-    assert tab.locator("#gallery li").all_text_contents() == ["c.png0 boxes"]  # also where it is not drawn yet
+    tab.locator("#gallery figcaption").filter(has_text="0 boxes").wait_for()
+    assert tab.locator("#gallery li").all_text_contents() == ["c.png0 boxes"]
     tab.locator("#filter").select_option("")
 
     tab.locator("#gallery button").first.click()
