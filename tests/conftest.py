@@ -6,6 +6,7 @@ import sys
 import pytest
 import skimage.data
 import torch
+from filelock import FileLock
 from PIL import Image
 
 import masu
@@ -53,9 +54,16 @@ def traced(small):
 
 
 @pytest.fixture(scope="session")
-def onnx_file(small, traced, tmp_path_factory):
-    file = tmp_path_factory.mktemp("onnx") / "small.onnx"
-    write(traced, describe(small), "onnx", file)
+def onnx_file(small, request, tmp_path_factory):
+    """``small`` as a file, written once for all processes of pytest: an export takes a quarter of a minute."""
+    folder = tmp_path_factory.getbasetemp()
+    if hasattr(request.config, "workerinput"):
+        folder = folder.parent  # of all workers
+    file = folder / "onnx" / "small.onnx"
+    file.parent.mkdir(exist_ok=True)
+    with FileLock(folder / "onnx.lock"):
+        if not file.exists():
+            write(request.getfixturevalue("traced"), describe(small), "onnx", file)
     return file
 
 

@@ -156,6 +156,7 @@ def _write_onnx(program: ExportedProgram, text: str, file: Path) -> None:
         raise bad_input(
             "export", f"no package {error.name}", "onnx and onnxscript", 'pip install "masu[export]"'
         ) from None
+    _clamp_for_hardtanh(program)
     translated: Any = torch.onnx.export(
         program,
         dynamo=True,
@@ -170,6 +171,13 @@ def _write_onnx(program: ExportedProgram, text: str, file: Path) -> None:
     translated.model.metadata_props[CHECKSUM] = BLANK
     translated.model.producer_name, translated.model.producer_version = "masu", masu.__version__
     translated.save(file)
+
+
+def _clamp_for_hardtanh(program: ExportedProgram) -> None:
+    """Write ReLU6 as the clamp that it is: PyTorch's own decomposition of it takes a quarter of an export's time."""
+    for node in program.graph.nodes:
+        if node.target in (torch.ops.aten.hardtanh.default, torch.ops.aten.hardtanh_.default):
+            node.target = torch.ops.aten.clamp.default
 
 
 def _convert_to_openvino(onnx_file: Path, text: str, file: Path) -> None:

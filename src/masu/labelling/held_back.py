@@ -16,6 +16,9 @@ from masu.atomic import write_text
 from masu.json_text import to_json
 from masu.regular import read_text
 
+FEWEST = 5
+"""Labelled photographs that the first round wants."""
+
 EVERY = 5
 """One of so many groups is held back; the first ``EVERY`` all teach."""
 

@@ -20,12 +20,9 @@ from masu.data.formats.tree import Tree
 from masu.data.splits import TEST, VAL, role, training_split, validation_split
 from masu.data.splitting import apart
 from masu.errors import InputError, bad_input
-from masu.labelling.held_back import HELD, TEACHES, HeldBack
+from masu.labelling.held_back import FEWEST, HELD, TEACHES, HeldBack
 from masu.labelling.learning import learn
 from masu.labelling.photographs import name_of
-
-FEWEST = 5
-"""Labelled photographs that the first round wants."""
 
 
 @dataclass(frozen=True)

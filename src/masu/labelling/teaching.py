@@ -12,7 +12,7 @@ from typing import Literal
 
 from masu.labelling.background import Line, Process
 from masu.labelling.found import Found
-from masu.labelling.learner import FEWEST
+from masu.labelling.held_back import FEWEST
 from masu.labelling.models import Models
 
 AGAIN = 0.1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,13 @@ from masu.pages.run_report import refuse_run_report
 
 def render(template: str, filters: dict[str, Callable[..., str]] | None = None, **values: Any) -> str:
     """Fill a template of ``masu/templates``; a value that is missing is an error."""
+    environment = _environment(tuple((filters or {}).items()))
+    return environment.get_template(template).render(version=masu.__version__, **values)
+
+
+@lru_cache(maxsize=8)
+def _environment(filters: tuple[tuple[str, Callable[..., str]], ...]) -> jinja2.Environment:
+    """An environment, which keeps the templates that it has compiled: a training writes its page every epoch."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("masu", "templates"),
         autoescape=True,
@@ -27,8 +35,8 @@ def render(template: str, filters: dict[str, Callable[..., str]] | None = None, 
         lstrip_blocks=True,
     )
     environment.policies["json.dumps_function"] = to_json
-    environment.filters |= {"breakable": breakable, "counted": counted} | (filters or {})
-    return environment.get_template(template).render(version=masu.__version__, **values)
+    environment.filters |= {"breakable": breakable, "counted": counted, **dict(filters)}
+    return environment
 
 
 def put_page(file: Path, text: str) -> None:
