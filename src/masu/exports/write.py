@@ -174,7 +174,7 @@ def _write_onnx(program: ExportedProgram, text: str, file: Path) -> None:
 
 
 def _clamp_for_hardtanh(program: ExportedProgram) -> None:
-    """Write ReLU6 as the clamp that it is: PyTorch's own decomposition of it takes a quarter of an export's time."""
+    """Write ReLU6 as the clamp that it is: decomposing it takes a quarter of an export's time."""
     for node in program.graph.nodes:
         if node.target in (torch.ops.aten.hardtanh.default, torch.ops.aten.hardtanh_.default):
             node.target = torch.ops.aten.clamp.default

@@ -140,17 +140,17 @@ def mobilenet_v3_large() -> Stages:
 
 def efficientnet_lite0() -> Stages:
     """EfficientNet-Lite0 (Tan & Le 2019, the Lite variant), maps of strides 8, 16 and 32."""
-    return _coarse(timm_stages("tf_efficientnet_lite0"))
+    return _coarse(as_stages(_of_timm("tf_efficientnet_lite0")))
 
 
 def efficientnet_lite1() -> Stages:
     """EfficientNet-Lite1: Lite0, deeper."""
-    return _coarse(timm_stages("tf_efficientnet_lite1"))
+    return _coarse(as_stages(_of_timm("tf_efficientnet_lite1")))
 
 
 def efficientnet_lite2() -> Stages:
     """EfficientNet-Lite2: Lite1, a tenth wider."""
-    return _coarse(timm_stages("tf_efficientnet_lite2"))
+    return _coarse(as_stages(_of_timm("tf_efficientnet_lite2")))
 
 
 def _coarse(stages: Stages) -> Stages:
@@ -178,10 +178,14 @@ def timm_stages(name: str) -> Stages:
     return as_stages(net)
 
 
-def _tried_out(name: str) -> Any:
+def _of_timm(name: str) -> Any:
     import timm  # takes a second to import, which the other networks need not pay
 
-    net: Any = timm.create_model(name, pretrained=False, features_only=True)
+    return timm.create_model(name, pretrained=False, features_only=True)
+
+
+def _tried_out(name: str) -> Any:
+    net = _of_timm(name)
     with torch.no_grad():
         maps = net.eval()(torch.zeros((1, 3, PROBE, 2 * PROBE)))
     found = [tuple(m.shape[1:]) for m in maps]

@@ -26,7 +26,7 @@ def render(template: str, filters: dict[str, Callable[..., str]] | None = None, 
 
 @lru_cache(maxsize=8)
 def _environment(filters: tuple[tuple[str, Callable[..., str]], ...]) -> jinja2.Environment:
-    """An environment, which keeps the templates that it has compiled: a training writes its page every epoch."""
+    """It keeps the templates that it has compiled: a training writes its page again every epoch."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("masu", "templates"),
         autoescape=True,
