@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 
-from masu.merging import Views, merged
+from masu.merging import Layout, merged
 from masu.tiles import Tiles
 
 LEFT, RIGHT, WHOLE = 0, 1, 2
-TWO = Views(np.array([[0, 0, 100, 100], [80, 0, 180, 100], [0, 0, 180, 100]]), 100, 180, 20)
+TWO = Layout(np.array([[0, 0, 100, 100], [80, 0, 180, 100], [0, 0, 180, 100]]), 100, 180, 20)
 """Two tiles that share 20 columns, and the whole."""
 
 
-def kept(*rows, views=TWO, iou=0.5):
+def kept(*rows, layout=TWO, iou=0.5):
     boxes, scores, labels, view = (np.array([row[i] for row in rows]) for i in range(4))
-    return merged(boxes.astype(np.float32), scores.astype(np.float32), labels, view, views, iou).tolist()
+    return merged(boxes.astype(np.float32), scores.astype(np.float32), labels, view, layout, iou).tolist()
 
 
 def test_nothing_found():
@@ -72,7 +72,7 @@ def _found(objects, tiles, height, width, scores):
     seen = [(box, view) for box, view in rows if (box[2:] - box[:2] > 2).all()]
     boxes, view = np.array([box for box, _ in seen], np.float32), np.array([view for _, view in seen])
     scores = scores.uniform(0.5, 0.99, len(boxes)).astype(np.float32)
-    return boxes, scores, view, Views(windows, height, width, tiles.side * tiles.overlap)
+    return boxes, scores, view, Layout(windows, height, width, tiles.side * tiles.overlap)
 
 
 @pytest.mark.parametrize("overlap", [0.25, 0.4])
@@ -81,8 +81,8 @@ def test_each_object_is_found_once_wherever_a_border_falls(overlap):
     objects = np.concatenate([objects, [[10, 60, 120, 110]]])
     for shift in range(0, 60, 1):
         moved = objects + np.array([shift, shift * 0.7] * 2)
-        boxes, scores, view, views = _found(moved, tiles, 160, 200, np.random.default_rng(shift))
-        rows = merged(boxes, scores, np.zeros(len(boxes), int), view, views, 0.5)
+        boxes, scores, view, layout = _found(moved, tiles, 160, 200, np.random.default_rng(shift))
+        rows = merged(boxes, scores, np.zeros(len(boxes), int), view, layout, 0.5)
         assert np.allclose(sorted(boxes[rows].tolist()), sorted(moved.tolist()), atol=1e-4), shift
 
 
@@ -90,15 +90,15 @@ def test_the_order_of_tiles_and_boxes_is_irrelevant():
     random = np.random.default_rng(0)
     corners = random.uniform(0, 180, (40, 2))
     objects = np.concatenate([corners, corners + random.uniform(5, 60, (40, 2))], axis=1)
-    boxes, scores, view, views = _found(np.minimum(objects, 200), Tiles(64), 200, 200, random)
+    boxes, scores, view, layout = _found(np.minimum(objects, 200), Tiles(64), 200, 200, random)
     scores = scores.round(1)  # ties
     labels = random.integers(0, 2, len(boxes))
-    rows = merged(boxes, scores, labels, view, views, 0.5)
+    rows = merged(boxes, scores, labels, view, layout, 0.5)
     wanted = np.column_stack([boxes, scores, labels])[rows]
     assert (np.diff(scores[rows]) <= 0).all()
     for _ in range(5):
-        order, other = random.permutation(len(boxes)), random.permutation(len(views.windows))
-        turned = views._replace(windows=views.windows[other])
+        order, other = random.permutation(len(boxes)), random.permutation(len(layout.windows))
+        turned = layout._replace(windows=layout.windows[other])
         again = merged(
             boxes[order], scores[order], labels[order], np.argsort(other)[view[order]], turned, 0.5
         )

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import masu
-from masu.data.loading.loader import cut
+from masu.data.loading.loader import micro_batches
 from masu.errors import InputError
 from masu.processes import ALONE, LONGEST_WAIT, Processes, joined
 from masu.training.recipe import TrainSettings
@@ -188,7 +188,7 @@ def test_a_number_of_a_launcher_that_is_none(variable, text, monkeypatch):
     ],
 )
 def test_parts_of_a_batch(count, number, wanted):
-    assert [list(part) for part in cut(count, number)] == wanted
+    assert [list(part) for part in micro_batches(count, number)] == wanted
 
 
 def test_fewer_images_than_processes(parts):

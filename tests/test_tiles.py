@@ -28,8 +28,8 @@ def test_windows_cover_every_pixel_and_overlap_as_wanted(size, overlap):
 
 
 def test_a_picture_of_one_tile_is_not_cut():
-    assert not Tiles(640).cut(640, 640)
-    assert Tiles(640).cut(640, 641)
+    assert not Tiles(640).needed(640, 640)
+    assert Tiles(640).needed(640, 641)
 
 
 @pytest.mark.parametrize(("side", "overlap"), [(31, 0.2), (640, 1.0), (640, -0.1), (True, 0.2)])

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from masu.cut import Cut
 from masu.errors import bad_input
+from masu.partition import Partition
 
 Array = np.ndarray[Any, Any]
 
-DESCRIPTION_FILE, CUT_FILE, LABELS_FILE = "masu.json", "masu-cut.json", "labels.txt"
+DESCRIPTION_FILE, PARTITION_FILE, LABELS_FILE = "masu.json", "masu-cut.json", "labels.txt"
 """What the archive behind the model holds."""
 
 LONGEST_TEXT = 1 << 26
@@ -56,11 +56,11 @@ class Litert:
                 "pip install ai-edge-litert",
                 code="missing-package",
             ) from None
-        self.description, self.cut = _said(path)
+        self.description, self.partition = _said(path)
         try:
             interpreter = Interpreter(model_content=path.read_bytes(), num_threads=threads)
             given = interpreter.get_signature_list()
-            names = [signature_of(part) for part in range(len(self.cut.steps))]
+            names = [signature_of(part) for part in range(len(self.partition.steps))]
             self._runners = [interpreter.get_signature_runner(name) for name in names]
         except (ValueError, RuntimeError) as error:
             raise bad_input(
@@ -84,15 +84,15 @@ class Litert:
         return [np.array(answer[name]) for name in sorted(answer)]
 
 
-def _said(path: Path) -> tuple[str, Cut]:
+def _said(path: Path) -> tuple[str, Partition]:
     try:
         with zipfile.ZipFile(path) as archive:
             texts = []
-            for name in (DESCRIPTION_FILE, CUT_FILE):
+            for name in (DESCRIPTION_FILE, PARTITION_FILE):
                 if archive.getinfo(name).file_size > LONGEST_TEXT:
                     raise ValueError(f"{name} of {archive.getinfo(name).file_size} bytes")
                 texts.append(archive.read(name).decode())
-        return texts[0], Cut.from_json(texts[1])
+        return texts[0], Partition.from_json(texts[1])
     except (zipfile.BadZipFile, KeyError, ValueError, RecursionError) as error:
         raise bad_input(
             path,

@@ -27,7 +27,7 @@ Also of a box from the reduced whole where a tile shows all of the object. So an
 unless that is less than half as sure."""
 
 
-class Views(NamedTuple):
+class Layout(NamedTuple):
     """The parts of a picture that were looked at.
 
     Attributes:
@@ -43,7 +43,7 @@ class Views(NamedTuple):
     overlap: float
 
 
-def merged(boxes: Array, scores: Array, labels: Array, view: Array, views: Views, iou: float) -> Array:
+def merged(boxes: Array, scores: Array, labels: Array, view: Array, layout: Layout, iou: float) -> Array:
     """The rows that stand for one object each.
 
     Does not depend on the order of rows or views.
@@ -53,23 +53,23 @@ def merged(boxes: Array, scores: Array, labels: Array, view: Array, views: Views
         scores: ``(n,)``.
         labels: ``(n,)`` integers.
         view: ``(n,)`` integers, the window that each was found in.
-        views: the windows.
+        layout: the windows.
         iou: above which two boxes of a class from two views are one object.
 
     Returns:
         ``(k,)`` int64, best score first.
     """
-    own = views.windows[view]
-    inner = own != np.array([0, 0, views.width, views.height])  # borders that are not the picture's
+    own = layout.windows[view]
+    inner = own != np.array([0, 0, layout.width, layout.height])  # borders that are not the picture's
     length = own[:, 2:] - own[:, :2]
     sides = ((abs(boxes - own) <= NEAR * np.tile(length, 2)) & inner).sum(1)
-    coarse = ~inner.any(1) & (boxes[:, 2:] - boxes[:, :2] <= views.overlap).all(1)
-    cut, trust = sides > 0, scores * DOUBT ** (sides + coarse)
+    coarse = ~inner.any(1) & (boxes[:, 2:] - boxes[:, :2] <= layout.overlap).all(1)
+    truncated, trust = sides > 0, scores * DOUBT ** (sides + coarse)
     order = np.lexsort((*boxes.T, labels, -scores, -trust))
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))
 
-    first, second = _one_object(boxes, labels, view, cut, place, views.windows, iou)
+    first, second = _one_object(boxes, labels, view, truncated, place, layout.windows, iou)
     alive = np.ones(len(order), bool)
     for earlier, later in zip(first.tolist(), second.tolist(), strict=True):
         alive[later] &= not alive[earlier]
@@ -78,7 +78,7 @@ def merged(boxes: Array, scores: Array, labels: Array, view: Array, views: Views
 
 
 def _one_object(
-    boxes: Array, labels: Array, view: Array, cut: Array, place: Array, windows: Array, iou: float
+    boxes: Array, labels: Array, view: Array, truncated: Array, place: Array, windows: Array, iou: float
 ) -> tuple[Array, Array]:
     """Pairs of rows that are one object, the one that stays first, in the order of places."""
     by_view = np.argsort(view, kind="stable")
@@ -91,24 +91,24 @@ def _one_object(
         a, b = by_view[bounds[one] : bounds[one + 1]], np.concatenate([np.zeros(0, np.int64), *others])
         b = b[_meet(boxes[b], windows[one])]
         i, j = np.nonzero(labels[a][:, None] == labels[b])
-        pairs.append(_same(boxes, a[i], b[j], view, cut, place, windows, iou))
+        pairs.append(_same(boxes, a[i], b[j], view, truncated, place, windows, iou))
     earlier, later = np.concatenate(pairs, axis=1)
     order = np.lexsort((place[later], place[earlier]))
     return earlier[order], later[order]
 
 
 def _same(
-    boxes: Array, a: Array, b: Array, view: Array, cut: Array, place: Array, windows: Array, iou: float
+    boxes: Array, a: Array, b: Array, view: Array, truncated: Array, place: Array, windows: Array, iou: float
 ) -> Array:
     """Of pairs of rows those that are one object, ``(2, m)``, the one that stays first."""
     swap = place[a] > place[b]
     a, b = np.where(swap, b, a), np.where(swap, a, b)
     near = _meet(boxes[a], boxes[b])
     a, b = a[near], b[near]
-    seen_a = np.where(cut[b, None], _clipped(boxes[a], windows[view[b]]), boxes[a])
-    seen_b = np.where(cut[a, None], _clipped(boxes[b], windows[view[a]]), boxes[b])
+    seen_a = np.where(truncated[b, None], _clipped(boxes[a], windows[view[b]]), boxes[a])
+    seen_b = np.where(truncated[a, None], _clipped(boxes[b], windows[view[a]]), boxes[b])
     inside = _area(_clipped(boxes[a], boxes[b])) > PART * np.maximum(_area(boxes[b]), 1e-9)
-    part = cut[b] & (inside | (_iou(seen_a, seen_b) > iou))  # a part is no reason to drop a whole
+    part = truncated[b] & (inside | (_iou(seen_a, seen_b) > iou))  # a part is no reason to drop a whole
     same = part | (_iou(boxes[a], boxes[b]) > iou)
     return np.stack([a[same], b[same]])
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from masu.cut import Cut
 from masu.errors import bad_input
+from masu.partition import Partition
 
 Array = np.ndarray[Any, Any]
 
-DESCRIPTION_LINE, CUT_LINE = "masu ", "masu-cut "
+DESCRIPTION_LINE, PARTITION_LINE = "masu ", "masu-cut "
 """How the lines behind the layers begin."""
 
 
@@ -35,7 +35,7 @@ class NcnnPart:
             raise bad_input(
                 "ncnn", "no such package", "the package ncnn", "pip install ncnn", code="missing-package"
             ) from None
-        self.description, self.cut = _said(path)
+        self.description, self.partition = _said(path)
         self._matrix, self._net = ncnn.Mat, ncnn.Net()
         options = self._net.opt
         options.use_fp16_packed = options.use_fp16_storage = options.use_fp16_arithmetic = False
@@ -68,14 +68,14 @@ class NcnnPart:
         return answer
 
 
-def _said(path: Path) -> tuple[str, Cut]:
+def _said(path: Path) -> tuple[str, Partition]:
     try:
         lines = path.read_text().splitlines()
         found = [
             next(line.removeprefix(start) for line in lines if line.startswith(start))
-            for start in (DESCRIPTION_LINE, CUT_LINE)
+            for start in (DESCRIPTION_LINE, PARTITION_LINE)
         ]
-        return found[0], Cut.from_json(found[1])
+        return found[0], Partition.from_json(found[1])
     except (StopIteration, ValueError, RecursionError) as error:
         raise bad_input(
             path,

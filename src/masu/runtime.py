@@ -30,7 +30,6 @@ from typing import Any, Literal, NamedTuple, NoReturn, overload
 import numpy as np
 from PIL import Image, ImageOps
 
-from masu.cut import CutGraph
 from masu.data.pixels.large import large_picture
 from masu.data.pixels.pictures import find_images, planes, read_bands, read_picture, read_rgb, to_bytes
 from masu.data.pixels.sources import given_images, in_batches
@@ -40,6 +39,7 @@ from masu.external_data import keeps_external_data
 from masu.json_text import to_json
 from masu.litert import Litert
 from masu.ncnn_part import NcnnPart
+from masu.partition import PartitionedGraph
 from masu.ranges import BATCH_SIZE, MARGIN, SHARE
 from masu.seal import broken, files_of
 from masu.settings import read
@@ -126,12 +126,12 @@ class Description:
         return {name: value for name, value in vars(self).items() if name not in _LATER or value}
 
     @property
-    def cut(self) -> Tiles | None:
+    def tiling(self) -> Tiles | None:
         """How pictures larger than a tile are cut; None: never."""
         return None if self.tiles is None else Tiles(**self.tiles)
 
     def with_tiles(self, tiles: Tiles | None) -> Description:
-        """The same with another cut, whose ``iou`` is the file's where it says none."""
+        """The same with other tiles, whose ``iou`` is the file's where it says none."""
         iou = self.tiles.get("iou") if self.tiles and tiles and tiles.iou is None else None
         return replace(
             self, tiles=None if tiles is None else asdict(tiles) | ({} if iou is None else {"iou": iou})
@@ -498,19 +498,19 @@ class Model:
         """An image as the graph takes it, or a picture that is cut."""
         if isinstance(image, Picture):
             return image
-        tiles = self.description.cut
+        tiles = self.description.tiling
         if isinstance(image, str | os.PathLike):
             large = large_picture(Path(image), self.description.channels, tiles)
             if large is not None:
                 return large
         pixels = self._pixels(image)
-        if tiles is None or not tiles.cut(*self._size(pixels.shape)):
+        if tiles is None or not tiles.needed(*self._size(pixels.shape)):
             return pixels
         return Held(pixels if self.description.channels is None else pixels.transpose(1, 2, 0))
 
     def _in_tiles(self, picture: Picture, batch_size: int) -> Rows:
         said = self.description
-        tiles = said.cut
+        tiles = said.tiling
         assert tiles is not None
         iou = USUAL_IOU if tiles.iou is None else tiles.iou
         return find(picture, tiles, iou, said.min_size, said.max_size, self._look, batch_size)
@@ -526,7 +526,7 @@ class Model:
         return values.astype(np.float32) / 255 if values.dtype == np.uint8 else values
 
     def with_tiles(self, tiles: Tiles | None) -> Model:
-        """The same graph with another cut of large pictures; this one stays as it is.
+        """The same graph that cuts large pictures otherwise; this one stays as it is.
 
         Args:
             tiles: how they are cut, as ``masu.tiles.Tiles(640, overlap=0.2)``; None: never.
@@ -725,7 +725,7 @@ def _open_ncnn(path: Path, threads: int | None) -> _Opened:
 
 
 def _of_parts(path: Path, parts: Litert | NcnnPart) -> _Opened:
-    graph = CutGraph(parts.cut, parts.run, described(path, parts.description).channels)
+    graph = PartitionedGraph(parts.partition, parts.run, described(path, parts.description).channels)
     return _Opened(graph, parts.description, ["images"], list(_OUTPUTS))
 
 

@@ -33,7 +33,7 @@ class Tiles:
     def __post_init__(self) -> None:
         check_fields(self)
 
-    def cut(self, height: int, width: int) -> bool:
+    def needed(self, height: int, width: int) -> bool:
         """Whether a picture is larger than one tile."""
         return max(height, width) > self.side
 

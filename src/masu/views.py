@@ -9,7 +9,7 @@ import numpy as np
 
 from masu.data.pixels.sources import in_batches
 from masu.data.pixels.windows import Picture
-from masu.merging import Views, merged
+from masu.merging import Layout, merged
 from masu.tiles import Tiles
 
 Array = np.ndarray[Any, Any]
@@ -106,7 +106,7 @@ def find(
             found.append(_in_picture(rows, view))
     boxes, scores, labels = (np.concatenate(column) for column in zip(*found, strict=True))
     view_of = np.repeat(np.arange(len(found)), [len(rows.scores) for rows in found])
-    seen = Views(np.stack(windows), picture.height, picture.width, tiles.overlap * tiles.side)
+    seen = Layout(np.stack(windows), picture.height, picture.width, tiles.overlap * tiles.side)
     kept = merged(boxes, scores, labels, view_of, seen, iou)
     return Rows(boxes[kept], scores[kept], labels[kept])
 

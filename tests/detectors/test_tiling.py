@@ -120,7 +120,7 @@ def test_an_exported_file_keeps_them_and_without_says_nothing_of_them(small):
     said = describe(masu.tiled(small, 200, 0.3)).as_dict()
     assert said["tiles"] == {"side": 200, "overlap": 0.3, "iou": 0.5}
     assert small.suppression == 0.5
-    assert Description.from_json(json.dumps(said)).cut == Tiles(200, 0.3, 0.5)
+    assert Description.from_json(json.dumps(said)).tiling == Tiles(200, 0.3, 0.5)
     for wrong in (3, {"side": 5}, {"side": 200, "more": 1}):
         with pytest.raises(ValueError, match="tiles"):
             Description.from_json(json.dumps(said | {"tiles": wrong}))

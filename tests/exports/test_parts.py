@@ -4,27 +4,27 @@ import pytest
 import torch
 
 import masu
-from masu.cut import CutGraph
 from masu.detectors.calibration import Calibration
 from masu.exports.agreement import agreement_of
 from masu.exports.on_canvas import OnCanvas
-from masu.exports.parts import canvas_for, cut, traced
+from masu.exports.parts import canvas_for, partitioned, traced
 from masu.exports.pictures import made_picture
 from masu.ops.images import InputPolicy
+from masu.partition import PartitionedGraph
 from masu.records import Detections
 from tests.networks import bright_cells, spread, spread_points
 
 
 def in_parts(detector, canvas, modules=None):
     """The detector as a file of parts is run, each part in PyTorch."""
-    made, parts = cut(detector.prediction_network().detector, canvas)
+    made, parts = partitioned(detector.prediction_network().detector, canvas)
     modules = modules or [part for part, _ in parts]
 
     def run(part, inputs):
         with torch.inference_mode():
             return [output.numpy() for output in modules[part](*map(torch.from_numpy, inputs))]
 
-    return made, CutGraph(made, run, detector.input.channels)
+    return made, PartitionedGraph(made, run, detector.input.channels)
 
 
 def assert_equal(detector, wanted, answer):
@@ -64,7 +64,7 @@ def test_every_kind_of_detector(name, picture):
 
 
 def test_a_traced_part_holds_standard_operators_alone(small, picture):
-    made, parts = cut(small.prediction_network().detector, (96, 96))
+    made, parts = partitioned(small.prediction_network().detector, (96, 96))
     program = traced(*parts[1])
     names = {str(node.target) for node in program.graph.nodes if node.op == "call_function"}
     assert names

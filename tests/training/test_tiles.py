@@ -11,7 +11,7 @@ from PIL import Image
 import masu
 from masu.data.dataset import Dataset, Sample
 from masu.data.fitting import measured
-from masu.data.loading.crops import Views
+from masu.data.loading.crops import Crops
 from masu.errors import InputError
 from masu.records import Target
 from masu.tiles import Tiles
@@ -24,7 +24,7 @@ SMALL = TrainSettings(epochs=1, tiles=64, batch_size=2, weights="none", grow_fro
 
 @pytest.fixture
 def data(tmp_path):
-    """Two pictures of 160×120 with two bright squares, each six views; and two that fit in a tile."""
+    """Two pictures of 160×120 with two bright squares, each six crops; and two that fit in a tile."""
     samples = []
     for k, size in enumerate([(160, 120), (160, 120), (60, 50), (60, 50)]):
         pixels = np.random.default_rng(k).integers(0, 90, (size[1], size[0], 3), np.uint8)
@@ -51,8 +51,8 @@ def test_the_model_is_told_how_it_was_trained(data, tmp_path):
         "2 of 4 images larger than a tile of 64 pixels: an epoch shows 10 parts of them and each whole"
         in starts
     )
-    views = Views(data, policy)
-    assert len(views) == 4 + 10
+    crops = Crops(data, policy)
+    assert len(crops) == 4 + 10
     steps = [event for event in said if event["event"] == "step"]
     assert [event["step"] for event in steps] == [1, 2, 3, 4, 5, 6, 7]
     assert {event["steps"] for event in steps} == {7}
@@ -111,7 +111,7 @@ def test_a_single_cell_of_a_window_is_refused(data):
     settings = replace(SMALL, tiles=32, batch_size=1)
     detector = starting_detector(settings.resolved(), data, print)
     with pytest.raises(InputError, match=r"^--image-size: found 32 px and a step of one image"):
-        refuse_lone_values(detector, settings, Views(data, detector.input))
+        refuse_lone_values(detector, settings, Crops(data, detector.input))
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,6 @@ def looks(network: PredictionNetwork, images: Iterable[Tensor]) -> Iterator[Look
             raw = pyramid.read(batch, tuple(pyramid.fpn(maps)))
             (found,) = detector.detections(raw)
         tiles = detector.input.tiles
-        if tiles is not None and tiles.cut(*image.shape[1:]):
+        if tiles is not None and tiles.needed(*image.shape[1:]):
             (found,) = network.predict([image])
         yield Look(found.to("cpu"), feature)

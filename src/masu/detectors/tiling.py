@@ -59,8 +59,8 @@ def as_told(detector: AnyPredictor, side: int | None, overlap: float | None) -> 
     return detector.with_tiles(Tiles(**said) if own is None else replace(own, **said))
 
 
-def refuse_cut(verb: str, shape: Sequence[int], tiles: Tiles | None) -> None:
-    """Refuse a picture that the detector sees as several images where one is looked into.
+def refuse_tiled(verb: str, shape: Sequence[int], tiles: Tiles | None) -> None:
+    """Refuse a picture that the detector sees in tiles where one is looked into.
 
     Args:
         verb: that cannot do it.
@@ -71,7 +71,7 @@ def refuse_cut(verb: str, shape: Sequence[int], tiles: Tiles | None) -> None:
         InputError: naming a way out.
     """
     height, width = shape[1:]
-    if tiles is not None and tiles.cut(height, width):
+    if tiles is not None and tiles.needed(height, width):
         raise bad_input(
             verb,
             f"a picture of {width}×{height} pixels, which is cut into tiles of {tiles.side}",

@@ -13,7 +13,7 @@ import torch
 from masu.data.dataset import Dataset
 from masu.data.pixels.images import read_pixels
 from masu.detectors.detector import Detector
-from masu.detectors.tiling import refuse_cut
+from masu.detectors.tiling import refuse_tiled
 from masu.detectors.trace import trace
 from masu.errors import bad_input
 from masu.evaluation.predictions import AnyDetector
@@ -165,7 +165,7 @@ def _walked(
     here = on_cpu(detector)
     folded = here.prediction_network().detector
     pixels = read_pixels(path, detector.input.channels)
-    refuse_cut("explain", pixels.shape, detector.input.tiles)
+    refuse_tiled("explain", pixels.shape, detector.input.tiles)
     with torch.inference_mode():
         raw = folded([pixels])
         traced = trace(folded, raw)[0]

@@ -13,7 +13,7 @@ from torch import Tensor
 from masu.data.pixels.images import displayable, read_pixels
 from masu.detectors.detector import Detector
 from masu.detectors.predict import ImageSource
-from masu.detectors.tiling import refuse_cut
+from masu.detectors.tiling import refuse_tiled
 from masu.drawing import draw
 from masu.errors import bad_input, listed
 from masu.evaluation.predictions import AnyDetector
@@ -110,7 +110,7 @@ def saliency(
     """
     chosen = _method(detector, method)
     pixels = read_pixels(image, detector.input.channels).cpu()
-    refuse_cut("saliency", pixels.shape, detector.input.tiles)
+    refuse_tiled("saliency", pixels.shape, detector.input.tiles)
     values = pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels
     boxed, named = _wanted(detector, values, detection, box, label)
     place = scene(detector, values, boxed, named)

@@ -83,7 +83,7 @@ class ExportedDetector(Predictor):
         count = self.description.channels or 3
         plain = (0.0,) * count, (1.0,) * count
         said = self.description
-        return InputPolicy(said.min_size, said.max_size, *plain, channels=said.channels, tiles=said.cut)
+        return InputPolicy(said.min_size, said.max_size, *plain, channels=said.channels, tiles=said.tiling)
 
     @property
     def suppression(self) -> float:

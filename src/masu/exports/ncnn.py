@@ -16,12 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from masu.atomic import new_file, workshop
-from masu.cut import Cut
 from masu.detectors.detector import Detector
 from masu.errors import bad_input
 from masu.exports.parts import traced
-from masu.ncnn_part import CUT_LINE, DESCRIPTION_LINE
+from masu.ncnn_part import DESCRIPTION_LINE, PARTITION_LINE
 from masu.nets.fpn import FPN
+from masu.partition import Partition
 from masu.runtime import Description
 from masu.seal import BLANK, seal
 
@@ -45,13 +45,16 @@ def refuse_stages(detector: Detector) -> None:
 
 
 def write_ncnn(
-    description: Description, cut: Cut, parts: Sequence[tuple[nn.Module, tuple[Tensor, ...]]], file: Path
+    description: Description,
+    partition: Partition,
+    parts: Sequence[tuple[nn.Module, tuple[Tensor, ...]]],
+    file: Path,
 ) -> None:
-    """Write the one part of :func:`masu.exports.parts.cut` to ``file`` and the ``.bin`` beside it.
+    """Write the one part of :func:`masu.exports.parts.partitioned` to ``file`` and the ``.bin`` beside it.
 
     Args:
         description: what the file says about itself.
-        cut: what comes after the part.
+        partition: what comes after the part.
         parts: one network with an example of its inputs.
         file: to write, ``.ncnn.param``.
 
@@ -87,7 +90,7 @@ def write_ncnn(
     for layer in layers.splitlines()[2:]:
         if "." in (kind := layer.split()[0]):
             raise bad_input("export", f"the operator {kind}, which ncnn lacks", "another --to, such as onnx")
-    said = DESCRIPTION_LINE + description.to_json(), CUT_LINE + cut.to_json(), BLANK
+    said = DESCRIPTION_LINE + description.to_json(), PARTITION_LINE + partition.to_json(), BLANK
     beside = file.with_suffix(".bin")
     new_file(file, "\n".join([layers, *said, ""]).encode())
     new_file(beside, content)

@@ -1,4 +1,4 @@
-"""A detector on a canvas of one size: what a file that is cut into parts is compared with."""
+"""A detector on a canvas of one size: what a partitioned file is compared with."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from masu.cut import Cut, fitted_size
 from masu.detectors.detector import Detector
 from masu.detectors.predict import Predictor
 from masu.ops.images import InputPolicy, bilinear
+from masu.partition import Partition, fitted_size
 from masu.records import Detections, ImageBatch
 from masu.tiles import Tiles
 
@@ -22,11 +22,11 @@ class OnCanvas(Predictor):
 
     Args:
         detector: any.
-        cut: of its file.
+        partition: of its file.
     """
 
-    def __init__(self, detector: Detector, cut: Cut) -> None:
-        self._network, self._cut = detector.prediction_network(), cut
+    def __init__(self, detector: Detector, partition: Partition) -> None:
+        self._network, self._partition = detector.prediction_network(), partition
         self.names, self.thresholds, self.margins = detector.names, detector.thresholds, detector.margins
 
     @property
@@ -53,9 +53,9 @@ class OnCanvas(Predictor):
 
     def _batch(self, image: Tensor) -> ImageBatch:
         height, width = image.shape[1:]
-        size = fitted_size(height, width, self._cut)
+        size = fitted_size(height, width, self._partition)
         std, mean = (torch.tensor(values)[:, None, None] for values in (self.input.std, self.input.mean))
-        pixels = torch.zeros((1, len(image), *self._cut.canvas))
+        pixels = torch.zeros((1, len(image), *self._partition.canvas))
         values = bilinear(image, size, torch.float32) / (255 if image.dtype == torch.uint8 else 1)
         pixels[0, :, : size[0], : size[1]] = (values - mean) / std
         sizes = torch.tensor([size]), torch.tensor([[height, width]])

@@ -1,7 +1,7 @@
-"""A detector cut where it suppresses boxes, for runtimes whose graphs have fixed sizes and no suppression.
+"""A detector partitioned where it suppresses boxes, for runtimes with fixed sizes and no suppression.
 
 Each part is a network of one image: the first from pixels to the boxes of the first stage, each later one
-from boxes that the stage before kept to those of the next. What lies between, :mod:`masu.cut`, is NumPy.
+from boxes that the stage before kept to those of the next. Between them is NumPy, :mod:`masu.partition`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 import masu.ops.operators  # noqa: F401 the operator that is another below
-from masu.cut import Cut, Step
 from masu.detectors.calibration import SAME
 from masu.detectors.detector import Detector
 from masu.detectors.raw import Raw
@@ -23,6 +22,7 @@ from masu.ops.geometry import clip
 from masu.ops.images import InputPolicy, padded_size
 from masu.ops.nms import ABSENT
 from masu.ops.roi_align_by_products import roi_align_by_products
+from masu.partition import Partition, Step
 from masu.records import ImageBatch
 
 DECOMPOSED = {torch.ops.masu.pool.default: roi_align_by_products}
@@ -114,9 +114,9 @@ def _rows(stage: Stage, levels: Sequence[Rows]) -> tuple[Tensor, Tensor]:
     return torch.cat([rows.ranking for rows in levels], dim=1), torch.cat(boxes, dim=1)
 
 
-def cut(
+def partitioned(
     detector: Detector, canvas: tuple[int, int]
-) -> tuple[Cut, list[tuple[nn.Module, tuple[Tensor, ...]]]]:
+) -> tuple[Partition, list[tuple[nn.Module, tuple[Tensor, ...]]]]:
     """A detector's parts, each with an example of its inputs, and what to do between them.
 
     Args:
@@ -141,7 +141,7 @@ def cut(
         parts.append((Later(detector, canvas, group).eval(), (example, *told, *raw.features)))
         steps.append(_step(group[-1], (given,), moves=bool(told)))
     largest = 255.0 if policy.channels is None else 1.0
-    return Cut(
+    return Partition(
         canvas=canvas,
         min_size=policy.min_size,
         max_size=policy.max_size,
@@ -155,7 +155,7 @@ def traced(part: nn.Module, example: tuple[Tensor, ...]) -> ExportedProgram:
     """A part as a program of standard operators.
 
     Args:
-        part: of :func:`cut`.
+        part: of :func:`partitioned`.
         example: its inputs.
 
     Returns:

@@ -14,23 +14,26 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from masu.atomic import new_file
-from masu.cut import Cut
 from masu.errors import bad_input
 from masu.exports.parts import traced
 from masu.exports.quiet import quiet
-from masu.litert import CUT_FILE, DESCRIPTION_FILE, LABELS_FILE, signature_of
+from masu.litert import DESCRIPTION_FILE, LABELS_FILE, PARTITION_FILE, signature_of
+from masu.partition import Partition
 from masu.runtime import Description
 from masu.seal import BLANK, seal
 
 
 def write_tflite(
-    description: Description, cut: Cut, parts: Sequence[tuple[nn.Module, tuple[Tensor, ...]]], file: Path
+    description: Description,
+    partition: Partition,
+    parts: Sequence[tuple[nn.Module, tuple[Tensor, ...]]],
+    file: Path,
 ) -> None:
-    """Write parts of :func:`masu.exports.parts.cut` to ``file``.
+    """Write parts of :func:`masu.exports.parts.partitioned` to ``file``.
 
     Args:
         description: what the file says about itself.
-        cut: what lies between the parts.
+        partition: what lies between the parts.
         parts: networks, each with an example of its inputs.
         file: to write.
 
@@ -54,7 +57,7 @@ def write_tflite(
     content.write(model)
     with zipfile.ZipFile(content, "a") as archive:
         archive.writestr(DESCRIPTION_FILE, description.to_json())
-        archive.writestr(CUT_FILE, cut.to_json())
+        archive.writestr(PARTITION_FILE, partition.to_json())
         archive.writestr(LABELS_FILE, "\n".join(description.names) + "\n")
         archive.comment = BLANK.encode()
     new_file(file, content.getvalue())

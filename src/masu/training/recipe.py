@@ -185,7 +185,7 @@ class TrainSettings:
             variation(self.augmentation)  # refuses what is none
 
     @property
-    def cut(self) -> Tiles | None:
+    def tiling(self) -> Tiles | None:
         """How pictures are cut, as the model has it."""
         return None if self.tiles is None else Tiles(self.tiles, self.overlap)
 

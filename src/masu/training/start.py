@@ -108,10 +108,10 @@ def _configured(
         pyramid = replace(pyramid, frozen_norms=settings.frozen_norms)
     if settings.image_size is not None:
         pyramid = replace(pyramid, input=pyramid.input.of_size(settings.image_size))
-    if settings.cut is not None:
-        policy = replace(pyramid.input, tiles=settings.cut)
+    if settings.tiling is not None:
+        policy = replace(pyramid.input, tiles=settings.tiling)
         if settings.image_size is None:  # a pixel of the picture is one of the network's input
-            policy = replace(policy, min_size=settings.cut.side, max_size=settings.cut.side)
+            policy = replace(policy, min_size=settings.tiling.side, max_size=settings.tiling.side)
         pyramid = replace(pyramid, input=policy)
     if settings.channels is not None:
         mean, std = pixel_statistics(data, settings.channels)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from masu.data.loading.loader import Batch, cut
+from masu.data.loading.loader import Batch, micro_batches
 from masu.detectors.detector import Detector
 from masu.devices import moved
 from masu.processes import Processes
@@ -111,7 +111,7 @@ class Learner:
     def _parts(self, batch: Batch) -> Iterator[tuple[list[int], int]]:
         """Rows of the batch that are looked at together, and the place of the first as it was planned."""
         found = False
-        for part in cut(batch.planned, self.processes.world * self.settings.accumulate):
+        for part in micro_batches(batch.planned, self.processes.world * self.settings.accumulate):
             rows = [i for i, place in enumerate(batch.places) if place in part]
             if rows:
                 found = True

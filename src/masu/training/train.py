@@ -25,7 +25,7 @@ from masu.data.audit.small_objects import advice_on_tiles
 from masu.data.dataset import Dataset
 from masu.data.fitting import measured
 from masu.data.loading.callables import refuse_unpicklable
-from masu.data.loading.crops import Views
+from masu.data.loading.crops import Crops
 from masu.data.loading.loader import batch_count, epoch_batches
 from masu.data.loading.pictures import LAST_BYTES, MOST_BYTES, Pictures
 from masu.data.loading.workers import LostWorkerError
@@ -202,12 +202,12 @@ def _train(
     for one in (detector, judged):
         one.trained_on = {"data": data.root.resolve().name, "split": data.split}
         one.trained_on |= {} if val is None else {"val_split": val.split or "held back"}
-    views = Views(data, detector.input)
-    refuse_lone_values(detector, settings, views)
-    for sentence in (views.described(), advice_on_tiles(data, detector.input)):
+    crops = Crops(data, detector.input)
+    refuse_lone_values(detector, settings, crops)
+    for sentence in (crops.described(), advice_on_tiles(data, detector.input)):
         if sentence is not None:
             report({"event": "start", "said": sentence})
-    steps = batch_count(views, settings.batch_size)
+    steps = batch_count(crops, settings.batch_size)
     said = settings.described() | {
         "names": data.names,
         "training_images": len(data),
@@ -238,7 +238,7 @@ def _train(
     shorter = read_at(settings, detector.input)
     kept = 0 if workers else MOST_BYTES // processes.world
     last = LAST_BYTES // (processes.world * max(workers, 1))
-    pictures = Pictures(settings.channels, shorter, kept, last, settings.cut)
+    pictures = Pictures(settings.channels, shorter, kept, last, settings.tiling)
     page = TrainPage(out, settings, (data, val), unreadable.told, steps)
 
     def show(ended: str | None = None) -> None:
@@ -269,7 +269,7 @@ def _train(
                 epoch=state.epoch,
                 augmentation=settings.augmentation,
                 pictures=pictures,
-                views=views,
+                crops=crops,
                 start=state.step,
                 workers=workers,
                 parts=parts,
@@ -352,7 +352,7 @@ def _of_first(begun: Begun | None, out: Path, processes: Processes) -> Detector 
     return found if found is not None or said is None else from_description(said, out)
 
 
-def refuse_lone_values(detector: Detector, settings: TrainSettings, views: Views) -> None:
+def refuse_lone_values(detector: Detector, settings: TrainSettings, crops: Crops) -> None:
     """Refuse a training in which a normalisation would see a single value of each channel.
 
     Raises:
@@ -360,11 +360,11 @@ def refuse_lone_values(detector: Detector, settings: TrainSettings, views: Views
     """
     trained = any(isinstance(module, _BatchNorm) and module.training for module in detector.train().modules())
     parts = -(-settings.batch_size // settings.accumulate)
-    alone = parts == 1 or len(views) % settings.batch_size == 1
+    alone = parts == 1 or len(crops) % settings.batch_size == 1
     if not (trained and alone):
         return
     policy, stride = detector.input, detector.pyramid.backbone.strides[-1]
-    for height, width in views.shapes():
+    for height, width in crops.shapes():
         tall, wide = padded_size(height, width, policy)
         if tall <= stride and wide <= stride:
             raise bad_input(

@@ -27,7 +27,7 @@ from masu.exports.exported import ExportedDetector, as_floats
 from masu.exports.ncnn import refuse_stages, write_ncnn
 from masu.exports.needed import require_packages
 from masu.exports.on_canvas import OnCanvas
-from masu.exports.parts import canvas_for, cut
+from masu.exports.parts import canvas_for, partitioned
 from masu.exports.pictures import made_picture
 from masu.exports.quantize import MOST_IMAGES, SPARED, Array, quantize
 from masu.exports.tflite import write_tflite
@@ -187,7 +187,7 @@ def export(
         written = folder / out.name
         report(f"tracing the network, writing {to}")
         if to in IN_PARTS:
-            made, parts = cut(network, _canvas(detector, canvas, data))
+            made, parts = partitioned(network, _canvas(detector, canvas, data))
             IN_PARTS[to](description, made, parts, written)
             twin = OnCanvas(whole, made)
         else:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from masu.data.dataset import Dataset, Sample
 from masu.data.fitting import measured
-from masu.data.loading.crops import Views, hulls, in_window, without_tiny
+from masu.data.loading.crops import Crops, hulls, in_window, without_tiny
 from masu.data.loading.loader import Batch, batch_count, epoch_batches
 from masu.data.loading.pictures import Pictures
 from masu.data.loading.transforms import Augmentation
@@ -53,7 +53,7 @@ def data(tmp_path: Path) -> Dataset:
 
 def batches(data: Dataset, policy: InputPolicy | None = POLICY, **changes: object) -> list[Batch]:
     asked: dict[str, object] = {"seed": 1, "epoch": 0, "pictures": Pictures(shorter=90)} | changes
-    return list(epoch_batches(data, 3, views=Views(data, policy), **asked))  # type: ignore[arg-type]
+    return list(epoch_batches(data, 3, crops=Crops(data, policy), **asked))  # type: ignore[arg-type]
 
 
 def same(one: list[Batch], other: list[Batch]) -> bool:
@@ -83,11 +83,11 @@ def test_every_object_is_whole_in_a_window_or_longer_than_one(size, seeds, count
     target = Target(torch.tensor(boxes), torch.zeros(len(boxes)))
     data = Dataset.of([Sample(Path("a.png"), target)], ("a",))
     data.sizes[:] = size
-    views = Views(data, POLICY)
-    seen = [views.view(at, *seeds) for at in range(len(views))]
-    assert [(view.image, view.number) for view in seen] == [(0, k) for k in range(len(views))]
+    crops = Crops(data, POLICY)
+    seen = [crops.crop(at, *seeds) for at in range(len(crops))]
+    assert [(crop.image, crop.number) for crop in seen] == [(0, k) for k in range(len(crops))]
     assert seen[0].window is None
-    windows = np.array([view.window for view in seen[1:]]).reshape(-1, 4)
+    windows = np.array([crop.window for crop in seen[1:]]).reshape(-1, 4)
     assert (windows[:, :2] >= 0).all()
     assert (windows[:, 2:] <= (width, height)).all()
     assert (windows[:, 2:] - windows[:, :2] == np.minimum(SIDE, (width, height))).all()
@@ -171,16 +171,16 @@ def test_what_fits_in_a_tile_is_shown_as_ever(data: Dataset) -> None:
 
 
 def test_an_epoch_shows_windows_and_the_whole(data: Dataset) -> None:
-    views = Views(data, POLICY)
+    crops = Crops(data, POLICY)
     found = [
         (path.name, image, target)
         for batch in batches(data)
         for path, image, target in zip(batch.paths, batch.images, batch.targets, strict=True)
     ]
-    assert len(found) == len(views)
+    assert len(found) == len(crops)
     for index, name in enumerate(path.name for path in data.paths):
         own = [(image, target) for path, image, target in found if path == name]
-        assert len(own) == len(views.of_image(index))
+        assert len(own) == len(crops.of_image(index))
         wholes = [target for image, target in own if image.shape != (3, SIDE, SIDE)]
         assert len(wholes) == 1
     strips = [image for name, image, _ in found if name == "strip.png" and image.shape[2] == SIDE]
@@ -197,11 +197,11 @@ def test_an_epoch_shows_windows_and_the_whole(data: Dataset) -> None:
 
 
 def test_windows_move_from_epoch_to_epoch_but_keep_their_number(data: Dataset) -> None:
-    views = Views(data, POLICY)
-    first, second = ([views.view(at, 1, epoch).window for at in range(len(views))] for epoch in (0, 1))
+    crops = Crops(data, POLICY)
+    first, second = ([crops.crop(at, 1, epoch).window for at in range(len(crops))] for epoch in (0, 1))
     assert first != second
-    assert first == [Views(data, POLICY).view(at, 1, 0).window for at in range(len(views))]
-    assert batch_count(views, 3) == len(batches(data)) == len(batches(data, epoch=1))
+    assert first == [Crops(data, POLICY).crop(at, 1, 0).window for at in range(len(crops))]
+    assert batch_count(crops, 3) == len(batches(data)) == len(batches(data, epoch=1))
 
 
 def test_workers_parts_and_start_change_nothing(data: Dataset) -> None:
@@ -219,7 +219,7 @@ def test_workers_parts_and_start_change_nothing(data: Dataset) -> None:
 def test_kept_pictures_stay_within_their_memory(data: Dataset) -> None:
     one = 300 * 200 * 3
     keeping = Pictures(shorter=90, most_bytes=one, last_bytes=2 * one)
-    for batch in epoch_batches(data, 3, seed=1, epoch=0, pictures=keeping, views=Views(data, POLICY)):
+    for batch in epoch_batches(data, 3, seed=1, epoch=0, pictures=keeping, crops=Crops(data, POLICY)):
         assert len(batch)
         assert sum(read.array.nbytes for read in keeping.kept.values()) <= one
         assert sum(read.array.nbytes for read in keeping.last.values()) <= 2 * one
@@ -239,9 +239,9 @@ def test_a_picture_that_has_become_smaller_is_a_fault(data: Dataset) -> None:
 def test_a_picture_without_objects_has_windows_anywhere():
     data = Dataset.of([Sample(Path("a.png"), Target([], []))], ("a",))  # type: ignore[arg-type]
     data.sizes[:] = (640, 640)
-    assert len(Views(data, POLICY)) == 1 + 4
+    assert len(Crops(data, POLICY)) == 1 + 4
     data.sizes[:] = (64, 65)
-    assert len(Views(data, POLICY)) == 1 + 1
+    assert len(Crops(data, POLICY)) == 1 + 1
 
 
 def test_a_picture_of_bands_is_reduced_by_means_with_its_boxes(tmp_path: Path) -> None:

@@ -47,12 +47,12 @@ _Array = np.ndarray[Any, Any]
 Window = tuple[int, int, int, int]
 
 
-class View(NamedTuple):
+class Crop(NamedTuple):
     """One of the images that an epoch has.
 
     Attributes:
         image: position in the data set.
-        number: of the view among those of its image; 0 is the whole.
+        number: of the crop among those of its image; 0 is the whole.
         window: x1 y1 x2 y2 in pixels of the image; None for the whole.
     """
 
@@ -61,27 +61,27 @@ class View(NamedTuple):
     window: Window | None
 
 
-class Views:
-    """All views of an epoch, by number: ``views.view(at, seed, epoch)`` for each ``at`` below ``len(views)``.
+class Crops:
+    """All crops of an epoch, by number: ``crops.crop(at, seed, epoch)`` for each ``at`` below ``len(crops)``.
 
     Args:
         data: with the sizes of its images; one of unknown size is not cut.
         policy: how the network sees images; None cuts none.
 
     Attributes:
-        cut: ``(N,)`` bool, which images are cut.
-        ends: ``(N + 1,)`` int64; views ``ends[i]`` to ``ends[i + 1]`` are those of image ``i``.
+        tiled: ``(N,)`` bool, which images are cut.
+        ends: ``(N + 1,)`` int64; crops ``ends[i]`` to ``ends[i + 1]`` are those of image ``i``.
     """
 
     def __init__(self, data: Dataset, policy: InputPolicy | None = None) -> None:
         self.policy, self.sizes = policy, data.sizes
         self.tiles = tiles = None if policy is None else policy.tiles
-        self.cut = np.zeros(len(data), np.bool_)
+        self.tiled = np.zeros(len(data), np.bool_)
         # lowest and highest left, lowest and highest top of a window
         spans: list[_Array] = [np.full((1, 4), -1, np.int64)] * len(data)
         if tiles is not None:
-            self.cut = data.sizes.max(1, initial=0) > tiles.side
-            for index in np.flatnonzero(self.cut).tolist():
+            self.tiled = data.sizes.max(1, initial=0) > tiles.side
+            for index in np.flatnonzero(self.tiled).tolist():
                 own = data.objects(index)
                 boxes = data.boxes[own][data.flags[own] == 0]
                 height, width = data.sizes[index].tolist()
@@ -94,15 +94,15 @@ class Views:
         return int(self.ends[-1])
 
     def of_image(self, image: int) -> range:
-        """The numbers of an image's views."""
+        """The numbers of an image's crops."""
         return range(int(self.ends[image]), int(self.ends[image + 1]))
 
-    def view(self, at: int, seed: int, epoch: int) -> View:
-        """A view as it is in an epoch, the same whoever asks."""
+    def crop(self, at: int, seed: int, epoch: int) -> Crop:
+        """A crop as it is in an epoch, the same whoever asks."""
         image = int(np.searchsorted(self.ends, at, side="right")) - 1
         number = at - int(self.ends[image])
         if number == 0:
-            return View(image, 0, None)
+            return Crop(image, 0, None)
         draw = torch.Generator().manual_seed(mixed(seed, epoch, image, number, self.side))
         shares = torch.rand(2, generator=draw, dtype=torch.float64).tolist()
         lows, highs = self._spans[at, ::2].tolist(), self._spans[at, 1::2].tolist()
@@ -112,60 +112,60 @@ class Views:
         )
         height, width = self.sizes[image].tolist()
         right, bottom = min(left + self.side, width), min(top + self.side, height)
-        return View(image, number, (left, top, right, bottom))
+        return Crop(image, number, (left, top, right, bottom))
 
-    def shorter(self, view: View) -> int | None:
+    def shorter(self, crop: Crop) -> int | None:
         """Pixels that the shorter side of a reduced picture needs; None: the same as of any photograph.
 
         Prediction reduces such a picture with a filter, to about what the network sees.
         """
-        if self.policy is None or view.window is not None or not self.cut[view.image]:
+        if self.policy is None or crop.window is not None or not self.tiled[crop.image]:
             return None
-        height, width = self.sizes[view.image].tolist()
+        height, width = self.sizes[crop.image].tolist()
         return min(resized_size(height, width, self.policy))
 
-    def filled(self, view: View, image: Tensor) -> Tensor:
-        """A view's image ``(C, h, w)`` for the network: windows ``(C, side, side)``, zeros beyond."""
-        if view.window is None or self.tiles is None:
+    def filled(self, crop: Crop, image: Tensor) -> Tensor:
+        """A crop's image ``(C, h, w)`` for the network: windows ``(C, side, side)``, zeros beyond."""
+        if crop.window is None or self.tiles is None:
             return image
         filled = self.tiles.filled(image.permute(1, 2, 0).numpy())
         return torch.from_numpy(np.ascontiguousarray(filled.transpose(2, 0, 1)))
 
-    def shown(self, view: View, target: Target) -> Target:
-        """The objects of a view in its own pixels.
+    def shown(self, crop: Crop, target: Target) -> Target:
+        """The objects of a crop in its own pixels.
 
         Args:
-            view: as of :meth:`view`.
+            crop: as of :meth:`crop`.
             target: all objects of the image, in its pixels.
 
         Returns:
             Those that it shows; too little of one, and in a reduced picture one that is too small, is an
             ignored region.
         """
-        if view.window is not None:
-            return in_window(target, view.window)
-        if self.policy is None or not self.cut[view.image]:
+        if crop.window is not None:
+            return in_window(target, crop.window)
+        if self.policy is None or not self.tiled[crop.image]:
             return target
-        height, width = self.sizes[view.image].tolist()
+        height, width = self.sizes[crop.image].tolist()
         return without_tiny(target, (height, width), self.policy)
 
     def described(self) -> str | None:
         """What is cut, in words; None where nothing is to be."""
         if self.side == 0:
             return None
-        cut = int(self.cut.sum())
+        cut = int(self.tiled.sum())
         if cut == 0:
             return f"no image is larger than a tile of {self.side} pixels: none is cut"
-        parts = len(self) - len(self.cut)
+        parts = len(self) - len(self.tiled)
         return (
-            f"{cut} of {counted(len(self.cut), 'image')} larger than a tile of {self.side} pixels: "
+            f"{cut} of {counted(len(self.tiled), 'image')} larger than a tile of {self.side} pixels: "
             f"an epoch shows {counted(parts, 'part')} of them and each whole"
         )
 
     def shapes(self) -> set[tuple[int, int]]:
         """Heights and widths of all that is shown, in pixels of the images; unknown ones are left out."""
         shapes = {(height, width) for height, width in self.sizes.tolist() if height}
-        return shapes | ({(self.side, self.side)} if self.cut.any() else set())
+        return shapes | ({(self.side, self.side)} if self.tiled.any() else set())
 
 
 def _spans(boxes: _Array, height: int, width: int, tiles: Tiles) -> _Array:

@@ -19,7 +19,7 @@ from masu.data.fitting import fit_box
 from masu.data.kinds import Fault
 from masu.data.loading.ahead import ahead
 from masu.data.loading.callables import Variation, variation
-from masu.data.loading.crops import Views
+from masu.data.loading.crops import Crops
 from masu.data.loading.pictures import Pictures
 from masu.data.loading.randomness import mixed
 from masu.data.loading.workers import read_ahead
@@ -53,17 +53,17 @@ class Batch:
         return len(self.images)
 
 
-def cut(count: int, parts: int) -> list[range]:
+def micro_batches(count: int, parts: int) -> list[range]:
     """The places of a batch of ``count`` images in parts of one size, the last ones smaller or empty."""
     size = -(-count // parts)
     return [range(min(i * size, count), min((i + 1) * size, count)) for i in range(parts)]
 
 
-def batch_count(shown: Dataset | Views, batch_size: int) -> int:
+def batch_count(shown: Dataset | Crops, batch_size: int) -> int:
     """The number of batches of an epoch; the last one may be smaller.
 
     Args:
-        shown: the images, or the views of them.
+        shown: the images, or the crops of them.
         batch_size: images in a batch.
 
     Raises:
@@ -81,7 +81,7 @@ def epoch_batches(
     epoch: int,
     augmentation: Variation | Callable[..., Any] | None = None,
     pictures: Pictures | None = None,
-    views: Views | None = None,
+    crops: Crops | None = None,
     start: int = 0,
     workers: int = 0,
     parts: int = 1,
@@ -110,7 +110,7 @@ def epoch_batches(
             them as they are.
         pictures: reads the images, and may keep them from epoch to epoch; default: RGB photographs as they
             are.
-        views: what is shown of the images; default: each whole and once.
+        crops: what is shown of the images; default: each whole and once.
         start: number of the first batch to give, to go on in the middle of an epoch.
         workers: processes that read ahead, no more than there are processors; 0: a thread of this one reads
             a batch ahead, unless the augmentation is the user's own.
@@ -128,12 +128,12 @@ def epoch_batches(
             workers, if there is no ``on_lost`` or they are too many; what an augmentation of the user's own
             returns and cannot be used.
     """
-    views = views or Views(dataset)
-    count = batch_count(views, batch_size)
+    crops = crops or Crops(dataset)
+    count = batch_count(crops, batch_size)
     _at_least("start", start, 0)
     _at_least("workers", workers, 0)
     vary = None if augmentation is None else variation(augmentation)
-    plan = _Plan(dataset, views, batch_size, seed, epoch, vary, pictures or Pictures(), parts, own)
+    plan = _Plan(dataset, crops, batch_size, seed, epoch, vary, pictures or Pictures(), parts, own)
     numbers, workers = range(start, count), min(workers, os.cpu_count() or 1)
     read: Generator[_Part] = (plan[number] for number in numbers)
     if workers:
@@ -204,7 +204,7 @@ class _Plan(Indexed[_Part]):
     def __init__(
         self,
         dataset: Dataset,
-        views: Views,
+        crops: Crops,
         batch_size: int,
         seed: int,
         epoch: int,
@@ -214,9 +214,9 @@ class _Plan(Indexed[_Part]):
         own: range,
     ) -> None:
         generator = torch.Generator().manual_seed(mixed(seed, epoch))
-        order = _order(views, generator)
-        self.batches = _of_like_shape(order, _ratios(views), batch_size, generator)
-        self.dataset, self.views = dataset, views
+        order = _order(crops, generator)
+        self.batches = _of_like_shape(order, _ratios(crops), batch_size, generator)
+        self.dataset, self.crops = dataset, crops
         self.seed, self.epoch, self.variation, self.pictures = seed, epoch, variation, pictures
         self.parts, self.own = parts, own
 
@@ -226,25 +226,25 @@ class _Plan(Indexed[_Part]):
     def __getitem__(self, number: int) -> _Part:
         indices = self.batches[number]
         part = _Part(number, len(indices), [], [], [])
-        cuts = cut(len(indices), self.parts)
-        for place in (place for i in self.own for place in cuts[i]):
+        planned = micro_batches(len(indices), self.parts)
+        for place in (place for i in self.own for place in planned[i]):
             self._load(indices[place], place, part)
         return part
 
     def _load(self, at: int, place: int, part: _Part) -> None:
-        view = self.views.view(at, self.seed, self.epoch)
-        path, target = self.dataset[view.image]
+        crop = self.crops.crop(at, self.seed, self.epoch)
+        path, target = self.dataset[crop.image]
         try:
-            image, read = self.pictures.read(path, view.window, self.views.shorter(view))
+            image, read = self.pictures.read(path, crop.window, self.crops.shorter(crop))
         except UnreadableImageError as error:
             part.faults.append(Fault("unreadable-image", path, _WHOLE_IMAGE, error.found, "skipped"))
             return
-        image = self.views.filled(view, image)
-        target = self.views.shown(view, _inside(target, read.size, path, part.faults))
+        image = self.crops.filled(crop, image)
+        target = self.crops.shown(crop, _inside(target, read.size, path, part.faults))
         if read.factor > 1:
             target = target.with_boxes(target.boxes / read.factor)
         if self.variation is not None:
-            drawn = (view.image, view.number) if view.number else (view.image,)
+            drawn = (crop.image, crop.number) if crop.number else (crop.image,)
             draw, classes = mixed(self.seed, self.epoch, *drawn), len(self.dataset.names)
             bands = self.pictures.channels is not None
             try:
@@ -258,26 +258,26 @@ class _Plan(Indexed[_Part]):
         part.loaded.append(_Loaded(place, path, image.numpy(), _Packed.of(target)))
 
 
-def _order(views: Views, generator: torch.Generator) -> list[int]:
-    """The numbers of all views in random order, those of a picture near each other."""
-    order: list[int] = torch.randperm(len(views.cut), generator=generator).tolist()
-    if not views.cut.any():
+def _order(crops: Crops, generator: torch.Generator) -> list[int]:
+    """The numbers of all crops in random order, those of a picture near each other."""
+    order: list[int] = torch.randperm(len(crops.tiled), generator=generator).tolist()
+    if not crops.tiled.any():
         return order
     found = []
     for start in range(0, len(order), MIXED):
-        near = [at for image in order[start : start + MIXED] for at in views.of_image(image)]
+        near = [at for image in order[start : start + MIXED] for at in crops.of_image(image)]
         found += [near[i] for i in torch.randperm(len(near), generator=generator).tolist()]
     return found
 
 
-def _ratios(views: Views) -> list[float]:
-    """Height over width of every view; 1 where nobody knows."""
-    sizes = np.where(views.sizes > 0, views.sizes, 1)
+def _ratios(crops: Crops) -> list[float]:
+    """Height over width of every crop; 1 where nobody knows."""
+    sizes = np.where(crops.sizes > 0, crops.sizes, 1)
     whole = (sizes[:, 0] / sizes[:, 1]).tolist()
     ratios: list[float] = []
     for image, ratio in enumerate(whole):
         ratios.append(ratio)
-        ratios += [1.0] * (len(views.of_image(image)) - 1)
+        ratios += [1.0] * (len(crops.of_image(image)) - 1)
     return ratios
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from masu.data.dataset import Dataset
-from masu.data.loading.crops import Views
+from masu.data.loading.crops import Crops
 from masu.data.pixels.images import image_size
 from masu.data.pixels.pictures import UnreadableImageError
 from masu.ops.geometry import resize
@@ -43,12 +43,12 @@ def scaled_objects(data: Dataset, policy: InputPolicy) -> ScaledObjects:
     """Objects of at most ``MOST_READ`` images, by the height and width of the padded image they are on.
 
     Images whose size cannot be read are left out. Of a picture that is cut into tiles they are the objects of
-    its views in a first epoch, each as often as it is shown.
+    its crops in a first epoch, each as often as it is shown.
     """
     found: dict[Size, list[Tensor]] = {}
     images = 0
     looked = data.take(range(0, len(data), -(-len(data) // MOST_READ)))
-    views = Views(looked, policy)
+    crops = Crops(looked, policy)
     for index, (path, target) in enumerate(looked):
         height, width = looked.sizes[index].tolist()
         if not height:  # samples of one's own
@@ -57,9 +57,9 @@ def scaled_objects(data: Dataset, policy: InputPolicy) -> ScaledObjects:
             except UnreadableImageError:
                 continue
         images += 1
-        for view in (views.view(at, 0, 0) for at in views.of_image(index)):
-            tall, wide = (height, width) if view.window is None else (views.side, views.side)
-            shown = views.shown(view, target)
+        for crop in (crops.crop(at, 0, 0) for at in crops.of_image(index)):
+            tall, wide = (height, width) if crop.window is None else (crops.side, crops.side)
+            shown = crops.shown(crop, target)
             new = torch.tensor(resized_size(tall, wide, policy))
             scaled = resize(shown.boxes[~shown.ignored], torch.tensor((tall, wide)), new)
             found.setdefault(padded_size(tall, wide, policy), []).append(scaled)

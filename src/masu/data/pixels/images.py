@@ -113,7 +113,7 @@ def read_seen(
         if large is not None:
             return large
     pixels = read_pixels(image, channels)
-    if tiles is None or not tiles.cut(*pixels.shape[1:]):
+    if tiles is None or not tiles.needed(*pixels.shape[1:]):
         return pixels
     return Held(pixels.permute(1, 2, 0).cpu().numpy())
 

@@ -38,6 +38,8 @@ def large_picture(path: Path, channels: int | None, tiles: Tiles | None) -> Pict
             except Exception:  # noqa: BLE001 what decoders raise for a damaged file, which Pillow names
                 continue
             if picture is not None:
-                large = picture.height * picture.width > GLADLY and tiles.cut(picture.height, picture.width)
+                large = picture.height * picture.width > GLADLY and tiles.needed(
+                    picture.height, picture.width
+                )
                 return picture if large else None
     return None

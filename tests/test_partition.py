@@ -1,4 +1,4 @@
-"""What lies between the parts of a graph that is cut: it is what a detector's stages do, in NumPy."""
+"""What lies between the parts of a partitioned graph: it is what a detector's stages do, in NumPy."""
 
 import json
 from dataclasses import replace
@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from masu.cut import Cut, CutGraph, Kept, Step, fitted_size, keep, on_canvas
 from masu.detectors.stages import PROPOSAL_REASONS, Rows, Stage, step
 from masu.ops.images import InputPolicy, bilinear, resized_size
+from masu.partition import Kept, Partition, PartitionedGraph, Step, fitted_size, keep, on_canvas
 
 STEP = Step(
     rows=(3,),
@@ -21,7 +21,7 @@ STEP = Step(
     nms_thresh=0.5,
     limit=2,
 )
-CUT = Cut((64, 96), 64, 96, (127.5, 127.5, 127.5), (STEP,), None)
+PARTITION = Partition((64, 96), 64, 96, (127.5, 127.5, 127.5), (STEP,), None)
 
 
 def test_a_step_by_hand():
@@ -89,15 +89,15 @@ def test_nothing_is_kept_of_nothing():
     [(480, 640, (64, 85)), (640, 480, (64, 48)), (32, 48, (64, 96)), (10, 1000, (1, 96)), (64, 96, (64, 96))],
 )
 def test_an_image_is_as_the_model_wants_it_or_smaller(height, width, wanted):
-    assert fitted_size(height, width, CUT) == wanted
+    assert fitted_size(height, width, PARTITION) == wanted
     policy = InputPolicy(64, 96)
-    larger = replace(CUT, canvas=(128, 128))
+    larger = replace(PARTITION, canvas=(128, 128))
     assert fitted_size(height, width, larger) == resized_size(height, width, policy)
 
 
 def test_the_canvas_is_that_of_a_batch():
     image = torch.randint(0, 256, (3, 47, 61), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    made, size = on_canvas(image.permute(1, 2, 0).numpy(), CUT)
+    made, size = on_canvas(image.permute(1, 2, 0).numpy(), PARTITION)
     assert (made.shape, made.dtype, size) == ((1, 64, 96, 3), np.float32, (64, 83))
     wanted = bilinear(image, size, torch.float32).permute(1, 2, 0).numpy()
     np.testing.assert_allclose(made[0, :64, :83], wanted, atol=1e-3)
@@ -108,24 +108,26 @@ def test_scores_are_calibrated_and_in_order():
     points = (((0.0, 0.0), (0.5, 0.1), (1.0, 1.0)), ((0.0, 0.0), (1.0, 1.0)))
     boxes = np.array([[[0, 0, 8, 8]], [[20, 20, 40, 40]], [[0, 0, 0, 0]]], np.float32)
     ranking = np.array([[0.5, 0], [0, 0.3], [0, 0]], np.float32)
-    graph = CutGraph(replace(CUT, calibration=points), lambda part, given: [ranking[None], boxes[None]], None)
+    graph = PartitionedGraph(
+        replace(PARTITION, calibration=points), lambda part, given: [ranking[None], boxes[None]], None
+    )
     image = np.zeros((2, 64, 96, 3), np.uint8)
     found, scores, labels, count = graph(image)
     assert count.tolist() == [2, 2]
     assert labels[0].tolist() == [1, 0]
     np.testing.assert_allclose(scores[0], [0.3, 0.1], atol=1e-7)
     assert found[1].tolist() == [[20, 20, 40, 40], [0, 0, 8, 8]]
-    plain = CutGraph(CUT, lambda part, given: [ranking[None], boxes[None]], None)
+    plain = PartitionedGraph(PARTITION, lambda part, given: [ranking[None], boxes[None]], None)
     np.testing.assert_allclose(plain(image)[1][0], [0.5, 0.3], atol=1e-7)
     assert isinstance(keep(STEP, ranking, boxes, (64, 96)), Kept)
 
 
 def test_what_is_written_is_read():
-    cut = replace(CUT, calibration=(((0.0, 0.0), (1.0, 1.0)),))
-    assert Cut.from_json(cut.to_json()) == cut
-    values = json.loads(cut.to_json())
+    partition = replace(PARTITION, calibration=(((0.0, 0.0), (1.0, 1.0)),))
+    assert Partition.from_json(partition.to_json()) == partition
+    values = json.loads(partition.to_json())
     for broken in ("[]", "{}", json.dumps(values | {"canvas": [0, 9]}), json.dumps(values | {"steps": []})):
         with pytest.raises(ValueError, match=r"."):
-            Cut.from_json(broken)
+            Partition.from_json(broken)
     with pytest.raises(ValueError, match="the entry"):
-        Cut.from_json(json.dumps(values | {"other": 1}))
+        Partition.from_json(json.dumps(values | {"other": 1}))

@@ -1,4 +1,4 @@
-"""A graph that is cut where boxes are suppressed, for runtimes whose graphs have fixed sizes.
+"""A graph that is partitioned where boxes are suppressed, for runtimes whose graphs have fixed sizes.
 
 Its parts are networks of one image on a canvas of one size. What comes before, between and after them is
 NumPy here: an image onto the canvas, the best boxes of each level or class, suppression, calibrated scores.
@@ -53,7 +53,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Cut:
+class Partition:
     """What a runtime has to know besides the parts.
 
     Attributes:
@@ -78,7 +78,7 @@ class Cut:
         return json.dumps(asdict(self))
 
     @classmethod
-    def from_json(cls, text: str) -> Cut:
+    def from_json(cls, text: str) -> Partition:
         """What :meth:`to_json` wrote.
 
         Raises:
@@ -99,35 +99,35 @@ class Cut:
         return made
 
 
-def fitted_size(height: int, width: int, cut: Cut) -> tuple[int, int]:
+def fitted_size(height: int, width: int, partition: Partition) -> tuple[int, int]:
     """Height and width of an image on the canvas: as the model wants it, or smaller where it would not fit.
 
     Args:
         height: of the image, in pixels.
         width: of the image, in pixels.
-        cut: sizes.
+        partition: sizes.
 
     Returns:
         Whole pixels, at least 1.
     """
-    wanted = min(cut.min_size / min(height, width), cut.max_size / max(height, width))
-    scale = min(wanted, cut.canvas[0] / height, cut.canvas[1] / width)
+    wanted = min(partition.min_size / min(height, width), partition.max_size / max(height, width))
+    scale = min(wanted, partition.canvas[0] / height, partition.canvas[1] / width)
     return max(int(height * scale), 1), max(int(width * scale), 1)
 
 
-def on_canvas(image: Array, cut: Cut) -> tuple[Array, tuple[int, int]]:
+def on_canvas(image: Array, partition: Partition) -> tuple[Array, tuple[int, int]]:
     """An image in the upper left of the canvas, resized bilinearly.
 
     Args:
         image: ``(H, W, C)`` uint8 or float32.
-        cut: sizes and padding.
+        partition: sizes and padding.
 
     Returns:
         ``(1, h, w, C)`` float32, and height and width of the image in it.
     """
-    size = fitted_size(image.shape[0], image.shape[1], cut)
-    made = np.empty((1, *cut.canvas, image.shape[2]), np.float32)
-    made[:] = np.array(cut.padding, np.float32)
+    size = fitted_size(image.shape[0], image.shape[1], partition)
+    made = np.empty((1, *partition.canvas, image.shape[2]), np.float32)
+    made[:] = np.array(partition.padding, np.float32)
     made[0, : size[0], : size[1]] = _resized(image, size)
     return made, size
 
@@ -209,21 +209,21 @@ def _survive(boxes: Array, groups: Array, threshold: float) -> Array:
     return left
 
 
-class CutGraph:
+class PartitionedGraph:
     """The whole detector: parts of another runtime with :func:`keep` after each.
 
     Args:
-        cut: what is known besides the parts.
+        partition: what is known besides the parts.
         run: runs a part.
         channels: as of the file's description.
     """
 
-    def __init__(self, cut: Cut, run: RunPart, channels: int | None) -> None:
-        self.cut, self._run, self._channels = cut, run, channels
+    def __init__(self, partition: Partition, run: RunPart, channels: int | None) -> None:
+        self.partition, self._run, self._channels = partition, run, channels
 
     def __call__(self, images: Array) -> tuple[Array, Array, Array, Array]:
         """Images as :meth:`masu.runtime.Model.run` takes them, one after the other → its answer."""
-        most = self.cut.steps[-1].limit
+        most = self.partition.steps[-1].limit
         boxes, scores = (
             np.zeros((len(images), most, 4), np.float32),
             np.zeros((len(images), most), np.float32),
@@ -240,10 +240,10 @@ class CutGraph:
         return boxes, scores, labels, count
 
     def _one(self, image: Array) -> tuple[Kept, tuple[int, int]]:
-        given, size = on_canvas(image, self.cut)
+        given, size = on_canvas(image, self.partition)
         ranking, boxes, *maps = self._run(0, [given])
-        kept = keep(self.cut.steps[0], ranking[0], boxes[0], size)
-        for number, step in enumerate(self.cut.steps[1:], 1):
+        kept = keep(self.partition.steps[0], ranking[0], boxes[0], size)
+        for number, step in enumerate(self.partition.steps[1:], 1):
             padded = np.zeros((1, *step.rows, 4), np.float32)
             there = len(kept.boxes)
             padded[0, :there] = kept.boxes
@@ -256,10 +256,10 @@ class CutGraph:
     def _scores(self, kept: Kept) -> tuple[Array, Array]:
         """Scores, and the rows in their order, which calibration may change."""
         score: Array = kept.ranking.astype(np.float32)
-        if self.cut.steps[-1].ranks_logits:
+        if self.partition.steps[-1].ranks_logits:
             score = 1 / (1 + np.exp(-score))
-        if self.cut.calibration is not None:
-            lines = [np.array(self.cut.calibration[label]) for label in kept.labels]
+        if self.partition.calibration is not None:
+            lines = [np.array(self.partition.calibration[label]) for label in kept.labels]
             worth = [np.interp(s, line[:, 0], line[:, 1]) for s, line in zip(score, lines, strict=True)]
             score = np.array(worth, np.float32)
         return score, np.argsort(-score, kind="stable")
