@@ -5,7 +5,7 @@ import pytest
 
 from masu.data.pixels.windows import Held
 from masu.tiles import Tiles
-from masu.views import Rows, find, fraction, views
+from masu.views import Rows, find, found_in_each, fraction, views
 
 
 def test_fractions_by_hand():
@@ -78,3 +78,17 @@ def test_what_lies_in_the_filling_is_no_object():
 
     found = find(Held(np.zeros((60, 150, 3), np.uint8)), Tiles(100), 0.5, 100, 200, look, 1)
     assert sorted(found.boxes.tolist()) == [[10, 20, 30, 60], [60, 20, 80, 60]]
+
+
+def test_whole_images_are_looked_at_together_and_pictures_each_in_tiles():
+    picture = Held(np.zeros((4, 6, 3), np.uint8))
+    together = []
+
+    def whole(images):
+        together.append(list(images))
+        return [image.upper() for image in images]
+
+    found = found_in_each(["a", picture, "b"], whole, lambda one: one.shape)
+    assert found == ["A", (3, 4, 6), "B"]
+    assert found_in_each([picture], whole, lambda one: one.shape) == [(3, 4, 6)]
+    assert together == [["a", "b"]]

@@ -24,13 +24,14 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, NoReturn, overload
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from masu.data.pixels.large import large_picture
+from masu.data.pixels.large import as_picture
 from masu.data.pixels.pictures import find_images, planes, read_bands, read_picture, read_rgb, to_bytes
 from masu.data.pixels.sources import given_images, in_batches
 from masu.data.pixels.windows import Held, Picture
@@ -46,7 +47,7 @@ from masu.settings import read
 from masu.streams import CLOSED_PIPE, OutputError, kept_safe
 from masu.thresholds import DEFAULT_THRESHOLD, Threshold, check_threshold
 from masu.tiles import Tiles
-from masu.views import Rows, find
+from masu.views import Rows, find, found_in_each
 
 Array = np.ndarray[Any, Any]
 Source = str | os.PathLike[str] | Image.Image | Array
@@ -474,41 +475,33 @@ class Model:
     ) -> Iterator[Found]:
         for batch in in_batches(images, batch_size):
             seen = [self._seen(image) for image in batch]
-            whole = [image for image in seen if not isinstance(image, Picture)]
-            rows = iter(self._rows(whole))
-            for image, given in zip(seen, batch, strict=True):
-                cut = isinstance(image, Picture)
-                found = self._in_tiles(image, batch_size) if isinstance(image, Picture) else next(rows)
+            found = found_in_each(seen, self._rows, partial(self._in_tiles, batch_size))
+            for given, image, rows in zip(batch, seen, found, strict=True):
                 path = Path(given) if isinstance(given, str | os.PathLike) else None
-                one = self._found(found, threshold, path)
-                size = image.shape[1:] if cut else self._size(image.shape)
-                yield self._enlarged(one, *size) if margins else one
+                one = self._found(rows, threshold, path)
+                yield self._enlarged(one, *image.shape[1:]) if margins else one
 
     def _rows(self, images: Sequence[Array]) -> list[Rows]:
-        """What the graph finds in images; those of one size run together."""
+        """What the graph finds in images ``(C, H, W)``; those of one size run together."""
         found: dict[int, Rows] = {}
         for shape in dict.fromkeys(image.shape for image in images):
             same = [i for i, image in enumerate(images) if image.shape == shape]
-            answers = zip(*self.run(np.stack([images[i] for i in same])), strict=True)
+            answers = zip(*self.run(np.stack([self._given(images[i]) for i in same])), strict=True)
             for i, (boxes, scores, labels, count) in zip(same, answers, strict=True):
                 found[i] = Rows(boxes[:count], scores[:count], labels[:count])
         return [found[i] for i in range(len(images))]
 
     def _seen(self, image: Any) -> Array | Picture:
-        """An image as the graph takes it, or a picture that is cut."""
-        if isinstance(image, Picture):
-            return image
+        """An image ``(C, H, W)``, or a picture that is cut."""
         tiles = self.description.tiling
-        if isinstance(image, str | os.PathLike):
-            large = large_picture(Path(image), self.description.channels, tiles)
-            if large is not None:
-                return large
+        picture = as_picture(image, self.description.channels, tiles)
+        if picture is not None:
+            return picture
         pixels = self._pixels(image)
-        if tiles is None or not tiles.needed(*self._size(pixels.shape)):
-            return pixels
-        return Held(pixels if self.description.channels is None else pixels.transpose(1, 2, 0))
+        tiled = tiles is not None and tiles.needed(*pixels.shape[1:])
+        return Held(pixels.transpose(1, 2, 0)) if tiled else pixels
 
-    def _in_tiles(self, picture: Picture, batch_size: int) -> Rows:
+    def _in_tiles(self, batch_size: int, picture: Picture) -> Rows:
         said = self.description
         tiles = said.tiling
         assert tiles is not None
@@ -516,14 +509,13 @@ class Model:
         return find(picture, tiles, iou, said.min_size, said.max_size, self._look, batch_size)
 
     def _look(self, images: Sequence[Array]) -> list[Rows]:
-        return self._rows([self._given(image) for image in images])
+        return self._rows([image.transpose(2, 0, 1) for image in images])
 
     def _given(self, pixels: Array) -> Array:
-        """``(h, w, C)`` of a picture as the graph takes it."""
+        """``(C, H, W)`` as the graph takes it."""
         if self.description.channels is None:
-            return pixels
-        values = pixels.transpose(2, 0, 1)
-        return values.astype(np.float32) / 255 if values.dtype == np.uint8 else values
+            return pixels.transpose(1, 2, 0)
+        return pixels.astype(np.float32) / 255 if pixels.dtype == np.uint8 else pixels
 
     def with_tiles(self, tiles: Tiles | None) -> Model:
         """The same graph that cuts large pictures otherwise; this one stays as it is.
@@ -567,6 +559,7 @@ class Model:
         return boxes, scores, labels, count
 
     def _pixels(self, image: str | os.PathLike[str] | Image.Image | Array) -> Array:
+        """An image as ``(C, H, W)``."""
         channels = self.description.channels
         if channels is not None:
             if isinstance(image, np.ndarray):
@@ -575,12 +568,11 @@ class Model:
                 array, thing = np.asarray(ImageOps.exif_transpose(image)), "image"
             else:
                 array, thing = read_bands(Path(image), channels), str(image)
-            values = planes(array, channels, thing)
-            return values.astype(np.float32) / 255 if values.dtype == np.uint8 else values
+            return planes(array, channels, thing)
         if isinstance(image, Image.Image):
-            return read_picture(image)
+            return read_picture(image).transpose(2, 0, 1)
         if not isinstance(image, np.ndarray):
-            return read_rgb(Path(image))
+            return read_rgb(Path(image)).transpose(2, 0, 1)
         array = to_bytes(image) if image.dtype == np.uint16 else image
         array = array[..., None] if array.ndim == 2 else array
         if array.ndim != 3 or array.dtype != np.uint8 or array.shape[2] not in (1, 3, 4) or 0 in array.shape:
@@ -590,11 +582,7 @@ class Model:
             )
             raise bad_input("image array", f"shape {image.shape} of {image.dtype}", "(H, W, 3) uint8", fix)
         array = np.repeat(array, 3, axis=2) if array.shape[2] == 1 else array[..., :3]
-        return np.ascontiguousarray(array)
-
-    def _size(self, shape: tuple[int, ...]) -> tuple[int, int]:
-        """Height and width of an image as the graph takes it."""
-        return shape[:2] if self.description.channels is None else shape[1:]  # type: ignore[return-value]
+        return np.ascontiguousarray(array).transpose(2, 0, 1)
 
     def _enlarged(self, found: Found, height: int, width: int) -> Found:
         margins = [self.description.margins.get(name, 0.0) for name in found.names]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -13,6 +13,10 @@ from masu.merging import Layout, merged
 from masu.tiles import Tiles
 
 Array = np.ndarray[Any, Any]
+
+
+Image = TypeVar("Image")
+Found = TypeVar("Found")
 
 
 class Rows(NamedTuple):
@@ -73,6 +77,27 @@ def views(picture: Picture, tiles: Tiles, min_size: int, max_size: int) -> Itera
     whole = picture.reduced(factor)
     window = np.array([0, 0, picture.width, picture.height])
     yield View(whole.pixels, window, np.array([whole.across, whole.down]))
+
+
+def found_in_each(
+    images: Sequence[Image | Picture],
+    whole: Callable[[Sequence[Image]], Sequence[Found]],
+    in_tiles: Callable[[Picture], Found],
+) -> list[Found]:
+    """What is found in each image, the pictures of which parts are read in tiles.
+
+    Args:
+        images: both kinds, mixed.
+        whole: what is found in images that are looked at as they are, together.
+        in_tiles: what is found in a picture.
+
+    Returns:
+        In the order of the images.
+    """
+    pictures = {i: image for i, image in enumerate(images) if isinstance(image, Picture)}
+    rest = [image for image in images if not isinstance(image, Picture)]
+    found = iter(whole(rest) if rest else ())
+    return [in_tiles(pictures[i]) if i in pictures else next(found) for i in range(len(images))]
 
 
 def find(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Self, overload
 
 import numpy as np
@@ -21,7 +22,7 @@ from masu.ranges import BATCH_SIZE
 from masu.records import Detections
 from masu.thresholds import DEFAULT_THRESHOLD, Threshold, check_threshold
 from masu.tiles import Tiles
-from masu.views import Rows, find
+from masu.views import Rows, find, found_in_each
 
 ImageSource = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any] | Tensor
 """A file, a Pillow image, an ``(H, W, 3)`` array or a ``(3, H, W)`` tensor."""
@@ -174,14 +175,9 @@ class Predictor:
                 yield shown.with_path(image) if isinstance(image, str | os.PathLike) else shown
 
     def _found(self, images: Sequence[Tensor | Picture], batch_size: int) -> list[Detections]:
-        """What is found in each: in tiles where it is a picture that is cut."""
-        whole = iter(self.of_pixels([image for image in images if isinstance(image, Tensor)]))
-        return [
-            next(whole) if isinstance(image, Tensor) else self._in_tiles(image, batch_size)
-            for image in images
-        ]
+        return found_in_each(images, self.of_pixels, partial(self._in_tiles, batch_size))
 
-    def _in_tiles(self, picture: Picture, batch_size: int) -> Detections:
+    def _in_tiles(self, batch_size: int, picture: Picture) -> Detections:
         policy = self.input
         assert policy.tiles is not None
         iou = self.suppression if policy.tiles.iou is None else policy.tiles.iou

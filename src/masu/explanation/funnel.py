@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -33,7 +34,7 @@ from masu.ops.geometry import resize
 from masu.ops.images import InputPolicy
 from masu.records import Detections, Target
 from masu.thresholds import DEFAULT_THRESHOLD, Threshold, shown_from
-from masu.views import views
+from masu.views import found_in_each, views
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,7 @@ def funnel(
         data,
         progress=progress,
         voc=voc,
-        each=lambda prediction, target: tally.of_image(prediction.index, target, watched.last),
+        each=lambda prediction, target: watched.last.follow(tally, prediction.index, target),
     )
     found = tally.fates
     return FunnelReport(
@@ -199,12 +200,9 @@ def on_cpu(detector: Detector) -> Detector:
 
 
 class _Watched:
-    """The detector as evaluation wants it; keeps the outputs and trace of the last image.
+    """The detector as evaluation wants it; keeps what the last image's objects are followed in."""
 
-    Of a picture that is cut it keeps the picture: outputs of all its tiles would fill the memory.
-    """
-
-    last: tuple[Raw, Trace] | Picture
+    last: _Seen
 
     def __init__(self, network: PredictionNetwork) -> None:
         self.names: tuple[str, ...] = network.names
@@ -215,18 +213,71 @@ class _Watched:
     def predict(
         self, images: Sequence[Tensor | Picture], threshold: Threshold | None = None, batch_size: int = 1
     ) -> list[Detections]:
+        (_,) = images
+        return found_in_each(images, self._whole, self._in_tiles)
+
+    def _whole(self, images: Sequence[Tensor]) -> list[Detections]:
         (image,) = images
-        if isinstance(image, Picture):
-            self.last = image
-            return self._network.predict([image], threshold)
-        self.last = _traced(self._detector, image)
-        return [self.last[1].detections]
+        self.last = _InOne(*_traced(self._detector, image))
+        return [self.last.trace.detections]
+
+    def _in_tiles(self, picture: Picture) -> Detections:
+        self.last = _InViews(picture, self.input)
+        (found,) = self._network.predict([picture])
+        return found
 
 
 def _traced(detector: Detector, image: Tensor) -> tuple[Raw, Trace]:
     with torch.inference_mode():
         raw = detector([image])
         return raw, trace(detector, raw)[0]
+
+
+class _Seen(ABC):
+    """What was looked at in an image."""
+
+    @abstractmethod
+    def follow(self, tally: _Tally, image: int, target: Target) -> None:
+        """Add the fates of an image's objects."""
+
+
+@dataclass(frozen=True, eq=False)
+class _InOne(_Seen):
+    """An image as it is: its objects were all seen at once."""
+
+    raw: Raw
+    trace: Trace
+
+    def follow(self, tally: _Tally, image: int, target: Target) -> None:
+        """See :class:`_Seen`."""
+        tally.add(image, target, self.raw, self.trace)
+
+
+@dataclass(frozen=True, eq=False)
+class _InViews(_Seen):
+    """A picture that is cut: it is looked at again, since outputs of all its tiles would fill the memory."""
+
+    picture: Picture
+    policy: InputPolicy
+
+    def follow(self, tally: _Tally, image: int, target: Target) -> None:
+        """See :class:`_Seen`; each object in the view that shows it best."""
+        tiles, size = self.policy.tiles, self.picture.shape[1:]
+        assert tiles is not None
+        judge = _judges(target.boxes, tiles.windows(*size), size)
+        for view in views(self.picture, tiles, self.policy.min_size, self.policy.max_size):
+            window, scale = (torch.from_numpy(one).to(target.boxes) for one in (view.window, view.scale))
+            own = (judge == window).all(1)
+            inside = (target.boxes[:, :2] >= window[:2]) & (target.boxes[:, 2:] <= window[2:])
+            rows = torch.where(inside.all(1) | own)[0]
+            own = own[rows]
+            if (own & ~target.ignored[rows]).any():
+                pixels = torch.from_numpy(np.ascontiguousarray(view.pixels.transpose(2, 0, 1)))
+                start = len(tally.fates)
+                there = _in_view(target, rows, window, scale)
+                tally.add(image, there, *_traced(tally.detector, pixels), own)
+                fates_there = tally.fates[start:]
+                tally.fates[start:] = [_in_picture(one, rows, window, scale) for one in fates_there]
 
 
 class _Tally:
@@ -241,30 +292,7 @@ class _Tally:
         self._counts: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
         self._scaled: dict[Any, list[tuple[Tensor, list[int]]]] = defaultdict(list)
 
-    def of_image(self, image: int, target: Target, seen: tuple[Raw, Trace] | Picture) -> None:
-        """Follow the objects of an image; of a picture that is cut, each in the view that shows it best."""
-        if not isinstance(seen, Picture):
-            self._add(image, target, *seen)
-            return
-        policy = self.detector.input
-        assert policy.tiles is not None
-        size = (seen.height, seen.width)
-        judge = _judges(target.boxes, policy.tiles.windows(*size), size)
-        for view in views(seen, policy.tiles, policy.min_size, policy.max_size):
-            window, scale = (torch.from_numpy(one).to(target.boxes) for one in (view.window, view.scale))
-            own = (judge == window).all(1)
-            inside = (target.boxes[:, :2] >= window[:2]) & (target.boxes[:, 2:] <= window[2:])
-            rows = torch.where(inside.all(1) | own)[0]
-            own = own[rows]
-            if (own & ~target.ignored[rows]).any():
-                pixels = torch.from_numpy(np.ascontiguousarray(view.pixels.transpose(2, 0, 1)))
-                start = len(self.fates)
-                there = _in_view(target, rows, window, scale)
-                self._add(image, there, *_traced(self.detector, pixels), own)
-                fates_there = self.fates[start:]
-                self.fates[start:] = [_in_picture(one, rows, window, scale) for one in fates_there]
-
-    def _add(self, image: int, target: Target, raw: Raw, traced: Trace, wanted: Tensor | None = None) -> None:
+    def add(self, image: int, target: Target, raw: Raw, traced: Trace, wanted: Tensor | None = None) -> None:
         """Follow the objects of an image, or only those ``wanted (M,)``, and try milder settings for them."""
         classes = self.class_of[target.labels]
         names = tuple(self.names[label] for label in target.labels.tolist())

@@ -29,6 +29,7 @@ from masu.evaluation.predictions import predictions
 from masu.ops.images import InputPolicy
 from masu.records import Detections
 from masu.thresholds import Threshold
+from masu.views import found_in_each
 
 MOST_BYTES = 2**30
 """Of what is kept, of all images together."""
@@ -220,10 +221,16 @@ class _Watched:
     def predict(
         self, images: Sequence[Tensor | Picture], threshold: Threshold | None = None, batch_size: int = 1
     ) -> list[Detections]:
+        (_,) = images
+        return found_in_each(images, self._whole, self._in_tiles)
+
+    def _in_tiles(self, picture: Picture) -> Detections:
+        self.last = None
+        (found,) = self._net.predict([picture])
+        return found.to("cpu")
+
+    def _whole(self, images: Sequence[Tensor]) -> list[Detections]:
         (image,) = images
-        if isinstance(image, Picture):
-            self.last = None
-            return [one.to("cpu") for one in self._net.predict([image], threshold)]
         device = next(self._net.parameters()).device
         with torch.inference_mode():
             start = time.perf_counter()

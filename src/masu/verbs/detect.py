@@ -342,13 +342,13 @@ MOST_DRAWN_OF_TILES = 10_000_000
 
 def _drawable(image: Tensor | Picture, found: Detections) -> tuple[Tensor, Detections]:
     """The image and its detections at a size that can be drawn without gigabytes."""
-    most = MOST_DRAWN_OF_TILES if isinstance(image, Picture) else MOST_DRAWN
-    step = math.ceil(math.sqrt(image.shape[1] * image.shape[2] / most))
+    area = image.shape[1] * image.shape[2]
     if isinstance(image, Picture):
-        small = image.reduced(step)
+        small = image.reduced(math.ceil(math.sqrt(area / MOST_DRAWN_OF_TILES)))
         scale = found.boxes.new_tensor([small.across, small.down]).repeat(2)
         pixels = np.ascontiguousarray(small.pixels.transpose(2, 0, 1))
         return torch.from_numpy(pixels), replace(found, boxes=found.boxes / scale)
+    step = math.ceil(math.sqrt(area / MOST_DRAWN))
     if step <= 1:
         return image, found
     return image[:, ::step, ::step], replace(found, boxes=found.boxes / step)

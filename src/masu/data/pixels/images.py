@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from masu.data.pixels.headers import read_header
-from masu.data.pixels.large import large_picture
+from masu.data.pixels.large import as_picture
 from masu.data.pixels.pictures import planes, read_bands, read_picture, read_rgb, to_bytes
 from masu.data.pixels.windows import Held, Picture
 from masu.errors import bad_input
@@ -106,13 +106,10 @@ def read_seen(
     Raises:
         InputError: as of :func:`read_pixels`.
     """
-    if isinstance(image, Picture):
-        return image
-    if isinstance(image, str | os.PathLike):
-        large = large_picture(Path(image), channels, tiles)
-        if large is not None:
-            return large
-    pixels = read_pixels(image, channels)
+    picture = as_picture(image, channels, tiles)
+    if picture is not None:
+        return picture
+    pixels = read_pixels(image, channels)  # type: ignore[arg-type]
     if tiles is None or not tiles.needed(*pixels.shape[1:]):
         return pixels
     return Held(pixels.permute(1, 2, 0).cpu().numpy())

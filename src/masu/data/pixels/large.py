@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from masu.data.pixels.pictures import NPY, TIFF_SUFFIXES, decoders_silent
@@ -13,6 +14,22 @@ from masu.tiles import Tiles
 
 GLADLY = 40_000_000
 """Pixels up to which Pillow decodes a file as a whole, in some 120 MB."""
+
+
+def as_picture(image: object, channels: int | None, tiles: Tiles | None) -> Picture | None:
+    """What was given, where it is a picture of which parts are read.
+
+    Args:
+        image: a picture, a file, or pixels.
+        channels: None for RGB photographs; else its channels.
+        tiles: how large pictures are cut; None: never.
+
+    Returns:
+        None for what is read as a whole; see :func:`large_picture`.
+    """
+    if isinstance(image, Picture):
+        return image
+    return large_picture(Path(image), channels, tiles) if isinstance(image, str | os.PathLike) else None
 
 
 def large_picture(path: Path, channels: int | None, tiles: Tiles | None) -> Picture | None:
