@@ -65,7 +65,7 @@ LONGEST_SIDE = 100_000
 """Pixels."""
 
 USUAL_IOU = 0.5
-"""Above which two boxes from two tiles are one object, where a file does not say it."""
+"""Above which two boxes of a class are one object, where a file does not say it."""
 
 LEFT_OUT = 3
 """Exit code, as of ``masu detect``: done, but for images that are named on standard error."""
@@ -101,6 +101,8 @@ class Description:
             the box's size ``√(w·h)``, where it was measured.
         trained_on: data and splits of the training, for people to read.
         tiles: how pictures larger than a tile are cut, as :class:`masu.tiles.Tiles` says it; None: never.
+        nms_thresh: IoU above which the detector takes two boxes of a class for one object, also those of two
+            tiles. Files say it where it is not 0.5.
     """
 
     names: tuple[str, ...]
@@ -117,6 +119,7 @@ class Description:
     trained_on: dict[str, str | None] = field(default_factory=dict)
     margins: dict[str, float] = field(default_factory=dict)
     tiles: dict[str, Any] | None = None
+    nms_thresh: float = USUAL_IOU
 
     def to_json(self) -> str:
         """As an exported file holds it."""
@@ -124,7 +127,8 @@ class Description:
 
     def as_dict(self) -> dict[str, Any]:
         """The attributes; those that earlier versions do not know only where they say something."""
-        return {name: value for name, value in vars(self).items() if name not in _LATER or value}
+        said = vars(self).items()
+        return {name: value for name, value in said if name not in _LATER or value != _LATER[name]}
 
     @property
     def tiling(self) -> Tiles | None:
@@ -197,8 +201,8 @@ def _are_tiles(value: object) -> bool:
     return True
 
 
-_LATER = ("margins", "tiles")
-"""Entries that earlier versions do not know."""
+_LATER: dict[str, object] = {"margins": {}, "tiles": None, "nms_thresh": USUAL_IOU}
+"""Entries that earlier versions do not know, and what is meant where they are left out."""
 
 _FITS: dict[str, Callable[[object], bool]] = {
     "names": _are_names,
@@ -215,6 +219,7 @@ _FITS: dict[str, Callable[[object], bool]] = {
     "margins": _is_table(lambda value: value in MARGIN),
     "trained_on": _is_table(lambda value: value is None or isinstance(value, str)),
     "tiles": _are_tiles,
+    "nms_thresh": _is_score,
 }
 """What each entry of a description must be."""
 
@@ -505,7 +510,7 @@ class Model:
         said = self.description
         tiles = said.tiling
         assert tiles is not None
-        iou = USUAL_IOU if tiles.iou is None else tiles.iou
+        iou = said.nms_thresh if tiles.iou is None else tiles.iou
         return find(picture, tiles, iou, said.min_size, said.max_size, self._look, batch_size)
 
     def _look(self, images: Sequence[Array]) -> list[Rows]:

@@ -118,9 +118,8 @@ def test_a_model_file_keeps_them_and_without_says_nothing_of_them(small, tmp_pat
 def test_an_exported_file_keeps_them_and_without_says_nothing_of_them(small):
     assert "tiles" not in describe(small).as_dict()
     said = describe(masu.tiled(small, 200, 0.3)).as_dict()
-    assert said["tiles"] == {"side": 200, "overlap": 0.3, "iou": 0.5}
-    assert small.suppression == 0.5
-    assert Description.from_json(json.dumps(said)).tiling == Tiles(200, 0.3, 0.5)
+    assert said["tiles"] == {"side": 200, "overlap": 0.3, "iou": None}
+    assert Description.from_json(json.dumps(said)).tiling == Tiles(200, 0.3)
     for wrong in (3, {"side": 5}, {"side": 200, "more": 1}):
         with pytest.raises(ValueError, match="tiles"):
             Description.from_json(json.dumps(said | {"tiles": wrong}))
@@ -136,6 +135,35 @@ def test_an_exported_file_finds_the_same(small, photograph, onnx_file):
     agreed = agreement_of(tiled, wanted, exported)
     assert agreed.matched > 50
     assert agreed.unmatched <= agreed.detections // 50, agreed  # ties within two tiles
+
+
+def test_an_exported_file_says_its_suppression_where_it_is_not_the_usual_one(small):
+    assert small.suppression == 0.5
+    assert "nms_thresh" not in describe(small).as_dict()
+    said = describe(masu.build("fcos_lite0_fpn", ["a"])).as_dict()
+    assert said["nms_thresh"] == 0.6
+    assert Description.from_json(json.dumps(said)).nms_thresh == 0.6
+    older = {name: value for name, value in said.items() if name != "nms_thresh"}
+    assert Description.from_json(json.dumps(older)).nms_thresh == 0.5
+    with pytest.raises(ValueError, match=r"nms_thresh 1\.5"):
+        Description.from_json(json.dumps(said | {"nms_thresh": 1.5}))
+
+
+def test_tiles_at_detect_time_merge_at_the_suppression_that_the_file_says(small, photograph, onnx_file):
+    """Of a file without tiles, as of the detector; tiles that say their own IoU have it."""
+    exported, model = open_detector(onnx_file), Model(onnx_file)
+    exported.description = model.description = replace(model.description, nms_thresh=0.1)
+    array = photograph.permute(1, 2, 0).numpy()
+    for tiles, wanted in ((Tiles(200), Tiles(200, iou=0.1)), (Tiles(200, iou=0.4), Tiles(200, iou=0.4))):
+        ours = small.with_tiles(wanted).predict([photograph], batch_size=3)
+        theirs = exported.with_tiles(tiles).predict([photograph], batch_size=3)
+        agreed = agreement_of(small, ours, theirs)
+        assert agreed.unmatched <= agreed.detections // 50, agreed  # ties within two tiles
+        (found,) = model.with_tiles(tiles).predict([array], None, 3)
+        assert same(Detections(found.boxes, found.scores, found.labels, found.names), theirs[0])
+    usual = small.with_tiles(Tiles(200)).predict([photograph], batch_size=3)
+    merged = exported.with_tiles(Tiles(200)).predict([photograph], batch_size=3)
+    assert agreement_of(small, usual, merged).unmatched > 5
 
 
 def test_numbers_of_other_channels():

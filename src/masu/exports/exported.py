@@ -27,7 +27,6 @@ from masu.ops.images import InputPolicy
 from masu.records import Detections
 from masu.runtime import (
     ENTRY,
-    USUAL_IOU,
     Description,
     Engine,
     Model,
@@ -87,8 +86,8 @@ class ExportedDetector(Predictor):
 
     @property
     def suppression(self) -> float:
-        """See :attr:`masu.detectors.predict.Predictor.suppression`; the graph does not say its own."""
-        return USUAL_IOU
+        """See :attr:`masu.detectors.predict.Predictor.suppression`."""
+        return self.description.nms_thresh
 
     def with_tiles(self, tiles: Tiles | None) -> Self:
         """See :meth:`masu.detectors.predict.Predictor.with_tiles`; both run the same graph."""

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import io
 import zipfile
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,6 @@ from masu.errors import bad_input
 from masu.exports.graph import OUTPUTS, Graph
 from masu.runtime import ENTRY, Description
 from masu.seal import BLANK, CHECKSUM, seal
-from masu.tiles import Tiles
 from masu.words import ExportTarget
 
 SUFFIXES: dict[str, str] = {
@@ -57,13 +56,9 @@ def describe(detector: Detector) -> Description:
         thresholds=dict(detector.thresholds),
         margins=dict(detector.margins),
         trained_on=dict(detector.trained_on),
-        tiles=None if policy.tiles is None else asdict(_with_iou(policy.tiles, detector)),
+        tiles=None if policy.tiles is None else asdict(policy.tiles),
+        nms_thresh=detector.suppression,
     )
-
-
-def _with_iou(tiles: Tiles, detector: Detector) -> Tiles:
-    """Tiles that say what the graph does not: the detector's own suppression."""
-    return replace(tiles, iou=detector.suppression) if tiles.iou is None else tiles
 
 
 def _least(detector: Detector, score: float) -> float:
