@@ -50,6 +50,14 @@ def test_losses_and_gradients(named):  # noqa: F811
 GPU = "cuda"
 
 
+def test_detections_of_tiles_lie_where_those_of_whole_images_do():
+    torch.manual_seed(0)
+    there = spread(masu.build("faster_rcnn_lite0_fpn", ["coin"], "imagenet", image_size=64)).to(GPU)
+    (photograph,) = photographs(1)
+    whole, tiled = (one.predict([photograph])[0] for one in (there, masu.tiled(there, 32)))
+    assert whole.boxes.device == tiled.boxes.device == there.device
+
+
 def test_a_training_goes_on_from_one_device_on_the_other(coins, tmp_path):
     data = masu.read_dataset(coins, split="train")
     settings = masu.TrainSettings(weights="none", image_size=64, epochs=2, precision="bf16")

@@ -13,6 +13,7 @@ from masu import InputError
 from masu.data.pixels.windows import Held
 from masu.detectors.build import configuration, make
 from masu.detectors.model_file import description
+from masu.detectors.predict import Predictor
 from masu.detectors.tiling import as_told
 from masu.exports.agreement import agreement_of
 from masu.exports.exported import open_detector
@@ -80,6 +81,26 @@ def test_margins_stay_within_the_picture(small, photograph):
     assert boxes[:, 2].max() == 420
     assert boxes[:, 3].max() == 300
     assert boxes.min() == 0
+
+
+class Elsewhere(Predictor):
+    """Finds one box in every image; what it finds belongs on a device without memory."""
+
+    names, thresholds, margins = ("a",), {}, {}
+    input, suppression = InputPolicy(64, 64, tiles=Tiles(64)), 0.5
+    device = torch.device("meta")
+
+    def with_tiles(self, tiles):
+        raise NotImplementedError
+
+    def of_pixels(self, images):
+        return [Detections([[8, 8, 24, 24]], [0.5], [0], ("a",)) for _ in images]
+
+
+def test_what_is_found_in_tiles_lies_where_what_is_found_in_one_image_does():
+    found = Elsewhere().predict([torch.zeros((3, 64, 100), dtype=torch.uint8)])[0]
+    assert {value.device.type for value in found.to_dict().values()} == {"meta"}
+    assert len(found) == len(found.names) > 0
 
 
 def test_the_detector_stays_as_it_is(small):

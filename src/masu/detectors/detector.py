@@ -148,6 +148,11 @@ class Detector(nn.Module, Predictor, ABC):
         assert iou is not None
         return iou
 
+    @property
+    def device(self) -> torch.device:
+        """See :attr:`masu.detectors.predict.Predictor.device`."""
+        return next(self.parameters()).device
+
     def with_tiles(self, tiles: Tiles | None) -> Self:
         """See :meth:`masu.detectors.predict.Predictor.with_tiles`."""
         own = copy.deepcopy(self)

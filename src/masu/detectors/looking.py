@@ -37,7 +37,7 @@ def looks(network: PredictionNetwork, images: Iterable[Tensor]) -> Iterator[Look
     """
     detector = network.detector
     pyramid = detector.pyramid
-    device = next(detector.parameters()).device
+    device = detector.device
     for image in images:
         with torch.inference_mode():
             batch = batch_images([moved(image, device)], detector.input, pyramid.dtype)

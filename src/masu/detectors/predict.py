@@ -45,6 +45,11 @@ class Predictor:
     def suppression(self) -> float:
         """IoU above which two boxes of a class are taken for one object."""
 
+    @property
+    @abstractmethod
+    def device(self) -> torch.device:
+        """Where the network runs, and detections lie."""
+
     @abstractmethod
     def with_tiles(self, tiles: Tiles | None) -> Self:
         """The same that cuts large pictures otherwise; this one stays as it is.
@@ -183,7 +188,8 @@ class Predictor:
         iou = self.suppression if policy.tiles.iou is None else policy.tiles.iou
         found = find(picture, policy.tiles, iou, policy.min_size, policy.max_size, self._look, batch_size)
         boxes, scores, labels = (torch.from_numpy(column) for column in found)
-        return Detections(boxes, scores, labels, tuple(self.names[label] for label in labels.tolist()))
+        names = tuple(self.names[label] for label in labels.tolist())
+        return Detections(boxes, scores, labels, names).to(self.device)
 
     def _look(self, images: Sequence[np.ndarray[Any, Any]]) -> list[Rows]:
         tensors = [torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))) for image in images]

@@ -78,6 +78,11 @@ class PredictionNetwork(Predictor):
         """See :attr:`masu.detectors.predict.Predictor.suppression`."""
         return self.detector.suppression
 
+    @property
+    def device(self) -> torch.device:
+        """See :attr:`masu.detectors.predict.Predictor.device`."""
+        return self.detector.device
+
     def with_tiles(self, tiles: Tiles | None) -> Self:
         """See :meth:`masu.detectors.predict.Predictor.with_tiles`; both have the same tensors."""
         own = copy.copy(self)
@@ -102,10 +107,9 @@ class PredictionNetwork(Predictor):
 
     def of_pixels(self, images: Sequence[Tensor]) -> list[Detections]:
         """See :meth:`masu.detectors.predict.Predictor.of_pixels`."""
-        device = next(self.detector.parameters()).device
         found: dict[int, Detections] = {}
         with torch.inference_mode():
-            batch = [moved(image, device) for image in images]
+            batch = [moved(image, self.device) for image in images]
             for indices in _of_one_size(batch, self.input):
                 raw = self.detector([batch[i] for i in indices])
                 found |= zip(indices, self.detector.detections(raw), strict=True)

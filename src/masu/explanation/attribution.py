@@ -40,7 +40,7 @@ def by_gradient(detector: Detector, place: Scene, answers: int = 1) -> Tensor:
     Returns:
         ``(answers, h, w)`` ≥ 0, for each pixel of the window.
     """
-    device = next(detector.parameters()).device
+    device = detector.device
     folded = detector.prediction_network().detector
     pixels, answer = evidence(folded, place.image.to(device), place.box, place.label)
     blank = batch_images([place.blank.to(device)], folded.input, pixels.dtype).pixels

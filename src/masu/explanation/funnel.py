@@ -196,7 +196,7 @@ def funnel(
 
 def on_cpu(detector: Detector) -> Detector:
     """The detector, or a copy of it where it is on another device: traces are followed on the CPU."""
-    return detector if next(detector.parameters()).device.type == "cpu" else copy.deepcopy(detector).cpu()
+    return detector if detector.device.type == "cpu" else copy.deepcopy(detector).cpu()
 
 
 class _Watched:

@@ -231,7 +231,7 @@ class _Watched:
 
     def _whole(self, images: Sequence[Tensor]) -> list[Detections]:
         (image,) = images
-        device = next(self._net.parameters()).device
+        device = self._net.device
         with torch.inference_mode():
             start = time.perf_counter()
             raw = self._net([moved(image, device)])

@@ -89,6 +89,11 @@ class ExportedDetector(Predictor):
         """See :attr:`masu.detectors.predict.Predictor.suppression`."""
         return self.description.nms_thresh
 
+    @property
+    def device(self) -> torch.device:
+        """See :attr:`masu.detectors.predict.Predictor.device`; its runtime's is the processor."""
+        return torch.device("cpu")
+
     def with_tiles(self, tiles: Tiles | None) -> Self:
         """See :meth:`masu.detectors.predict.Predictor.with_tiles`; both run the same graph."""
         own = copy.copy(self)

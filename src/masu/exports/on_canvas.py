@@ -39,6 +39,11 @@ class OnCanvas(Predictor):
         """See :attr:`masu.detectors.predict.Predictor.suppression`."""
         return self._network.suppression
 
+    @property
+    def device(self) -> torch.device:
+        """See :attr:`masu.detectors.predict.Predictor.device`."""
+        return self._network.device
+
     def with_tiles(self, tiles: Tiles | None) -> Self:
         """See :meth:`masu.detectors.predict.Predictor.with_tiles`."""
         own = copy.copy(self)
