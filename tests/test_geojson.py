@@ -112,6 +112,22 @@ def test_what_does_not_say_where_it_lies_is_refused_by_name(small, tmp_path):
         assert "EPSG" in error.value.wanted
 
 
+def test_places_that_are_none_are_an_error_and_no_infinity(small, tmp_path):
+    """Metres of UTM of which the map makes 10³⁰; a map of no numbers; objects that alone lie beyond the map."""
+    nowhere = geotiff(tmp_path / "far.tif", 32633, scale=(1.0, 1.0), start=(1e30, 1e30))
+    lost = geotiff(tmp_path / "lost.tif", 4326, scale=(float("nan"), 0.001))
+    for file in (nowhere, lost):
+        with pytest.raises(InputError, match="lie nowhere in EPSG") as error:
+            masu.detect(Finder(small), file, to="geojson")
+        assert error.value.thing == str(file)
+    partly = geotiff(tmp_path / "partly.tif", 32633, scale=(1e7, 1.0), start=(500_000.0, 5_816_000.0))
+    assert np.isfinite(georeference(partly).places(np.array([[0, 0]]))).all()
+    with pytest.raises(
+        InputError, match=r"an object at 10, 5, 30, 20, which .* nowhere; wanted|places nowhere"
+    ):
+        masu.detect(Finder(small), partly, to="geojson")
+
+
 def test_without_pyproj_the_error_names_it(small, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pyproj", None)
     with pytest.raises(InputError, match=r"masu\[geo\]") as error:

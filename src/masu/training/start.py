@@ -114,7 +114,7 @@ def _configured(
             policy = replace(policy, min_size=settings.tiling.side, max_size=settings.tiling.side)
         pyramid = replace(pyramid, input=policy)
     if settings.channels is not None:
-        mean, std = pixel_statistics(data, settings.channels)
+        mean, std = pixel_statistics(data, settings.channels, settings.tiling)
         policy = replace(pyramid.input, channels=settings.channels, mean=mean, std=std)
         pyramid = replace(pyramid, input=policy)
         report({"event": "start", "said": f"mean {_figures(mean)}, deviation {_figures(std)} of the pixels"})

@@ -203,7 +203,7 @@ def detect(
         page=None if gallery is None else gallery.write(),
         faults=tuple(faults),
         passed_over=(*passed_over(sources), *drawn),
-        animated=tuple(file for file, _ in animated(paths)),
+        animated=tuple(animated(paths)),
     )
 
 

@@ -16,7 +16,6 @@ from torch import Tensor
 from masu.atomic import put_together, workshop
 from masu.data.dataset import Dataset
 from masu.data.formats import read_annotations
-from masu.data.pixels.images import read_pixels
 from masu.data.pixels.pictures import UnreadableImageError
 from masu.data.splits import evaluation_split, training_split
 from masu.detectors.detector import Detector
@@ -24,6 +23,7 @@ from masu.errors import bad_input, counted
 from masu.evaluation.evaluate import evaluate
 from masu.exports.agreement import NOTHING, Agreement, agreement_of
 from masu.exports.exported import ExportedDetector, as_floats
+from masu.exports.inputs import graph_input
 from masu.exports.ncnn import refuse_stages, write_ncnn
 from masu.exports.needed import require_packages
 from masu.exports.on_canvas import OnCanvas
@@ -291,10 +291,10 @@ def _pictures(detector: Detector, data: Dataset | None) -> list[Tensor]:
         if channels is not None:
             raise bad_input("--data", "none", "images of the model's channels to compare with")
         return [made_picture(seed) for seed in range(2)]
-    images = []
+    images: list[Tensor] = []
     for path, _ in data:
         try:
-            images.append(read_pixels(path, channels))
+            images.append(graph_input(path, detector.input, len(images)))
         except UnreadableImageError:
             continue
         if len(images) == 8:
@@ -307,9 +307,9 @@ def _pictures(detector: Detector, data: Dataset | None) -> list[Tensor]:
 def _images(data: Dataset, detector: Detector, report: Callable[[str], None]) -> list[Array]:
     """Inputs of the graph: evenly spread images; ``report`` is told of those that cannot be read."""
     channels, images = detector.input.channels, []
-    for index in range(0, len(data), -(-len(data) // MOST_IMAGES)):
+    for number, index in enumerate(range(0, len(data), -(-len(data) // MOST_IMAGES))):
         try:
-            image = read_pixels(data[index].image, channels)
+            image = graph_input(data[index].image, detector.input, number)
         except UnreadableImageError as error:
             report(str(error))
             continue

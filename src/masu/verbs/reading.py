@@ -14,7 +14,7 @@ from masu.data.audit.prospects import said_of_few, said_of_no_empty
 from masu.data.audit.strays import find_unread
 from masu.data.dataset import Dataset
 from masu.data.formats import read_annotations, usable
-from masu.data.pixels.unread import said_of_animated, said_of_unread
+from masu.data.pixels.unread import animated, said_of_animated, said_of_unread
 from masu.data.splits import evaluation_split, training_split, validation_split
 from masu.data.splitting import apart, hold_back
 from masu.errors import bad_input, counted
@@ -183,7 +183,7 @@ def training_and_validation(
     if validation is None:
         training, validation = _held_back(training, Path(path), seed, max_bad, counter, tell)
     unread = said_of_unread(dict.fromkeys(file for one in (source, other) for file in find_unread(one)))
-    for said in (*unread, *said_of_animated((*training.paths, *validation.paths))):
+    for said in (*unread, *said_of_animated(animated((*training.paths, *validation.paths)))):
         tell(f"{path}: {said}")
     for expected in (said_of_few(training, validation), said_of_no_empty(training)):
         if expected is not None:

@@ -8,10 +8,13 @@ from PIL import Image
 
 from masu.data.audit.fingerprints import fingerprint
 from masu.data.dataset import Dataset, Sample
+from masu.data.loading import statistics
 from masu.data.loading.statistics import pixel_statistics
+from masu.data.pixels import large
 from masu.data.pixels.images import displayable, image_size, read_image, read_pixels
 from masu.errors import InputError
 from masu.records import Target
+from masu.tiles import Tiles
 
 DEEP = (np.arange(5 * 7, dtype=np.uint16).reshape(5, 7) * 1871)[..., None]
 FIVE = np.arange(5 * 7 * 5, dtype=np.float32).reshape(5, 7, 5) - 60
@@ -240,6 +243,25 @@ def test_mean_and_deviation_by_hand(tmp_path):
 def test_mean_and_deviation_of_bytes_count_as_shares(tmp_path):
     Image.fromarray(np.array([[0, 255]], np.uint8)).save(tmp_path / "a.png")
     assert pixel_statistics(dataset(tmp_path / "a.png"), 1) == ((0.5,), (0.5,))
+
+
+def test_of_a_picture_read_by_windows_tiles_are_measured(tmp_path, monkeypatch):
+    """Nothing is read as a whole; with tiles that lie side by side and are all read, each pixel counts once."""
+    values = np.random.default_rng(0).integers(0, 60_000, (128, 192, 2)).astype(np.uint16)
+    tifffile.imwrite(
+        tmp_path / "a.tif", values, photometric="minisblack", planarconfig="contig", tile=(32, 32)
+    )
+    monkeypatch.setattr(large, "GLADLY", 20_000)
+    monkeypatch.setattr(statistics, "GLADLY", 128 * 192)
+    monkeypatch.setattr(statistics, "read_pixels", None)
+    mean, std = pixel_statistics(dataset(tmp_path / "a.tif"), 2, Tiles(64, 0.0))
+    shares = (values / 65535).reshape(-1, 2)
+    assert mean == pytest.approx(tuple(shares.mean(0)), rel=1e-6)
+    assert std == pytest.approx(tuple(shares.std(0)), rel=1e-6)
+    monkeypatch.setattr(statistics, "GLADLY", 3 * 64 * 64)  # three of the six tiles: every other one
+    mean, _ = pixel_statistics(dataset(tmp_path / "a.tif"), 2, Tiles(64, 0.0))
+    seen = np.concatenate([values[:64, :64], values[:64, 128:], values[64:, 64:128]]) / 65535
+    assert mean == pytest.approx(tuple(seen.mean((0, 1))), rel=1e-6)
 
 
 def test_no_image_that_can_be_read(tmp_path):

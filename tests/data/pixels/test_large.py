@@ -12,6 +12,7 @@ from masu.data.pixels.large import large_picture
 from masu.data.pixels.pictures import UnreadableImageError, upright
 from masu.data.pixels.windows import Held
 from masu.tiles import Tiles
+from tests.data.pixels.packed_tiffs import write_packed
 
 TILES = Tiles(64)
 HEIGHT, WIDTH = 211, 307
@@ -229,3 +230,41 @@ def test_a_part_too_large_to_be_decoded_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     with pytest.raises(UnreadableImageError, match="too large"):
         large_picture(tmp_path / "a.tif", None, TILES)
+
+
+@pytest.mark.parametrize("bits", [2, 4, 12])
+def test_bits_that_fill_no_byte_are_read_as_a_whole_or_refused(tmp_path, monkeypatch, bits):
+    """Windows would give them unstretched where a package decodes them."""
+    values = np.random.default_rng(0).integers(0, 1 << bits, (HEIGHT, WIDTH))
+    path = write_packed(tmp_path / "a.tif", values, bits)
+    monkeypatch.setattr(tiff_windows._Stored, "decodes", lambda stored: True)
+    assert tiff_windows.tiff_windows(path, None) is None
+    if bits == 12:
+        assert large_picture(path, None, TILES) is None
+    else:
+        assert_reads_as_a_whole(path)  # by libvips, which stretches them as Pillow does
+    assert large_picture(path, 1, TILES) is None
+    with pytest.raises(UnreadableImageError) as error:
+        read_pixels(path, 1)
+    assert error.value.found == f"a TIFF of {bits} bits a channel"
+    assert error.value.fix == "install the package imagecodecs or save the file with 8 or 16 bits"
+
+
+@pytest.mark.parametrize(("kind", "channels"), [(np.uint16, None), (np.uint16, 1), (np.uint8, 1)])
+def test_grey_of_which_zero_is_white_is_not_left_to_libvips(tmp_path, kind, channels):
+    tifffile.imwrite(tmp_path / "a.tif", pixels(1, kind)[..., 0], photometric="miniswhite")
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        assert file.pages.first.photometric == 0
+    assert not tiff_windows.reads_alike(tmp_path / "a.tif", channels)
+
+
+@pytest.mark.parametrize(
+    ("kind", "channels"),
+    [(np.float32, None), (np.float32, 1), (np.int16, 1), (np.uint32, 1), (np.uint16, None)],
+)
+def test_other_kinds_of_numbers(tmp_path, kind, channels):
+    tifffile.imwrite(tmp_path / "a.tif", pixels(1, kind)[..., 0], photometric="minisblack", tile=(32, 32))
+    if (kind, channels) == (np.float32, None):
+        assert large_picture(tmp_path / "a.tif", channels, TILES) is None
+    else:
+        assert_reads_as_a_whole(tmp_path / "a.tif", channels)

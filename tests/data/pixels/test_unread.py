@@ -42,6 +42,13 @@ def test_of_an_animated_picture_one_frame_is_taken(tmp_path, name):
     frames[0].save(tmp_path / "still.gif")
     (tmp_path / "broken.gif").write_bytes(b"GIF89a")
     files = sorted(tmp_path.iterdir())
-    assert animated(files) == [(tmp_path / name, 3)]
-    assert said_of_animated(files) == [f"1 animated picture ({name}): only the first frame is taken"]
-    assert said_of_animated([tmp_path / "still.gif"]) == []
+    moving = animated(files)
+    assert moving == [tmp_path / name]
+    assert said_of_animated(moving) == [f"1 animated picture ({name}): only the first frame is taken"]
+    assert said_of_animated([]) == []
+
+
+def test_saying_it_opens_no_file(tmp_path):
+    assert said_of_animated([tmp_path / "not there.gif"]) == [
+        "1 animated picture (not there.gif): only the first frame is taken"
+    ]

@@ -18,7 +18,7 @@ from masu.data.audit.small_objects import advice_on_tiles
 from masu.data.dataset import Array, Dataset
 from masu.data.fitting import Box, unfit
 from masu.data.pixels.pictures import NO_HEIC
-from masu.data.pixels.unread import said_of_animated, said_of_heic, said_of_unread
+from masu.data.pixels.unread import animated, said_of_animated, said_of_heic, said_of_unread
 from masu.data.splits import NO_SPLIT, TEST, TRAIN, TRAINVAL, VAL, role
 from masu.errors import counted, listed
 from masu.ops.images import InputPolicy, resized_size
@@ -124,7 +124,7 @@ def find_faults(
     for kind, sentences in (
         ("missing-package", said_of_heic([one.image or one.file for one in unopened])),
         ("unread-file", said_of_unread(unread)),
-        ("animated-image", said_of_animated(looked.paths)),
+        ("animated-image", said_of_animated(animated(looked.paths))),
     ):
         for said in sentences:
             found[kind, looked.data.root, "", said] = Finding(kind, looked.data.root, "", said)

@@ -17,6 +17,7 @@ from masu.data.pixels.pictures import DECODER_ERRORS, TIFF_SUFFIXES, Array
 from masu.errors import bad_input
 
 _CODE = "an EPSG code of its coordinate system"
+OTHERWISE = "write it with gdal_translate -a_srs, or take --to json"
 _OWN_SYSTEM = 32767
 """The code of a system that the file describes itself."""
 
@@ -55,7 +56,7 @@ def georeference(path: Path) -> Georeference:
 
     Raises:
         InputError: without pyproj; for a file that is none, that does not say where it lies by an EPSG code
-            and an affine map, or that is stored turned.
+            and an affine map, that is stored turned, or of which no corner has a place on Earth.
     """
     try:
         import pyproj
@@ -63,7 +64,7 @@ def georeference(path: Path) -> Georeference:
         raise bad_input(
             "--to geojson", "no package pyproj", "it", 'pip install "masu[geo]"', code="missing-package"
         ) from None
-    tags = _tags(path)
+    tags, (height, width) = _tags(path)
     code = tags.get("ProjectedCSTypeGeoKey", tags.get("GeographicTypeGeoKey"))
     if code is None or int(code) == _OWN_SYSTEM:
         raise _refused(path, f"a GeoTIFF without {_CODE}")
@@ -71,10 +72,15 @@ def georeference(path: Path) -> Georeference:
         found = pyproj.Transformer.from_crs(f"EPSG:{int(code)}", "OGC:CRS84", always_xy=True)
     except pyproj.exceptions.CRSError:
         raise _refused(path, f"a GeoTIFF of the unknown coordinate system EPSG:{int(code)}") from None
-    return Georeference(_matrix(path, tags), found.transform)
+    made = Georeference(_matrix(path, tags), found.transform)
+    corners = np.array([[0, 0], [width, 0], [0, height], [width, height]])
+    if not np.isfinite(made.places(corners)).all(1).any():
+        raise _refused(path, f"a GeoTIFF whose corners lie nowhere in EPSG:{int(code)}")
+    return made
 
 
-def _tags(path: Path) -> dict[str, Any]:
+def _tags(path: Path) -> tuple[dict[str, Any], tuple[int, int]]:
+    """What it says of its map, and height and width."""
     if path.suffix.lower() not in TIFF_SUFFIXES:
         raise _refused(path, "no GeoTIFF")
     import tifffile
@@ -84,13 +90,14 @@ def _tags(path: Path) -> dict[str, Any]:
             page = file.pages.first
             orientation = page.tags.get("Orientation")
             tags: dict[str, Any] | None = page.geotiff_tags
+            size = page.imagelength, page.imagewidth
     except (*DECODER_ERRORS, tifffile.TiffFileError) as error:
         raise _refused(path, f"a file that is no TIFF ({error})") from None
     if not tags:
         raise _refused(path, "a TIFF that does not say where it lies")
     if orientation is not None and orientation.value != 1:
         raise _refused(path, "a GeoTIFF that is stored turned")
-    return tags
+    return tags, size
 
 
 def _matrix(path: Path, tags: dict[str, Any]) -> Array:
@@ -108,5 +115,4 @@ def _matrix(path: Path, tags: dict[str, Any]) -> Array:
 
 
 def _refused(path: Path, found: str) -> Exception:
-    fix = "write it with gdal_translate -a_srs, or take --to json"
-    return bad_input(path, found, f"a GeoTIFF with {_CODE} and an affine map", fix)
+    return bad_input(path, found, f"a GeoTIFF with {_CODE} and an affine map", OTHERWISE)

@@ -1,4 +1,4 @@
-"""Which files are read by windows: those that are cut into tiles and too large to be decoded at once."""
+"""Which files are read by windows: those that are too large to be decoded at once, where they are cut."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from masu.data.pixels.pictures import NPY, TIFF_SUFFIXES, decoders_silent
-from masu.data.pixels.tiff_windows import tiff_windows
+from masu.data.pixels.tiff_windows import reads_alike, tiff_windows
 from masu.data.pixels.vips_windows import vips_windows
 from masu.data.pixels.windows import Picture
 from masu.errors import InputError
@@ -43,9 +43,26 @@ def large_picture(path: Path, channels: int | None, tiles: Tiles | None) -> Pict
     Returns:
         None for a file that is decoded as a whole, and for one that cannot be opened: decoding it says why.
     """
-    if tiles is None or path.suffix.lower() == NPY:
+    picture = None if tiles is None else windowed(path, channels)
+    if picture is None or tiles is None or not tiles.needed(picture.height, picture.width):
         return None
-    ways = (tiff_windows, vips_windows) if path.suffix.lower() in TIFF_SUFFIXES else (vips_windows,)
+    return picture
+
+
+def windowed(path: Path, channels: int | None) -> Picture | None:
+    """A file too large to be decoded at once, as a picture of which parts are read.
+
+    Args:
+        path: the file.
+        channels: None for RGB photographs; else its channels.
+
+    Returns:
+        None for a smaller one, and for one that is not read by windows or cannot be opened.
+    """
+    suffix = path.suffix.lower()
+    if suffix == NPY:
+        return None
+    ways = (tiff_windows, _tiff_by_vips) if suffix in TIFF_SUFFIXES else (vips_windows,)
     with decoders_silent():
         for way in ways:
             try:
@@ -55,8 +72,9 @@ def large_picture(path: Path, channels: int | None, tiles: Tiles | None) -> Pict
             except Exception:  # noqa: BLE001 what decoders raise for a damaged file, which Pillow names
                 continue
             if picture is not None:
-                large = picture.height * picture.width > GLADLY and tiles.needed(
-                    picture.height, picture.width
-                )
-                return picture if large else None
+                return picture if picture.height * picture.width > GLADLY else None
     return None
+
+
+def _tiff_by_vips(path: Path, channels: int | None) -> Picture | None:
+    return vips_windows(path, channels) if reads_alike(path, channels) else None

@@ -372,7 +372,8 @@ class TiffPlan:
         decode: gives the image as it is stored.
         shape: ``(H, W)`` or ``(H, W, C)`` of it where it has as many channels as wanted, as stored.
         page: height and width of the first page, as stored.
-        bits: of a channel.
+        bits: of a channel, once it is read.
+        packed: of a channel where they fill no byte; else None.
         orientation: the tag's value.
     """
 
@@ -380,6 +381,7 @@ class TiffPlan:
     shape: tuple[int, ...]
     page: tuple[int, int]
     bits: int
+    packed: int | None
     orientation: int
 
 
@@ -402,7 +404,8 @@ def tiff_plan(path: Path, channels: int) -> Iterator[TiffPlan]:
         size = (page.imagelength, page.imagewidth)
         tag = page.tags.get("Orientation")
         bits = 8 * (page.dtype.itemsize if page.dtype else 1)
-        yield TiffPlan(decode, shape, size, bits, 1 if tag is None else tag.value)
+        packed = None if page.bitspersample in (1, bits) else page.bitspersample
+        yield TiffPlan(decode, shape, size, bits, packed, 1 if tag is None else tag.value)
 
 
 def channels_last_shape(shape: tuple[int, ...], channels: int) -> tuple[int, ...]:
@@ -416,9 +419,13 @@ def _read_tiff(path: Path, channels: int) -> Array:
         check_size(path, plan.shape)
         try:
             array = _channels_last(plan.decode(), channels)
-        except (ValueError, ImportError) as error:
-            if not isinstance(error, ImportError) and "imagecodecs" not in str(error):
+        except (ValueError, ImportError, NotImplementedError) as error:
+            if isinstance(error, ValueError) and "imagecodecs" not in str(error):
                 raise
+            if plan.packed is not None:
+                raise _refused_tiff(
+                    path, f"a TIFF of {plan.packed} bits a channel", "with 8 or 16 bits"
+                ) from None
             return _decompressed(path, plan.bits)
         return upright(array, plan.orientation)
 
@@ -432,12 +439,12 @@ def _decompressed(path: Path, bits: int) -> Array:
         array = np.zeros(0, np.uint8)
     if array.size and 8 * array.dtype.itemsize >= bits:
         return array
-    raise UnreadableImageError(
-        path,
-        f"a compressed TIFF of {bits} bits a channel",
-        "install the package imagecodecs or save the file uncompressed",
-        "one that can be read in full",
-    )
+    raise _refused_tiff(path, f"a compressed TIFF of {bits} bits a channel", "uncompressed")
+
+
+def _refused_tiff(path: Path, found: str, instead: str) -> UnreadableImageError:
+    fix = f"install the package imagecodecs or save the file {instead}"
+    return UnreadableImageError(path, found, fix, "one that can be read in full")
 
 
 def _has(shape: tuple[int, ...], channels: int) -> bool:

@@ -21,7 +21,7 @@ from masu.regular import open_regular
 KEPT = 64_000_000
 """Bytes of decoded tiles that are kept: neighbouring windows need the same ones."""
 
-_GREY, _RGB = 1, 2
+_WHITE_IS_ZERO, _GREY, _RGB = 0, 1, 2
 _TURNED = range(5, 9)
 
 
@@ -56,8 +56,35 @@ def tiff_windows(path: Path, channels: int | None) -> Picture | None:
     return TiffWindows(path, stored, channels, turned)
 
 
+def reads_alike(path: Path, channels: int | None) -> bool:
+    """Whether libvips gives a TIFF the values that it has when it is read as a whole.
+
+    Grey of which zero is white, and bits that fill no byte, are turned and stretched by some decoders only.
+
+    Args:
+        path: the file.
+        channels: None for RGB photographs; else its channels.
+
+    Raises:
+        Exception: what tifffile raises for a file that is damaged or none.
+    """
+    import tifffile
+
+    with tifffile.TiffFile(path) as file:
+        page = file.pages.first
+        white = page.photometric == _WHITE_IS_ZERO
+        if channels is None:
+            return not (white and page.bitspersample > 8)
+        return not white and _fills_bytes(page)
+
+
+def _fills_bytes(page: Any) -> bool:
+    """Whether the values are numbers of whole bytes, or yes and no."""
+    return bool(page.dtype == np.bool_ or page.bitspersample == 8 * page.dtype.itemsize)
+
+
 def _is_plain(page: Any, channels: int | None) -> bool:
-    if page.dtype is None:
+    if page.dtype is None or not _fills_bytes(page):
         return False
     if channels is not None:
         return bool(page.samplesperpixel == channels)

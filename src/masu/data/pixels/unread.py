@@ -52,31 +52,29 @@ def is_heic(file: Path) -> bool:
     return file.suffix.lower() in HEIC_SUFFIXES
 
 
-def animated(files: Iterable[Path]) -> list[tuple[Path, int]]:
-    """Animated pictures among files, each with its number of pictures; only the first of them is read.
+def animated(files: Iterable[Path]) -> list[Path]:
+    """Animated pictures among files, of which only the first frame is read.
 
     Args:
         files: images; those of other suffixes than :data:`ANIMATED_SUFFIXES` are not opened.
     """
-    may = (file for file in files if file.suffix.lower() in ANIMATED_SUFFIXES)
-    return [(file, count) for file in may if (count := _pictures_in(file)) > 1]
+    return [file for file in files if file.suffix.lower() in ANIMATED_SUFFIXES and _moves(file)]
 
 
-def said_of_animated(files: Iterable[Path]) -> list[str]:
-    """A sentence where there are animated pictures among files, without a full stop; else none."""
-    moving = animated(files)
+def said_of_animated(moving: Sequence[Path]) -> list[str]:
+    """A sentence where there are animated pictures, those of :func:`animated`, without a full stop."""
     if not moving:
         return []
-    names = listed((file.name for file, _ in moving), _NAMED)
+    names = listed((file.name for file in moving), _NAMED)
     return [f"{counted(len(moving), 'animated picture')} ({names}): only the first frame is taken"]
 
 
-def _pictures_in(file: Path) -> int:
+def _moves(file: Path) -> bool:
     try:
         with Image.open(file) as image:
-            return int(getattr(image, "n_frames", 1))
+            return int(getattr(image, "n_frames", 1)) > 1
     except (*DECODER_ERRORS, Image.DecompressionBombError):
-        return 1  # told where it is read
+        return False  # told where it is read
 
 
 def _kind(file: Path) -> str:
