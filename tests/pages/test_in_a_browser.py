@@ -20,9 +20,10 @@ from masu.pages.page import put_page
 from masu.pages.pictures import Mark, Shown
 from masu.records import Detections, Target
 from masu.verbs.check import check, write_page
-from masu.verbs.demo_page import DemoPage, Picture, render_page
+from masu.verbs.demo_page import Picture, render_page
 from masu.verbs.detect import detect
 from masu.verbs.wrong_labels import LabelReview, WrongLabel
+from tests.demo_pages import demo_page
 from tests.networks import spread
 
 pytest.importorskip("playwright.sync_api", reason="the package playwright drives the browser")
@@ -122,25 +123,12 @@ def reviewed(data):
     return LabelReview(tuple(labels), 4, 7, 3, 0.9, 1.0)
 
 
-def demo_page():
+def demo_html():
     uri = error_page.embedded(photograph(9))
     marks = (Mark((10, 10, 50, 50), "object"), Mark((12, 10, 50, 50), "found", f"{EVIL} 0.90"))
     metrics = scored(photos=error_page.Path())
-    return render_page(
-        DemoPage(
-            metrics=metrics.metrics,
-            history=[{"epoch": i + 1, "loss": 1.5 / (i + 1), "ap50": 0.2 * i} for i in range(3)],
-            pictures=(Picture(Shown("t.png", uri, SIZE[::-1], marks, f"Scene. {EVIL}"), NAMES, NAMES),) * 2,
-            threshold=0.5,
-            architecture="faster_rcnn_lite0_fpn",
-            images=(300, 40, 80),
-            objects=(950, 120, 250),
-            seconds=365.0,
-            training_seconds=301.0,
-            threads=2,
-            model_bytes=23_000_000,
-        )
-    )
+    picture = Picture(Shown("t.png", uri, SIZE[::-1], marks, f"Scene. {EVIL}"), NAMES, NAMES)
+    return render_page(demo_page(metrics.metrics, (picture, picture)))
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +146,7 @@ def pages(photos, tmp_path_factory):
     torch.manual_seed(0)
     detector = spread(masu.build("faster_rcnn_lite0_fpn", NAMES, "none", image_size=96))
     explain(detector, masu.read_dataset(data), out / "explain.html", worst=2)
-    put_page(out / "demo.html", demo_page())
+    put_page(out / "demo.html", demo_html())
     detect(Finder(), [photos / name for name in OBJECTS], threshold=0.5, out=out / "found")
     return {path.stem: path for path in out.glob("*.html")} | {"gallery": out / "found" / "index.html"}
 

@@ -24,6 +24,7 @@ from masu.verbs import demo as demo_module
 from masu.verbs.demo import demo
 from masu.verbs.demo_page import DemoPage, Picture, render_page
 from masu.verbs.demo_scenes import NAMES, background, compose, ink, make_scenes, split_material
+from tests.demo_pages import demo_page
 from tests.markup import read_html
 
 pytest.importorskip("sklearn")
@@ -196,22 +197,11 @@ def _shown(name: str, alt: str, mark: Mark) -> Shown:
 
 
 def _page(names: tuple[str, ...] = ("0", "1"), history: int = 3) -> DemoPage:
-    return DemoPage(
-        metrics=_metrics(names),
-        history=[{"epoch": i + 1, "loss": 1.5 / (i + 1), "ap50": 0.2 * i} for i in range(history)],
-        pictures=(
-            Picture(_shown("test-0001.jpg", f"There: {names}", Mark((1, 2, 9, 9), "object")), names, ()),
-            Picture(_shown("b.jpg", f"Found: {names}", Mark((1, 2, 9, 9), "found", names[0])), (), names),
-        ),
-        threshold=0.5,
-        architecture="faster_rcnn_lite0_fpn",
-        images=(300, 40, 80),
-        objects=(950, 120, 250),
-        seconds=365.0,
-        training_seconds=301.0,
-        threads=2,
-        model_bytes=23_000_000,
+    pictures = (
+        Picture(_shown("test-0001.jpg", f"There: {names}", Mark((1, 2, 9, 9), "object")), names, ()),
+        Picture(_shown("b.jpg", f"Found: {names}", Mark((1, 2, 9, 9), "found", names[0])), (), names),
     )
+    return demo_page(_metrics(names), pictures, history)
 
 
 def test_the_page_is_valid_accessible_and_alone() -> None:

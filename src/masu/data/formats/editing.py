@@ -6,6 +6,7 @@ that have a file for each photograph.
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import os
 import stat
@@ -20,7 +21,7 @@ import numpy as np
 
 from masu.atomic import beside, not_written, put_in_place, write_new
 from masu.data.fitting import as_stored, fit_box, of_stored_picture, upright
-from masu.data.formats.rows import Box, class_name
+from masu.data.formats.rows import BadEntryError, Box, class_name
 from masu.errors import bad_input
 
 LOCK = ".masu-labels.lock"
@@ -400,6 +401,19 @@ def keep_below(into: Path, root: Path, file: Path, content: bytes) -> Path:
         raise not_written(kept, error) from None
     tries = (kept.with_name(f"{kept.name}.{number}") for number in count(1))
     return next(place for place in tries if write_new(place, content))
+
+
+def text_in(content: bytes) -> tuple[str, str]:
+    """The text of a label file that is UTF-8, and its byte-order mark or nothing.
+
+    Raises:
+        BadEntryError: for another encoding.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadEntryError(f"another encoding ({error})", "UTF-8") from None
+    return text, "\ufeff" if content.startswith(codecs.BOM_UTF8) else ""
 
 
 def version_of(*parts: bytes) -> str:

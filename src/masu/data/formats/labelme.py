@@ -26,6 +26,7 @@ from masu.data.formats.editing import (
     Plan,
     held_in_order,
     moved,
+    text_in,
 )
 from masu.data.formats.form import (
     BY_CONTENT,
@@ -326,15 +327,11 @@ class _Hand:
             empty = page(photo.path.name, photo.size, [], self._dialect)
             return _Page(empty, "", json.loads(empty), photo, self._dialect)
         found = _with_shapes(json_of(content))
-        try:
-            text = content.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise BadEntryError(f"another encoding ({error})", "UTF-8") from None
+        text, mark = text_in(content)
         tree = self._named.tree_with(photo.path)
         look = Look((folder_text(file.parent),), stem=True, foreign=True)
         name = _image_name(found, file, tree)
         self._named.require_only(photo.path, file, name, look, tree.split_of(file))
-        mark = "\ufeff" if content.startswith(b"\xef\xbb\xbf") else ""
         return _Page(text, mark, found, photo, X_ANYLABELING if "checked" in found else LABELME)
 
 

@@ -21,6 +21,7 @@ from masu.data.formats.editing import (
     held_in_order,
     moved,
     stamp_of,
+    text_in,
     version_of,
     write_in_place,
 )
@@ -218,11 +219,7 @@ class _Hand:
         own = os.path.abspath(photo.path)
         if others := sorted(self._owners[os.path.abspath(file)] - {own}):
             raise BadEntryError(f"the labels of {os.path.basename(others[0])} as well", "those of one image")
-        try:
-            text = (content or b"").decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise BadEntryError(f"a file that cannot be read ({error})", "UTF-8 text") from None
-        mark = "\ufeff" if content is not None and content.startswith(b"\xef\xbb\xbf") else ""
+        text, mark = text_in(content or b"")
         return _LabelPage(text, mark, photo, self.classes, self._reading)
 
 
