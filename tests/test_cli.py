@@ -35,8 +35,10 @@ def test_the_whole_job(run, coins, tmp_path):
     assert code == 2
     assert error.splitlines()[-1].startswith(f"masu: error: {out}: found a training that is already there")
     code, text, error = run("train", coins, *options, "--resume")
-    assert (code, "found a training that is finished" in error) == (2, True)
+    assert (code, f"{out}: this training is finished; learn on" in error) == (0, True)
     assert not list(out.glob("resume*"))
+    code, text, error = run("train", coins, *options, "--resume", "--seed", 7)
+    assert (code, "found a training that is finished, with seed 0 and not 7" in error) == (2, True)
 
 
 def test_results_go_to_stdout_and_a_bad_image_to_stderr(run, coins, tmp_path):

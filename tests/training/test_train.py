@@ -464,12 +464,38 @@ def test_a_finished_run_keeps_no_checkpoint_unless_asked(data, tmp_path):
     left = {path.name for path in (tmp_path / "run").iterdir()}
     assert {"best.safetensors", "last.safetensors"} <= left
     assert not any(name.startswith("resume") for name in left)
-    with pytest.raises(InputError) as caught:
-        train(data, None, SMALL, tmp_path / "run", resume=True)
-    assert (caught.value.code, caught.value.found) == ("finished", "a training that is finished")
-    assert "--weights" in caught.value.fix
     with pytest.raises(InputError, match="already there"):
         train(data, None, SMALL, tmp_path / "run")
+
+
+def test_a_finished_run_that_is_resumed_answers_and_changes_nothing(data, tmp_path):
+    out = tmp_path / "run"
+    ended = train(data, None, SMALL, out, keep_checkpoint=False)
+    before = {path: path.read_bytes() for path in out.iterdir() if path.is_file()}
+    said = []
+    again = train(data, None, SMALL, out, resume=True, report=said.append)
+    assert again == ended
+    assert [event["said"] for event in said if "finished" in event["said"]]
+    assert train(data, None, replace(SMALL, accumulate=2), out, resume=True) == ended  # what a run may change
+    for changed, found in (
+        ({"epochs": SMALL.epochs + 1}, f"epochs {SMALL.epochs} and not {SMALL.epochs + 1}"),
+        ({"seed": 7}, "seed 0 and not 7"),
+    ):
+        with pytest.raises(InputError) as caught:
+            train(data, None, replace(SMALL, **changed), out, resume=True)
+        assert caught.value.code == "finished"
+        assert caught.value.found == f"a training that is finished, with {found}"
+        assert "--weights" in caught.value.fix
+    with pytest.raises(InputError, match="finished, with trained_on") as caught:
+        train(data, data, SMALL, out, resume=True)
+    assert {path: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
+    for name, text in (("settings.json", "[]"), ("settings.json", "{"), ("metrics.jsonl", "")):
+        (out / name).write_text(text)
+        with pytest.raises(InputError) as caught:
+            train(data, None, SMALL, out, resume=True)
+        assert caught.value.code == "finished"
+        assert name in caught.value.found
+        (out / name).write_bytes(before[out / name])
 
 
 def test_a_stopped_run_keeps_its_checkpoint(data, tmp_path):

@@ -129,7 +129,7 @@ def _word(name: str, words: tuple[str, ...], said: str, default: str | None = No
 )
 @section("Run")
 @option("--out", type=click.Path(path_type=Path), help="Folder of the run. Default: runs/train-N.")
-@option("--resume", is_flag=True, help="Go on with the run in --out.")
+@option("--resume", is_flag=True, help="Go on with the run in --out; one that is finished is left as it is.")
 @option("--keep-checkpoint", is_flag=True, help="Keep what --resume needs when the training is finished.")
 @DEVICE
 @_number("--workers", ranges.READERS, "Processes that read ahead.", 0)

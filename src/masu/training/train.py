@@ -38,6 +38,7 @@ from masu.evaluation.evaluate import evaluate
 from masu.json_text import to_json
 from masu.ops.images import padded_size
 from masu.processes import LostProcessError, Processes, joined, launched
+from masu.training.finished import as_it_ended, further, is_finished, is_resumable
 from masu.training.nonfinite import skip_or_stop
 from masu.training.precision import check_precision, chosen_precision
 from masu.training.recipe import TrainSettings, evaluates, progress, read_at
@@ -101,8 +102,9 @@ def train(
         out: folder for ``best.safetensors``, ``last.safetensors``, ``metrics.jsonl``, ``settings.json``,
             ``report.html`` and sample pictures.
         report: told of every step and epoch.
-        resume: go on from the state in ``out`` instead of starting anew; under a launcher, which may start a
-            training again at any time, also where there is none yet.
+        resume: go on from the state in ``out`` instead of starting anew; a run that is finished gives its
+            result. Under a launcher, which may start a training again at any time, also where there is none
+            yet.
         workers: processes that read images ahead; they change nothing but the time.
         max_bad: largest share of faulty images or objects that are skipped; 0 refuses at the first.
         checkpoint_seconds: between two checkpoints within an epoch; where writing one takes long, it is
@@ -134,7 +136,16 @@ def train(
         here = device_of(device)
         _check_alike(data, val, settings, processes)
         out = Path(processes.of_first(str(out)))
+        before = processes.first and resume and is_finished(out)
         resume = processes.of_first(processes.first and _check(data, val, out, resume))
+        if processes.of_first(before):
+            now = settings.described() | {"trained_on": _trained_on(data, val)}
+            history = processes.of_first(as_it_ended(out, now) if processes.first else [])
+            if report and processes.first:
+                report({"event": "start", "said": f"{out}: this training is finished; {further(out)}"})
+            return TrainResult(
+                out / "best.safetensors", out / "last.safetensors", history[-1]["seconds"], history
+            )
         begun = begun_as(out) if resume and processes.first else None
         computed_in = chosen_precision(settings.precision, here, begun and begun.precision)
         if settings.precision == "auto" and report and processes.first:
@@ -200,8 +211,7 @@ def _train(
     learner = Learner(detector, settings, processes)
     judged = learner.judged
     for one in (detector, judged):
-        one.trained_on = {"data": data.root.resolve().name, "split": data.split}
-        one.trained_on |= {} if val is None else {"val_split": val.split or "held back"}
+        one.trained_on = _trained_on(data, val)
     crops = Crops(data, detector.input)
     refuse_lone_values(detector, settings, crops)
     for sentence in (crops.described(), advice_on_tiles(data, detector.input)):
@@ -406,30 +416,35 @@ def _check(data: Dataset, val: Dataset | None, out: Path, resume: bool) -> bool:
 
 
 def resumes(out: Path, resume: bool) -> bool:
-    """Whether a training goes on in ``out``.
+    """Whether a training goes on in ``out`` from the state that it left.
+
+    Args:
+        out: folder of the run.
+        resume: whether it may.
+
+    Returns:
+        False for a new run, and for one that is finished, of which nothing is to be written.
 
     Raises:
         InputError: where it holds a training that is not to go on, or none that can.
     """
-    resumable = any((out / f"{name}.safetensors").exists() for name in ("resume", "resume-before"))
-    if (resumable or (out / "last.safetensors").exists()) and not resume:
+    resumable = is_resumable(out)
+    if (resumable or is_finished(out)) and not resume:
         raise bad_input(
             out,
             "a training that is already there",
             "an empty folder",
             "continue it (--resume) or choose another one (--out)",
         )
-    if resume and not resumable and (out / "last.safetensors").exists():
-        raise bad_input(
-            out,
-            "a training that is finished",
-            "one that was stopped",
-            f"learn on from its weights in another folder: --weights {out / 'last.safetensors'} --out FOLDER",
-            code="finished",
-        )
-    if resume and not resumable and not launched():
+    if resume and not resumable and not is_finished(out) and not launched():
         raise bad_input(out, "no training to resume", "the --out folder of an earlier run")
     return resume and resumable
+
+
+def _trained_on(data: Dataset, val: Dataset | None) -> dict[str, str | None]:
+    """What a model says of the data that it has learnt from."""
+    said = {"data": data.root.resolve().name, "split": data.split}
+    return said | ({} if val is None else {"val_split": val.split or "held back"})
 
 
 def _figures(metrics: dict[str, Any]) -> dict[str, Any]:

@@ -66,7 +66,8 @@ def train(
         form: format of the data at a path; default: found by looking.
         images: another folder that holds the images of a path.
         report: told of the start, every step and every epoch: a dict with ``event``.
-        resume: go on from the state in ``out`` instead of starting anew.
+        resume: go on from the state in ``out`` instead of starting anew; a run that is finished gives its
+            result.
         workers: processes that read images ahead; they change nothing but the time.
         max_bad: largest share of faulty images or objects that are skipped; 0 refuses at the first.
         checkpoint_seconds: between two checkpoints within an epoch; 0 writes after every step.
