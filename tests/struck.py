@@ -89,20 +89,20 @@ def _export(to):
 
 VERBS = {
     "convert": Verb(
-        lambda data, model, out: ["convert", data, out, "--to", "voc"], "made", anew=True, short=3, long=6
+        lambda data, model, out: ["convert", data, out, "--to", "voc"], "made", anew=True, short=1, long=6
     ),
     "convert --link": Verb(
         lambda data, model, out: ["convert", data, out, "--to", "yolo", "--link"],
         "made",
         anew=True,
-        short=3,
+        short=1,
         long=6,
     ),
     "check --fix": Verb(
-        lambda data, model, out: ["check", data, "--fix", out], "made", CHECKED, anew=True, short=3, long=6
+        lambda data, model, out: ["check", data, "--fix", out], "made", CHECKED, anew=True, short=1, long=6
     ),
     "check --report": Verb(
-        lambda data, model, out: ["check", data, "--report", out], "a.html", CHECKED, earlier="page", short=3
+        lambda data, model, out: ["check", data, "--report", out], "a.html", CHECKED, earlier="page", short=1
     ),
     "anchors --report": Verb(
         lambda data, model, out: ["anchors", data, "--report", out], "a.html", earlier="page"
