@@ -75,8 +75,7 @@ def test_the_same_seed_gives_the_same_weights(data, tmp_path):
         assert torch.equal(x, y), name
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
-@pytest.mark.parametrize("stop_at", [1, 2, 3])
+@pytest.mark.parametrize(("stop_at", "optimizer"), [(1, "adamw"), (2, "adamw"), (3, "adamw"), (2, "sgd")])
 def test_an_interrupted_run_goes_on_to_the_same_weights(data, tmp_path, stop_at, optimizer):
     settings = TrainSettings(epochs=2, image_size=64, batch_size=2, optimizer=optimizer, learning_rate=1e-3)
     whole = train(data, None, settings, tmp_path / "whole")
@@ -191,7 +190,7 @@ def test_faulty_data_is_refused_before_anything_is_made(data, tmp_path, part):
 
 
 def test_workers_change_nothing(data, tmp_path):
-    runs = [train(data, None, SMALL, tmp_path / str(n), workers=n) for n in (0, 1, 2)]
+    runs = [train(data, None, SMALL, tmp_path / str(n), workers=n) for n in (0, 2)]
     alone, *others = (masu.load(result.last).state_dict() for result in runs)
     for other in others:
         assert [name for name in alone if not torch.equal(alone[name], other[name])] == []
