@@ -29,7 +29,7 @@ def test_drafts_of_a_run_are_read_again(run, model, photos, tmp_path):
     arguments = ("draft", best.parent, photos, "--to", "coco", "--out", out, "--threshold", 0, "--json")
     code, printed, error = run(*arguments)
     assert code == BAD_INPUT
-    assert "photographs: found labels for all 2, wanted at least one without labels" in error
+    assert "photographs: found labels or drafts for all 2, wanted at least one without labels" in error
     code, printed, error = run(*arguments, "--labelled-too", "--device", "cpu")
     assert code == DONE, error
     done = valid(run, "draft", printed)

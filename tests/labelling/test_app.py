@@ -8,6 +8,9 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
+from masu.data.formats.labelme import LABELME
+from masu.drafts.beside import write_beside
+from masu.drafts.draft import Draft
 from masu.labelling.app import make_label_app
 from tests.labelling.test_sitting import found
 
@@ -203,6 +206,7 @@ def test_status_tells_what_is_new(browser):
             "at": 0,
             "state": "unfinished",
             "boxes": 1,
+            "drafts": None,
             "version": saved["version"],
             "drafted": False,
         }
@@ -237,6 +241,18 @@ def test_drafts_say_whether_they_are_worth_showing(browser, desk):
         ("cat", 0.6, True),
         ("dog", 0.2, False),
     ]
+
+
+def test_drafts_that_somebody_asked_for_are_all_worth_showing(browser, desk, folder):
+    draft = Draft(folder / "a.jpg", (40, 60), ((1.0, 1.0, 9.0, 9.0),), ("cat",), (0.2,))
+    write_beside(draft, LABELME, "cells-1f2e", swept=True)
+    desk.sitting.look_for_changes()
+    assert browser("GET", "/api/photos/a.jpg")[1]["drafts"] == [
+        {"box": [1.0, 1.0, 9.0, 9.0], "name": "cat", "score": 0.2, "sure": True}
+    ]
+    photographs = {one["id"]: one for one in browser("GET", "/api/session")[1]["photos"]}
+    assert photographs["a.jpg"] == {"id": "a.jpg", "state": "open", "boxes": 0, "drafts": 1}
+    assert photographs["b.png"]["drafts"] is None
 
 
 def test_more_classes_and_the_end(browser):

@@ -8,6 +8,9 @@ import pytest
 import masu
 from masu.data.dataset import CROWD
 from masu.data.formats.editing import Entry
+from masu.data.formats.labelme import LABELME
+from masu.drafts.beside import write_beside
+from masu.drafts.draft import Draft
 from masu.errors import InputError
 from masu.labelling.found import Found
 from masu.labelling.sitting import ConflictError
@@ -268,3 +271,60 @@ def test_names_of_many_scripts_are_classes(sit):
     assert sitting.add_class("big  cat") == "big cat"
     with pytest.raises(InputError):
         sitting.add_class("a\x07")
+
+
+@pytest.fixture
+def drafted(folder):
+    """A model drafted two boxes of the first photograph and none of the second."""
+    two = Draft(folder / "a.jpg", (40, 60), (CAT.box, DOG.box), ("cat", "dog"), (0.9, 0.2))
+    write_beside(two, LABELME, "cells-1f2e", swept=True)
+    write_beside(Draft(folder / "b.png", (40, 60), (), (), ()), LABELME, "cells-1f2e", swept=True)
+    return folder
+
+
+def test_drafts_in_a_file_are_offered_and_count_as_no_answer(sit, drafted):
+    sitting = sit()
+    assert (sitting.in_state("open"), sitting.drafted) == (("a.jpg", "b.png", "sub/c.jpg"), 2)
+    view = sitting.view("a.jpg", found((DOG.box, "cat", 0.99)))
+    assert view.drafts == (Suggestion(CAT.box, "cat", 0.9), Suggestion(DOG.box, "dog", 0.2))
+    assert (view.state, view.entries, view.drafted) == ("open", (), True)
+    assert sitting.view("b.png", None).drafts == ()
+    with pytest.raises(InputError, match="nobody confirmed"):
+        masu.read_dataset(drafted)
+
+
+def test_an_answer_makes_labels_of_drafts_and_keeps_what_was_right(sit, drafted):
+    sitting = sit()
+    shapes = json.loads((drafted / "a.json").read_text())["shapes"]
+    for name, entries in (("a.jpg", [CAT, DOG]), ("b.png", [])):
+        view = sitting.view(name, None)
+        sitting.answer(name, view.version, entries)
+    page = json.loads((drafted / "a.json").read_text())
+    assert (page["shapes"], page["flags"], "draft" in page) == (shapes, {}, False)
+    assert [len(target) for _, target in masu.read_dataset(drafted)] == [2, 0]
+    assert [(one.drafts, one.edits, one.model) for one in sitting.history.answers] == [
+        (2, 0, "cells-1f2e"),
+        (0, 0, "cells-1f2e"),
+    ]
+    assert (sit().in_state("done"), sit().drafted) == (("a.jpg", "b.png"), 0)
+
+
+def test_unfinished_work_on_drafts_stays_a_draft(sit, drafted):
+    sitting = sit()
+    version = sitting.view("a.jpg", None).version
+    sitting.work_on("a.jpg", version, [CAT], [Suggestion(DOG.box, "dog", 0.2)])
+    again = sit().view("a.jpg", None)
+    assert (again.state, again.drafts, again.drafted) == (
+        "unfinished",
+        (Suggestion(DOG.box, "dog", 0.2),),
+        True,
+    )
+    assert "draft" in json.loads((drafted / "a.json").read_text())
+
+
+def test_what_another_program_saves_is_an_answer(sit, drafted):
+    sitting = sit()
+    page = json.loads((drafted / "a.json").read_text())
+    (drafted / "a.json").write_text(json.dumps(page | {"version": "6.3.1"}))
+    sitting.look_for_changes()
+    assert sitting.in_state("done") == ("a.jpg",)

@@ -38,6 +38,15 @@ def rows_of(data):
     return found
 
 
+def saved(out):
+    """As LabelMe saves files in which somebody changed nothing but the flag that says draft."""
+    for file in out.rglob("*.json"):
+        page = json.loads(file.read_text("utf-8"))
+        shapes = [shape | {"description": "", "mask": None} for shape in page["shapes"]]
+        page |= {"version": "6.3.1", "shapes": shapes, "flags": {"draft": False}}
+        file.write_text(json.dumps(page, indent=2))
+
+
 def accepted(out):
     """As Label Studio exports drafts that somebody submitted as they are."""
     tasks = json.loads((out / "tasks.json").read_text("utf-8"))
@@ -56,6 +65,10 @@ def test_read_back_they_are_what_was_found(photos, tmp_path, to):
         with pytest.raises(InputError, match="predictions that nobody has looked at"):
             read_annotations(tmp_path / "out")
         accepted(tmp_path / "out")
+    if to in ("labelme", "xanylabeling"):
+        with pytest.raises(InputError, match="3 photographs with drafts of a model that nobody confirmed"):
+            masu.read_dataset(tmp_path / "out")
+        saved(tmp_path / "out")
     again = rows_of(masu.read_dataset(tmp_path / "out"))
     assert again.keys() == DRAWN.keys()
     for name, expected in DRAWN.items():
@@ -133,6 +146,7 @@ def test_shapes_beside_the_photographs(photos, to, version, points, more):
         [*DRAWN, *(name.replace("png", "json") for name in DRAWN)]
     )
     page = json.loads((photos / "a.json").read_text("utf-8"))
+    assert page.pop("draft")["model"] == VERSION
     assert page.pop("shapes")[0] == {
         "label": "dog & <hen>",
         "points": points,
@@ -146,7 +160,7 @@ def test_shapes_beside_the_photographs(photos, to, version, points, more):
         page
         == {
             "version": version,
-            "flags": {},
+            "flags": {"draft": True},
             "imagePath": "a.png",
             "imageData": None,
             "imageHeight": 30,
@@ -191,8 +205,28 @@ def test_a_file_that_exists_is_never_overwritten(photos, to):
     before = snapshot(photos)
     with pytest.raises(InputError) as caught:
         drafted(photos, to, None)
-    assert caught.value.found == "labels for all 3"
+    assert caught.value.found == "labels or drafts for all 3"
     assert snapshot(photos) == before
+
+
+def test_photographs_that_would_share_a_file_are_named_and_the_others_drafted(photos):
+    picture(photos / "a.jpg", 40)
+    (photos / "c.json").write_text("mine")
+    picture(photos / "c.JPG", 60)
+    done = drafted(photos, "labelme", None)
+    assert (done.images, done.labelled) == (1, 0)
+    said = "found a.png beside it, and a.json would be the file of both, wanted a name of its own; rename one"
+    assert said in done.faults[0]
+    assert [fault.partition(":")[0].rpartition(os.sep)[2] for fault in done.faults] == [
+        "a.jpg",
+        "a.png",
+        "c.JPG",
+        "c.png",
+    ]
+    assert {path.name for path in photos.glob("*.json")} == {"b.json", "c.json"}
+    with pytest.raises(InputError) as caught:
+        drafted(photos / "a.jpg", "labelme", None)
+    assert (caught.value.thing, caught.value.wanted) == (str(photos / "a.jpg"), "a name of its own")
 
 
 def test_a_file_that_comes_while_it_runs_is_left_alone(photos):
@@ -238,7 +272,7 @@ def test_links_to_photographs_are_looked_at_where_they_are(coins, tmp_path):
     picture(coins / "images" / "train" / "0.png", 40)
     (tmp_path / "new" / "a.png").symlink_to(coins / "images" / "train" / "0.png")
     assert drafted(tmp_path / "new", "coco", tmp_path / "out").images == 1
-    with pytest.raises(InputError, match="labels for all 1"):
+    with pytest.raises(InputError, match="labels or drafts for all 1"):
         drafted(coins / "images" / "train" / "0.png", "coco", tmp_path / "other")
 
 
@@ -255,7 +289,7 @@ def test_labelled_ones_are_drafted_where_that_is_asked(coins, tmp_path):
     before = snapshot(coins)
     with pytest.raises(InputError) as caught:
         masu.draft(Any(), coins, "coco", tmp_path / "out")
-    assert (caught.value.code, caught.value.found) == ("no-images", "labels for all 6")
+    assert (caught.value.code, caught.value.found) == ("no-images", "labels or drafts for all 6")
     assert not (tmp_path / "out").exists()
     done = masu.draft(Any(), coins, "coco", tmp_path / "out", labelled_too=True, link=True)
     assert (done.images, done.labelled) == (6, 0)

@@ -86,12 +86,16 @@ def label(
         sys.stdout.flush()
         if opened:
             webbrowser.open(address)
-        done = len(labelling.desk.sitting.in_state("done"))
-        count = counted(len(labelling.desk.sitting.known), "photograph")
-        note(f"{count}, {done} with labels ({labelling.form}); open this address, and stop with Ctrl-C")
+        sitting = labelling.desk.sitting
+        done, drafted = len(sitting.in_state("done")), sitting.drafted
+        drafts = f", {drafted} with drafts that nobody confirmed" if drafted else ""
+        count = counted(len(sitting.known), "photograph")
+        note(
+            f"{count}, {done} with labels{drafts} ({labelling.form}); open this address, and stop with Ctrl-C"
+        )
         with suppress(KeyboardInterrupt):
             serve(labelling.app, socket)
-        labelled = labelling.desk.sitting.in_state("done")
+        labelled = sitting.in_state("done")
     if export is not None:
         made = export_labels(labelling.desk, export)
         note(f"{counted(made.images, 'photograph')} as {export} in {made.folder}")

@@ -129,6 +129,8 @@ class Dataset:
         faults: what reading left out or repaired.
         accepted: whether the faults were counted with those of a larger set that this is a part of.
         class_lists: which classes each image was checked for; None where all were for every class.
+        drafts: images of ``root`` that are left out, since a model drafted their boxes and nobody has
+            confirmed them.
     """
 
     root: Path
@@ -158,6 +160,7 @@ class Dataset:
     faults: tuple[Fault, ...] = field(default=(), repr=False)
     accepted: bool = field(default=False, repr=False)
     class_lists: ClassLists | None = field(default=None, repr=False)
+    drafts: tuple[Path, ...] = field(default=(), repr=False)
 
     @classmethod
     def of(

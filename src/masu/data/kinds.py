@@ -60,6 +60,11 @@ KINDS: dict[str, Kind] = {
     "unlisted-image": Kind(
         "warning", "labelled image that is in no split", "add it to the list of a split or delete it"
     ),
+    "draft": Kind(
+        "warning",
+        "photograph with drafts of a model that nobody confirmed",
+        "masu label DATA, or save it in the tool that you label with; masu leaves it out until then",
+    ),
     "list-entry": Kind(
         "warning", "entry of a split's list without annotation", "annotate it or delete the line"
     ),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from masu.atomic import write_new
 from masu.data.formats.labelme import LABELME, X_ANYLABELING, Dialect, page, rectangle
+from masu.data.formats.tree import Tree
 from masu.drafts.draft import Draft
 
 DIALECTS: dict[str, Dialect] = {"labelme": LABELME, "xanylabeling": X_ANYLABELING}
@@ -18,12 +20,32 @@ def file_beside(photograph: Path) -> Path:
     return photograph.with_suffix(".json")
 
 
-def write_beside(draft: Draft, dialect: Dialect, *, swept: bool) -> bool:
+def sharing(photographs: Iterable[Path]) -> dict[Path, str]:
+    """The photographs whose file would be that of another one, too, as of ``a.jpg`` beside ``a.png``.
+
+    Args:
+        photographs: to write files beside.
+
+    Returns:
+        Of each of these photographs the name of the other one.
+    """
+    trees: dict[Path, Tree] = {}
+    found = {}
+    for path in photographs:
+        tree = trees.setdefault(path.parent, Tree(path.parent))
+        alike = tree.folder(path.parent).stems.get(path.stem, ())
+        if others := [name for name in alike if name != path.name]:
+            found[path] = others[0]
+    return found
+
+
+def write_beside(draft: Draft, dialect: Dialect, version: str, *, swept: bool) -> bool:
     """Write the file of one photograph; False where there is one already, which is left as it is.
 
     Args:
         draft: of a photograph with a file.
         dialect: of the tool.
+        version: of the model.
         swept: see :func:`masu.atomic.write_new`.
 
     Raises:
@@ -33,12 +55,8 @@ def write_beside(draft: Draft, dialect: Dialect, *, swept: bool) -> bool:
     file = file_beside(draft.path)
     if os.path.lexists(file):
         return False
-    return write_new(file, page_of(draft, draft.path.name, dialect).encode(), swept=swept)
-
-
-def page_of(draft: Draft, image: str, dialect: Dialect) -> str:
-    """The text of a file with the boxes of a draft."""
-    return page(image, draft.size, shapes_of(draft, dialect), dialect)
+    text = page(draft.path.name, draft.size, shapes_of(draft, dialect), dialect, version)
+    return write_new(file, text.encode(), swept=swept)
 
 
 def shapes_of(draft: Draft, dialect: Dialect) -> list[dict[str, object]]:

@@ -80,7 +80,7 @@ class Desk:
             "classes": list(self.sitting.classes),
             "order": order,
             "photos": [
-                {"id": name, "state": one.state, "boxes": one.boxes}
+                {"id": name, "state": one.state, "boxes": one.boxes, "drafts": one.drafts}
                 for name, one in self.sitting.known.items()
             ],
         }
@@ -197,6 +197,7 @@ class Desk:
                     "at": places[name],
                     "state": one.state,
                     "boxes": one.boxes,
+                    "drafts": one.drafts,
                     "version": sitting.version_of(name),
                     "drafted": name in found,
                 }
@@ -294,7 +295,7 @@ class Desk:
             "labels": [_of_entry(entry) for entry in view.entries],
             "drafts": None
             if view.drafts is None
-            else [_of_draft(draft, self._least()) for draft in view.drafts],
+            else [_of_draft(draft, self._least(), view.drafted) for draft in view.drafts],
             "model": self.teaching.models.last.version if self.teaching.models.last else None,
             "doubts": [asdict(doubt) for doubt in view.doubts],
         }
@@ -310,8 +311,8 @@ def _of_entry(entry: Entry) -> Values:
     }
 
 
-def _of_draft(draft: Suggestion, least: Mapping[str, float]) -> Values:
-    sure = draft.score >= least.get(draft.name, USUAL)
+def _of_draft(draft: Suggestion, least: Mapping[str, float], every: bool = False) -> Values:
+    sure = every or draft.score >= least.get(draft.name, USUAL)
     return {"box": list(draft.box), "name": draft.name, "score": draft.score, "sure": sure}
 
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 from unicodedata import category
 
 import torch
 from torch import Tensor
 
 from masu.atomic import WriteError
-from masu.data.formats.editing import ChangedError, Entry, LabelFiles
+from masu.data.formats.editing import ChangedError, Entry, LabelFiles, Loaded
 from masu.errors import InputError, bad_input
 from masu.labelling.arrivals import Arrivals
 from masu.labelling.edits import NEAR, USUAL, edits_between
@@ -51,6 +51,7 @@ class Photograph:
         version: of its label file.
         why: it is locked.
         changed: number of the change that it was last part of.
+        drafts: boxes that a model drafted in its file and nobody has confirmed; None: no file of drafts.
     """
 
     state: State
@@ -58,6 +59,7 @@ class Photograph:
     version: str
     why: str = ""
     changed: int = 0
+    drafts: int | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ class View:
         entries: its labels.
         drafts: boxes of the model that nobody has decided on; None where no model has looked.
         doubts: of the model about the labels.
+        drafted: the drafts are those of its file, which are all worth showing: somebody asked for them.
     """
 
     name: str
@@ -83,6 +86,21 @@ class View:
     entries: tuple[Entry, ...]
     drafts: tuple[Suggestion, ...] | None
     doubts: tuple[Doubt, ...] = field(default=())
+    drafted: bool = False
+
+
+class _Offered(NamedTuple):
+    """What the page was shown of a photograph without an answer.
+
+    Attributes:
+        model: that drafted.
+        drafts: what it drafted.
+        all_shown: the page shows them all, whatever their score.
+    """
+
+    model: str
+    drafts: tuple[Suggestion, ...]
+    all_shown: bool = False
 
 
 class ConflictError(Exception):
@@ -120,7 +138,7 @@ class Sitting:
         self._unfinished = Unfinished(out / "unfinished")
         self._lock = threading.RLock()
         self._doubted: dict[str, _Doubted] = {}
-        self._drafted: dict[str, Found | None] = {}  # what the page was shown of open photographs
+        self._drafted: dict[str, _Offered | None] = {}  # what the page was shown of open photographs
         self._unreadable: dict[str, tuple[str, str]] = {}  # stamp of the file, and why
         self._work = {work.photograph: work for work in self._unfinished.all()}
         self.known = {name: self._looked_at(name) for name in photographs.paths}
@@ -149,6 +167,11 @@ class Sitting:
         """The names of all photographs in one of these states, in order."""
         return tuple(name for name, one in self.known.items() if one.state in states)
 
+    @property
+    def drafted(self) -> int:
+        """Photographs whose files hold drafts that nobody has confirmed, of no box too."""
+        return sum(one.drafts is not None for one in self.known.values())
+
     def view(self, name: str, found: Found | None) -> View:
         """One photograph.
 
@@ -166,27 +189,21 @@ class Sitting:
                 self.unreadable(name, error.found)
                 return View(name, (0, 0), "locked", "", error.found, (), None)
             one = self._renewed(name)
+            loaded = self._files.load(self.photographs.paths[name])
+            offered = _offered(loaded, found)
+            filed = offered is not None and offered.all_shown
             if one.state == "open":
-                self._drafted[name] = found
-            work = self._work.get(name)
+                self._drafted[name] = offered
+            version, work = self.version_of(name), self._work.get(name)
             if work is not None:
                 drafts = work.drafts
-                if drafts is None and found is not None:
-                    drafts = _undecided(found.drafts, work.entries)
-                return View(name, size, one.state, self.version_of(name), one.why, work.entries, drafts)
-            loaded = self._files.load(self.photographs.paths[name])
+                if drafts is None and offered is not None:
+                    drafts = _undecided(offered.drafts, work.entries)
+                return View(name, size, one.state, version, one.why, work.entries, drafts, drafted=filed)
+            drafts = () if one.state != "open" else None if offered is None else offered.drafts
+            doubts = self._doubts(name, found)
             entries = loaded.entries or ()
-            drafts = () if one.state != "open" else None if found is None else found.drafts
-            return View(
-                name,
-                size,
-                one.state,
-                self.version_of(name),
-                one.why,
-                entries,
-                drafts,
-                self._doubts(name, found),
-            )
+            return View(name, size, one.state, version, one.why, entries, drafts, doubts, filed)
 
     def doubtful(self, found: Mapping[str, Found]) -> list[tuple[str, Doubt]]:
         """Photographs with labels that the model doubts, each with the first doubt; the surest first."""
@@ -256,8 +273,8 @@ class Sitting:
             view = self._saved(name)
             try:
                 if first:
-                    found = self._drafted.pop(name, None)
-                    self.history.add(_answered(name, entries, found, least or {}, seconds))
+                    offered = self._drafted.pop(name, None)
+                    self.history.add(_answered(name, entries, offered, least or {}, seconds))
                 elif doubted:
                     self._memory.settle(name, saved)
             except WriteError as error:  # the labels themselves are safe
@@ -369,18 +386,14 @@ class Sitting:
         if work is not None:
             return Photograph("unfinished", len(work.entries), loaded.version)
         state: State = "open" if loaded.entries is None else "done"
-        return Photograph(state, len(loaded.entries or ()), loaded.version)
+        drafts = None if loaded.unconfirmed is None else len(loaded.unconfirmed.entries)
+        return Photograph(state, len(loaded.entries or ()), loaded.version, drafts=drafts)
 
     def _renewed(self, name: str) -> Photograph:
         """As the files say it now."""
         before = self.known[name]
         now = self._looked_at(name)
-        if (now.state, now.boxes, now.version, now.why) != (
-            before.state,
-            before.boxes,
-            before.version,
-            before.why,
-        ):
+        if replace(now, changed=before.changed) != before:
             self.known[name] = now
             self._count(name)
         return self.known[name]
@@ -469,19 +482,35 @@ def _undecided(drafts: Sequence[Suggestion], entries: Sequence[Entry]) -> tuple[
     return tuple(draft for draft, near in zip(drafts, nearest.tolist(), strict=True) if near < NEAR)
 
 
+def _offered(loaded: Loaded, found: Found | None) -> _Offered | None:
+    """The drafts of a photograph's file, else those of the model; None where no model has looked."""
+    own = loaded.unconfirmed
+    if own is not None:
+        rows = zip(own.entries, own.scores, strict=True)
+        drafts = tuple(Suggestion(entry.box, entry.name, score) for entry, score in rows)
+        return _Offered(own.model, drafts, all_shown=True)
+    return None if found is None else _Offered(found.model, found.drafts)
+
+
 def _answered(
-    name: str, entries: Sequence[Entry], found: Found | None, least: Mapping[str, float], seconds: float
+    name: str,
+    entries: Sequence[Entry],
+    offered: _Offered | None,
+    least: Mapping[str, float],
+    seconds: float,
 ) -> Answered:
-    if found is None:
+    if offered is None:
         return Answered(name, time.time(), len(entries), None, len(entries), seconds, "")
-    drafts = [draft for draft in found.drafts if draft.score >= least.get(draft.name, USUAL)]
+    drafts = [
+        draft for draft in offered.drafts if offered.all_shown or draft.score >= least.get(draft.name, USUAL)
+    ]
     edits = edits_between(
         _boxes(drafts).numpy(),
         [draft.name for draft in drafts],
         _boxes(entries).numpy(),
         [entry.name for entry in entries],
     )
-    return Answered(name, time.time(), len(entries), len(drafts), edits.count, seconds, found.model)
+    return Answered(name, time.time(), len(entries), len(drafts), edits.count, seconds, offered.model)
 
 
 def _boxes(rows: Sequence[Entry] | Sequence[Suggestion]) -> Tensor:

@@ -145,7 +145,8 @@ class DataCheck:
         data = _in_order(measured(annotations))
         self.looked = Looked.of(data, progress)
         order = {name: rank for rank, name in enumerate(KINDS)}
-        unlabelled = [file for file in self.strays if file not in unread]
+        told = {*unread, *annotations.drafts}
+        unlabelled = [file for file in self.strays if file not in told]
         findings = find_faults(self.looked, policy, unlabelled, unread)
         parts = data.parts()
         self.report = CheckReport(

@@ -13,6 +13,7 @@ from masu.data.audit.strays import find_strays
 from masu.data.dataset import part_name
 from masu.data.fitting import measured
 from masu.data.formats import read_annotations
+from masu.data.formats.draft_mark import said_of_drafts
 from masu.data.formats.writing import refuse_target, writable, write_dataset
 from masu.data.splitting import parse_shares, share_out
 
@@ -88,11 +89,15 @@ def convert(
         data = share_out(data, shares, seed, near_duplicates(prints))
     lost = write_dataset(out, to, data, strays, link=link)
     parts = data.parts()
+    drafts = said_of_drafts(data.drafts, data.root)
     return Converted(
         source_format=data.form,
         format=to,
         images={part_name(split, parts): len(part) for split, part in parts.items()},
         objects={part_name(split, parts): len(part.boxes) for split, part in parts.items()},
-        faults=tuple(dict.fromkeys(str(fault) for fault in data.faults)),
+        faults=(
+            *([] if drafts is None else [drafts]),
+            *dict.fromkeys(str(fault) for fault in data.faults),
+        ),
         lost=tuple(lost),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from masu.data.audit.labelled import labelled
 from masu.data.formats.writing import refuse_target
 from masu.data.pixels.pictures import find_images, passed_over
-from masu.drafts.beside import DIALECTS, file_beside, write_beside
+from masu.drafts.beside import DIALECTS, file_beside, sharing, write_beside
 from masu.drafts.draft import Draft, draft_of
 from masu.drafts.folder import form_of, write_folder
 from masu.errors import InputError, bad_input, listed
@@ -34,7 +34,8 @@ class Drafted:
         boxes: boxes in them.
         empty: photographs in which nothing was found.
         labelled: photographs that were left out, since they have labels or a file of the tool already.
-        faults: one line for each photograph that could not be read, and for labels that could not.
+        faults: one line for each photograph that could not be read or would share its file with another one,
+            and for labels that could not be read.
         lost: one sentence for each thing that the form cannot hold.
         passed_over: films and pictures in the folders of a kind that masu does not read.
     """
@@ -113,7 +114,12 @@ def draft(
     BATCH_SIZE.check("batch_size", batch_size)
     sources = [photographs] if isinstance(photographs, str | os.PathLike) else list(photographs)
     paths = find_images(sources)
-    kept, faults = _unlabelled(paths, sources, None if folder is not None else to, labelled_too)
+    kept, faults = (list(paths), ()) if labelled_too else _unlabelled(paths, sources)
+    shared = {} if folder is not None else sharing(kept)
+    if folder is None:
+        kept = [path for path in kept if path not in shared and not os.path.lexists(file_beside(path))]
+    if not kept:
+        raise _none_left(len(paths), shared)
     unread: list[str] = []
     done: list[Draft] = []
     taken = 0
@@ -124,7 +130,7 @@ def draft(
         height, width = one.image.shape[-2:]
         made = draft_of(one.detections, (height, width), one.path)
         if folder is None:
-            written = write_beside(made, DIALECTS[to], swept=one.path.parent in swept)
+            written = write_beside(made, DIALECTS[to], version, swept=one.path.parent in swept)
             swept.add(one.path.parent)
             if not written:  # since the start of this run
                 taken += 1
@@ -140,8 +146,8 @@ def draft(
         images=len(done),
         boxes=sum(len(made.boxes) for made in done),
         empty=sum(not made.boxes for made in done),
-        labelled=len(paths) - len(kept) + taken,
-        faults=(*faults, *unread),
+        labelled=len(paths) - len(kept) - len(shared) + taken,
+        faults=(*faults, *(str(_of_shared(path, name)) for path, name in shared.items()), *unread),
         lost=tuple(lost),
         passed_over=tuple(passed_over(sources)),
     )
@@ -168,20 +174,25 @@ def check_place(
 
 
 def _unlabelled(
-    paths: Sequence[Path], sources: Sequence[str | os.PathLike[str]], beside: str | None, labelled_too: bool
+    paths: Sequence[Path], sources: Sequence[str | os.PathLike[str]]
 ) -> tuple[list[Path], tuple[str, ...]]:
-    """The photographs to draft, and what of the labels could not be read."""
-    if labelled_too:
-        return list(paths), ()
+    """The photographs without labels, and what of the labels could not be read."""
     known, faults = labelled(sources, paths)
-    kept = [path for path in paths if path not in known]
-    if beside is not None:
-        kept = [path for path in kept if not os.path.lexists(file_beside(path))]
-    if not kept:
-        found = f"labels for all {len(paths)}"
-        fix = "with --labelled-too they are drafted into --out all the same"
-        raise bad_input("photographs", found, "at least one without labels", fix, code="no-images")
-    return kept, faults
+    return [path for path in paths if path not in known], faults
+
+
+def _of_shared(path: Path, other: str) -> InputError:
+    found = f"{other} beside it, and {file_beside(path).name} would be the file of both"
+    fix = "rename one of them, or write drafts into a folder of their own with --out"
+    return bad_input(path, found, "a name of its own", fix)
+
+
+def _none_left(count: int, shared: Mapping[Path, str]) -> InputError:
+    for path, other in shared.items():
+        return _of_shared(path, other)
+    found = f"labels or drafts for all {count}"
+    fix = "with --labelled-too they are drafted into --out all the same"
+    return bad_input("photographs", found, "at least one without labels", fix, code="no-images")
 
 
 def _none_readable(count: int, faults: Sequence[str]) -> InputError:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from masu.data.dataset import Dataset
+from masu.data.formats.draft_mark import said_of_drafts
 from masu.evaluation.error_report import refuse_proposals
 from masu.evaluation.evaluate import LabelledImages, score
 from masu.evaluation.metrics import Metrics, ProposalMetrics
@@ -79,7 +80,7 @@ def evaluate(
     if kinds or file is not None:
         refuse_proposals(detector, "detector")
     labelled, read = measured_on("evaluate", data, split, form, images, detector.input.channels)
-    faults = () if read is None else map(str, read.faults)
+    faults = () if read is None else _left_out(read)
     if voc is None:
         voc = getattr(labelled, "form", None) == "voc"
     dataset = _data_set(labelled) if kinds or file is not None else None
@@ -94,6 +95,11 @@ def evaluate(
     if file is not None and processes.rank == 0:
         write_predictions(scored, dataset, file)
     return replace(metrics, slices=tuple(slices(scored, kinds, dataset.root, detector.input.channels)))
+
+
+def _left_out(read: Dataset) -> list[str]:
+    drafts = said_of_drafts(read.drafts, read.root)
+    return [*([] if drafts is None else [drafts]), *map(str, read.faults)]
 
 
 def _data_set(labelled: LabelledImages) -> Dataset:

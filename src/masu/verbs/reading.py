@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TypeAlias
@@ -14,6 +14,7 @@ from masu.data.audit.prospects import said_of_few, said_of_no_empty
 from masu.data.audit.strays import find_unread
 from masu.data.dataset import Dataset
 from masu.data.formats import read_annotations, usable
+from masu.data.formats.draft_mark import said_of_drafts
 from masu.data.pixels.unread import animated, said_of_animated, said_of_unread
 from masu.data.splits import evaluation_split, training_split, validation_split
 from masu.data.splitting import apart, hold_back
@@ -226,7 +227,9 @@ def refuse_beside(beside: str, verb: str, **options: object) -> None:
 
 
 def tell_faults(report: Callable[[str], None], *datasets: Dataset) -> None:
-    """Tell the first faults that reading has left out or clipped, each once, and their number."""
+    """Tell what reading has left out: drafts that nobody confirmed, and the first faults, each once."""
+    for said in _of_drafts(datasets):
+        report(said)
     faults = list(dict.fromkeys(fault for data in datasets for fault in data.faults))
     for fault in faults[:MOST_TOLD]:
         report(str(fault))
@@ -238,6 +241,8 @@ def tell_faults(report: Callable[[str], None], *datasets: Dataset) -> None:
 
 def warn_of_faults(*datasets: Dataset) -> None:
     """A warning of what reading has left out or clipped, for callers who see no ``Dataset``."""
+    for said in _of_drafts(datasets):
+        warnings.warn(said, stacklevel=3)
     for data in datasets:
         if data.faults:
             warnings.warn(
@@ -245,3 +250,9 @@ def warn_of_faults(*datasets: Dataset) -> None:
                 f"{data.faults[0]}; masu.check(path) names all",
                 stacklevel=3,
             )
+
+
+def _of_drafts(datasets: Sequence[Dataset]) -> list[str]:
+    """One sentence of each folder with drafts that nobody confirmed."""
+    told = dict.fromkeys((said_of_drafts(data.drafts, data.root), data.root) for data in datasets)
+    return [f"{root}: {said}" for said, root in told if said is not None]

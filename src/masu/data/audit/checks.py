@@ -128,6 +128,8 @@ def find_faults(
     ):
         for said in sentences:
             found[kind, looked.data.root, "", said] = Finding(kind, looked.data.root, "", said)
+    for image in looked.data.drafts:
+        found["draft", image, "", ""] = Finding("draft", image, "", "left out", None, image)
     for image in strays:
         finding = Finding("unlabelled-image", image, "", "no annotation names it", None, image)
         found[finding.kind, image, "", finding.found] = finding

@@ -34,13 +34,14 @@ from masu.data.formats import (
     wider_face,
     yolo,
 )
+from masu.data.formats.draft_mark import how_to_confirm
 from masu.data.formats.editing import LabelFiles
 from masu.data.formats.form import Candidate, Format, Place
 from masu.data.formats.resolving import resolved
 from masu.data.formats.tree import Tree
 from masu.data.kinds import Fault
 from masu.data.splits import choose
-from masu.errors import bad_input, listed
+from masu.errors import bad_input, counted, listed
 
 __all__ = [
     "Dataset",
@@ -143,6 +144,13 @@ def usable(
     part = fitted(measured(part, progress, channels))
     if not len(part):
         thing = data.root if part.split is None else f"{data.root}, split {part.split!r}"
+        if part.drafts:
+            raise bad_input(
+                thing,
+                f"{counted(len(part.drafts), 'photograph')} with drafts of a model that nobody confirmed",
+                "at least one photograph with labels",
+                how_to_confirm(data.root),
+            )
         raise bad_input(
             thing,
             f"no image with an annotation{f'; the first fault: {part.faults[0]}' if part.faults else ''}",

@@ -58,6 +58,21 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Unconfirmed:
+    """What a model drafted in the file of a photograph, which nobody has confirmed.
+
+    Attributes:
+        model: its version.
+        entries: the objects.
+        scores: of each, 0 to 1.
+    """
+
+    model: str
+    entries: tuple[Entry, ...]
+    scores: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Loaded:
     """What the files say of a photograph.
 
@@ -65,11 +80,13 @@ class Loaded:
         entries: its objects, none where it was looked at and has none; None where there is no answer yet.
         version: another text as soon as its labels are others; empty where it has no file or is not listed.
         why: why its labels cannot be changed; empty where they can.
+        unconfirmed: drafts that its file holds in the place of an answer.
     """
 
     entries: tuple[Entry, ...] | None
     version: str
     why: str = ""
+    unconfirmed: Unconfirmed | None = None
 
 
 class ChangedError(Exception):

@@ -18,12 +18,14 @@ import numpy as np
 
 from masu.data.dataset import CROWD, DIFFICULT, Dataset
 from masu.data.formats.copying import Copy
+from masu.data.formats.draft_mark import drafted_by, marked, unmarked
 from masu.data.formats.editing import (
     Entry,
     Frame,
     Held,
     LabelFiles,
     Plan,
+    Unconfirmed,
     held_in_order,
     moved,
     text_in,
@@ -79,7 +81,8 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
 
     Shapes with one ``group_id`` and label are parts of one object: the box around them all. ``difficult``
     shapes are left out of training and scoring. Folders that are named as splits are splits. A picture is
-    ``imagePath``, its last part beside the file, else the one with the file's stem.
+    ``imagePath``, its last part beside the file, else the one with the file's stem. Of a file that a model
+    drafted and nobody has saved since, only the picture is known, as one of ``drafts``.
     """
     rows = Rows(tree, _describe, lambda number, name: "imagePath")
     for file in candidate.files:
@@ -93,6 +96,10 @@ def read(candidate: Candidate, tree: Tree) -> Rows:
             continue
         look = rows.look([file.parent], stem=True, foreign=True)
         name = _image_name(content, file, tree)
+        if drafted_by(content) is not None:
+            found = tree.find(name, rows.looks[look], word).path
+            rows.drafts[file] = file if found is None else Path(found)
+            continue
         size = as_size(content.get("imageHeight"), content.get("imageWidth"))
         row = rows.image(name, number, look, size=size, splits=splits)
         _read_shapes(content["shapes"], row, file, number, rows)
@@ -241,7 +248,13 @@ def rectangle(
     return made if score is None else made | {"score": score}
 
 
-def page(image: str, size: tuple[int, int], shapes: list[dict[str, Any]], dialect: Dialect) -> str:
+def page(
+    image: str,
+    size: tuple[int, int],
+    shapes: list[dict[str, Any]],
+    dialect: Dialect,
+    model: str | None = None,
+) -> str:
     """The text of a file.
 
     Args:
@@ -249,6 +262,7 @@ def page(image: str, size: tuple[int, int], shapes: list[dict[str, Any]], dialec
         size: its height and width, upright.
         shapes: of :func:`rectangle`.
         dialect: of the program that is to read it.
+        model: version of the model whose drafts they are; None of labels.
     """
     content: dict[str, Any] = {
         "version": dialect.version,
@@ -259,7 +273,8 @@ def page(image: str, size: tuple[int, int], shapes: list[dict[str, Any]], dialec
         "imageHeight": size[0],
         "imageWidth": size[1],
     }
-    return to_json(content | dict(dialect.more), ensure_ascii=True)
+    whole = content | dict(dialect.more)
+    return to_json(whole if model is None else marked(whole, model), ensure_ascii=True)
 
 
 def write(copy: Copy, dialect: Dialect = LABELME) -> None:
@@ -284,7 +299,8 @@ def write(copy: Copy, dialect: Dialect = LABELME) -> None:
                     rectangle((x1, y1, x2, y2), copy.name_of(row), dialect, flag=flag, score=copy.score(row))
                 )
             file = os.path.join(folder, f"{os.path.splitext(name)[0]}.json")
-            copy.text(file, page(name, copy.said_size(index), shapes, dialect))
+            model = None if copy.drafts is None else copy.drafts.version
+            copy.text(file, page(name, copy.said_size(index), shapes, dialect, model))
     copy.put_strays(UNLISTED if copy.data.splits else "")
 
 
@@ -332,13 +348,25 @@ class _Hand:
         look = Look((folder_text(file.parent),), stem=True, foreign=True)
         name = _image_name(found, file, tree)
         self._named.require_only(photo.path, file, name, look, tree.split_of(file))
+        if (model := drafted_by(found)) is not None:
+            found = unmarked(found)
+            text = to_json(found, ensure_ascii=True)
+            return _Page(text, mark, found, photo, X_ANYLABELING if "checked" in found else LABELME, model)
         return _Page(text, mark, found, photo, X_ANYLABELING if "checked" in found else LABELME)
 
 
 class _Page:
-    """A file taken apart."""
+    """A file taken apart; a draft is taken apart as the file that it becomes once somebody has answered."""
 
-    def __init__(self, text: str, mark: str, content: dict[str, Any], photo: Photo, dialect: Dialect) -> None:
+    def __init__(
+        self,
+        text: str,
+        mark: str,
+        content: dict[str, Any],
+        photo: Photo,
+        dialect: Dialect,
+        model: str | None = None,
+    ) -> None:
         self._text, self._mark, self._dialect = text, mark, dialect
         self._whole, self._spans = list_in(text, "shapes")
         said = as_size(content.get("imageHeight"), content.get("imageWidth"))
@@ -354,6 +382,10 @@ class _Page:
                 texts = tuple(text[self._spans[at].start : self._spans[at].end] for at in parts)
                 found.append((shown, class_name(good[parts[0]].name), flag, parts, texts))
         self.held = held_in_order(found)
+        self.unconfirmed: Unconfirmed | None = None
+        if model is not None:
+            scores = (_score(content["shapes"][one.rows[0]]) for one in self.held)
+            self.unconfirmed = Unconfirmed(model, tuple(one.entry for one in self.held), tuple(scores))
 
     def change(self, held: Held, entry: Entry) -> tuple[str, ...]:
         shapes = [json.loads(text) for text in held.texts]
@@ -385,6 +417,12 @@ class _Page:
         return (self._mark + text).encode("utf-8", "surrogatepass")
 
 
+def _score(shape: dict[str, Any]) -> float:
+    """Of a drafted shape."""
+    score = shape.get("score")
+    return float(score) if isinstance(score, int | float) and 0 <= score <= 1 else 1.0
+
+
 def _set_flag(shape: dict[str, Any], flag: int) -> None:
     flags = dict(shape["flags"]) if isinstance(shape.get("flags"), dict) else {}
     flags = {key: value for key, value in flags.items() if key not in ("iscrowd", "difficult")}
@@ -405,6 +443,7 @@ FORMAT = Format(
     read,
     write,
     by_stem=True,
+    drafts_are_labels=False,
     edit=edit,
     crowds=True,
 )

@@ -20,6 +20,7 @@ from masu.data.formats.editing import (
     Past,
     Plan,
     Stamp,
+    Unconfirmed,
     keep_below,
     planned,
     stamp_of,
@@ -56,6 +57,11 @@ class Page(Protocol):
     @property
     def held(self) -> Sequence[Held]:
         """The objects that it says."""
+        ...
+
+    @property
+    def unconfirmed(self) -> Unconfirmed | None:
+        """These objects where a model drafted them and nobody has confirmed them."""
         ...
 
     def change(self, held: Held, entry: Entry) -> tuple[str, ...]:
@@ -259,7 +265,7 @@ class OneFileEach:
                 past = self._past.of(os.fspath(file))
                 plan = planned(page.held, wanted, past, page.change, page.change, page.new)
                 self._past.change(os.fspath(file), page.held, plan)
-                if content is not None and not plan:
+                if content is not None and not plan and page.unconfirmed is None:
                     return version
                 made = page.content(plan)
                 if content is None and (listed := self.hand.list_line(photo, file)) is not None:
@@ -317,6 +323,8 @@ class OneFileEach:
             return Loaded(None, version, str(error))
         self._past.see(os.fspath(file), page.held)
         self.hand.classes.see([one.entry.name for one in page.held])
+        if page.unconfirmed is not None:
+            return Loaded(None, version, unconfirmed=page.unconfirmed)
         return Loaded(tuple(one.entry for one in page.held), version)
 
     def _current(self, photo: Path, file: Path, version: str) -> bytes | None:
@@ -418,4 +426,6 @@ def files_by_photo(rows: Rows) -> dict[str, list[Path]]:
         photo = rows.tree.find(name, rows.looks[looks[row]], words.get(row)).path
         if photo is not None and row not in rows.dropped:
             found.setdefault(os.path.abspath(photo), []).append(rows.files[files[row]])
+    for file, drafted in rows.drafts.items():
+        found.setdefault(os.path.abspath(drafted), []).append(file)
     return found

@@ -76,6 +76,7 @@ def resolved(rows: Rows, form: str) -> Dataset:
         left_out=dict(sorted((+rows.left_out).items())),
         faults=tuple(dict.fromkeys((*told, *entries.faults, *lacking))),
         class_lists=None if lists is None else lists.moved(entries.positions(alive), codes, len(alive)),
+        drafts=tuple(sorted(set(rows.drafts.values()))),
     )
 
 

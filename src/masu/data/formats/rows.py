@@ -79,6 +79,7 @@ class Rows:
         words: rows of images by the word for their split; a word is what a file, folder or cell calls it.
         faults: what could not be used.
         dropped: rows of images that are left out again.
+        drafts: images that have drafts alone, which nobody has confirmed, by the file that holds these.
         folders_mean_splits: whether folders of images say splits where nothing else does.
         describe: words for an object's place, from its number and class.
         describe_image: words for an image's place, from its number and name.
@@ -105,6 +106,7 @@ class Rows:
         self.words: dict[str, array[int]] = {}
         self.faults: list[RowFault] = []
         self.dropped: set[int] = set()
+        self.drafts: dict[Path, Path] = {}
         self.folders_mean_splits = True
         self._image_files, self._image_looks, self._relative = array("i"), array("i"), array("b")
         self._sizes, self._numbers = array("i"), array("q")

@@ -423,6 +423,8 @@ class _Hand:
 class _Page:
     """An annotation taken apart."""
 
+    unconfirmed = None  # it has no place for that
+
     def __init__(self, content: bytes, root: Any, photo: Photo) -> None:
         self._content, self._photo = content, photo
         self._codec = _codec_of(content)

@@ -13,6 +13,7 @@ from masu.atomic import folder_whole
 from masu.data.dataset import Dataset
 from masu.data.formats import formats
 from masu.data.formats.copying import Copy, Drafts
+from masu.data.formats.draft_mark import said_of_drafts
 from masu.data.formats.form import Format
 from masu.data.formats.naming import nameable
 from masu.data.formats.reading_back import refuse_unreadable
@@ -55,6 +56,7 @@ def write_dataset(
     assert format_.write is not None
     if not len(data):
         first = f"; the first fault: {data.faults[0]}" if data.faults else ""
+        first = f"; {said_of_drafts(data.drafts, data.root)}" if data.drafts else first
         raise bad_input(out, f"no image to write{first}", "at least one", "check the data set that is read")
     try:
         out.absolute().parent.mkdir(parents=True, exist_ok=True)

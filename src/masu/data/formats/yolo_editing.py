@@ -239,6 +239,8 @@ def _lists_by_role(content: dict[str, Any], page: Path | None, tree: Tree) -> di
 class _LabelPage:
     """A label file taken apart."""
 
+    unconfirmed = None  # it has no place for that
+
     def __init__(self, text: str, mark: str, photo: Photo, classes: _Classes, reading: Reading) -> None:
         self._mark, self._photo, self._classes, self._reading = mark, photo, classes, reading
         self._lines = text.splitlines(keepends=True)

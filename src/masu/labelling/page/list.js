@@ -144,7 +144,8 @@ export class PhotoList {
 
   fill({ element, photo, state }) {
     element.dataset.state = photo.state;
-    const none = photo.state === "done" ? ", nothing here" : "";
+    const drafts = photo.state === "open" && photo.drafts ? `, ${counted(photo.drafts, "draft")}` : "";
+    const none = photo.state === "done" ? ", nothing here" : drafts;
     say(state, WORDS[photo.state] + (photo.boxes ? `, ${counted(photo.boxes, "box", "boxes")}` : none));
   }
 

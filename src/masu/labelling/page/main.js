@@ -513,8 +513,8 @@ class Page {
     const fresh = await getSession();
     this.session.classes = fresh.classes;
     this.meet(fresh.photos.map((photo, at) => ({ ...photo, at })));
-    for (const { id, state, boxes } of fresh.photos)
-      if (this.sitting.photos.has(id) && !this.saves.busy(id)) this.sitting.mark(id, state, boxes);
+    for (const { id, state, boxes, drafts } of fresh.photos)
+      if (this.sitting.photos.has(id) && !this.saves.busy(id)) this.sitting.mark(id, state, boxes, drafts);
   }
 
   heard(status) {
@@ -548,11 +548,11 @@ class Page {
   }
 
   /** A photograph that is different on the server. */
-  elsewhere({ id, state, boxes, version, drafted }) {
+  elsewhere({ id, state, boxes, drafts, version, drafted }) {
     const { sitting, saves } = this;
     if (!sitting.photos.has(id) || saves.busy(id)) return;
     const photo = sitting.photos.get(id);
-    if (photo.state !== state || photo.boxes !== boxes) sitting.mark(id, state, boxes);
+    if (photo.state !== state || photo.boxes !== boxes || photo.drafts !== drafts) sitting.mark(id, state, boxes, drafts);
     const other = version !== saves.versions.get(id);
     const { current } = sitting;
     if (current?.id !== id) {

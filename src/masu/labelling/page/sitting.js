@@ -75,11 +75,11 @@ export class Sitting {
     return true;
   }
 
-  /** Photographs that have come since, [{id, at, state, boxes}], each at its place among all. */
+  /** Photographs that have come since, [{id, at, state, boxes, drafts}], each at its place among all. */
   meet(fresh) {
-    for (const { id, at, state, boxes } of [...fresh].sort((a, b) => a.at - b.at)) {
+    for (const { id, at, state, boxes, drafts } of [...fresh].sort((a, b) => a.at - b.at)) {
       this.ids.splice(at, 0, id);
-      this.photos.set(id, { id, state, boxes });
+      this.photos.set(id, { id, state, boxes, drafts });
     }
     this.photos = new Map(this.ids.map((id) => [id, this.photos.get(id)]));
     this.ended = false;
@@ -319,9 +319,9 @@ export class Sitting {
   }
 
   /** Own knowledge of a photograph's state, until the server's status says it too. */
-  mark(id, state, boxes) {
+  mark(id, state, boxes, drafts = this.photos.get(id).drafts) {
     const photo = this.photos.get(id);
-    Object.assign(photo, { state, boxes });
+    Object.assign(photo, { state, boxes, drafts });
     this.tell.marked(photo);
   }
 
