@@ -80,7 +80,7 @@ def test_without_a_validation_split_a_fifth_is_held_back(run, coins, tmp_path):
     ("arguments", "message"),
     [
         (["nonsense"], "No such command 'nonsense'. See 'masu --help'."),
-        (["train"], "Missing argument 'DATA'. See 'masu train --help'."),
+        (["schema"], "Missing argument 'VERB'. See 'masu schema --help'."),
         (["train", "x", "--zzz"], "No such option '--zzz'. See 'masu train --help'."),
         (
             ["train", "x", "--epochs", "many"],

@@ -10,6 +10,7 @@ import click
 
 from masu.cli.foreign import refuse_key_and_value, refuse_option
 from masu.cli.notes import detail, note, set_loudness
+from masu.cli.unsaid import unsaid
 from masu.cli.values import Word
 
 Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -102,6 +103,11 @@ class Verb(click.Command):
             rest = super().parse_args(ctx, list(self._in_todays_words(ctx, args, said)))
         except click.NoSuchOption as error:
             refuse_option(ctx, error.option_name)
+            raise
+        except click.MissingParameter as error:
+            error.ctx = error.ctx or ctx
+            if (better := unsaid(ctx, error.param, list(self._in_todays_words(ctx, args, [])))) is not None:
+                raise better from None
             raise
         except click.UsageError as error:
             error.ctx = error.ctx or ctx  # an option without its value does not say whose it is

@@ -31,6 +31,7 @@ from masu.detectors.zoo import DETECTORS, checked_names, make
 from masu.devices import device_of
 from masu.errors import InputError, bad_input, listed, visible
 from masu.json_text import parsed
+from masu.misspelt import meant_by
 from masu.model_path import model_file
 from masu.settings import Length, read, unknown
 from masu.tensor_file import Entry, TensorFile, TensorFileError
@@ -318,8 +319,9 @@ def _opened(path: Path) -> TensorFile:
         fix = "take the .safetensors file that it was exported from"
         raise bad_input(path, "an exported model", WANTED, fix)
     if not path.is_file():
-        found = "a folder" if path.is_dir() else "no file" if path.exists() else "no such file"
-        raise bad_input(path, found, WANTED, code="bad-input" if path.exists() else "missing-file")
+        if not path.exists():
+            raise bad_input(path, "no such file", WANTED, meant_by(path, ""), code="missing-file")
+        raise bad_input(path, "a folder" if path.is_dir() else "no file", WANTED)
     try:
         file = TensorFile(path)
     except (TensorFileError, OSError) as error:

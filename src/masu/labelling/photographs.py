@@ -15,6 +15,7 @@ from PIL import Image
 from masu.data.pixels.headers import read_header
 from masu.data.pixels.pictures import find_images, read_reduced
 from masu.errors import bad_input
+from masu.misspelt import meant_by
 from masu.regular import read_bytes
 
 MOST_SHOWN = 4096
@@ -83,7 +84,8 @@ class Photographs:
         """
         if not folder.is_dir():
             found = "a file" if folder.exists() else "no such file or folder"
-            raise bad_input(folder, found, "a folder of photographs", "check the path")
+            fix = "name its folder" if folder.exists() else meant_by(folder)
+            raise bad_input(folder, found, "a folder of photographs", fix)
         paths: dict[str, Path] = {}
         nameless = []
         for path in find_images([folder]):

@@ -16,6 +16,7 @@ from masu.evaluation.comparison import compare as run
 from masu.evaluation.evaluate import score
 from masu.evaluation.predictions import AnyDetector
 from masu.exports.exported import open_detector
+from masu.misspelt import meant_by
 from masu.model_path import BEST
 from masu.seal import files_of
 from masu.verbs.reading import Counter, quiet, refuse_beside, to_measure_on, warn_of_faults
@@ -155,7 +156,7 @@ def _files(source: Source) -> list[Path]:
     matches = [text] if os.path.exists(text) else sorted(glob.glob(text, recursive=True))
     if not matches:
         wanted = "a model, a run or saved predictions"
-        raise bad_input(source, "no such file", wanted, "check the path", code="missing-file")
+        raise bad_input(source, "no such file", wanted, meant_by(source), code="missing-file")
     return [file for match in matches for file in _files_at(Path(match))]
 
 

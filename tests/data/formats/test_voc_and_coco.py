@@ -562,7 +562,7 @@ class TestCocoFilesOfTheSameImages:
 class TestFrontDoor:
     def test_nothing_there(self, tmp_path: Path) -> None:
         message = refused(tmp_path / "none")
-        assert message.startswith(f"{tmp_path / 'none'}: found no such file or folder, wanted Pascal VOC (")
+        assert message.startswith(f"{tmp_path / 'none'}: found no such file or folder, wanted a data set, ")
         assert message.endswith("; check the path")
 
     def test_no_data_set(self, tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ from masu.data.formats.tree import Tree
 from masu.data.kinds import Fault
 from masu.data.splits import choose
 from masu.errors import bad_input, counted, listed
+from masu.misspelt import meant_by
 
 __all__ = [
     "Dataset",
@@ -209,7 +210,8 @@ def find_format(path: Path, form: str | None, images: Path | None) -> tuple[Form
     tried = list(known.values()) if form is None else [known[form]]
     wanted = " or ".join(one.looks for one in tried[:6]) + (" …" if len(tried) > 6 else "")
     if not os.path.exists(path):
-        raise bad_input(path, "no such file or folder", wanted, "check the path", code="missing-file")
+        wanted = "a data set, its folder or its file of annotations"
+        raise bad_input(path, "no such file or folder", wanted, meant_by(path), code="missing-file")
     if not os.path.isdir(path) and not os.path.isfile(path):
         raise bad_input(path, "neither a file nor a folder", wanted, "check the path")
     if path.resolve() == Path(path.resolve().anchor):

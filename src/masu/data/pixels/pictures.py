@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from masu.errors import InputError, bad_input, listed
+from masu.misspelt import meant_by
 from masu.regular import NotRegularError, open_regular, require_regular
 
 Array = np.ndarray[Any, Any]
@@ -536,16 +537,16 @@ def find_images(sources: Sequence[str | os.PathLike[str]]) -> list[Path]:
                 source,
                 what,
                 "an image, a folder of images or a pattern such as 'shots/*.jpg'",
-                _fix(others),
+                _fix(source, others),
                 code="no-images" if os.path.isdir(source) or others else "missing-file",
             )
         found.update(dict.fromkeys(images))
     return list(found)
 
 
-def _fix(others: Sequence[Path]) -> str:
+def _fix(source: str | os.PathLike[str], others: Sequence[Path]) -> str:
     if not others:
-        return "check the path"
+        return "check the path" if os.path.isdir(source) else meant_by(source)
     if all(_has_suffix(path.name, FILM_SUFFIXES) for path in others):
         return f"films are read by name: masu detect MODEL {others[0].name}"
     return "convert these to JPEG or PNG"
