@@ -204,7 +204,17 @@ def test_ap_against_ap(small, quick, coins, tmp_path):
     small_coins = masu.build("faster_rcnn_lite0_fpn", ["cat", "dog", "coin"], "none")
     small_coins.load_state_dict(small.state_dict())
     data = read_dataset(coins, "val", names=small_coins.names)
-    report = export(small_coins.eval(), tmp_path / "a.onnx", data=data)
+    shown = []
+
+    @contextlib.contextmanager
+    def counter(title):
+        yield lambda done, total: shown.append((title, done, total))
+
+    report = export(small_coins.eval(), tmp_path / "a.onnx", data=data, counter=counter)
+    assert shown == [
+        *(("comparing", n, len(exporting.SHAPES)) for n in range(1, len(exporting.SHAPES) + 1)),
+        *[("evaluating", n, 2) for n in (1, 2)] * 2,
+    ]
     assert report.ap is not None
     assert report.ap[0] == pytest.approx(report.ap[1], abs=1e-3)
     with pytest.raises(InputError, match="wanted a loss of at most -1 "):

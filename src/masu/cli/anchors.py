@@ -45,7 +45,8 @@ def anchors(
     check_has_anchors(configuration(architecture), architecture)
     dataset = to_train_on(data, split, form=form, images=images, counter=working)
     print_faults(dataset)
-    report = run(dataset, architecture, image_size=image_size)
+    with working("measuring anchors, fitting others"):
+        report = run(dataset, architecture, image_size=image_size)
     if as_json:
         print_json("anchors", report.as_dict())
     else:

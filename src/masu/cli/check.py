@@ -69,8 +69,7 @@ def check(
     if to is not None and suggestions is None:
         raise bad_input("--to", "without --suggestions", "a folder to write", "add --suggestions DIR")
     settings = None if model is None else settings_for(model)
-    with working("looking at images") as progress:
-        found = DataCheck(data, form, network_policy(image_size), progress, images)
+    found = DataCheck(data, form, network_policy(image_size), working, images)
     if settings is not None:
         found.review_labels(settings, time_budget=time_budget, device=device, counter=working)
     if as_json:

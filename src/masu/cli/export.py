@@ -80,7 +80,8 @@ def export(
     beside = model if model.exists() else Path(model.name)  # torchvision/NAME is no place
     file = out or (beside.with_suffix(SUFFIXES[to]) if beside.name else Path(f"model{SUFFIXES[to]}"))
     refuse_target(file, to, int8=int8, data=data is not None, canvas=canvas)
-    detector = as_told(load(model), tiles, overlap)
+    with working("opening the model"):
+        detector = as_told(load(model), tiles, overlap)
     done = run(
         detector,
         file,

@@ -43,6 +43,12 @@ def quiet() -> bool:
     return _loudness() == "quiet"
 
 
+def _for_a_program() -> bool:
+    """Whether the result is JSON: whoever reads that does not look at bars."""
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.params.get("as_json"))
+
+
 def note(message: str) -> None:
     """A line beside the result."""
     if not rank() and not quiet():
@@ -57,9 +63,9 @@ def detail(message: str) -> None:
 
 @contextmanager
 def working(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar for ``progress(done, total)``, and for who wants to know it the time that it took."""
+    """A bar for ``progress(done, total)`` where a person looks; who wants to know it is told the time."""
     started = time.perf_counter()
-    if quiet():
+    if quiet() or _for_a_program():
         yield lambda _done, _total: None
     else:
         from masu.terminal import counter

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -31,7 +32,7 @@ from masu.pages.page import put_page, render
 from masu.pages.pictures import Mark, Shown, embedded
 from masu.ranges import IMAGE_SIZE
 from masu.training.recipe import TrainSettings
-from masu.verbs.reading import Counter, looked_at, quiet
+from masu.verbs.reading import Counter, Progress, looked_at, quiet
 from masu.verbs.wrong_labels import (
     TITLES,
     LabelReview,
@@ -50,6 +51,7 @@ MOST_LABELS = 200
 MOST_ROWS = 200
 """Places of each kind in the page's tables."""
 
+_LOOKING = "looking at images"
 _SHOWN_SIDE = 400
 _LABEL, _SEEN = "label", "seen"
 
@@ -122,7 +124,7 @@ class DataCheck:
         path: data set.
         form: its format; default: found by looking.
         policy: how the network will see the images.
-        progress: called with (images looked at, images in total).
+        counter: shows how far reading, looking and comparing are.
         images: another folder that holds the images.
 
     Raises:
@@ -134,20 +136,23 @@ class DataCheck:
         path: Path,
         form: str | None,
         policy: InputPolicy,
-        progress: Callable[[int, int], None] | None = None,
+        counter: Counter = quiet,
         images: Path | None = None,
     ) -> None:
         started = time.perf_counter()
-        annotations = read_annotations(path, form, images)
-        unread = find_unread(annotations)
-        self.strays = find_strays(path, annotations)
+        with counter("reading annotations"):
+            annotations = read_annotations(path, form, images)
+            unread = find_unread(annotations)
+            self.strays = find_strays(path, annotations)
         self.annotations = annotations
-        data = _in_order(measured(annotations))
-        self.looked = Looked.of(data, progress)
+        with counter(_LOOKING) as progress:
+            self.looked = Looked.of(_in_order(measured(annotations)), progress)
+        data = self.looked.data
         order = {name: rank for rank, name in enumerate(KINDS)}
         told = {*unread, *annotations.drafts}
         unlabelled = [file for file in self.strays if file not in told]
-        findings = find_faults(self.looked, policy, unlabelled, unread)
+        with counter("comparing images") as progress:
+            findings = find_faults(self.looked, policy, unlabelled, unread, progress)
         parts = data.parts()
         self.report = CheckReport(
             root=data.root,
@@ -276,7 +281,7 @@ def check(
         Path(data),
         form,
         policy or network_policy(image_size),
-        progress,
+        quiet if progress is None else partial(_looking, progress),
         None if images is None else Path(images),
     )
     if model is not None:
@@ -288,6 +293,13 @@ def check(
     if fix is not None:
         found.write_mended(Path(fix))
     return found.report
+
+
+@contextmanager
+def _looking(progress: Progress, title: str) -> Iterator[Progress]:
+    """A :data:`Counter` that hands on how many images were looked at."""
+    with quiet(title) as nothing:
+        yield progress if title == _LOOKING else nothing
 
 
 def refuse_outs(fix: Path | None, suggestions: Path | None, to: str) -> None:

@@ -140,7 +140,7 @@ def export(
         canvas: height and width of the network's input with ``to="tflite"`` or ``"ncnn"``, rounded up to what
             the model takes; larger images are made smaller to fit. Default: the smallest that all images of
             ``data`` fit on, without it photographs of 480×640 and 640×480.
-        counter: shows how far the looking at images is.
+        counter: shows how far each part is: reading, writing, comparing, evaluating.
         report: told what is being done, of near-ties, of faults of the data and of images that cannot be
             read, those to calibrate on among them.
 
@@ -167,7 +167,8 @@ def export(
         beside = "no data" if data is None else IN_MEMORY
         refuse_beside(beside, "export", split=split, form=form, images=images)
     if data is not None and not isinstance(data, Dataset):
-        source = read_annotations(data, form, images)
+        with counter("reading annotations"):
+            source = read_annotations(data, form, images)
         if int8 is True:
             calibration = looked_at(source, training_split(None, source.splits, data), channels, counter)
         data = looked_at(source, evaluation_split(split, source.splits, data), channels, counter)
@@ -186,25 +187,29 @@ def export(
     with workshop(out) as folder:
         written = folder / out.name
         report(f"tracing the network, writing {to}")
-        if to in IN_PARTS:
-            made, parts = partitioned(network, _canvas(detector, canvas, data))
-            IN_PARTS[to](description, made, parts, written)
-            twin = OnCanvas(whole, made)
-        else:
-            write(trace(network), description, to, written)
+        with counter("tracing and writing"):
+            if to in IN_PARTS:
+                made, parts = partitioned(network, _canvas(detector, canvas, data))
+                IN_PARTS[to](description, made, parts, written)
+                twin = OnCanvas(whole, made)
+            else:
+                write(trace(network), description, to, written)
         spared, ap = 0, None
         if calibration is not None and data is not None:
-            spared, ap = _to_eight_bits(written, detector, calibration, data, max_ap_loss, report)
+            spared, ap = _to_eight_bits(written, detector, calibration, data, max_ap_loss, report, counter)
         exported = ExportedDetector(written, trust_code=True)
         report("comparing with the detector")
         graph = exported.with_tiles(None)
-        checks = tuple(
-            _check(whole, twin, graph, pictures, shape, explain=calibration is None) for shape in SHAPES
-        )
+        checks: list[Checked] = []
+        with counter("comparing") as progress:
+            for number, shape in enumerate(SHAPES, start=1):
+                checks.append(_check(whole, twin, graph, pictures, shape, explain=calibration is None))
+                progress(number, len(SHAPES))
         if calibration is None:
             _refuse_differences(checks, to)
             _tell_near_ties(checks, report)
-            ap = None if data is None else (_ap(detector, data, report), _ap(exported, data, report))
+            if data is not None:
+                ap = _ap(detector, data, report, counter), _ap(exported, data, report, counter)
         if ap is not None:
             _refuse_loss(ap, max_ap_loss)
         files = list(reversed(files_of(written)))
@@ -212,7 +217,7 @@ def export(
         del exported, graph
         put_together(files, out.parent)
     return ExportReport(
-        out, to, size, checks, ap, calibration is not None, spared, time.perf_counter() - started
+        out, to, size, tuple(checks), ap, calibration is not None, spared, time.perf_counter() - started
     )
 
 
@@ -266,6 +271,7 @@ def _to_eight_bits(
     data: Dataset,
     most: float,
     report: Callable[[str], None],
+    counter: Counter,
 ) -> tuple[int, tuple[float, float]]:
     """Quantise a file in place, sparing as few convolutions as the largest loss of AP allows.
 
@@ -273,11 +279,13 @@ def _to_eight_bits(
         How many were spared, and AP of the detector and of the file.
     """
     single = file.rename(file.with_name(f"single-{file.name}"))
-    images, own, spared, theirs = _images(calibration, detector, report), _ap(detector, data, report), 0, 0.0
+    images, own = _images(calibration, detector, report), _ap(detector, data, report, counter)
+    spared, theirs = 0, 0.0
     for spared in SPARED:
         report(f"calibrating 8 bits, the first {spared} convolutions spared")
-        quantize(single, images, file, spared)
-        theirs = _ap(ExportedDetector(file), data, report)
+        with counter("calibrating"):
+            quantize(single, images, file, spared)
+        theirs = _ap(ExportedDetector(file), data, report, counter)
         if own - theirs <= most:
             break
     single.unlink()
@@ -407,11 +415,14 @@ def _tell_near_ties(checks: Sequence[Checked], report: Callable[[str], None]) ->
         )
 
 
-def _ap(detector: Detector | ExportedDetector, data: Dataset, report: Callable[[str], None]) -> float:
+def _ap(
+    detector: Detector | ExportedDetector, data: Dataset, report: Callable[[str], None], counter: Counter
+) -> float:
     """AP on the data, of a proposal generator average recall."""
     which = "the file" if isinstance(detector, ExportedDetector) else "the detector"
     report(f"evaluating {which} on {len(data)} images")
-    metrics = evaluate(detector, data)
+    with counter("evaluating") as progress:
+        metrics = evaluate(detector, data, progress=progress)
     if which == "the detector":  # of the file the same would be said again
         for fault in metrics.faults:
             report(fault)

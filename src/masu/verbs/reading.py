@@ -63,7 +63,8 @@ def to_train_on(
     Raises:
         InputError: as of :func:`masu.read_dataset`; where no split is for training.
     """
-    source = read_annotations(path, form, images)
+    with counter("reading annotations"):
+        source = read_annotations(path, form, images)
     return looked_at(source, training_split(split, source.splits, path), channels, counter)
 
 
@@ -77,7 +78,8 @@ def to_measure_on(
     counter: Counter = quiet,
 ) -> Dataset:
     """As :func:`to_train_on`, the images to measure on: the split test, else val, where there are splits."""
-    source = read_annotations(path, form, images)
+    with counter("reading annotations"):
+        source = read_annotations(path, form, images)
     return looked_at(source, evaluation_split(split, source.splits, path), channels, counter)
 
 
@@ -161,7 +163,8 @@ def training_and_validation(
         InputError: as of :func:`masu.read_dataset`; where no split is for training; for more faults than
             ``max_bad``.
     """
-    source = read_annotations(path, form, images)
+    with counter("reading annotations"):
+        source = read_annotations(path, form, images)
     chosen = training_split(split, source.splits, path)
     if val is None:
         other, other_split = source, validation_split(val_split, source.splits, path)
@@ -199,7 +202,9 @@ def _held_back(
         raise bad_input(path, f"{counted(len(training), 'image')}", "at least 2, one of them for validation")
     training.refuse_bad(max_bad)
     with counter("looking for images that are almost the same") as progress:
-        groups = near_duplicates(fingerprint_images(list(training.paths), progress=progress))
+        prints = fingerprint_images(list(training.paths), progress=progress)
+    with counter("comparing images") as progress:
+        groups = near_duplicates(prints, progress)
     kept, held = hold_back(training, _HELD_BACK, seed, groups)
     of = "" if training.split is None else f" of the split {training.split}"
     tell(f"{path}: no validation split, {len(held)} of {len(training)} images{of} are held back for it")

@@ -178,7 +178,9 @@ def review_labels(
     each = None if epochs is not None else (SECONDS if time_budget is None else time_budget) / FOLDS
     settings = replace(settings, epochs=epochs, time_budget=each, patience=None)
     with counter("looking for images that are almost the same") as progress:
-        groups = near_duplicates(fingerprint_images(list(data.paths), progress=progress))
+        prints = fingerprint_images(list(data.paths), progress=progress)
+    with counter("comparing images") as progress:
+        groups = near_duplicates(prints, progress)
     faults: list[str] = []
     found, folds = _judged(data, settings, groups, device, counter, faults)
     targets = [target for _, target in data]

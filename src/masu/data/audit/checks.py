@@ -105,7 +105,11 @@ class Looked:
 
 
 def find_faults(
-    looked: Looked, policy: InputPolicy, strays: Iterable[Path] = (), unread: Iterable[Path] = ()
+    looked: Looked,
+    policy: InputPolicy,
+    strays: Iterable[Path] = (),
+    unread: Iterable[Path] = (),
+    progress: Callable[[int, int], None] | None = None,
 ) -> list[Finding]:
     """Everything that is wrong with a data set; a fault met in several splits is told once.
 
@@ -114,9 +118,13 @@ def find_faults(
         policy: how the network will see the images.
         strays: images without annotation.
         unread: files among the images that are not read.
+        progress: called, while images are compared with one another, with (parts done, parts in total).
+
+    Returns:
+        The findings.
     """
     found: dict[tuple[str, Path, str, str], Finding] = {}
-    for finding in (*_of_reading(looked), *_of_everything(looked, policy)):
+    for finding in (*_of_reading(looked), *_of_everything(looked, policy, progress)):
         found.setdefault((finding.kind, finding.file, finding.where, finding.found), finding)
     unopened = [one for one in found.values() if one.kind == "unreadable-image" and one.found == NO_HEIC]
     for one in unopened:
@@ -148,12 +156,14 @@ def _of_reading(looked: Looked) -> Iterator[Finding]:
         yield Finding(fault.kind, fault.file, fault.where, fault.found, split, fault.image)
 
 
-def _of_everything(looked: Looked, policy: InputPolicy) -> Iterator[Finding]:
+def _of_everything(
+    looked: Looked, policy: InputPolicy, progress: Callable[[int, int], None] | None
+) -> Iterator[Finding]:
     yield from _of_rows(looked)
     yield from _of_boxes(looked)
     yield from _of_classes(looked.data)
     yield from _of_objects(looked, policy)
-    yield from _of_files(looked)
+    yield from _of_files(looked, progress)
 
 
 def _splits(data: Dataset, image: int) -> list[str | None]:
@@ -313,7 +323,7 @@ def _of_objects(looked: Looked, policy: InputPolicy) -> Iterator[Finding]:
         yield Finding("too-small", data.root, "", found, None, image, ((x1, y1, x2, y2),))
 
 
-def _of_files(looked: Looked) -> Iterator[Finding]:
+def _of_files(looked: Looked, progress: Callable[[int, int], None] | None) -> Iterator[Finding]:
     """The same picture twice, and in splits that ought to be apart."""
     data = looked.data
     splits: Mapping[int, list[str | None]] = defaultdict(list)
@@ -329,7 +339,7 @@ def _of_files(looked: Looked) -> Iterator[Finding]:
             path = looked.paths[at]
             yield Finding("leak", path, "", f"in {pair[0]} and in {pair[1]}", pair[0], path)
     told = {frozenset(pair) for group in exact for pair in _pairs(group)}
-    for groups, same in ((exact, True), (near_duplicates(looked.prints), False)):
+    for groups, same in ((exact, True), (near_duplicates(looked.prints, progress), False)):
         for first, second in (pair for group in groups for pair in _pairs(group)):
             if not same and frozenset((first, second)) in told:
                 continue

@@ -199,17 +199,26 @@ def same_files(fingerprints: Sequence[Fingerprint]) -> list[tuple[int, ...]]:
     return groups(sound, group_of)
 
 
-def near_duplicates(fingerprints: Sequence[Fingerprint]) -> list[tuple[int, ...]]:
+def near_duplicates(
+    fingerprints: Sequence[Fingerprint], progress: Callable[[int, int], None] | None = None
+) -> list[tuple[int, ...]]:
     """Groups of positions that show the same picture: copies, at another size or quality.
 
     Two small pictures must agree as a whole and, separately, in their details: pictures of one microscope
     agree as a whole without being the same. Plain pictures without detail are never taken for the same,
     unless their files are. Of more than ``EXACT`` pictures a pair at the very edge may be missed, see
     :func:`masu.data.audit.likeness.like_pictures`.
+
+    Args:
+        fingerprints: of the files.
+        progress: called with (parts of the work done, parts in total).
+
+    Returns:
+        The groups, each of two positions or more.
     """
     prints = Fingerprints.of(fingerprints)
     sound = prints.sound
-    leader = like_pictures(prints.small[sound])
+    leader = like_pictures(prints.small[sound], progress=progress)
     _, same = np.unique(prints.digests[sound].view("V16").ravel(), return_inverse=True)
     first = np.zeros(len(sound), np.intp)
     first[same[::-1]] = np.arange(len(sound))[::-1]

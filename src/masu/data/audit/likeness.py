@@ -11,7 +11,7 @@ projections); Bawa et al. 2005, "LSH Forest" (neighbours by their longest common
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -48,12 +48,15 @@ _ONES = np.unpackbits(np.arange(1 << 16, dtype=np.uint16).view(np.uint8).reshape
 )
 
 
-def like_pictures(small: Array, exact: int = EXACT) -> Array:
+def like_pictures(
+    small: Array, exact: int = EXACT, progress: Callable[[int, int], None] | None = None
+) -> Array:
     """For each picture the first of its group; in one group are pictures that are alike or both like a third.
 
     Args:
         small: ``(N, SIDE, SIDE)`` uint8.
         exact: most different pictures of which no pair is missed.
+        progress: called with (parts of the work done, parts in total).
 
     Returns:
         ``(N,)`` positions; a picture's own where none before it is in its group.
@@ -62,7 +65,9 @@ def like_pictures(small: Array, exact: int = EXACT) -> Array:
         return np.arange(0)
     leader = _of_equal_bytes(small)
     index = np.flatnonzero(leader == np.arange(len(small)))
-    found, clear = _every_pair(small[index]) if len(index) <= exact else _neighbours(small, index)
+    tell = progress or (lambda _done, _total: None)
+    few = len(index) <= exact
+    found, clear = _every_pair(small[index], tell) if few else _neighbours(small, index, tell)
     leader = np.where(np.isin(leader, index[clear]), leader, np.arange(len(small)))
     return connected(leader, index, index[found])
 
@@ -172,7 +177,7 @@ def _with_rest(along: Array) -> Array:
     return np.concatenate([along, rest[:, None]], axis=1)
 
 
-def _every_pair(small: Array) -> tuple[Array, Array]:
+def _every_pair(small: Array, tell: Callable[[int, int], None]) -> tuple[Array, Array]:
     """For each of few pictures the first of its group, no pair missed; and which have contrast and detail.
 
     Those without are like nothing.
@@ -202,6 +207,7 @@ def _every_pair(small: Array) -> tuple[Array, Array]:
             same = _products(detail, first, second) >= FINE
             first, second = first[same], second[same]
         leader = connected(leader, first, second)
+        tell(min(rows.stop, len(small)), len(small))
     return leader, clear
 
 
@@ -210,7 +216,7 @@ def _products(rows: Array, first: Array, second: Array) -> Array:
     return np.concatenate([np.zeros(0, np.float32), *parts])
 
 
-def _neighbours(small: Array, index: Array) -> tuple[Array, Array]:
+def _neighbours(small: Array, index: Array, tell: Callable[[int, int], None]) -> tuple[Array, Array]:
     """As ``_every_pair`` for the pictures at many positions; a few pairs at the very edge may be missed."""
     draw = np.random.default_rng(0)
     sample = np.sort(draw.choice(index, min(_SAMPLE, len(index)), replace=False))
@@ -232,11 +238,12 @@ def _neighbours(small: Array, index: Array) -> tuple[Array, Array]:
         signs[rows] = np.packbits(detail @ directions > 0, axis=1).view(np.uint16)
     outlines[~clear] = 0
     leader = np.arange(len(index))
-    for _ in range(ORDERS):
+    for order_number in range(1, ORDERS + 1):
         turn, _ = np.linalg.qr(draw.standard_normal((_AXES, _AXES)))
         order = _random_order(outlines[:, :_AXES], turn.astype(np.float32))
         pairs = _near_in_order(outlines[order], signs[order], leader[order])
         leader = _joined(small, index, leader, order[pairs[0]], order[pairs[1]])
+        tell(order_number, ORDERS)
     return leader, clear
 
 
