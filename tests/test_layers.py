@@ -110,6 +110,7 @@ ROOMS = {
         "runtime",
         "exports",
         "drawing",
+        "pages",
         "drafts",
         "service",
     },

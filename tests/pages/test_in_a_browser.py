@@ -19,6 +19,10 @@ from masu.ops.images import InputPolicy
 from masu.pages.page import put_page
 from masu.pages.pictures import Mark, Shown
 from masu.records import Detections, Target
+from masu.training.recipe import TrainSettings
+from masu.training.run_state import RunState
+from masu.training.samples import write_samples
+from masu.training.train_page import TrainPage
 from masu.verbs.check import check, write_page
 from masu.verbs.demo_page import Picture, render_page
 from masu.verbs.detect import detect
@@ -131,6 +135,21 @@ def demo_html():
     return render_page(demo_page(metrics.metrics, (picture, picture)))
 
 
+def train_page(out, data):
+    """Of a finished run of four epochs, two of them with sample pictures."""
+    run = out / f"run{EVIL}"
+    for epoch in (1, 4):
+        write_samples([photograph(epoch), photograph(epoch + 1)], run / "samples" / f"epoch_{epoch:03}")
+    history = [
+        {"epoch": n, "loss": 2.0 / n, "classes": 1.2 / n, "boxes": 0.8 / n, "ap": 0.1 * n, "ap50": 0.2 * n}
+        | {"seconds": 10.0 * n, "images_per_second": 2.5, "learning_rate": 1e-4}
+        for n in range(1, 5)
+    ]
+    page = TrainPage(run, TrainSettings(epochs=4).resolved(), (data, data), data.faults)
+    page.write(RunState(seconds=40.0, history=history), 1.0)
+    return page.file
+
+
 @pytest.fixture(scope="module")
 def pages(photos, tmp_path_factory):
     """Each page once, by its name."""
@@ -148,10 +167,12 @@ def pages(photos, tmp_path_factory):
     explain(detector, masu.read_dataset(data), out / "explain.html", worst=2)
     put_page(out / "demo.html", demo_html())
     detect(Finder(), [photos / name for name in OBJECTS], threshold=0.5, out=out / "found")
-    return {path.stem: path for path in out.glob("*.html")} | {"gallery": out / "found" / "index.html"}
+    train = train_page(out, masu.read_dataset(data))
+    gallery = out / "found" / "index.html"
+    return {path.stem: path for path in out.glob("*.html")} | {"gallery": gallery, "train": train}
 
 
-PAGES = ("errors", "compare", "check", "anchors", "explain", "demo", "gallery")
+PAGES = ("errors", "compare", "check", "anchors", "explain", "demo", "gallery", "train")
 
 
 @pytest.fixture
@@ -232,6 +253,15 @@ def test_the_errors_in_a_sentence_and_the_pictures_by_keys(pages, look):
     assert "2 of" in viewer.inner_text()
     tab.keyboard.press("Escape")
     tab.wait_for_function("document.activeElement === document.querySelectorAll('button.enlarge')[1]")
+
+
+def test_the_sample_pictures_of_a_training_epoch_by_epoch(pages, look):
+    tab = look(pages["train"])
+    sheets = tab.locator(".sheets")
+    assert [sheets.nth(n).is_visible() for n in (0, 1)] == [False, True]
+    tab.locator("#epoch").fill("0")
+    assert [sheets.nth(n).is_visible() for n in (0, 1)] == [True, False]
+    assert tab.locator("#shown").inner_text() == "1"
 
 
 def test_explain_opens_with_what_was_lost(pages, look):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from typing import Any
 
 import numpy as np
 
+from masu.pages.pictures import embedded
 from masu.service.limits import RefusedError
 from masu.serving.models import Array, Found
 
@@ -49,6 +48,4 @@ def drawn(picture: Array, found: Found) -> str:
         raise RefusedError(501, "drawn: this server has no PyTorch, which draws", "NOT_HERE") from None
     rows = zip(found.boxes.tolist(), found.labels.tolist(), found.names, found.scores.tolist(), strict=True)
     marks = [Mark(box, class_colour(label), name, f"{score:.2f}") for box, label, name, score in rows]
-    file = io.BytesIO()
-    draw_marks(picture, marks).save(file, "JPEG", quality=_QUALITY)
-    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+    return embedded(draw_marks(picture, marks), quality=_QUALITY)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import shlex
 import time
 from collections.abc import Iterable, Sequence
@@ -16,8 +14,10 @@ from PIL import Image
 
 from masu.atomic import write_text
 from masu.data.formats import Dataset, Fault
+from masu.data.formats.draft_mark import said_of_drafts
 from masu.pages.charts import Chart, chart, duration, share
 from masu.pages.page import render
+from masu.pages.pictures import embedded
 from masu.pages.run_report import REPORT
 from masu.training.recipe import TrainSettings
 from masu.training.run_state import RunState, terms_of
@@ -35,7 +35,7 @@ MOST_SHEETS = 6
 """Epochs whose sample pictures are on the page: the first, the last and some evenly between."""
 
 TILE_WIDTH = 480
-"""Pixels; wider pictures are made smaller, so that the page stays light."""
+"""Pixels of the longer side; larger pictures are made smaller, so that the page stays light."""
 
 MOST_FAULTS = 20
 """Faults that are written out."""
@@ -116,7 +116,8 @@ class TrainPage:
         score = next((name for name in ("ap", "ar100") for row in history if row.get(name) is not None), None)
         beside = {k: t for k, t in _SCORES.items() if score != "ap" or k in ("ap", "ap50")}
         scored = [row for row in history if score and row.get(score) is not None]
-        faults = [str(fault) for part in self.data for fault in part.faults]
+        drafts = dict.fromkeys(said_of_drafts(part.drafts, part.root) for part in self.data)
+        faults = [*filter(None, drafts), *(str(fault) for part in self.data for fault in part.faults)]
         faults += sorted({str(fault) for fault in self.told} - set(faults))
         return render(
             "train.html.j2",
@@ -202,10 +203,7 @@ def _sheet(folder: Path) -> Sheet:
 
 def _embedded(file: Path) -> str:
     with Image.open(file) as picture:
-        picture.thumbnail((TILE_WIDTH, TILE_WIDTH))
-        buffer = io.BytesIO()
-        picture.convert("RGB").save(buffer, "JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+        return embedded(picture.convert("RGB"), side=TILE_WIDTH, quality=80)
 
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, str]:
