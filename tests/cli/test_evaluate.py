@@ -52,6 +52,15 @@ def test_data_without_splits_has_none(run, model, odd_coins):
     assert json.loads(out)["split"] is None
 
 
+def test_what_the_model_learned_from_flatters_it_and_that_is_said(run, model, odd_coins):
+    detector = masu.load(model)
+    detector.trained_on = {"data": "coins", "split": "train", "val_split": "val"}
+    masu.save(detector, model)
+    error = run("evaluate", model, odd_coins, "--split", "train", "--store-thresholds")[2]
+    assert "masu: the model was trained on the split train of a data set of this name, coins: if" in error
+    assert "the model was trained" not in run("evaluate", model, odd_coins)[2]
+
+
 def test_explain_and_anchors_say_the_split_too(run, model, odd_coins, tmp_path):
     page = tmp_path / "page.html"
     out = run("explain", model, odd_coins, "--worst", 1, "--out", page, "--json")[1]

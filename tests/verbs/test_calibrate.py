@@ -1,6 +1,7 @@
 """masu.calibrate and the options of masu.evaluate: the same as on the command line, from Python."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 import masu
 from masu.evaluation.predictions import Prediction
 from masu.records import Detections
+from masu.verbs.calibrate import FEW
 from masu.verbs.reading import to_calibrate_on
 from tests.networks import spread
 
@@ -47,6 +49,19 @@ def test_thresholds_alone_leave_the_calibration(model, coins):
     done = masu.calibrate(model, masu.read_dataset(coins, "val"))
     assert masu.load(model).calibration == line
     assert masu.load(model).thresholds == done.thresholds
+
+
+def test_thresholds_of_few_objects_are_named_with_their_number(model, coins):
+    found = masu.calibrate(model, coins, store=False)
+    (name,) = found.thresholds
+    assert found.said_of_few.startswith(
+        f"few objects to choose thresholds from: that of {name} of 8 objects; with"
+    )
+    enough = {name: replace(found.scored.metrics.per_class[name], objects=FEW)}
+    many = replace(
+        found, scored=replace(found.scored, metrics=replace(found.scored.metrics, per_class=enough))
+    )
+    assert many.said_of_few is None
 
 
 def test_nothing_is_stored_until_it_is_asked_for(model, coins):

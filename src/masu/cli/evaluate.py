@@ -164,6 +164,7 @@ def evaluate(
     from masu.verbs.calibrate import Wanted, settle
     from masu.verbs.reading import to_measure_on
     from masu.verbs.saved import are_predictions, refuse_suffix, refuse_twice, save_predictions, score_saved
+    from masu.verbs.seen import said_of_seen
 
     kinds = tuple(dict.fromkeys(kind.strip() for text in by for kind in text.split(",")))
     check_kinds(kinds)
@@ -212,6 +213,8 @@ def evaluate(
         if named := classes_of(classes, dataset.names):
             dataset = only_classes(dataset, named)
         print_faults(dataset)
+        if (said := said_of_seen(getattr(detector, "trained_on", {}), dataset.root, chosen)) is not None:
+            note(said)
         voc = dataset.form == "voc"
         where = f"{data.resolve().name}, split {chosen}" if chosen else data.resolve().name
         lost = None
@@ -270,6 +273,8 @@ def evaluate(
             note(f"{model} now gives {said}")
         if choosing:
             note(f"{model} now holds the thresholds {scores(settled.thresholds)}")
+            if settled.said_of_few is not None:
+                note(settled.said_of_few)
         if settled.margins is not None:
             note(f"{model} now holds the margins {scores(settled.margins)}, as shares of a box's size")
         if chosen != "val":

@@ -14,18 +14,22 @@ from typing import Any, get_args
 from masu.data.dataset import Dataset
 from masu.detectors.build import load, store_calibration, store_margins, store_thresholds
 from masu.detectors.calibration import Calibration
-from masu.errors import bad_input
+from masu.errors import bad_input, counted, listed
 from masu.evaluation.box_margins import box_margins
 from masu.evaluation.calibration import Fitted, calibrated, fit
 from masu.evaluation.error_report import ErrorReport, error_report, refuse
 from masu.evaluation.evaluate import Scored, score
 from masu.evaluation.guarantees import images_of_classes, recall_thresholds, refuse_recall
 from masu.evaluation.matches import match_image
+from masu.evaluation.metrics import Metrics
 from masu.evaluation.promised_precision import precision_thresholds, refuse_precision
 from masu.model_path import model_file
 from masu.ranges import SHARE
 from masu.verbs.reading import IN_MEMORY, Counter, quiet, refuse_beside, to_calibrate_on, warn_of_faults
 from masu.words import CALIBRATIONS, CalibratedScores, Meaning
+
+FEW = 10
+"""Objects of a class under which a threshold that is chosen with them is little more than chance."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,23 @@ class Calibrated:
         if self.margins is not None:
             own["margins"] = {"hold": self.wanted.margins, "of_size": dict(self.margins)}
         return own if self.fitted is None else own | {"calibration": self.fitted.as_dict()}
+
+    @property
+    def said_of_few(self) -> str | None:
+        """That thresholds of some classes are of few objects, and how few; None where all are of enough."""
+        if not self.wanted.thresholds:
+            return None
+        assert isinstance(self.scored.metrics, Metrics)
+        of_class = self.scored.metrics.per_class
+        counts = {name: of_class[name].objects for name in self.thresholds if name in of_class}
+        few = [f"{name} of {counted(count, 'object')}" for name, count in counts.items() if count < FEW]
+        if not few:
+            return None
+        them = "that of" if len(few) == 1 else "those of"
+        return (
+            f"few objects to choose thresholds from: {them} {listed(few, 8)}; with other images they may be "
+            f"quite different ones, so label at least {FEW} objects of each class"
+        )
 
     def store(self, model: str | os.PathLike[str]) -> None:
         """Write calibration, thresholds and margins into a model file, in place of its own.
