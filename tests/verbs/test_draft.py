@@ -209,6 +209,20 @@ def test_a_file_that_exists_is_never_overwritten(photos, to):
     assert snapshot(photos) == before
 
 
+def test_a_later_model_drafts_anew_what_nobody_has_saved(photos):
+    drafted(photos, "labelme", None)
+    saved_since = json.loads((photos / "b.json").read_text("utf-8")) | {"flags": {}}
+    (photos / "b.json").write_text(json.dumps(saved_since))
+    (photos / "c.json").rename(photos / "elsewhere")
+    os.symlink("elsewhere", photos / "c.json")
+    before = snapshot(photos)
+    done = masu.draft(Finder(), photos, "labelme", version="cells-2a2a2a2a", threshold=0.5)
+    assert (done.images, done.labelled) == (1, 2)
+    after = snapshot(photos)
+    assert [path.name for path in after if after[path] != before[path]] == ["a.json"]
+    assert json.loads((photos / "a.json").read_text("utf-8"))["draft"]["model"] == "cells-2a2a2a2a"
+
+
 def test_photographs_that_would_share_a_file_are_named_and_the_others_drafted(photos):
     picture(photos / "a.jpg", 40)
     (photos / "c.json").write_text("mine")

@@ -1,4 +1,4 @@
-"""Drafts as files beside the photographs, as LabelMe and X-AnyLabeling keep them, none overwritten."""
+"""Drafts as files beside the photographs, as LabelMe and X-AnyLabeling keep them; only a draft gives way."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from masu.atomic import write_new
-from masu.data.formats.labelme import LABELME, X_ANYLABELING, Dialect, page, rectangle
+from masu.atomic import write_new, write_whole
+from masu.data.formats.draft_mark import drafted_by
+from masu.data.formats.form import load_json
+from masu.data.formats.labelme import LABELME, MOST_BYTES, X_ANYLABELING, Dialect, page, rectangle
+from masu.data.formats.rows import BadEntryError
 from masu.data.formats.tree import Tree
 from masu.drafts.draft import Draft
 
@@ -39,8 +42,26 @@ def sharing(photographs: Iterable[Path]) -> dict[Path, str]:
     return found
 
 
+def has_room(file: Path, version: str) -> bool:
+    """Whether a draft may be written there: no file, or another model's draft that nobody has saved since.
+
+    Args:
+        file: see :func:`file_beside`.
+        version: of the model that drafts now.
+    """
+    if not os.path.lexists(file):
+        return True
+    if file.is_symlink():
+        return False
+    try:
+        content = load_json(file, MOST_BYTES)
+    except BadEntryError:
+        return False
+    return isinstance(content, dict) and drafted_by(content) not in (None, version)
+
+
 def write_beside(draft: Draft, dialect: Dialect, version: str, *, swept: bool) -> bool:
-    """Write the file of one photograph; False where there is one already, which is left as it is.
+    """Write the file of one photograph; False where :func:`has_room` says no, and the file is left as it is.
 
     Args:
         draft: of a photograph with a file.
@@ -53,10 +74,13 @@ def write_beside(draft: Draft, dialect: Dialect, version: str, *, swept: bool) -
     """
     assert draft.path is not None
     file = file_beside(draft.path)
-    if os.path.lexists(file):
+    text = page(draft.path.name, draft.size, shapes_of(draft, dialect), dialect, version).encode()
+    if not has_room(file, version):
         return False
-    text = page(draft.path.name, draft.size, shapes_of(draft, dialect), dialect, version)
-    return write_new(file, text.encode(), swept=swept)
+    if not os.path.lexists(file):
+        return write_new(file, text, swept=swept)
+    write_whole(file, [text], swept=swept)
+    return True
 
 
 def shapes_of(draft: Draft, dialect: Dialect) -> list[dict[str, object]]:

@@ -11,7 +11,7 @@ from typing import Any
 from masu.data.audit.labelled import labelled
 from masu.data.formats.writing import refuse_target
 from masu.data.pixels.pictures import find_images, passed_over
-from masu.drafts.beside import DIALECTS, file_beside, sharing, write_beside
+from masu.drafts.beside import DIALECTS, file_beside, has_room, sharing, write_beside
 from masu.drafts.draft import Draft, draft_of
 from masu.drafts.folder import form_of, write_folder
 from masu.errors import InputError, bad_input, listed
@@ -76,6 +76,8 @@ def draft(
 ) -> Drafted:
     """Write what a model finds as drafts for a labelling tool; labels that exist are never touched.
 
+    Beside the photographs, drafts of another ``version`` that nobody has saved since are replaced.
+
     Photographs that have labels, in any format that masu reads, are left out: those in a data set of the
     folders that are named, or with a file of the tool beside them.
 
@@ -117,7 +119,7 @@ def draft(
     kept, faults = (list(paths), ()) if labelled_too else _unlabelled(paths, sources)
     shared = {} if folder is not None else sharing(kept)
     if folder is None:
-        kept = [path for path in kept if path not in shared and not os.path.lexists(file_beside(path))]
+        kept = [path for path in kept if path not in shared and has_room(file_beside(path), version)]
     if not kept:
         raise _none_left(len(paths), shared)
     unread: list[str] = []
