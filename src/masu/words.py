@@ -10,6 +10,7 @@ from typing import Literal, get_args
 
 Start = Literal["auto", "imagenet", "none"]
 Anchors = Literal["model", "auto"]
+ImageSize = Literal["auto"]
 OptimizerName = Literal["sgd", "adamw"]
 Schedule = Literal["cosine", "one-cycle", "constant"]
 OnNonfinite = Literal["stop", "skip"]

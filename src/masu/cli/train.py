@@ -16,7 +16,7 @@ from masu.cli.grammar import Decorator, option, section, verb
 from masu.cli.notes import detail, note, print_faults, quiet, rank, working
 from masu.cli.options import ARCHITECTURE, DATA, DEVICE, form_of, images_of, json_of
 from masu.cli.schema import print_json
-from masu.cli.values import Number, Share, Span, Time, Word, refuse_idle
+from masu.cli.values import ImageSize, Number, Share, Span, Time, Word, refuse_idle
 from masu.errors import bad_input, counted
 from masu.words import ANCHORS, BOX_LOSSES, ON_NONFINITE, OPTIMIZERS, PRECISIONS, SCHEDULES, STARTS, TRACKERS
 
@@ -58,6 +58,7 @@ def _word(name: str, words: tuple[str, ...], said: str, default: str | None = No
     help="Faulty images or objects to skip before refusing.",
 )
 @option("--strict", is_flag=True, help="Refuse at the first fault; as --max-bad 0.")
+@option("--balance", is_flag=True, help="Show images with rare classes more often.")
 @section("Model")
 @ARCHITECTURE
 @option("--backbone", help="Another backbone: efficientnet_lite2, timm/NAME … Default: the model's.")
@@ -67,8 +68,10 @@ def _word(name: str, words: tuple[str, ...], said: str, default: str | None = No
     show_default=True,
     help="auto, imagenet, none, a model file (its classes may be others) or torchvision/NAME.",
 )
-@_number(
-    "--image-size", ranges.IMAGE_SIZE, "Shorter side in pixels. Default: the architecture's, or a tile's."
+@option(
+    "--image-size",
+    type=ImageSize(),
+    help="Shorter side in pixels; auto: larger for small objects. Default: the architecture's, or a tile's.",
 )
 @_number("--tiles", ranges.TILE_SIDE, "Cut larger pictures into squares of so many pixels a side.")
 @_number("--overlap", ranges.OVERLAP, "Share of a tile that the next one has too.", 0.2)

@@ -14,7 +14,7 @@ from click.shell_completion import CompletionItem
 
 from masu.errors import bad_input, listed
 from masu.pages.run_report import refuse_run_report
-from masu.ranges import FACTOR, SECONDS, SHARE, TILE_SIDE, Range
+from masu.ranges import FACTOR, IMAGE_SIZE, SECONDS, SHARE, TILE_SIDE, Range
 from masu.words import DATA_FORMATS, WRITTEN_FORMATS, nearest
 
 
@@ -169,6 +169,28 @@ class TileSide(Number):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The side; 0 for no tiles."""
         return 0 if value == "none" else super().convert(value, param, ctx)
+
+
+class ImageSize(Number):
+    """``320``, or ``auto``."""
+
+    name = "size"
+
+    def __init__(self) -> None:
+        super().__init__(IMAGE_SIZE)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """The range, and the word."""
+        return "32..16384|auto"
+
+    @property
+    def wanted(self) -> str:
+        """What an error asks for."""
+        return "pixels, from 32 to 16384, or auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The size, or the word."""
+        return value if value == "auto" else super().convert(value, param, ctx)
 
 
 class Time(Number):

@@ -92,7 +92,7 @@ KINDS: dict[str, Kind] = {
     "not-carried": Kind(
         "note", "what the annotations say besides boxes and classes", "nothing; masu learns from boxes alone"
     ),
-    "imbalance": Kind("note", "classes of very different numbers", "look at AP per class"),
+    "imbalance": Kind("note", "classes of very different numbers", "look at AP per class, try --balance"),
     "no-empty-images": Kind(
         "note", "no image without objects", "add some of what else may come, saved without a box"
     ),

@@ -21,7 +21,7 @@ from masu.devices import FUSED
 from masu.errors import bad_input, counted
 from masu.ops.images import InputPolicy
 from masu.tiles import Tiles
-from masu.words import Anchors, OnNonfinite, OptimizerName, Precision, Schedule
+from masu.words import Anchors, ImageSize, OnNonfinite, OptimizerName, Precision, Schedule
 
 EPOCHS = 20
 """Passes over the data where neither epochs nor a time budget are given."""
@@ -56,7 +56,7 @@ class TrainSettings:
         channels: None: RGB photographs. A number: images of so many channels, mean and deviation measured
             from the data.
         image_size: shorter side in pixels that the network sees; None: the architecture's own, or that of a
-            tile.
+            tile; ``"auto"``: more where the objects are small (:mod:`masu.training.image_size`).
         tiles: side in pixels of the squares that larger pictures are cut into, see
             :mod:`masu.data.loading.crops`; stored in the model, which finds objects in tiles then. None: no
             picture is cut.
@@ -82,6 +82,8 @@ class TrainSettings:
         grow_from: images are at first this share of their full size and grow until 70 % of the training;
             1 trains at full size throughout.
         size_range: smallest and largest share of that size, drawn anew for every step.
+        balance: show images with rare classes more than once in an epoch, see
+            :mod:`masu.data.loading.repeats`.
         augmentation: random changes of the training images: an ``Augmentation``; any callable ``(image,
             target) -> (image, target)`` on a tensor ``(C, H, W)`` and a :class:`masu.Target`; a transform of
             ``torchvision.transforms.v2``; or a ``Compose`` of albumentations. None: no changes.
@@ -100,7 +102,7 @@ class TrainSettings:
     frozen_stride: int | None = None
     frozen_norms: bool | None = None
     channels: int | None = None
-    image_size: int | None = None
+    image_size: int | ImageSize | None = None
     tiles: int | None = None
     overlap: float = Tiles.overlap
     anchors: Anchors = "model"
@@ -119,6 +121,7 @@ class TrainSettings:
     clip_norm: float = 10.0
     grow_from: float | None = None
     size_range: tuple[float, float] = (1.0, 1.0)
+    balance: bool = False
     augmentation: Augmentation | Callable[..., Any] | None = field(default_factory=Augmentation)
     evaluate_every: int | None = None
     patience: int | None = None
@@ -136,7 +139,7 @@ class TrainSettings:
             ("--batch-size", self.batch_size, ranges.BATCH_SIZE),
             ("--accumulate", self.accumulate, ranges.BATCH_SIZE),
             ("--channels", self.channels, ranges.CHANNELS),
-            ("--image-size", self.image_size, ranges.IMAGE_SIZE),
+            ("--image-size", None if self.image_size == "auto" else self.image_size, ranges.IMAGE_SIZE),
             ("--tiles", self.tiles, ranges.TILE_SIDE),
             ("--overlap", self.overlap, ranges.OVERLAP),
             ("--frozen-stride", self.frozen_stride, ranges.FROZEN_STRIDE),
@@ -149,6 +152,9 @@ class TrainSettings:
         ):
             if value is not None:
                 span.check(option, value)
+        if self.image_size == "auto" and self.tiles is not None:
+            found, fix = "auto together with --tiles", "leave it out: a tile is seen at its own size"
+            raise bad_input("--image-size", found, "a number", fix)
         if self.accumulate > self.batch_size:
             raise bad_input(
                 "--accumulate",

@@ -16,8 +16,9 @@ from masu.detectors.config import DetectorConfig, PyramidConfig
 from masu.detectors.detector import Detector
 from masu.detectors.zoo import with_backbone
 from masu.errors import bad_input
-from masu.evaluation.anchors import check_has_anchors, coverage, fitted
+from masu.evaluation.anchors import check_has_anchors, coverage, fitted, level_steps
 from masu.model_path import model_file
+from masu.training.image_size import fitting_size
 from masu.training.recipe import TrainSettings
 from masu.words import Start
 
@@ -106,7 +107,12 @@ def _configured(
         pyramid = replace(pyramid, frozen_stride=settings.frozen_stride, frozen_depthwise=depthwise)
     if settings.frozen_norms is not None:
         pyramid = replace(pyramid, frozen_norms=settings.frozen_norms)
-    if settings.image_size is not None:
+    if settings.image_size == "auto":
+        own = pyramid.input
+        fitting = fitting_size(scaled_objects(data, own), own.min_size, level_steps(config)[0])
+        pyramid = replace(pyramid, input=own.of_size(fitting.size))
+        report({"event": "start", "said": str(fitting)})
+    elif settings.image_size is not None:
         pyramid = replace(pyramid, input=pyramid.input.of_size(settings.image_size))
     if settings.tiling is not None:
         policy = replace(pyramid.input, tiles=settings.tiling)

@@ -28,6 +28,7 @@ from masu.data.loading.callables import refuse_unpicklable
 from masu.data.loading.crops import Crops
 from masu.data.loading.loader import batch_count, epoch_batches
 from masu.data.loading.pictures import LAST_BYTES, MOST_BYTES, Pictures
+from masu.data.loading.repeats import described, repeat_factors
 from masu.data.loading.workers import LostWorkerError
 from masu.detectors.detector import Detector
 from masu.detectors.model_file import description, from_description
@@ -208,13 +209,17 @@ def _train(
     detector = _of_first(begun, out, processes) if resume else None
     detector = (detector or starting_detector(settings, data, report)).to(here)
     processes.copy_first(list(detector.state_dict().values()))
+    if settings.image_size == "auto":
+        settings = replace(settings, image_size=detector.input.min_size)
     learner = Learner(detector, settings, processes)
     judged = learner.judged
     for one in (detector, judged):
         one.trained_on = _trained_on(data, val)
-    crops = Crops(data, detector.input)
+    factors = repeat_factors(data) if settings.balance else None
+    crops = Crops(data, detector.input, factors)
+    repeats = None if factors is None else described(factors, len(crops))
     refuse_lone_values(detector, settings, crops)
-    for sentence in (crops.described(), advice_on_tiles(data, detector.input)):
+    for sentence in (crops.described(), repeats, advice_on_tiles(data, detector.input)):
         if sentence is not None:
             report({"event": "start", "said": sentence})
     steps = batch_count(crops, settings.batch_size)

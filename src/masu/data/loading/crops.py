@@ -7,19 +7,20 @@ A photograph that fits in a tile is shown once, as it is. Of a larger one an epo
 - some windows anywhere.
 
 How many there are is decided by the data alone, so that all epochs are of one length. Where they lie is drawn
-anew in each.
+anew in each, and so is which come more than once, where some should (:mod:`masu.data.loading.repeats`).
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from masu.data.dataset import Dataset
+from masu.data.dataset import Array, Dataset
 from masu.data.loading.randomness import mixed
+from masu.data.loading.repeats import repeated, shown_in_all
 from masu.errors import counted
 from masu.ops.images import InputPolicy, resized_size
 from masu.records import Target
@@ -43,7 +44,6 @@ MORE_BACKGROUND = 4
 """Windows anywhere that there may be beyond those around objects: a picture of a billion pixels with three
 objects is no epoch by itself."""
 
-_Array = np.ndarray[Any, Any]
 Window = tuple[int, int, int, int]
 
 
@@ -54,31 +54,45 @@ class Crop(NamedTuple):
         image: position in the data set.
         number: of the crop among those of its image; 0 is the whole.
         window: x1 y1 x2 y2 in pixels of the image; None for the whole.
+        times: it was shown in this epoch before.
     """
 
     image: int
     number: int
     window: Window | None
+    times: int = 0
+
+    @property
+    def drawn(self) -> tuple[int, ...]:
+        """What the random changes of this crop depend on, beside seed and epoch."""
+        if self.times:
+            return (self.image, self.number, self.times)
+        return (self.image, self.number) if self.number else (self.image,)
 
 
 class Crops:
-    """All crops of an epoch, by number: ``crops.crop(at, seed, epoch)`` for each ``at`` below ``len(crops)``.
+    """The crops that there are, by number: ``crops.crop(at, seed, epoch)``, and those that an epoch shows.
+
+    ``len(crops)`` is how many an epoch shows.
 
     Args:
         data: with the sizes of its images; one of unknown size is not cut.
         policy: how the network sees images; None cuts none.
+        factors: ``(N,)`` how often an epoch shows the crops of each image, at least 1; None: once.
 
     Attributes:
         tiled: ``(N,)`` bool, which images are cut.
         ends: ``(N + 1,)`` int64; crops ``ends[i]`` to ``ends[i + 1]`` are those of image ``i``.
     """
 
-    def __init__(self, data: Dataset, policy: InputPolicy | None = None) -> None:
+    def __init__(
+        self, data: Dataset, policy: InputPolicy | None = None, factors: Array | None = None
+    ) -> None:
         self.policy, self.sizes = policy, data.sizes
         self.tiles = tiles = None if policy is None else policy.tiles
         self.tiled = np.zeros(len(data), np.bool_)
         # lowest and highest left, lowest and highest top of a window
-        spans: list[_Array] = [np.full((1, 4), -1, np.int64)] * len(data)
+        spans: list[Array] = [np.full((1, 4), -1, np.int64)] * len(data)
         if tiles is not None:
             self.tiled = data.sizes.max(1, initial=0) > tiles.side
             for index in np.flatnonzero(self.tiled).tolist():
@@ -89,21 +103,30 @@ class Crops:
         self.side = 0 if tiles is None else tiles.side
         self.ends = np.concatenate([[0], np.cumsum([len(one) for one in spans], dtype=np.int64)])
         self._spans = np.concatenate([np.zeros((0, 4), np.int64), *spans])
+        self.factors = None if factors is None else np.repeat(factors, np.diff(self.ends))
 
     def __len__(self) -> int:
-        return int(self.ends[-1])
+        return int(self.ends[-1]) if self.factors is None else shown_in_all(self.factors)
+
+    def of_epoch(self, seed: int, epoch: int) -> Array:
+        """The numbers of the crops that an epoch shows: ``(len(crops),)`` int64, rising."""
+        if self.factors is None:
+            return np.arange(len(self))
+        draw = torch.Generator().manual_seed(mixed(seed, epoch, len(self)))
+        return repeated(self.factors, torch.rand((), generator=draw, dtype=torch.float64).item())
 
     def of_image(self, image: int) -> range:
         """The numbers of an image's crops."""
         return range(int(self.ends[image]), int(self.ends[image + 1]))
 
-    def crop(self, at: int, seed: int, epoch: int) -> Crop:
-        """A crop as it is in an epoch, the same whoever asks."""
+    def crop(self, at: int, seed: int, epoch: int, times: int = 0) -> Crop:
+        """A crop as it is in an epoch, the same whoever asks; ``times`` it was shown in it before."""
         image = int(np.searchsorted(self.ends, at, side="right")) - 1
         number = at - int(self.ends[image])
         if number == 0:
-            return Crop(image, 0, None)
-        draw = torch.Generator().manual_seed(mixed(seed, epoch, image, number, self.side))
+            return Crop(image, 0, None, times)
+        again = (times,) if times else ()
+        draw = torch.Generator().manual_seed(mixed(seed, epoch, image, number, self.side, *again))
         shares = torch.rand(2, generator=draw, dtype=torch.float64).tolist()
         lows, highs = self._spans[at, ::2].tolist(), self._spans[at, 1::2].tolist()
         left, top = (
@@ -112,7 +135,7 @@ class Crops:
         )
         height, width = self.sizes[image].tolist()
         right, bottom = min(left + self.side, width), min(top + self.side, height)
-        return Crop(image, number, (left, top, right, bottom))
+        return Crop(image, number, (left, top, right, bottom), times)
 
     def shorter(self, crop: Crop) -> int | None:
         """Pixels that the shorter side of a reduced picture needs; None: the same as of any photograph.
@@ -156,7 +179,7 @@ class Crops:
         cut = int(self.tiled.sum())
         if cut == 0:
             return f"no image is larger than a tile of {self.side} pixels: none is cut"
-        parts = len(self) - len(self.tiled)
+        parts = int(self.ends[-1]) - len(self.tiled)
         return (
             f"{cut} of {counted(len(self.tiled), 'image')} larger than a tile of {self.side} pixels: "
             f"an epoch shows {counted(parts, 'part')} of them and each whole"
@@ -168,7 +191,7 @@ class Crops:
         return shapes | ({(self.side, self.side)} if self.tiled.any() else set())
 
 
-def _spans(boxes: _Array, height: int, width: int, tiles: Tiles) -> _Array:
+def _spans(boxes: Array, height: int, width: int, tiles: Tiles) -> Array:
     """Where the windows of a picture may lie: ``(V, 4)`` lowest and highest left, lowest and highest top.
 
     Args:
@@ -187,7 +210,7 @@ def _spans(boxes: _Array, height: int, width: int, tiles: Tiles) -> _Array:
     return np.array([*around, *anywhere], np.int64)
 
 
-def hulls(boxes: _Array, height: int, width: int, side: int) -> _Array:
+def hulls(boxes: Array, height: int, width: int, side: int) -> Array:
     """Objects in groups that one window shows whole: bands from the top, in each band from the left.
 
     Args:

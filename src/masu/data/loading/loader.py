@@ -97,9 +97,10 @@ def epoch_batches(
     Where pictures are cut into windows, the random order is of pictures first: those of ``MIXED`` at a time
     are shuffled together, so that a picture is read a few times in a row and not all through the epoch.
 
-    The order depends on ``seed``, ``epoch`` and ``batch_size`` only, an image's windows and augmentation on
-    seed, epoch, its index in the data set and the window's number: any number of workers and a start at any
-    batch give the same batches. The global random state is neither read nor changed.
+    The order depends on ``seed``, ``epoch``, ``batch_size`` and ``crops`` only, an image's windows and
+    augmentation on seed, epoch, its index in the data set, the window's number and how often the epoch
+    showed it before: any number of workers and a start at any batch give the same batches. The global random
+    state is neither read nor changed.
 
     Args:
         dataset: what to read.
@@ -214,8 +215,9 @@ class _Plan(Indexed[_Part]):
         own: range,
     ) -> None:
         generator = torch.Generator().manual_seed(mixed(seed, epoch))
-        order = _order(crops, generator)
-        self.batches = _of_like_shape(order, _ratios(crops), batch_size, generator)
+        self.shown = crops.of_epoch(seed, epoch)
+        order = _order(crops, self.shown, generator)
+        self.batches = _of_like_shape(order, _ratios(crops)[self.shown].tolist(), batch_size, generator)
         self.dataset, self.crops = dataset, crops
         self.seed, self.epoch, self.variation, self.pictures = seed, epoch, variation, pictures
         self.parts, self.own = parts, own
@@ -232,7 +234,9 @@ class _Plan(Indexed[_Part]):
         return part
 
     def _load(self, at: int, place: int, part: _Part) -> None:
-        crop = self.crops.crop(at, self.seed, self.epoch)
+        number = int(self.shown[at])
+        times = at - int(np.searchsorted(self.shown, number))
+        crop = self.crops.crop(number, self.seed, self.epoch, times)
         path, target = self.dataset[crop.image]
         try:
             image, read = self.pictures.read(path, crop.window, self.crops.shorter(crop))
@@ -244,8 +248,7 @@ class _Plan(Indexed[_Part]):
         if read.factor > 1:
             target = target.with_boxes(target.boxes / read.factor)
         if self.variation is not None:
-            drawn = (crop.image, crop.number) if crop.number else (crop.image,)
-            draw, classes = mixed(self.seed, self.epoch, *drawn), len(self.dataset.names)
+            draw, classes = mixed(self.seed, self.epoch, *crop.drawn), len(self.dataset.names)
             bands = self.pictures.channels is not None
             try:
                 image, target = self.variation.varied(image, target, seed=draw, bands=bands, classes=classes)
@@ -258,26 +261,26 @@ class _Plan(Indexed[_Part]):
         part.loaded.append(_Loaded(place, path, image.numpy(), _Packed.of(target)))
 
 
-def _order(crops: Crops, generator: torch.Generator) -> list[int]:
-    """The numbers of all crops in random order, those of a picture near each other."""
-    order: list[int] = torch.randperm(len(crops.tiled), generator=generator).tolist()
+def _order(crops: Crops, shown: _Array, generator: torch.Generator) -> list[int]:
+    """The places in ``shown`` in random order, those of a picture that is cut near each other."""
     if not crops.tiled.any():
-        return order
+        every: list[int] = torch.randperm(len(shown), generator=generator).tolist()
+        return every
+    order: list[int] = torch.randperm(len(crops.tiled), generator=generator).tolist()
+    ends = np.searchsorted(shown, crops.ends).tolist()
     found = []
     for start in range(0, len(order), MIXED):
-        near = [at for image in order[start : start + MIXED] for at in crops.of_image(image)]
+        near = [at for image in order[start : start + MIXED] for at in range(ends[image], ends[image + 1])]
         found += [near[i] for i in torch.randperm(len(near), generator=generator).tolist()]
     return found
 
 
-def _ratios(crops: Crops) -> list[float]:
+def _ratios(crops: Crops) -> _Array:
     """Height over width of every crop; 1 where nobody knows."""
     sizes = np.where(crops.sizes > 0, crops.sizes, 1)
-    whole = (sizes[:, 0] / sizes[:, 1]).tolist()
-    ratios: list[float] = []
-    for image, ratio in enumerate(whole):
-        ratios.append(ratio)
-        ratios += [1.0] * (len(crops.of_image(image)) - 1)
+    whole = sizes[:, 0] / sizes[:, 1]
+    ratios = np.ones(crops.ends[-1])  # of windows
+    ratios[crops.ends[:-1]] = whole
     return ratios
 
 
