@@ -126,6 +126,7 @@ def test_verbose_says_what_was_decided_and_how_long_it_took(run, model, odd_coin
         parts = [line.rsplit(":", 1)[0] for line in error.splitlines() if line.endswith(" s")]
         assert parts == [
             "masu: opening the model",
+            "masu: reading annotations",
             "masu: looking at images",
             "masu: evaluating",
             "masu: weighing the images",

@@ -16,7 +16,7 @@ from masu.data.fitting import measured
 from masu.data.loading.network_scale import ScaledObjects
 from masu.errors import InputError
 from masu.records import Target
-from masu.training.image_size import fitting_size
+from masu.training.image_size import advice_on_size, fitting_size
 from masu.training.recipe import TrainSettings, settings_of_run
 from masu.training.start import starting_detector
 from masu.training.train import train
@@ -87,6 +87,20 @@ def test_the_detector_sees_it(data: Dataset):
     assert str(said[0]["said"]).startswith(
         "image size auto: 384 px instead of 320; 10% of the objects are under 20"
     )
+
+
+def test_who_chose_no_size_is_told_of_it(data: Dataset):
+    said: list[dict[str, object]] = []
+    policy = starting_detector(replace(AUTO, image_size=None).resolved(), data, said.append).input
+    assert policy.min_size == 320
+    assert [one["said"] for one in said] == [
+        "10% of the objects are under 20 px as the network sees them: with --image-size auto it would see "
+        "384 px instead of 320, and learn small objects better"
+    ]
+    said.clear()
+    starting_detector(replace(AUTO, image_size=320).resolved(), data, said.append)
+    assert said == []
+    assert advice_on_size(fitting_size(squares(24.0), 320, 8)) is None
 
 
 def test_with_tiles_it_is_refused():

@@ -45,6 +45,17 @@ class FittingSize(NamedTuple):
         )
 
 
+def advice_on_size(fitting: FittingSize) -> str | None:
+    """What ``--image-size auto`` would do, for who chose no size; None where it would change nothing."""
+    if fitting.size == fitting.own:
+        return None
+    return (
+        f"{SMALLER:.0%} of the objects are under {fitting.smallest:.0f} px as the network sees them: with "
+        f"--image-size auto it would see {fitting.size} px instead of {fitting.own}, "
+        "and learn small objects better"
+    )
+
+
 def fitting_size(objects: ScaledObjects, own: int, stride: int) -> FittingSize:
     """The smallest size, but for the architecture's own, at which most objects span ``CELLS`` cells.
 

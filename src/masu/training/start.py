@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 import torch
 
+from masu.data.audit.small_objects import advice_on_tiles
 from masu.data.formats import Dataset
 from masu.data.loading.network_scale import scaled_objects
 from masu.data.loading.statistics import pixel_statistics
@@ -18,7 +19,7 @@ from masu.detectors.zoo import with_backbone
 from masu.errors import bad_input
 from masu.evaluation.anchors import check_has_anchors, coverage, fitted, level_steps
 from masu.model_path import model_file
-from masu.training.image_size import fitting_size
+from masu.training.image_size import advice_on_size, fitting_size
 from masu.training.recipe import TrainSettings
 from masu.words import Start
 
@@ -107,12 +108,15 @@ def _configured(
         pyramid = replace(pyramid, frozen_stride=settings.frozen_stride, frozen_depthwise=depthwise)
     if settings.frozen_norms is not None:
         pyramid = replace(pyramid, frozen_norms=settings.frozen_norms)
-    if settings.image_size == "auto":
+    if settings.image_size in ("auto", None) and settings.tiling is None:
         own = pyramid.input
         fitting = fitting_size(scaled_objects(data, own), own.min_size, level_steps(config)[0])
-        pyramid = replace(pyramid, input=own.of_size(fitting.size))
-        report({"event": "start", "said": str(fitting)})
-    elif settings.image_size is not None:
+        if settings.image_size == "auto":
+            pyramid = replace(pyramid, input=own.of_size(fitting.size))
+            report({"event": "start", "said": str(fitting)})
+        elif advice_on_tiles(data, own) is None and (advice := advice_on_size(fitting)):
+            report({"event": "start", "said": advice})
+    elif isinstance(settings.image_size, int):
         pyramid = replace(pyramid, input=pyramid.input.of_size(settings.image_size))
     if settings.tiling is not None:
         policy = replace(pyramid.input, tiles=settings.tiling)
