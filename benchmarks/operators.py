@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.testing import assert_close
 from torchvision.models.detection._utils import Matcher
@@ -21,6 +22,7 @@ from masu.nets.rpn import flatten_levels
 from masu.ops.anchors import cell_anchors, grid_anchors, level_strides
 from masu.ops.matching import match
 from masu.ops.nms import compiled
+from masu.ops.products import linear
 from masu.ops.roi_align import assign_levels, empty_levels, roi_align
 from masu.records import BACKGROUND, IGNORE, OBJECT, ImageBatch
 
@@ -165,7 +167,28 @@ def proposals(training: bool) -> Pair:
     return Pair(torch.no_grad()(ours), torch.no_grad()(lambda: model.rpn(images, features)), check)
 
 
+def product(gradients: bool) -> Pair:
+    """The box head's first layer over 1000 RoIs, or its two gradients, beside PyTorch's."""
+    g = torch.Generator().manual_seed(0)
+    x, weight = (torch.randn(rows, 12544, generator=g, requires_grad=gradients) for rows in (1000, 1024))
+    upstream = torch.randn(1000, 1024, generator=g)
+
+    def check(a: tuple[Tensor, ...], b: tuple[Tensor, ...]) -> None:
+        for ours, theirs in zip(a, b, strict=True):
+            assert_close(ours, theirs, rtol=0, atol=1e-5 * float(theirs.abs().max()))
+
+    if not gradients:
+        return Pair(lambda: (linear(x, weight),), lambda: (F.linear(x, weight),), check)
+    outputs = linear(x, weight), F.linear(x, weight)
+    ours, theirs = (
+        lambda y=y: torch.autograd.grad(y, (x, weight), upstream, retain_graph=True) for y in outputs
+    )
+    return Pair(ours, theirs, check)
+
+
 CASES = [
+    Case("linear_forward", "1000 rows × 12,544 to 1024", lambda: product(False)),
+    Case("linear_backward", "its two gradients", lambda: product(True)),
     Case("roi_align_forward", "1000 boxes, 4 levels, 256 channels", roi_align_forward, 10),
     Case("roi_align_backward", "its backward", roi_align_backward, 20),
     Case("matching_100", "100 objects × 267,069 anchors", lambda: matching(100), 8),

@@ -11,6 +11,15 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from masu.nets.conv import Conv3x3
+from masu.ops.products import linear
+
+
+class Linear(nn.Linear):
+    """``nn.Linear`` computed by :func:`masu.ops.products.linear`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(R, in_features)`` → ``(R, out_features)``."""
+        return linear(x, self.weight, self.bias)
 
 
 class BoxHead(nn.Module):
@@ -27,7 +36,7 @@ class BoxHead(nn.Module):
         super().__init__()
         self.convs = nn.ModuleList(_conv_norm(channels) for _ in range(convs))
         widths = [channels * cells * cells, *hidden]
-        self.linears = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+        self.linears = nn.ModuleList(Linear(a, b) for a, b in pairwise(widths))
 
     def forward(self, pooled: Tensor) -> Tensor:
         """``(R, C, cells, cells)`` → ``(R, hidden[-1])``; rows are read cell by cell, channels innermost."""
@@ -35,8 +44,8 @@ class BoxHead(nn.Module):
         for conv in self.convs:
             x = conv(x).relu_()
         x = x.permute(0, 2, 3, 1).flatten(1)  # (R, C, h, w) → (R, h·w·C), a view of channels-last memory
-        for linear in self.linears:
-            x = linear(x).relu_()
+        for layer in self.linears:
+            x = layer(x).relu_()
         return x
 
 
@@ -57,8 +66,8 @@ class BoxPredictor(nn.Module):
 
     def __init__(self, in_features: int, classes: int, class_agnostic: bool = False) -> None:
         super().__init__()
-        self.scores = nn.Linear(in_features, classes + 1)
-        self.deltas = nn.Linear(in_features, 4 if class_agnostic else classes * 4)
+        self.scores = Linear(in_features, classes + 1)
+        self.deltas = Linear(in_features, 4 if class_agnostic else classes * 4)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """``(R, in_features)`` → logits ``(R, K + 1)``, background last, and deltas ``(R, K or 1, 4)``."""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from masu.nets.conv import Conv3x3
 from masu.nets.hooks import is_plain
 from masu.ops.conv3x3 import conv3x3
+from masu.ops.products import linear
 
 MOST_CELLS = 4096
 """Cells of a level with a gradient up to which the backward pass visits them one by one."""
@@ -132,7 +133,7 @@ def _at_cells(cells: tuple[Tensor, ...], x: Tensor, *layers: Tensor) -> tuple[Te
     place = (image * height + row + steps[:, None]) * width + column + steps  # (S, 3, 3)
     # an embedding, since the gradient of plain indexing adds in the order in which threads arrive
     patches = F.embedding(place, padded.view(-1, channels)).flatten(1)  # (S, 3·3·C)
-    hidden = F.linear(patches, weight.permute(0, 2, 3, 1).flatten(1), bias).relu()
+    hidden = linear(patches, weight.permute(0, 2, 3, 1).flatten(1), bias).relu()
     return F.linear(hidden, objectness.flatten(1), objectness_bias), F.linear(
         hidden, deltas.flatten(1), deltas_bias
     )

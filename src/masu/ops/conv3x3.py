@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.grad import conv2d_input, conv2d_weight
 
 from masu.ops.checks import check_shape
+from masu.ops.products import by_groups
 
 MIN_CHANNELS = 128
 """Below it the transforms cost more than the multiplications they save."""
@@ -177,9 +178,10 @@ def winograd(
     to_output = OUTPUT_2D.to(x)
     if y is None:
         y = x.new_empty((images, height, width, out))
+    columns, all_rows, most_rows, together = _tiling(x)
+    multiply = by_groups(matrices, together * most_rows * columns, images * all_rows * columns)
     for part, shape, tiles in _transformed_tiles(x):
-        products = torch.bmm(tiles.transpose(0, 1), matrices)  # (36, T, O)
-        outputs = torch.bmm(to_output.expand(len(tiles), 16, 36), products.transpose(0, 1))
+        outputs = torch.bmm(to_output.expand(len(tiles), 16, 36), multiply(tiles))  # (T, 16, O)
         outputs = outputs.view(*shape, 4, 4, out)
         target = y[part]
         rows, columns = shape[1:]
@@ -212,6 +214,14 @@ def winograd_weight_gradient(x: Tensor, grad: Tensor) -> Tensor:
     return taps.view(3, 3, channels, out).permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last)
 
 
+def _tiling(x: Tensor) -> tuple[int, int, int, int]:
+    """Columns and rows of tiles of an image, and how many rows and images are transformed at a time."""
+    images, _, height, width = x.shape
+    columns, all_rows = -(-width // 4), -(-height // 4)
+    most_rows = min(max(CHUNK // columns, 1), all_rows)
+    return columns, all_rows, most_rows, min(max(CHUNK // (columns * all_rows), 1), images)
+
+
 def _transformed_tiles(x: Tensor) -> Iterator[tuple[tuple[slice, slice], tuple[int, int, int], Tensor]]:
     """Chunks of the padded input's 6×6 tiles, transformed.
 
@@ -220,10 +230,8 @@ def _transformed_tiles(x: Tensor) -> Iterator[tuple[tuple[slice, slice], tuple[i
         ``(T, 36, C)``.
     """
     images, channels, height, width = x.shape
+    columns, _, most_rows, together = _tiling(x)
     x = x.permute(0, 2, 3, 1)  # a view of channels-last memory
-    columns, all_rows = -(-width // 4), -(-height // 4)
-    most_rows = min(max(CHUNK // columns, 1), all_rows)
-    together = min(max(CHUNK // (columns * all_rows), 1), images)
     strip = x.new_zeros((together, most_rows * 4 + 2, columns * 4 + 2, channels))
     across, down, right, _ = strip.stride()
     to_tile = INPUT_2D.to(x)
