@@ -18,7 +18,7 @@ from benchmarks.measure import Pair, alternate, describe_machine
 from benchmarks.networks import MOBILE, R50, labelled_photographs, pretrained_like
 from masu.detectors.detector import Detector
 from masu.ops.nms import compiled
-from masu.training.precision import networks_in
+from masu.precision import networks_in
 from masu.words import Precision
 
 NAMES = [f"class {i}" for i in range(6)]

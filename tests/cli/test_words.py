@@ -76,6 +76,7 @@ def test_every_option_with_a_list_of_words_is_typed():
             "train --on-nonfinite",
             "train --track",
             "detect --engine",
+            "detect --precision",
         ),
     }
 

@@ -320,6 +320,48 @@ def test_an_explicit_network_is_one_for_many_calls(named):  # noqa: F811
     )
 
 
+def test_a_network_computes_in_the_precision_asked_for(named):  # noqa: F811
+    _, detector = named
+    detector, images = copy.deepcopy(detector).eval(), photographs(2, 64, 80)
+    exact, network = detector.predict(images), detector.prediction_network("bf16")
+    types = set()
+    hooks = [
+        module.register_forward_hook(lambda _, __, y: types.add(y.dtype))
+        for module in network.detector.modules()
+        if isinstance(module, nn.Conv2d)
+    ]
+    network.predict(images)
+    for hook in hooks:
+        hook.remove()
+    found = network.predict(images)
+    assert types == {torch.bfloat16}
+    assert network.precision == "bf16"
+    assert {t.dtype for one in found for t in (one.boxes, one.scores)} == {torch.float32}
+    with torch.autocast("cpu", torch.bfloat16):
+        assert_alike(found, detector.predict(images))
+    assert_alike(detector.predict(images), exact)  # predict itself stays in single precision
+
+
+def test_a_network_of_another_precision_is_not_the_one_that_is_kept():
+    detector = tiny()
+    kept = detector.prediction_network()
+    assert detector.prediction_network("bf16") is not kept
+    assert detector.prediction_network() is kept
+    assert again(detector.prediction_network("bf16")).precision == "bf16"
+
+
+@pytest.mark.parametrize(("native", "chosen"), [(True, "bf16"), (False, "fp32")])
+def test_auto_is_what_the_processor_has_instructions_for(native, chosen, monkeypatch):
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.setattr(torch.cpu, name, lambda: native, raising=False)
+    assert tiny().prediction_network("auto").precision == chosen
+
+
+def test_a_precision_that_the_processor_only_imitates_is_refused():
+    with pytest.raises(masu.InputError, match=r"^--precision: found fp16 on cpu, wanted fp32 or bf16 there"):
+        tiny().prediction_network("fp16")
+
+
 def test_labels_of_another_habit_are_refused_before_training():
     detector = masu.build("faster_rcnn_lite0_fpn", NAMES, "none", image_size=64)
     raw = detector(IMAGES[:1])

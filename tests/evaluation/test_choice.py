@@ -7,8 +7,10 @@ import pytest
 import torch
 
 import masu
+from masu.detectors.prediction import PredictionNetwork
 from masu.detectors.zoo import ARCHITECTURES
-from masu.evaluation.choice import OnlyClasses, classes_of, only_classes, set_suppression
+from masu.errors import InputError
+from masu.evaluation.choice import OnlyClasses, classes_of, in_precision, only_classes, set_suppression
 from masu.evaluation.evaluate import evaluate
 from masu.ops import iou
 from tests.networks import spread
@@ -91,3 +93,17 @@ def test_data_of_some_classes_gives_their_figures(detector, coins):
     assert whole.per_class["dog"].ap == dogs.per_class["dog"].ap == dogs.ap
     assert list(dogs.per_class) == ["dog"]
     assert (dogs.images, dogs.objects) == (whole.images, int(np.sum(data.labels == 1)))
+
+
+def test_a_precision_is_a_network_that_computes_in_it(detector):
+    assert in_precision(detector, "fp32") is detector
+    network = in_precision(detector, "bf16")
+    assert isinstance(network, PredictionNetwork)
+    assert (network.precision, network.names) == ("bf16", NAMES)
+
+
+def test_an_exported_file_has_its_numbers_built_in(detector):
+    exported = OnlyClasses(detector, NAMES[:1])  # stands for all that is no detector of masu
+    assert in_precision(exported, "fp32") is exported
+    with pytest.raises(InputError, match=r"^--precision: found bf16 for an exported file"):
+        in_precision(exported, "bf16")

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 import masu
+from masu import precision
 from masu.detectors.retinanet import RetinaNet
 from masu.errors import InputError
-from masu.training import precision
+from masu.precision import check_precision, chosen_precision, loss_scaler, networks_in
 from masu.training.checkpoint import metadata_of
-from masu.training.precision import check_precision, chosen_precision, loss_scaler, networks_in
 from masu.training.recipe import TrainSettings
 from masu.training.start import starting_detector
 from masu.training.train import train

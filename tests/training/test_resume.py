@@ -14,8 +14,8 @@ from torchvision.transforms import v2
 import masu
 from masu.detectors.retinanet import RetinaNet
 from masu.errors import InputError
+from masu.precision import loss_scaler
 from masu.training import run_state
-from masu.training.precision import loss_scaler
 from masu.training.recipe import TrainSettings
 from masu.training.run_lock import alone_in
 from masu.training.train import train

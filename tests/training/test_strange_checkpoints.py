@@ -14,9 +14,9 @@ from masu.detectors import model_file
 from masu.detectors.build import configuration
 from masu.detectors.zoo import with_backbone
 from masu.errors import InputError
+from masu.precision import loss_scaler
 from masu.training.average import Average
 from masu.training.checkpoint import Checkpoint, Content, metadata_of, read_file
-from masu.training.precision import loss_scaler
 from masu.training.recipe import TrainSettings, make_optimizer
 from masu.training.run_state import FORMAT, RunFile, RunState, begun_as, intact, state_of
 from masu.training.train import train

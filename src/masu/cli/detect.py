@@ -15,7 +15,7 @@ from masu.cli.options import CLASSES, DEVICE, IMAGES_AT_ONCE, IOU, MAX_DETECTION
 from masu.cli.values import Number, Word, refuse_idle, scores
 from masu.errors import bad_input, counted, listed
 from masu.ranges import EVERY, SHARE, WORKERS
-from masu.words import BULK_ENGINES, DETECTION_FORMATS, FILM_FORMATS
+from masu.words import BULK_ENGINES, DETECTION_FORMATS, FILM_FORMATS, PRECISIONS
 
 _FORMATS = tuple(dict.fromkeys((*DETECTION_FORMATS, *FILM_FORMATS)))
 _TILES = ("--tiles", "--overlap")
@@ -60,6 +60,13 @@ _OF_FILMS = tuple(name for name in FILM_FORMATS if name not in DETECTION_FORMATS
     help="local: one process. ray: many, over Ray Data.",
 )
 @option("--workers", type=Number(WORKERS), help="Processes of --engine ray. Default: one per core.")
+@option(
+    "--precision",
+    type=Word(PRECISIONS),
+    default="fp32",
+    show_default=True,
+    help="Of the networks; auto: bf16 where the device has it.",
+)
 @DEVICE
 @TRUST_CODE
 def detect(
@@ -80,6 +87,7 @@ def detect(
     batch_size: int,
     engine: Any,
     workers: int | None,
+    precision: Any,
     device: str,
     trust_code: bool,
 ) -> int:
@@ -102,6 +110,7 @@ def detect(
             refuse_idle(name, "with a film, whose frames follow each other", "photographs")
         for name in _TILES:
             refuse_idle(name, "with a film", "a model that has tiles (masu export --tiles)")
+        refuse_idle("--precision", "with a film", "photographs")
         return detect_films(
             model,
             sources,
@@ -114,7 +123,15 @@ def detect(
             device=device,
         )
     if to == "parquet" or engine != "local":
-        for name in ("--classes", "--iou", "--max-detections", *_TILES, "--margins", "--no-pictures"):
+        for name in (
+            "--classes",
+            "--iou",
+            "--max-detections",
+            *_TILES,
+            "--margins",
+            "--no-pictures",
+            "--precision",
+        ):
             refuse_idle(name, "in a job for Parquet files, which does not know it", "--to json, csv or coco")
         return _detect_bulk(
             model, sources, threshold, to, out, batch_size, engine, workers, trust_code, device
@@ -126,7 +143,7 @@ def detect(
         refuse_idle("--no-pictures", "without --out, where pictures would be", "both or neither")
     from masu.data.pixels.unread import said_of_animated, said_of_unread
     from masu.detectors.tiling import as_told
-    from masu.evaluation.choice import OnlyClasses, classes_of, set_suppression
+    from masu.evaluation.choice import OnlyClasses, classes_of, in_precision, set_suppression
     from masu.evaluation.predictions import AnyDetector
     from masu.exports.exported import open_detector
     from masu.verbs.detect import detect as run
@@ -140,7 +157,8 @@ def detect(
         note(f"the model's thresholds: {scores(opened.thresholds)}")
     if margins and opened.margins:
         note(f"the model's margins, as shares of a box's size: {scores(opened.margins)}")
-    detector: AnyDetector = OnlyClasses(opened, chosen, max_detections) if chosen else opened
+    computing = in_precision(opened, precision)
+    detector: AnyDetector = OnlyClasses(computing, chosen, max_detections) if chosen else computing
     with working("detecting") as progress:
         report = run(
             detector,

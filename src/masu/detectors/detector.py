@@ -31,6 +31,7 @@ from masu.ops.images import InputPolicy, batch_images
 from masu.records import Detections, ImageBatch, Target, check_labels
 from masu.thresholds import Threshold
 from masu.tiles import Tiles
+from masu.words import Precision
 
 if TYPE_CHECKING:
     from masu.detectors.pyramid import PyramidDetector
@@ -230,12 +231,22 @@ class Detector(nn.Module, Predictor, ABC):
         network = self.prediction_network()  # looked at once, not per batch
         return network._walk(images, threshold, batch_size, margins)
 
-    def prediction_network(self) -> PredictionNetwork:
+    def prediction_network(self, precision: Precision = "fp32") -> PredictionNetwork:
         """What :meth:`predict` runs: this detector as it is now, made fast, with weights of its own.
 
         The last one is kept and used again as long as every weight, setting, module and hook is what it was:
         they are compared by content. Call this once for many calls of its ``predict``, which compare nothing.
+
+        Args:
+            precision: what the networks compute in, see
+                :class:`masu.detectors.prediction.PredictionNetwork`; :meth:`predict` itself computes in fp32.
+                One of another precision is made anew and not kept.
+
+        Raises:
+            InputError: for a precision that the device only imitates.
         """
+        if precision != "fp32":
+            return PredictionNetwork(self, precision)
         last = self._prediction
         if last is None or not last.is_of(self):
             last = PredictionNetwork(self)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import errno
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
@@ -19,8 +20,10 @@ from masu.nets.conv import prepare_convs
 from masu.nets.folding import copied, fold_norms
 from masu.nets.hooks import global_hooks
 from masu.ops.images import InputPolicy, padded_size
+from masu.precision import check_precision, chosen_precision, networks_in
 from masu.records import Detections
 from masu.tiles import Tiles
+from masu.words import Precision
 
 if TYPE_CHECKING:
     from masu.detectors.detector import Detector
@@ -47,16 +50,21 @@ class PredictionNetwork(Predictor):
 
     Args:
         detector: copied as it is, in ``eval()`` mode.
+        precision: what the networks compute in: ``"fp32"``, ``"bf16"``, ``"fp16"`` on a CUDA GPU, or
+            ``"auto"``: bf16 where the device has instructions for it. Boxes and scores are float32.
 
     Attributes:
         detector: the copy that is run; to be read, not to be changed.
+        precision: see above; ``"auto"`` as what it stands for.
         names: class names.
         kind: see :class:`masu.detectors.detector.Detector`.
         thresholds: see there.
         margins: see there.
     """
 
-    def __init__(self, detector: Detector) -> None:
+    def __init__(self, detector: Detector, precision: Precision = "fp32") -> None:
+        self.precision = chosen_precision(precision, detector.device)
+        check_precision(self.precision, detector.device)
         with torch.inference_mode(False), torch.no_grad():  # normal tensors, wherever this is called from
             self._structure: Structure | None = _structure(detector)
             own: Detector = copied(detector, _clone).eval()
@@ -108,7 +116,9 @@ class PredictionNetwork(Predictor):
     def of_pixels(self, images: Sequence[Tensor]) -> list[Detections]:
         """See :meth:`masu.detectors.predict.Predictor.of_pixels`."""
         found: dict[int, Detections] = {}
-        with torch.inference_mode():
+        # fp32 is no wish of its own: a user's autocast around the call goes on
+        lowered = nullcontext() if self.precision == "fp32" else networks_in(self.precision, self.device)
+        with torch.inference_mode(), lowered:
             batch = [moved(image, self.device) for image in images]
             for indices in _of_one_size(batch, self.input):
                 raw = self.detector([batch[i] for i in indices])

@@ -18,7 +18,7 @@ from masu.ops.images import InputPolicy
 from masu.ranges import MAX_DETECTIONS, SHARE
 from masu.records import Detections
 from masu.thresholds import Threshold
-from masu.words import nearest
+from masu.words import Precision, nearest
 
 
 def set_suppression(detector: AnyDetector, iou: float | None = None, most: int | None = None) -> None:
@@ -50,6 +50,32 @@ def set_suppression(detector: AnyDetector, iou: float | None = None, most: int |
     for name, value in (("nms_thresh", iou), (last.limit_name, most)):
         if value is not None:
             detector.config = detector.config.with_setting(last.name, name, value)
+
+
+def in_precision(detector: AnyDetector, precision: Precision) -> AnyDetector:
+    """What finds the objects with networks that compute in a precision.
+
+    Args:
+        detector: one of masu; another one only in fp32, which it then has or not by itself.
+        precision: see :class:`masu.detectors.prediction.PredictionNetwork`.
+
+    Returns:
+        Its prediction network, or in fp32 the detector itself.
+
+    Raises:
+        InputError: for an exported file, whose graph has its numbers built in, or a precision that the device
+            only imitates.
+    """
+    if precision == "fp32":
+        return detector
+    if not isinstance(detector, Detector):
+        raise bad_input(
+            "--precision",
+            f"{precision} for an exported file, whose numbers are part of its graph",
+            "a model of masu (.safetensors)",
+            "leave --precision out, or use a file of masu export --int8",
+        )
+    return detector.prediction_network(precision)
 
 
 def classes_of(texts: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from masu.data.loading.loader import Batch, micro_batches
 from masu.detectors.detector import Detector
 from masu.devices import moved
+from masu.precision import loss_scaler, networks_in
 from masu.processes import Processes
 from masu.records import Target
 from masu.training.average import Average
 from masu.training.nonfinite import NotFinite, not_finite
-from masu.training.precision import loss_scaler, networks_in
 from masu.training.recipe import TrainSettings, learning_rate, make_optimizer, step_policy
 
 

@@ -38,10 +38,10 @@ from masu.errors import InputError, bad_input, counted, listed
 from masu.evaluation.evaluate import evaluate
 from masu.json_text import to_json
 from masu.ops.images import padded_size
+from masu.precision import check_precision, chosen_precision
 from masu.processes import LostProcessError, Processes, joined, launched
 from masu.training.finished import as_it_ended, further, is_finished, is_resumable
 from masu.training.nonfinite import skip_or_stop
-from masu.training.precision import check_precision, chosen_precision
 from masu.training.recipe import TrainSettings, evaluates, progress, read_at
 from masu.training.run_lock import alone_in
 from masu.training.run_state import Begun, RunFile, RunState, begun_as, intact

@@ -14,8 +14,8 @@ from masu.data.dataset import Dataset
 from masu.devices import device_of
 from masu.errors import bad_input
 from masu.nets.imagenet import installed
+from masu.precision import check_precision, chosen_precision
 from masu.processes import described
-from masu.training.precision import check_precision, chosen_precision
 from masu.training.recipe import TrainSettings
 from masu.training.run_state import begun_as
 from masu.training.start import backbone_of, refuse_start

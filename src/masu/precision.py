@@ -1,4 +1,4 @@
-"""The numbers a training's networks compute with; weights, boxes and losses are float32 in any case.
+"""The numbers that networks compute with; weights, boxes, scores and losses are float32 in any case.
 
 Source: Micikevicius et al. 2018 (Mixed Precision Training).
 """
