@@ -8,6 +8,7 @@ import random
 import resource
 import socket
 import time
+from dataclasses import replace
 
 import pytest
 import safetensors.torch
@@ -22,7 +23,8 @@ from masu.detectors.retinanet import RetinaNetConfig
 from masu.detectors.rois import RoISettings
 from masu.detectors.rpn import ProposalSettings, RPNConfig
 from masu.detectors.zoo import make
-from masu.errors import InputError
+from masu.errors import InputError, bad_input
+from masu.nets.backbones import Stages
 from masu.ops.images import InputPolicy
 
 PYRAMID = {"backbone": "timm/test_efficientnet", "from_stride": 8, "fpn_channels": 32}
@@ -411,3 +413,16 @@ def test_a_tensor_that_is_described_wrongly_is_named(tmp_path, entry, why):
     message = refused(load, path)
     assert message.startswith(f"{path}: found a file that is no safetensors (")
     assert why in message
+
+
+def test_stages_that_the_network_cannot_freeze_are_named_with_the_file(tmp_path, monkeypatch):
+    path = tmp_path / "model.safetensors"
+    save(make(replace(PROPOSALS, frozen_stride=8), ()).eval(), path)
+
+    def refuse(self, stride):
+        if stride:
+            raise bad_input("frozen stride", f"{stride}", "0", "freeze nothing")
+
+    monkeypatch.setattr(Stages, "freeze_to_stride", refuse)
+    with pytest.raises(InputError, match=r"model\.safetensors"):
+        load(path)

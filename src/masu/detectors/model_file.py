@@ -127,15 +127,22 @@ def from_description(
     said = _described(metadata, path)
     if entries is not None:
         check_layout(entries, _without_memory(said, metadata, path), path)
-    return make(said.config, said.names)
+    return _made(said, metadata, path)
 
 
 def _without_memory(said: _Described, metadata: Mapping[str, str], path: Path) -> dict[str, Tensor]:
     """The tensors of a described network on torch's meta device."""
+    # what is trained changes no tensor's name or shape, and finding it out on that device is slow
+    pyramid = replace(said.config.pyramid, frozen_stride=0)
+    with torch.device("meta"):
+        like = _made(replace(said, config=said.config.with_pyramid(pyramid)), metadata, path)
+    tensors: dict[str, Tensor] = like.state_dict()
+    return tensors
+
+
+def _made(said: _Described, metadata: Mapping[str, str], path: Path) -> Detector:
     try:
-        with torch.device("meta"):
-            tensors: dict[str, Tensor] = make(said.config, said.names).state_dict()
-            return tensors
+        return make(said.config, said.names)
     except ValueError as error:
         raise _unusable(error, metadata, path) from None
 
@@ -163,11 +170,12 @@ def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> De
     path = model_file(path)
     with _opened(path) as file:
         said = _described(file.metadata, path)
-        check_layout(file.entries, _without_memory(said, file.metadata, path), path)
+        metadata = file.metadata
+        check_layout(file.entries, _without_memory(said, metadata, path), path)
         tensors = _tensors(file, path)
         for name, tensor in tensors.items():
             check_values(name, tensor, path)
-    detector = make(said.config, said.names)
+    detector = _made(said, metadata, path)
     detector.thresholds, detector.trained_on = said.thresholds, said.trained_on
     detector.calibration, detector.margins = said.calibration, said.margins
     own = detector.state_dict()
