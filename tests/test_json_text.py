@@ -29,7 +29,7 @@ def test_a_page_carries_no_nan():
     loader = jinja2.DictLoader({"page": '<script type="application/json">{{ data | tojson }}</script>'})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jinja2, "PackageLoader", lambda *_: loader)
-        assert '"score": null' in render("page", data={"score": math.nan})
+        assert '"score": null' in render("page", {"of this page": str}, data={"score": math.nan})
 
 
 @pytest.mark.parametrize("text", [None, "", "nonsense", "[" * 100_000, "9" * 5000])

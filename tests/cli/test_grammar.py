@@ -18,7 +18,8 @@ def test_an_option_has_one_type_and_one_meaning_wherever_it_is():
 
     ``--precision`` is of numbers in ``train`` and of detections in ``evaluate``: both are called so everywhere.
     So are the tracking of experiments, in ``train``, and that of objects, in ``detect``. Tiles that a model has
-    can be switched off, ``--tiles none``, where it is used; where it is trained it has none yet.
+    can be switched off, ``--tiles none``, where it is used; where it is trained it has none yet. The image size may
+    be ``auto`` where there are objects to choose it by.
     """
     types = {}
     for _, one in OPTIONS:
@@ -30,6 +31,7 @@ def test_an_option_has_one_type_and_one_meaning_wherever_it_is():
         "--precision": {("Word", False), ("Number", False)},
         "--track": {("Word", False), ("BoolParamType", True)},
         "--tiles": {("TileSide", False), ("Number", False)},
+        "--image-size": {("ImageSize", False), ("Number", False)},
     }
 
 

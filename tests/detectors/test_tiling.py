@@ -58,7 +58,8 @@ def test_a_larger_picture_is_found_in_by_views(small, photograph):
         ]
         + [small.predict([photograph])[0].scores]
     )
-    assert torch.isin(found[0].scores, every).float().mean() > 0.98  # scores are the network's own
+    from_own = (found[0].scores[:, None] - every).abs().amin(1)  # rows of a batch are summed in another order
+    assert (from_own < 1e-5).float().mean() > 0.98  # scores are the network's own
     assert len(found[0]) > max(len(small.predict([photograph])[0]), 1)
 
 
