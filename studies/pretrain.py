@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from masu.training.precision import networks_in
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
@@ -28,7 +29,6 @@ from masu.detectors.faster_rcnn import FasterRCNN, FasterRCNNConfig
 from masu.detectors.pretrained import file_of, shipped
 from masu.nets.heads import BoxPredictor
 from masu.records import Target
-from masu.training.precision import networks_in
 from studies.scenes import Scenes
 
 IMAGES = 4

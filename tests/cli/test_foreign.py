@@ -39,7 +39,10 @@ OWN = {
         ),
         ("train data=d", "data=d: found another tool's spelling, wanted DATA without a name: masu train"),
         ("train d --lr0 0.01", "--lr0: found another tool's spelling, wanted --lr >0..1000; see 'masu train"),
-        ("train d --imgsz 640", "--imgsz: found another tool's spelling, wanted --image-size 32..16384|auto; see"),
+        (
+            "train d --imgsz 640",
+            "--imgsz: found another tool's spelling, wanted --image-size 32..16384|auto; see",
+        ),
         (
             "train d --img_size 640",
             "--img_size: found another tool's spelling, wanted --image-size 32..16384|auto; see",

@@ -18,7 +18,9 @@ from masu.records import Target
 from masu.training.recipe import TrainSettings
 from masu.training.train import train
 
-SETTINGS = TrainSettings(epochs=1, image_size=64, weights="none", balance=True, grow_from=1.0)
+SETTINGS = TrainSettings(
+    backbone="timm/test_efficientnet", weights="none", epochs=1, image_size=64, balance=True, grow_from=1.0
+)
 
 
 @pytest.fixture

@@ -15,7 +15,13 @@ from masu.training.train import train
 from tests.runs import same_bits, tensors_of
 
 SKIP = TrainSettings(
-    epochs=1, image_size=64, batch_size=1, learning_rate=1e-3, weights="none", on_nonfinite="skip"
+    backbone="timm/test_efficientnet",
+    epochs=1,
+    image_size=64,
+    batch_size=1,
+    learning_rate=1e-3,
+    weights="none",
+    on_nonfinite="skip",
 )
 """With all normalisation trained: its statistics change in the forward pass already."""
 

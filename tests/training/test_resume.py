@@ -22,7 +22,13 @@ from masu.training.train import train
 from tests.runs import Run, assert_alike, assert_consistent, tensors_of
 
 SETTINGS = TrainSettings(
-    architecture="retinanet_lite0_fpn", epochs=2, image_size=64, batch_size=1, learning_rate=1e-3
+    architecture="retinanet_lite0_fpn",
+    backbone="timm/test_efficientnet",
+    weights="none",
+    epochs=2,
+    image_size=64,
+    batch_size=1,
+    learning_rate=1e-3,
 )
 
 

@@ -17,7 +17,14 @@ def test_what_tensorboard_reads_back_is_what_was_reported(coins, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     data, val = masu.read_dataset(coins, "train"), masu.read_dataset(coins, "val")
-    settings = TrainSettings(epochs=2, image_size=64, batch_size=2, learning_rate=1e-3)
+    settings = TrainSettings(
+        backbone="timm/test_efficientnet",
+        weights="none",
+        epochs=2,
+        image_size=64,
+        batch_size=2,
+        learning_rate=1e-3,
+    )
     out = tmp_path / "run"
     events = []
     with Tracking("tensorboard", out, events.append) as tracking:

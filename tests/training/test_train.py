@@ -20,7 +20,14 @@ from masu.training.start import starting_detector
 from masu.training.train import train
 from masu.verbs.detect import detect
 
-SMALL = TrainSettings(epochs=2, image_size=64, batch_size=2, learning_rate=0.005)
+SMALL = TrainSettings(
+    backbone="timm/test_efficientnet",
+    weights="none",
+    epochs=2,
+    image_size=64,
+    batch_size=2,
+    learning_rate=0.005,
+)
 
 
 @pytest.fixture
@@ -77,7 +84,7 @@ def test_the_same_seed_gives_the_same_weights(data, tmp_path):
 
 @pytest.mark.parametrize(("stop_at", "optimizer"), [(1, "adamw"), (2, "adamw"), (3, "adamw"), (2, "sgd")])
 def test_an_interrupted_run_goes_on_to_the_same_weights(data, tmp_path, stop_at, optimizer):
-    settings = TrainSettings(epochs=2, image_size=64, batch_size=2, optimizer=optimizer, learning_rate=1e-3)
+    settings = replace(SMALL, optimizer=optimizer, learning_rate=1e-3)
     whole = train(data, None, settings, tmp_path / "whole")
     seen = 0
 
@@ -140,7 +147,7 @@ def test_nothing_to_resume(data, tmp_path):
 
 def test_resume_with_other_settings_is_refused(data, tmp_path):
     train(data, None, SMALL, tmp_path / "run")
-    other = TrainSettings(epochs=3, image_size=64, batch_size=2, learning_rate=0.005)
+    other = replace(SMALL, epochs=3)
     with pytest.raises(InputError, match="found epochs 2 in the run and 3 now, wanted the same settings"):
         train(data, None, other, tmp_path / "run", resume=True)
 
@@ -197,7 +204,7 @@ def test_workers_change_nothing(data, tmp_path):
 
 
 def test_augmentation_is_part_of_the_settings(data, tmp_path):
-    plain = TrainSettings(epochs=1, image_size=64, augmentation=Augmentation(0.0, 0.0, 0.0, (1.0, 1.0)))
+    plain = replace(SMALL, epochs=1, augmentation=Augmentation(0.0, 0.0, 0.0, (1.0, 1.0)))
     train(data, None, plain, tmp_path / "run")
     written = json.loads((tmp_path / "run" / "settings.json").read_text())
     assert written["augmentation"]["horizontal_flip"] == 0.0
@@ -277,7 +284,7 @@ def test_a_time_budget_ends_training_within_an_epoch(data, val, tmp_path, monkey
 
 def test_epochs_and_a_time_budget_end_with_whichever_is_first(data, tmp_path, monkeypatch):
     clocked(monkeypatch, 1.0)
-    settings = TrainSettings(epochs=1, time_budget=100.0, image_size=64, batch_size=2)
+    settings = replace(SMALL, epochs=1, time_budget=100.0)
     assert train(data, None, settings, tmp_path / "run").seconds == 2.0
 
 
@@ -366,7 +373,7 @@ def test_from_a_model_with_other_classes(data, val, tmp_path):
     settings = replace(SMALL, weights=str(first), epochs=1)
     train(renamed, None, settings, tmp_path / "second", report=lambda e: said.append(e.get("said")))
     assert [line for line in said if line] == [
-        f"{first}: 262 tensors kept; new classes: penny; started anew: predictor.scores.weight, "
+        f"{first}: 102 tensors kept; new classes: penny; started anew: predictor.scores.weight, "
         "predictor.scores.bias, predictor.deltas.weight, predictor.deltas.bias",
         f"open {tmp_path / 'second' / 'report.html'} to watch it",
     ]
@@ -432,7 +439,7 @@ def test_stopped_between_two_evaluations_a_run_goes_on_to_the_same_weights(data,
 
 def test_a_stride_of_zero_trains_depthwise_filters_too(data):
     def trained(**changes):
-        detector = starting_detector(replace(SMALL, **changes).resolved(), data, lambda _: None)
+        detector = starting_detector(TrainSettings(**changes).resolved(), data, lambda _: None)
         return {name for name, p in detector.named_parameters() if p.requires_grad}
 
     every = {

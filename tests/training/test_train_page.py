@@ -210,7 +210,14 @@ def test_proposals_are_judged_by_recall(page):
 
 def test_a_resumed_run_has_the_whole_page(coins, tmp_path):
     data, val = masu.read_dataset(coins, "train"), masu.read_dataset(coins, "val")
-    settings = TrainSettings(epochs=2, image_size=64, batch_size=4, learning_rate=1e-3)
+    settings = TrainSettings(
+        backbone="timm/test_efficientnet",
+        weights="none",
+        epochs=2,
+        image_size=64,
+        batch_size=4,
+        learning_rate=1e-3,
+    )
     out = tmp_path / "run"
     epochs = 0
 
@@ -238,7 +245,14 @@ def test_the_page_of_a_run_that_fails_says_why(coins, tmp_path, monkeypatch):
     data = masu.read_dataset(coins, "train")
     monkeypatch.setattr("masu.training.nonfinite.first_non_finite", lambda losses: "boxes")
     with pytest.raises(InputError) as caught:
-        train(data, None, TrainSettings(epochs=1, image_size=64, batch_size=4), tmp_path / "run")
+        train(
+            data,
+            None,
+            TrainSettings(
+                backbone="timm/test_efficientnet", weights="none", epochs=1, image_size=64, batch_size=4
+            ),
+            tmp_path / "run",
+        )
     assert f"Stopped: {caught.value}." in text_of(
         (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     )
