@@ -20,7 +20,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from masu.training.precision import networks_in
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
@@ -28,6 +27,7 @@ from masu.detectors.build import build, configuration
 from masu.detectors.faster_rcnn import FasterRCNN, FasterRCNNConfig
 from masu.detectors.pretrained import file_of, shipped
 from masu.nets.heads import BoxPredictor
+from masu.precision import networks_in
 from masu.records import Target
 from studies.scenes import Scenes
 
