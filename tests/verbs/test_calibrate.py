@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import masu
+from masu.detectors import model_file
 from masu.evaluation.predictions import Prediction
 from masu.records import Detections
 from masu.verbs.calibrate import FEW
@@ -125,8 +126,14 @@ def test_margins_alone_leave_the_thresholds(model, coins, monkeypatch):
     needed = 1 / sizes.prod(1).sqrt()
     assert needed.min() <= done.margins["coin"] <= needed.max() + 2e-6
     assert done.as_dict()["margins"] == {"hold": 0.7, "of_size": done.margins}
-    # with thresholds chosen in the same call these are the ones that count, and both are stored
+    # with thresholds chosen in the same call these are the ones that count, and both are stored at once
+    written = []
+    write_whole = model_file.write_whole
+    monkeypatch.setattr(
+        model_file, "write_whole", lambda *given: (written.append(given), write_whole(*given))
+    )
     both = masu.calibrate(model, data, "none", margins=0.7)
+    assert len(written) == 1
     assert masu.load(model).thresholds == both.thresholds == {"coin": pytest.approx(0.97 / 2)}
     assert masu.load(model).margins == both.margins == done.margins
 

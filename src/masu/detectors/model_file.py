@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import safetensors.torch
@@ -187,24 +188,33 @@ def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> De
     return detector.to(there).eval()
 
 
-def store_thresholds(path: str | os.PathLike[str], thresholds: Mapping[str, float]) -> None:
+def store_thresholds(
+    path: str | os.PathLike[str],
+    thresholds: Mapping[str, float],
+    margins: Margins = MappingProxyType({}),
+) -> None:
     """Write the smallest score to show of each class into a model file, in place of those it had.
 
-    The weights stay as they are, to the byte; the file appears whole or not at all. Margins go: they are of
-    the boxes that the earlier thresholds let pass.
+    The weights stay as they are, to the byte; the file appears whole or not at all. Its margins go: they are
+    of the boxes that the earlier thresholds let pass.
 
     Args:
         path: a file that :func:`save` wrote.
         thresholds: class name → score in 0..1; a class without one is shown from 0.5. Empty: none.
+        margins: class name → share of a box's size, measured with these thresholds.
 
     Raises:
-        InputError: for a file that is missing or no model of masu, an unknown class or a score outside 0..1.
+        InputError: for a file that is missing or no model of masu, an unknown class, a score outside 0..1 or
+            a number that is no margin.
     """
-    _restate(Path(path), lambda own: replace(own, thresholds=dict(thresholds), margins={}))
+    _restate(Path(path), lambda own: replace(own, thresholds=dict(thresholds), margins=dict(margins)))
 
 
 def store_calibration(
-    path: str | os.PathLike[str], calibration: Calibration | None, thresholds: Mapping[str, float]
+    path: str | os.PathLike[str],
+    calibration: Calibration | None,
+    thresholds: Mapping[str, float],
+    margins: Margins = MappingProxyType({}),
 ) -> None:
     """Write what the scores of each class become into a model file, with thresholds for such scores.
 
@@ -214,13 +224,14 @@ def store_calibration(
         path: a file that :func:`save` wrote.
         calibration: None: scores are the network's own again.
         thresholds: class name → calibrated score.
+        margins: as of :func:`store_thresholds`.
 
     Raises:
         InputError: as :func:`store_thresholds`; for a calibration of an unknown class.
     """
     _restate(
         Path(path),
-        lambda own: replace(own, calibration=calibration, thresholds=dict(thresholds), margins={}),
+        lambda own: replace(own, calibration=calibration, thresholds=dict(thresholds), margins=dict(margins)),
     )
 
 

@@ -133,18 +133,19 @@ class Calibrated:
         )
 
     def store(self, model: str | os.PathLike[str]) -> None:
-        """Write calibration, thresholds and margins into a model file, in place of its own.
+        """Write calibration, thresholds and margins into a model file at once, in place of its own.
 
         Raises:
             InputError: for a file that is no model of masu or of other classes.
         """
         line = None if self.fitted is None else self.fitted.calibration
+        margins = self.margins or {}
         if self.wanted.scores is not None:
-            store_calibration(model, line, self.thresholds)
+            store_calibration(model, line, self.thresholds, margins)
         elif self.wanted.thresholds:
-            store_thresholds(model, self.thresholds)
-        if self.margins is not None:
-            store_margins(model, self.margins)
+            store_thresholds(model, self.thresholds, margins)
+        elif margins:
+            store_margins(model, margins)
 
 
 def calibrate(
