@@ -1,5 +1,7 @@
 """masu.tune and ``masu tune``: what is written, what is refused, and what is said."""
 
+import html
+
 import pytest
 import torch
 
@@ -53,7 +55,9 @@ def test_what_is_kept_is_written_and_the_model_stays(model, coins, tmp_path):
 
 @pytest.mark.usefixtures("no_gain")
 def test_without_a_gain_nothing_is_written(model, coins, tmp_path):
-    done = masu.tune(masu.load(model), masu.read_dataset(coins, "val"), out=tmp_path / "tuned.safetensors")
+    data, page = masu.read_dataset(coins, "val"), tmp_path / "tune.html"
+    done = masu.tune(masu.load(model), data, out=tmp_path / "tuned.safetensors", report=page)
+    assert done.said in html.unescape(page.read_text(encoding="utf-8"))
     assert not (tmp_path / "tuned.safetensors").exists()
     assert (done.gained, done.out, done.store_again, done.model) == (False, None, None, None)
     assert done.said.startswith("Nothing is kept: no setting gains AP beyond chance on 2 images. No file was")

@@ -70,7 +70,6 @@ def tune(
     from dataclasses import replace
 
     from masu.detectors.build import load
-    from masu.explanation.tuning_page import write_page
     from masu.terminal import print_tuned
     from masu.verbs.reading import to_calibrate_on
     from masu.verbs.tune import model_of, refuse_out
@@ -98,9 +97,7 @@ def tune(
     else:
         print_tuned(done)
     if page is not None:
-        name = data.resolve().name
-        where = f"{name}, split {done.split}" if done.split else name
-        write_page(done.tuning, page, where, done.images, done.said)
+        done.write_page(page)
         note(f"open {page}")
     if done.tuning.left_out:
         left_out = ", ".join(done.tuning.left_out)

@@ -91,6 +91,14 @@ class Tuned:
         split = [] if self.split is None else ["--split", shlex.quote(self.split)]
         return " ".join(["masu evaluate", *where, *split, *options])
 
+    def write_page(self, file: Path) -> None:
+        """Write one HTML file that needs nothing else: every try, and where objects are lost."""
+        from masu.explanation.tuning_page import write_page
+
+        name = "a data set in memory" if self.data is None else self.data.resolve().name
+        where = f"{name}, split {self.split}" if self.split else name
+        write_page(self.tuning, file, where, self.images, self.said)
+
     def as_dict(self) -> dict[str, Any]:
         """The same as JSON knows it."""
         return {
@@ -137,6 +145,7 @@ def tune(
     prefer: Preference = "ap",
     store_thresholds: bool = False,
     device: str = "auto",
+    report: str | os.PathLike[str] | None = None,
     counter: Counter = quiet,
 ) -> Tuned:
     """Try other settings of a trained model on labelled images and keep those that gain AP beyond chance.
@@ -157,6 +166,7 @@ def tune(
         prefer: ``"ap"``; or ``"speed"``, which also keeps fewer proposals where that is faster and AP stays.
         store_thresholds: give it the score with the largest F1 of each class on these images.
         device: of a model file, see ``masu evaluate --device``.
+        report: also write a page of the tries.
         counter: shows how far each evaluation is.
 
     Returns:
@@ -192,7 +202,10 @@ def tune(
         out = None
     if out is not None:
         save(tuning.detector, out)
-    return Tuned(file, where, data.split, len(data), tuning, out)
+    done = Tuned(file, where, data.split, len(data), tuning, out)
+    if report is not None:
+        done.write_page(Path(report))
+    return done
 
 
 def model_of(path: str | os.PathLike[str]) -> Path:
