@@ -184,7 +184,8 @@ def test_faults_are_told_once_and_escaped(data, tmp_path):
         for i in range(25)
     ]
     (tmp_path / "run").mkdir()
-    page = TrainPage(tmp_path / "run", SETTINGS, (replace(data, faults=(known,)), None), {known, *found})
+    faulty = replace(data, faults=(known,))  # the same folder to learn from and to validate on
+    page = TrainPage(tmp_path / "run", SETTINGS, (faulty, faulty), {known, *found})
     html = written(page, RunState(seconds=1.0, history=[row(1)]), 1.0)
     assert html.count("has no area") == 1
     assert "<b>cat" not in html

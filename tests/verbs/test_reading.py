@@ -107,3 +107,11 @@ def test_of_many_faults_the_first_are_told(coins, monkeypatch):
     said = []
     reading.tell_faults(said.append, data, data)
     assert said == [*map(str, data.faults[:3]), "5 faults in the data were skipped or clipped, 3 shown"]
+
+
+def test_one_folder_for_both_is_one_warning(coins):
+    spoil(coins, "train")
+    data = masu.read_dataset(coins, "train")
+    with pytest.warns(UserWarning, match="1 fault skipped or clipped") as told:
+        reading.warn_of_faults(data, data)
+    assert len(told) == 1

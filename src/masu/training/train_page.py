@@ -116,9 +116,9 @@ class TrainPage:
         score = next((name for name in ("ap", "ar100") for row in history if row.get(name) is not None), None)
         beside = {k: t for k, t in _SCORES.items() if score != "ap" or k in ("ap", "ap50")}
         scored = [row for row in history if score and row.get(score) is not None]
-        drafts = dict.fromkeys(said_of_drafts(part.drafts, part.root) for part in self.data)
-        faults = [*filter(None, drafts), *(str(fault) for part in self.data for fault in part.faults)]
-        faults += sorted({str(fault) for fault in self.told} - set(faults))
+        drafts = (said_of_drafts(part.drafts, part.root) for part in self.data)
+        known = (str(fault) for part in self.data for fault in part.faults)
+        faults = list(dict.fromkeys([*filter(None, drafts), *known, *sorted(map(str, self.told))]))
         return render(
             "train.html.j2",
             {"share": share, "duration": duration},

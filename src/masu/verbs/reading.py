@@ -248,13 +248,12 @@ def warn_of_faults(*datasets: Dataset) -> None:
     """A warning of what reading has left out or clipped, for callers who see no ``Dataset``."""
     for said in _of_drafts(datasets):
         warnings.warn(said, stacklevel=3)
-    for data in datasets:
-        if data.faults:
-            warnings.warn(
-                f"{data.root}: {counted(len(data.faults), 'fault')} skipped or clipped, the first: "
-                f"{data.faults[0]}; masu.check(path) names all",
-                stacklevel=3,
-            )
+    for root, faults in dict.fromkeys((data.root, data.faults) for data in datasets if data.faults):
+        warnings.warn(
+            f"{root}: {counted(len(faults), 'fault')} skipped or clipped, the first: "
+            f"{faults[0]}; masu.check(path) names all",
+            stacklevel=3,
+        )
 
 
 def _of_drafts(datasets: Sequence[Dataset]) -> list[str]:
