@@ -35,7 +35,7 @@ def test_its_cells_run_in_order(notebook, tmp_path, monkeypatch, capsys):
                 source = source.replace(written, run_here)
             shown.append(run(source, values))
     pictures = [one for one in shown if one is not None]
-    assert [picture.width >= 160 for picture in pictures] == [True]
+    assert [picture.size for picture in pictures] == [values["coins"].SIZE]
     said = capsys.readouterr().out
     for page in ("found/index.html", "way.html"):
         assert Path(page).exists() == (f"open {page}" in said)

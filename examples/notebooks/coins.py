@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-SIZE = (160, 120)
+SIZE = (320, 240)
 """Width and height of a picture in pixels."""
 
 SPLITS = {"train": 40, "val": 12, "test": 12}
@@ -34,13 +34,13 @@ def _picture(file: Path, random: np.random.Generator) -> list[tuple[str, list[in
     picture = Image.fromarray(random.integers(60, 130, (*SIZE[::-1], 3), np.uint8))
     pen, objects = ImageDraw.Draw(picture), []
     for _ in range(random.integers(2, 6)):
-        kind, side = random.choice(["coin", "stamp"]), int(random.integers(18, 44))
+        kind, side = random.choice(["coin", "stamp"]), int(random.integers(36, 88))
         x, y = (int(random.integers(0, length - side)) for length in SIZE)
         box = [x, y, x + side, y + side]
         if kind == "coin":
-            pen.ellipse(box, (214, 172, 60), (120, 90, 20), 2)
+            pen.ellipse(box, (214, 172, 60), (120, 90, 20), 4)
         else:
-            pen.rectangle(box, (190, 70, 80), (240, 235, 220), 3)
+            pen.rectangle(box, (190, 70, 80), (240, 235, 220), 6)
         objects.append((kind, box))
     picture.save(file)
     return objects
