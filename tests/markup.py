@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 class PageReader(HTMLParser):
     """Checks that tags are balanced, and collects what the page holds."""
 
-    void = frozenset({"meta", "img", "link", "br", "input", "line", "polyline", "path"})
+    void = frozenset({"meta", "img", "link", "br", "input"})
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)

@@ -241,10 +241,10 @@ def test_the_chart_has_zero_in_its_middle(pair):
     assert [words for _, words in ticks][2] == "0"
     middle = ticks[2][0]
     for bar in bars:
-        assert bar.low <= bar.middle <= bar.high
-        assert (bar.middle < middle) == (bar.one.difference < 0)
-        assert ticks[0][0] <= bar.low
-        assert bar.high <= ticks[-1][0]
+        assert bar.at.low <= bar.at.middle <= bar.at.high
+        assert (bar.at.middle < middle) == (bar.one.difference < 0)
+        assert ticks[0][0] <= bar.at.low
+        assert bar.at.high <= ticks[-1][0]
 
 
 def test_a_page_of_images_that_are_gone(pair, tmp_path):

@@ -196,15 +196,19 @@ def test_a_chart_in_words():
     targets, detections = [Target([A, B], [0, 0])], [found([A, FAR, B], [0.9, 0.8, 0.6])]
     report = error_report(scored(targets, detections))
     recall, threshold = charts_of(report.curves["a"], report.used["a"])
-    assert recall.alternative == (
-        "Precision 1.00 at recall 0.25, 1.00 at recall 0.5, 0.67 at recall 0.75, 0.67 at recall 0.9; recall reaches "
-        "1.00. at threshold 0.30: precision 0.667, recall 1.000."
+    assert recall.summary == (
+        "precision 1.00 at recall 0.25, 1.00 at recall 0.5, 0.67 at recall 0.75, 0.67 at recall 0.9; recall reaches "
+        "1.00; at threshold 0.30: precision 0.667, recall 1.000."
     )
     # from 46 to 424 across, from 200 up to 12
-    assert recall.dot == (424.0, pytest.approx(200 - 188 * 2 / 3, abs=0.1))
+    assert [(dot.x, dot.y) for dot in recall.dots] == [(424.0, pytest.approx(200 - 188 * 2 / 3, abs=0.1))]
     assert recall.lines[0].points.split()[0] == "235,12"
     assert [line.name for line in threshold.lines] == ["precision", "recall", "F1"]
-    assert threshold.dot == (pytest.approx(46 + 378 * 0.3, abs=0.1), pytest.approx(200 - 188 * 0.8, abs=0.1))
+    (ring,) = threshold.dots
+    assert (ring.x, ring.y) == (
+        pytest.approx(46 + 378 * 0.3, abs=0.1),
+        pytest.approx(200 - 188 * 0.8, abs=0.1),
+    )
 
 
 class Coins:

@@ -33,8 +33,8 @@ def page(tmp_path):
 def test_intervals_by_hand():
     """The axis reaches 0.08 to both sides of 90, over 84 units."""
     better, worse = rows_of(TUNING.tries)
-    assert (better.low, better.middle, better.high) == (112.0, 128.8, 145.7)
-    assert (worse.low, worse.middle, worse.high) == (6.0, 51.1, 90.0)
+    assert (better.at.low, better.at.middle, better.at.high) == (112.0, 128.8, 145.7)
+    assert (worse.at.low, worse.at.middle, worse.at.high) == (6.0, 51.1, 90.0)
     assert rows_of(()) == []
 
 

@@ -243,7 +243,7 @@ def test_names_are_escaped() -> None:
 def test_a_page_of_few_epochs_is_valid(history: int) -> None:
     html = render_page(_page(history=history))
     assert read_html(html)
-    assert html.count('<svg viewBox="-12 0 458 212"') == 2 * history
+    assert html.count('<svg viewBox="-12 0 458 220"') == 2 * history
 
 
 class _Seer:

@@ -19,6 +19,7 @@ from masu.detectors.config import DetectorConfig, PyramidConfig
 from masu.errors import bad_input
 from masu.ops.anchors import cell_anchors, fit_anchors, level_strides
 from masu.ops.best_anchor import best_anchors
+from masu.pages.charts import QUARTERS, Axis, Chart, Column, Dot
 from masu.pages.page import put_page, render
 from masu.ranges import IMAGE_SIZE
 
@@ -33,6 +34,12 @@ SHAPES = (
 
 BINS = 20
 """Columns of the histogram of best IoUs."""
+
+MOST_OBJECTS = 2000
+"""Objects that are drawn by width and height."""
+
+_MARGIN = 2**0.2
+"""How far the axes go on beyond the smallest and the largest side."""
 
 
 @dataclass(frozen=True)
@@ -259,29 +266,12 @@ def level_steps(config: DetectorConfig) -> tuple[int, ...]:
 
 def write_page(report: AnchorReport, file: Path) -> None:
     """The report as one HTML file: objects and anchors by width and height, best IoUs, tables."""
-    sides = [side for shape in report.shapes for side in shape]
-    anchors = {
-        name: [shape for sizes in c.sizes for shape in _anchor_shapes(sizes, c.ratios)]
-        for name, c in (("own", report.own), ("fitted", report.fitted))
-    }
-    sides += [side for shapes in anchors.values() for shape in shapes for side in shape]
-    low, high = math.log2(max(min(sides), 1)) - 0.2, math.log2(max(sides)) + 0.2
-    step = max(len(report.shapes) // 2000, 1)
-    ticks = [2**power for power in range(math.ceil(low), math.floor(high) + 1)]
-    tallest = max(*report.own.histogram, *report.fitted.histogram)
     text = render(
         "anchors.html.j2",
-        {
-            "place": lambda value: f"{(math.log2(max(value, 1)) - low) / (high - low) * 400:.1f}",
-            "percent": lambda value: f"{value:.1%}",
-            "figures": _figures,
-        },
+        {"percent": lambda value: f"{value:.1%}", "figures": _figures},
         report=report,
-        shown=report.shapes[::step],
-        anchors=anchors,
-        ticks=ticks,
-        tallest=tallest,
-        bins=BINS,
+        shapes=shapes_chart(report),
+        coverage=coverage_chart(report),
         parts={
             "Size (square root of the area)": _beside(report.own.by_size, report.fitted.by_size),
             "Shape (width to height)": _beside(report.own.by_shape, report.fitted.by_shape),
@@ -289,6 +279,61 @@ def write_page(report: AnchorReport, file: Path) -> None:
         },
     )
     put_page(file, text)
+
+
+def shapes_chart(report: AnchorReport) -> Chart:
+    """Objects and anchors by width and height, on logarithmic axes."""
+    every = max(len(report.shapes) // MOST_OBJECTS, 1)
+    shown = {
+        "object": report.shapes[::every],
+        "own": [shape for sizes in report.own.sizes for shape in _anchor_shapes(sizes, report.own.ratios)],
+        "fitted": [
+            shape for sizes in report.fitted.sizes for shape in _anchor_shapes(sizes, report.fitted.ratios)
+        ],
+    }
+    drawn = [*report.shapes, *shown["own"], *shown["fitted"]]
+    sides = [max(side, 1.0) for shape in drawn for side in shape]
+    low, high = min(sides) / _MARGIN, max(sides) * _MARGIN
+    x, y = Axis(low, high, 0.0, 400.0, logarithmic=True), Axis(low, high, 400.0, 0.0, logarithmic=True)
+    powers = [2**power for power in range(math.ceil(math.log2(low)), math.floor(math.log2(high)) + 1)]
+    marks = {"object": (2.0, "circle"), "own": (5.0, "square"), "fitted": (5.0, "diamond")}
+    return Chart(
+        x,
+        y,
+        "width, px",
+        x.ticks(powers),
+        y.ticks(powers),
+        f"{len(report.shapes)} objects, sides from {min(map(min, report.shapes)):.0f} to "
+        f"{max(map(max, report.shapes)):.0f} px, "
+        f"{len(shown['own'])} anchors of the model and as many fitted ones",
+        dots=tuple(
+            Dot(x.place(max(width, 1.0)), y.place(max(height, 1.0)), "", style, *marks[style])
+            for style, shapes in shown.items()
+            for height, width in shapes
+        ),
+        ruled=True,
+    )
+
+
+def coverage_chart(report: AnchorReport) -> Chart:
+    """Objects by the IoU of their best anchor: own anchors on the left, fitted ones on the right."""
+    tallest = max(*report.own.histogram, *report.fitted.histogram)
+    x, y = Axis(0, 1, 0.0, 400.0), Axis(0, tallest, 400.0, 10.0)
+    columns = []
+    for i in range(BINS):
+        for style, found, beside in (("own", report.own, 1.0), ("fitted", report.fitted, 10.0)):
+            count, left, top = found.histogram[i], x.place(i / BINS) + beside, y.place(found.histogram[i])
+            words = f"{count} objects, IoU {i / BINS:.2f} to {(i + 1) / BINS:.2f}"
+            columns.append(Column(left, top, 9.0, round(y.start - top, 1), words, style))
+    return Chart(
+        x,
+        y,
+        "IoU",
+        x.ticks(QUARTERS),
+        y.ticks((0, tallest)),
+        f"mean {report.own.mean:.3f} with the model's own anchors, {report.fitted.mean:.3f} with fitted ones",
+        columns=tuple(columns),
+    )
 
 
 _LEVEL = re.compile(r": .* px$")

@@ -16,6 +16,7 @@ from masu.evaluation.comparison import Change, Comparison, Difference
 from masu.evaluation.error_page import objects
 from masu.evaluation.matches import RIGHT_IOU, ImageMatch
 from masu.evaluation.overlaps import Array, overlaps
+from masu.pages.charts import Interval, Tick, around_zero, share
 from masu.pages.page import put_page, render
 from masu.pages.pictures import SIDE, Mark, Shown, embedded
 
@@ -31,10 +32,6 @@ _SWITCHES = (
 )
 """What can be switched on the pictures."""
 
-_LEFT, _RIGHT = 150.0, 690.0
-
-_TICKS = (-1, -0.5, 0, 0.5, 1)
-
 _WORDS = {
     "ap": "AP",
     "ap50": "AP50",
@@ -48,21 +45,17 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Bar:
-    """An interval in the chart, in units of the drawing.
+    """A difference in the chart.
 
     Attributes:
         name: of the figure.
         one: the difference.
-        low: left end.
-        middle: the difference's place.
-        high: right end.
+        at: where it is drawn.
     """
 
     name: str
     one: Difference
-    low: float
-    middle: float
-    high: float
+    at: Interval
 
 
 @dataclass(frozen=True)
@@ -94,7 +87,7 @@ def write_page(comparison: Comparison, file: Path, data: str) -> None:
     channels = next((run.channels for run in (*comparison.a, *comparison.b) if run.channels), None)
     text = render(
         "compare.html.j2",
-        {"figure": _figure, "signed": _signed},
+        {"figure": share, "signed": _signed},
         comparison=comparison,
         data=data,
         bars=bars,
@@ -108,20 +101,15 @@ def write_page(comparison: Comparison, file: Path, data: str) -> None:
     put_page(file, text)
 
 
-def chart_of(figures: Mapping[str, Difference]) -> tuple[list[Bar], list[tuple[float, str]]]:
+def chart_of(figures: Mapping[str, Difference]) -> tuple[list[Bar], tuple[Tick, ...]]:
     """The intervals on one axis around 0, and the axis's places with their words."""
-    reach = max(max(abs(one.low), abs(one.high)) for one in figures.values()) or 0.01
-    step = 10.0 ** np.floor(np.log10(reach))
-    reach = float(np.ceil(reach / step) * step)
-
-    def place(value: float) -> float:
-        return round(_LEFT + (value + reach) / (2 * reach) * (_RIGHT - _LEFT), 1)
-
+    axis = around_zero((end for one in figures.values() for end in (one.low, one.high)), 150.0, 690.0)
     bars = [
-        Bar(name, one, place(one.low), place(one.difference), place(one.high))
+        Bar(name, one, Interval(*map(axis.place, (one.low, one.difference, one.high))))
         for name, one in figures.items()
     ]
-    return bars, [(place(part * reach), f"{part * reach:+.3g}" if part else "0") for part in _TICKS]
+    ticks = (part * axis.high for part in (-1, -0.5, 0, 0.5, 1))
+    return bars, axis.ticks(ticks, lambda value: f"{value:+.3g}" if value else "0")
 
 
 def picture_of(change: Change, names: tuple[str, ...], channels: int | None) -> Picture:
@@ -167,10 +155,6 @@ def _only(wrong: Array, own: ImageMatch, other: ImageMatch) -> Array:
     both &= own.labels[:, None] == other.labels
     only: Array = wrong & ~(both & other.wrong).any(axis=1)
     return only
-
-
-def _figure(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
 
 
 def _signed(value: float) -> str:

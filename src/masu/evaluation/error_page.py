@@ -12,15 +12,18 @@ from PIL import Image
 from masu.data.pixels.images import displayable, read_pixels
 from masu.data.pixels.pictures import UnreadableImageError
 from masu.errors import counted
+from masu.evaluation.calibration import Bin
 from masu.evaluation.curves import Curve, Point
 from masu.evaluation.error_report import ErrorReport, ImageErrors
 from masu.evaluation.errors import KINDS, Error, Kind
 from masu.evaluation.metrics import Interval
 from masu.evaluation.overlaps import Array
 from masu.evaluation.resampling import said_of
+from masu.pages.charts import QUARTERS, Axis, Chart, Dot, Line, bars, share, unit_axes
 from masu.pages.page import put_page, render
 from masu.pages.pictures import SIDE, Mark, Shown, embedded
 from masu.records import Target
+from masu.words import Meaning
 
 MOST_PICTURES = 24
 """Worst images shown."""
@@ -36,9 +39,6 @@ MOST_CELLS = 25
 
 _POINTS = 160
 
-# the plot's rectangle within a chart of 440×250 units
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 424.0, 12.0, 200.0
-
 _SWITCHES = (
     ("missed", "missed"),
     ("background", "nothing there"),
@@ -51,6 +51,12 @@ _SWITCHES = (
 )
 """What can be switched on the pictures."""
 
+_MEANINGS: dict[Meaning, str] = {
+    "right": "Share of right boxes (IoU at least 0.50), against the score",
+    "overlap": "Mean IoU with the object found, against the score",
+}
+"""Titles of the charts of what scores are worth."""
+
 _WORDS: dict[Kind, str] = {
     "classification": "an object of another class, in the right place",
     "localisation": "an object of its class, IoU only 0.1 to 0.5",
@@ -59,42 +65,6 @@ _WORDS: dict[Kind, str] = {
     "background": "nothing there",
     "missed": "nothing: an object was not found",
 }
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of a chart.
-
-    Attributes:
-        name: what it shows.
-        style: CSS class.
-        points: as an SVG polyline has them.
-    """
-
-    name: str
-    style: str
-    points: str
-
-
-@dataclass(frozen=True)
-class Chart:
-    """A chart with both axes from 0 to 1, in units of the drawing.
-
-    Attributes:
-        title: of the chart.
-        across: name of the horizontal axis.
-        lines: most important last.
-        dot: x and y of the threshold used; None where nothing is to be marked there.
-        dot_words: that point in words.
-        alternative: the chart in words.
-    """
-
-    title: str
-    across: str
-    lines: tuple[Line, ...]
-    dot: tuple[float, float] | None
-    dot_words: str
-    alternative: str
 
 
 @dataclass(frozen=True)
@@ -125,7 +95,7 @@ def write_page(report: ErrorReport, file: Path, model: str, data: str, channels:
     charted = sorted(report.names, key=lambda name: -report.curves[name].objects)[:MOST_CHARTS]
     text = render(
         "errors.html.j2",
-        {"figure": _figure, "band": _band},
+        {"figure": share, "band": _band},
         report=report,
         switches=_SWITCHES,
         sizes=_sizes(report),
@@ -135,15 +105,14 @@ def write_page(report: ErrorReport, file: Path, model: str, data: str, channels:
         data=data,
         kinds=KINDS,
         words=_WORDS,
-        largest=max([count.cost or 0.0 for count in report.kinds.values()] + [1e-9]),
+        costs=bars({kind: report.kinds[kind].cost for kind in KINDS}),
         charts={
             name: charts_of(report.curves[name], report.used[name])
             for name in report.names
             if name in charted and report.curves[name].objects
         },
         reliability={
-            meaning: [(*_place(one.score, one.worth), one) for one in bins]
-            for meaning, bins in report.reliability.items()
+            _MEANINGS[meaning]: reliability_of(bins) for meaning, bins in report.reliability.items()
         },
         matrix=len(report.names) <= MOST_CELLS,
         confusions=confusions(report),
@@ -155,45 +124,53 @@ def write_page(report: ErrorReport, file: Path, model: str, data: str, channels:
 def charts_of(curve: Curve, used: Point) -> tuple[Chart, Chart]:
     """Precision against recall, and precision, recall and F1 against the threshold."""
     precision, recall, f1, scores = curve.precision, curve.recall, curve.f1, curve.scores
-    reached = f"precision {_figure(used.precision)}, recall {_figure(used.recall)}"
-    at = f"at threshold {used.threshold:.2f}: {reached}"
     if not len(scores):
         empty = "nothing was detected"
-        return (
-            Chart("Precision against recall", "recall", (), None, "", empty),
-            Chart("Against the threshold", "threshold", (), None, "", empty),
-        )
+        return _unit_chart("recall", empty, empty=empty), _unit_chart("threshold", empty, empty=empty)
+    reached = f"precision {share(used.precision)}, recall {share(used.recall)}"
+    at = f"at threshold {used.threshold:.2f}: {reached}"
     course = ", ".join(
         f"{precision[np.flatnonzero(recall >= level)].max():.2f} at recall {level}"
         for level in (0.25, 0.5, 0.75, 0.9)
         if recall[-1] >= level
     )
-    summary = f"Precision {course or 'below recall 0.25 only'}; recall reaches {recall[-1]:.2f}. {at}."
-    against = (
-        f"F1 is largest, {f1.max():.2f}, at score {scores[f1.argmax()]:.2f}. {at}, F1 {_figure(used.f1)}."
-    )
-    shown = None if used.precision is None or used.recall is None else _place(used.recall, used.precision)
-    f1_shown = None if used.f1 is None else _place(used.threshold, used.f1)
     return (
-        Chart(
-            "Precision against recall",
+        _unit_chart(
             "recall",
-            (Line("precision", "main", _polyline(recall, precision)),),
-            shown,
-            at,
-            summary,
+            f"precision {course or 'below recall 0.25 only'}; recall reaches {recall[-1]:.2f}; {at}.",
+            (("precision", "main", recall, precision),),
+            _ring(used.recall, used.precision, at),
         ),
-        Chart(
-            "F1, precision and recall against the threshold",
+        _unit_chart(
             "threshold",
+            f"F1 is largest, {f1.max():.2f}, at score {scores[f1.argmax()]:.2f}; {at}, F1 {share(used.f1)}.",
             (
-                Line("precision", "precision", _polyline(scores, precision)),
-                Line("recall", "recall", _polyline(scores, recall)),
-                Line("F1", "main", _polyline(scores, f1)),
+                ("precision", "dashed", scores, precision),
+                ("recall", "dotted", scores, recall),
+                ("F1", "main", scores, f1),
             ),
-            f1_shown,
-            f"{at}, F1 {_figure(used.f1)}",
-            against,
+            _ring(used.threshold, used.f1, f"{at}, F1 {share(used.f1)}"),
+        ),
+    )
+
+
+def reliability_of(bins: Sequence[Bin]) -> Chart:
+    """What scores are worth against the scores; dots are larger where there are more detections."""
+    x, y = unit_axes()
+    most = max((one.count for one in bins), default=1)
+    return _unit_chart(
+        "score",
+        ", ".join(f"{share(one.worth)} at {share(one.score)} ({one.count})" for one in bins),
+        (("as sure as right", "dashed", np.array([0.0, 1.0]), np.array([0.0, 1.0])),),
+        tuple(
+            Dot(
+                x.place(one.score),
+                y.place(one.worth),
+                f"score {share(one.score)}: worth {share(one.worth)}, {counted(one.count, 'detection')}",
+                "bin",
+                round(2.5 + 6 * (one.count / most) ** 0.5, 1),
+            )
+            for one in bins
         ),
     )
 
@@ -279,18 +256,38 @@ def _worst_class(report: ErrorReport) -> tuple[str, int, int] | None:
     return (most, *lost[most]) if lost[most][0] > lost[second][0] else None
 
 
-def _polyline(x: Array, y: Array) -> str:
+def _unit_chart(
+    name: str,
+    summary: str,
+    lines: Sequence[tuple[str, str, Array, Array]] = (),
+    dots: tuple[Dot, ...] = (),
+    empty: str = "",
+) -> Chart:
+    """A chart with both axes from 0 to 1; a line is its name, its style, and values right and up."""
+    x, y = unit_axes()
+    return Chart(
+        x,
+        y,
+        name,
+        x.ticks(QUARTERS),
+        y.ticks(QUARTERS),
+        summary,
+        lines=tuple(Line(said, style, _polyline(x, y, right, up)) for said, style, right, up in lines),
+        dots=dots,
+        empty=empty,
+    )
+
+
+def _ring(right: float | None, up: float | None, words: str) -> tuple[Dot, ...]:
+    """The threshold used, where both figures are known."""
+    x, y = unit_axes()
+    return () if right is None or up is None else (Dot(x.place(right), y.place(up), words, "ring", 5.0),)
+
+
+def _polyline(x: Axis, y: Axis, right: Array, up: Array) -> str:
     """At most ``_POINTS`` of the points, first and last among them."""
-    rows = np.unique(np.linspace(0, len(x) - 1, min(len(x), _POINTS)).round().astype(int))
-    return " ".join("{:g},{:g}".format(*_place(float(x[row]), float(y[row]))) for row in rows)
-
-
-def _place(x: float, y: float) -> tuple[float, float]:
-    return round(_LEFT + x * (_RIGHT - _LEFT), 1), round(_BOTTOM - y * (_BOTTOM - _TOP), 1)
-
-
-def _figure(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
+    rows = np.unique(np.linspace(0, len(right) - 1, min(len(right), _POINTS)).round().astype(int))
+    return " ".join(f"{x.place(float(right[row])):g},{y.place(float(up[row])):g}" for row in rows)
 
 
 def _band(ends: Interval | None) -> str:

@@ -6,29 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from masu.evaluation.comparison import Difference
 from masu.explanation.tuning import Try, Tuning
+from masu.pages.charts import Interval, around_zero
 from masu.pages.page import put_page, render
-
-_LEFT, _RIGHT = 6.0, 174.0
-"""Ends of the axis in a drawing that is 180 wide."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A try in the table, its interval in units of the drawing.
+    """A try in the table.
 
     Attributes:
         one: the try.
-        low: left end of the interval.
-        middle: place of the difference.
-        high: right end.
+        at: where its interval is drawn.
     """
 
     one: Try
-    low: float
-    middle: float
-    high: float
+    at: Interval
 
 
 def write_page(tuning: Tuning, file: Path, data: str, images: int, said: str) -> None:
@@ -67,16 +60,10 @@ def write_page(tuning: Tuning, file: Path, data: str, images: int, said: str) ->
 
 def rows_of(tries: Sequence[Try]) -> list[Row]:
     """The tries with their intervals on one axis, 0 in its middle."""
-    reach = max((abs(end) for one in tries for end in (one.ap.low, one.ap.high)), default=0.0) or 0.01
-
-    def place(value: float) -> float:
-        return round(_LEFT + (value + reach) / (2 * reach) * (_RIGHT - _LEFT), 1)
-
-    return [Row(one, *(place(value) for value in _ends(one.ap))) for one in tries]
-
-
-def _ends(ap: Difference) -> tuple[float, float, float]:
-    return ap.low, ap.difference, ap.high
+    axis = around_zero((end for one in tries for end in (one.ap.low, one.ap.high)), 6.0, 174.0)
+    return [
+        Row(one, Interval(*map(axis.place, (one.ap.low, one.ap.difference, one.ap.high)))) for one in tries
+    ]
 
 
 def _before_and_after(tuning: Tuning) -> tuple[float, float] | None:

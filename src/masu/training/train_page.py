@@ -15,7 +15,7 @@ from PIL import Image
 from masu.atomic import write_text
 from masu.data.formats import Dataset, Fault
 from masu.data.formats.draft_mark import said_of_drafts
-from masu.pages.charts import Chart, chart, duration, share
+from masu.pages.charts import Chart, duration, history_chart, share
 from masu.pages.page import render
 from masu.pages.pictures import embedded
 from masu.pages.run_report import REPORT
@@ -175,7 +175,7 @@ def _terms(history: Sequence[dict[str, Any]]) -> dict[str, str]:
 
 
 def _charts(history: Sequence[dict[str, Any]], titles: dict[str, str], least: float) -> dict[str, Chart]:
-    drawn = {title: chart(history, key, least) for key, title in titles.items()}
+    drawn = {title: history_chart(history, key, least) for key, title in titles.items()}
     return {title: one for title, one in drawn.items() if one is not None}
 
 

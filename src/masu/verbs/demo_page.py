@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from masu.evaluation.metrics import Metrics
-from masu.pages.charts import chart, duration, share
+from masu.pages.charts import duration, history_chart, share
 from masu.pages.page import render
 from masu.pages.pictures import Shown
 
@@ -65,5 +65,5 @@ def render_page(page: DemoPage) -> str:
         "demo.html.j2",
         {"share": share, "duration": duration},
         page=page,
-        charts={title: chart(page.history, key) for title, key in charts.items()},
+        charts={title: history_chart(page.history, key) for title, key in charts.items()},
     )
