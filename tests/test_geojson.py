@@ -128,6 +128,24 @@ def test_places_that_are_none_are_an_error_and_no_infinity(small, tmp_path):
         masu.detect(Finder(small), partly, to="geojson")
 
 
+@pytest.mark.parametrize("start", [(10.0, 90.03), (10.0, -89.985), (500_000.0, 5_816_000.0), (361.0, 50.0)])
+def test_degrees_that_no_place_has_are_refused(small, tmp_path, start):
+    """A latitude beyond a pole, and metres in a file that calls them degrees."""
+    file = geotiff(tmp_path / "a.tif", 4326, start=start)
+    with pytest.raises(InputError, match="nowhere") as error:
+        masu.detect(Finder(small), file, to="geojson")
+    assert error.value.thing == str(file)
+
+
+@pytest.mark.parametrize(("start", "west"), [(190.0, -169.99), (180.0, -179.99), (-190.0, 170.01)])
+def test_longitudes_that_count_from_0_are_those_of_rfc_7946(small, tmp_path, start, west):
+    file = geotiff(tmp_path / "a.tif", 4326, start=(start, 50.0))
+    text = masu.detect(Finder(small), file, to="geojson").text
+    (ring,) = json.loads(text)["features"][0]["geometry"]["coordinates"]
+    east = pytest.approx(west + 0.02)
+    assert [x for x, _ in ring] == [pytest.approx(west), east, east, pytest.approx(west), pytest.approx(west)]
+
+
 def test_without_pyproj_the_error_names_it(small, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pyproj", None)
     with pytest.raises(InputError, match=r"masu\[geo\]") as error:

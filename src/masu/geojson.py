@@ -23,7 +23,8 @@ def feature_collection(records: Sequence[Record], places: Sequence[Georeference]
         places: where the pixels of each lie.
 
     Returns:
-        The object. Each polygon is closed and goes against the clock, as section 3.1.6 wants it.
+        The object. Each polygon is closed and goes against the clock, as section 3.1.6 wants it. Its middle
+        lies between -180 and 180.
 
     Raises:
         InputError: an object at a place that has no longitude and latitude.
@@ -51,5 +52,7 @@ def _ring(box: Sequence[float], place: Georeference, file: str) -> list[list[flo
     x, y = corners.T
     if float((x * np.roll(y, -1) - np.roll(x, -1) * y).sum()) < 0:  # with the clock
         corners = corners[::-1]
+    around = 360 * np.round((x.min() + x.max()) / 720)  # of 0..360 to -180..180, the polygon as a whole
+    corners = corners - [around, 0]
     ring: list[list[float]] = corners.round(DIGITS).tolist()
     return [*ring, ring[0]]

@@ -24,6 +24,7 @@ from masu.data.pixels.pictures import (
     passed_over,
 )
 from masu.errors import InputError
+from tests.data.pixels.packed_tiffs import write_packed
 
 ARRAY = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
 TENSOR = torch.from_numpy(ARRAY).permute(2, 0, 1)
@@ -75,6 +76,19 @@ def test_modes(mode: str, colour: object, rgb: list[int]) -> None:
 def test_16_bit_png(tmp_path: Path) -> None:
     Image.fromarray(np.full((2, 3), 65535, np.uint16)).save(tmp_path / "a.png")
     assert read_image(tmp_path / "a.png").unique().tolist() == [255]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_grey_of_12_bits_is_as_bright_as_it_was_stored(tmp_path: Path, turned: bool) -> None:
+    """4095 is white; the values halfway between two of 8 bits go up."""
+    values = np.array([[0, 1, 2048], [255, 4000, 4095]])
+    path = write_packed(tmp_path / "a.tif", values, 12, orientation=3 if turned else 1)
+    wanted = [[0, 0, 128], [16, 249, 255]]
+    if turned:
+        wanted = [row[::-1] for row in wanted[::-1]]
+    assert read_image(path)[1].tolist() == wanted
+    with Image.open(path) as picture:
+        assert read_image(picture)[2].tolist() == wanted
 
 
 def test_palette_with_transparency(tmp_path: Path) -> None:

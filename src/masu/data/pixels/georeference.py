@@ -18,6 +18,9 @@ from masu.errors import bad_input
 
 _CODE = "an EPSG code of its coordinate system"
 OTHERWISE = "write it with gdal_translate -a_srs, or take --to json"
+_FARTHEST = (360, 90)
+"""Degrees of longitude and latitude; maps of the whole Earth may count longitudes from 0."""
+
 _OWN_SYSTEM = 32767
 """The code of a system that the file describes itself."""
 
@@ -42,10 +45,13 @@ class Georeference:
             points: ``(n, 2)`` x and y in pixels of the picture.
 
         Returns:
-            ``(n, 2)`` degrees.
+            ``(n, 2)`` degrees, as the file counts longitudes: from -180 or from 0. Not finite where there is no
+            such place, such as a latitude of 91.
         """
         x, y = self.matrix[:, :2] @ np.asarray(points, np.float64).T + self.matrix[:, 2:]
-        return np.stack(self.project(x, y), axis=1)
+        found = np.stack(self.project(x, y), axis=1)
+        found[(np.abs(found) > _FARTHEST).any(1)] = np.nan  # pyproj hands degrees on as they are
+        return found
 
 
 def georeference(path: Path) -> Georeference:

@@ -65,7 +65,7 @@ UNREAD_SUFFIXES = FILM_SUFFIXES | frozenset(
 )
 """Suffixes, lower case, of what is no image to masu: films, raw files of cameras and other pictures."""
 
-_ORIENTATION = 0x0112
+_ORIENTATION, _BITS_PER_SAMPLE = 0x0112, 0x0102
 _ROWS = 512  # of a picture that are converted together
 NO_HEIC = "HEIC, which needs the package pillow-heif"
 """What is found of a file that is HEIC where nothing reads it."""
@@ -288,7 +288,7 @@ def _decode(image: Image.Image, thing: object) -> Array:
             thing, f"a size of {upright.width}×{upright.height}", "at least one pixel", "replace it"
         )
     if upright.mode.startswith("I"):
-        return _three(to_bytes(np.clip(np.asarray(upright), 0, 65535).astype(np.uint16)))
+        return _three(to_bytes(_in_16_bits(np.clip(np.asarray(upright), 0, 65535).astype(np.uint16), image)))
     if upright.mode == "F":
         grey = np.asarray(upright)
         most = 1.0 if np.nanmax(grey) <= 1 else 255.0
@@ -302,6 +302,12 @@ def _decode(image: Image.Image, thing: object) -> Array:
             strip = strip.convert("RGBA")  # straight to RGB, Pillow warns of transparency
         array[top : top + _ROWS] = np.asarray(strip if strip.mode == "RGB" else strip.convert("RGB"))
     return array
+
+
+def _in_16_bits(grey: Array, image: Image.Image) -> Array:
+    """Values of a TIFF that has fewer than 16 bits of them (microscopes write 12) in 0–65535."""
+    bits = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (16,))[0]
+    return grey if bits >= 16 else (grey.astype(np.uint32) * 65535 // (2**bits - 1)).astype(np.uint16)
 
 
 def _turned(image: Image.Image) -> Image.Image:
