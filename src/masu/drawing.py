@@ -34,6 +34,7 @@ _BLACK: Colour = (0, 0, 0)
 _WHITE: Colour = (255, 255, 255)
 _GREY: Colour = (150, 150, 150)
 _SMALLEST_TEXT = 8
+_ROWS = 64
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def draw_marks(
     pixels = read_image(image)
     if pixels.is_floating_point():
         pixels = (pixels * 255).round().to(torch.uint8)
-    picture = Image.fromarray(pixels.permute(1, 2, 0).contiguous().cpu().numpy())  # (3, H, W) → (H, W, 3)
+    picture = as_picture(pixels)
     canvas = ImageDraw.Draw(picture)
     side = math.sqrt(picture.width * picture.height)
     full = max(1, round(side / 280))
@@ -153,6 +154,15 @@ def draw_marks(
         canvas.rectangle((x, y, x + label.width - 1, y + label.height - 1), fill=mark.colour)
         middle = (x + label.width / 2, y + label.height / 2)
         canvas.text(middle, label.text, fill=_on(mark.colour), font=_font(label.size), anchor="mm")
+    return picture
+
+
+def as_picture(pixels: torch.Tensor) -> Image.Image:
+    """``(3, H, W)`` uint8 as a picture; in strips, since every copy of a large one takes many megabytes."""
+    picture = Image.new("RGB", (pixels.shape[2], pixels.shape[1]))
+    for top in range(0, picture.height, _ROWS):
+        strip = pixels[:, top : top + _ROWS].permute(1, 2, 0)  # (3, h, W) → (h, W, 3)
+        picture.paste(Image.fromarray(strip.contiguous().cpu().numpy()), (0, top))
     return picture
 
 

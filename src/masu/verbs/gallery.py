@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from PIL import Image
 from torch import Tensor
 
 from masu.atomic import write_whole
 from masu.data.pixels.images import displayable
-from masu.drawing import class_colour
+from masu.drawing import as_picture, class_colour
 from masu.json_text import to_json
 from masu.pages.page import put_page, render
 from masu.records import Detections
@@ -97,7 +96,7 @@ class Gallery:
             WriteError: where the small picture cannot be written.
         """
         suited = path.suffix.lower() in _OF_BROWSERS
-        picture = Image.fromarray(displayable(image).permute(1, 2, 0).contiguous().cpu().numpy())
+        picture = as_picture(displayable(image))
         side = SMALL_SIDE if suited else LARGE_SIDE
         picture.thumbnail((side, side))
         buffer = io.BytesIO()

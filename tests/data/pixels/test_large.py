@@ -176,6 +176,24 @@ def test_a_whole_without_a_pyramid_is_that_of_the_pixels(tmp_path):
     assert (whole.across, whole.down) == (8, 8)
 
 
+def test_a_whole_of_a_wide_picture_decodes_each_tile_about_once(tmp_path, monkeypatch):
+    """A row of tiles is more than is kept, and each is needed by several strips."""
+    tifffile.imwrite(tmp_path / "a.tif", pixels(), tile=(64, 64), photometric="rgb")
+    monkeypatch.setattr("masu.data.pixels.windows.STRIP", 1000)
+    monkeypatch.setattr(tiff_windows, "KEPT", 64 * 64 * 3 * 3)  # three of five
+    picture = large_picture(tmp_path / "a.tif", None, TILES)
+    decoded = []
+    stored = picture._levels[0]
+    decode = stored._decode
+    monkeypatch.setattr(
+        stored, "_decode", lambda *args, **more: decoded.append(args[1]) or decode(*args, **more)
+    )
+    assert np.array_equal(picture.reduced(4).pixels, Held(pixels()).reduced(4).pixels)
+    assert set(decoded) | {0} == set(range(20))  # the first was a try
+    assert len(decoded) <= 40  # those at the border of two bands twice
+    assert stored._kept == {}
+
+
 @pytest.mark.parametrize("options", [{"tile": (32, 32)}, {"rowsperstrip": 8}], ids=["tiles", "strips"])
 def test_hardly_anything_is_decoded_twice(tmp_path, monkeypatch, options):
     tifffile.imwrite(tmp_path / "a.tif", pixels(), compression="zlib", photometric="rgb", **options)

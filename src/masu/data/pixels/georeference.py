@@ -45,8 +45,8 @@ class Georeference:
             points: ``(n, 2)`` x and y in pixels of the picture.
 
         Returns:
-            ``(n, 2)`` degrees, as the file counts longitudes: from -180 or from 0. Not finite where there is no
-            such place, such as a latitude of 91.
+            ``(n, 2)`` degrees, as the file counts longitudes: from -180 or from 0. Not finite where there is
+            no such place, such as a latitude of 91.
         """
         x, y = self.matrix[:, :2] @ np.asarray(points, np.float64).T + self.matrix[:, 2:]
         found = np.stack(self.project(x, y), axis=1)

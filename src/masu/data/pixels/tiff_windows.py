@@ -18,7 +18,7 @@ from masu.data.pixels.windows import Array, Picture, Whole
 from masu.errors import InputError
 from masu.regular import open_regular
 
-KEPT = 64_000_000
+KEPT = 32_000_000
 """Bytes of decoded tiles that are kept: neighbouring windows need the same ones."""
 
 _WHITE_IS_ZERO, _GREY, _RGB = 0, 1, 2
@@ -142,6 +142,12 @@ class _Stored:
                     place[...] = piece[y1 - y : y2 - y, x1 - x : x2 - x]
         return made
 
+    def forget(self) -> None:
+        """Keep no tiles."""
+        with self._lock:
+            self._kept.clear()
+            self._bytes = 0
+
     def _piece(self, index: int) -> Array:
         """``(h, w, samples)`` a tile or strip; zeros where the file has none there."""
         with self._lock:
@@ -191,6 +197,10 @@ class TiffWindows(Picture):
         order = np.lexsort((windows[:, 0], windows[:, 1], windows[:, 0] // self._levels[0].band(rows)))
         return windows[order]
 
+    def columns_together(self, rows: int) -> int:
+        """See :meth:`Picture.columns_together`; as many as have their tiles kept."""
+        return self.width if self._orientation in _TURNED else self._levels[0].band(rows)
+
     def _read(self, level: _Stored, left: int, top: int, right: int, bottom: int) -> Array:
         window = _as_stored((left, top, right, bottom), (level.height, level.width), self._orientation)
         try:
@@ -208,7 +218,16 @@ class TiffWindows(Picture):
         return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels[..., :3]
 
     def reduced(self, factor: int) -> Whole:
-        """See :meth:`Picture.reduced`; from the smallest copy in the file that is large enough."""
+        """See :meth:`Picture.reduced`; from the smallest copy in the file that is large enough.
+
+        No decoded tiles are kept after it: what is reduced has mostly been looked at.
+        """
+        whole = self._reduced(factor)
+        for level in self._levels:
+            level.forget()
+        return whole
+
+    def _reduced(self, factor: int) -> Whole:
         first = self._levels[0]
         fit = [
             one
@@ -229,14 +248,18 @@ class _Level(Picture):
     """A smaller copy in the file."""
 
     def __init__(self, whole: TiffWindows, level: _Stored, read: Callable[..., Array]) -> None:
-        turned = whole._orientation in _TURNED
-        size = (level.width, level.height) if turned else (level.height, level.width)
+        self._turned = whole._orientation in _TURNED
+        size = (level.width, level.height) if self._turned else (level.height, level.width)
         self.shape = (whole.shape[0], *size)
         self._level, self._read = level, read
 
     def read(self, left: int, top: int, right: int, bottom: int) -> Array:
         """See :meth:`Picture.read`."""
         return self._read(self._level, left, top, right, bottom)
+
+    def columns_together(self, rows: int) -> int:
+        """See :meth:`TiffWindows.columns_together`."""
+        return self.width if self._turned else self._level.band(rows)
 
 
 def _as_stored(

@@ -9,8 +9,8 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 
-STRIP = 16_000_000
-"""Values of a picture that are reduced together."""
+STRIP = 1_000_000
+"""Values of a picture that are reduced together; their sums take four times as many bytes."""
 
 
 class Whole(NamedTuple):
@@ -69,6 +69,10 @@ class Picture(ABC):
         """``(W, 4)`` windows in the order in which they are read soonest."""
         return windows
 
+    def columns_together(self, rows: int) -> int:
+        """Of how many columns parts of so many rows are read soonest one after the other."""
+        return self.width
+
     def reduced(self, factor: int) -> Whole:
         """The whole at about a fraction of its size, each pixel the mean of those that it stands for.
 
@@ -80,10 +84,20 @@ class Picture(ABC):
         """
         if factor == 1:
             return Whole(self.read(0, 0, self.width, self.height), 1, 1)
-        rows = max(STRIP // (self.width * self.shape[0] * factor), 1) * factor
-        tops = range(0, self.height, rows)
-        strips = (self.read(0, y, self.width, min(y + rows, self.height)) for y in tops)
-        return Whole(np.concatenate([means(strip, factor) for strip in strips]), factor, factor)
+        columns = min(max(self.columns_together(factor) // factor, 1) * factor, self.width)
+        rows = max(STRIP // (columns * self.shape[0] * factor), 1) * factor
+        made: Array | None = None
+        for left in range(0, self.width, columns):
+            for top in range(0, self.height, rows):
+                right, bottom = min(left + columns, self.width), min(top + rows, self.height)
+                part = means(self.read(left, top, right, bottom), factor)
+                if made is None:
+                    shape = -(-self.height // factor), -(-self.width // factor), self.shape[0]
+                    made = np.empty(shape, part.dtype)
+                y, x = top // factor, left // factor
+                made[y : y + part.shape[0], x : x + part.shape[1]] = part
+        assert made is not None
+        return Whole(made, factor, factor)
 
 
 class Held(Picture):
