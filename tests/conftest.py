@@ -1,6 +1,7 @@
 """What several rooms' tests share: a tiny labelled data set of real pixels, and an exported detector."""
 
 import json
+import shutil
 import sys
 
 import pytest
@@ -12,17 +13,16 @@ from PIL import Image
 import masu
 from masu.cli import main
 from masu.exports.write import describe, trace, write
-from tests.networks import spread
+from tests.networks import normalised, spread, tiny
 
 COINS = [(28, 19, 66, 58), (84, 22, 118, 57), (141, 17, 182, 58), (190, 15, 236, 61), (245, 12, 292, 60)]
 """Five coins of the upper row of ``skimage.data.coins()``, xyxy pixels, measured by eye."""
 
 
-@pytest.fixture
-def coins(tmp_path):
-    """Coins on a dark tray, cut from scikit-image's photograph: a COCO folder with the splits train (4 images) and val (2 images)."""
+@pytest.fixture(scope="session")
+def made_coins(tmp_path_factory):
     photograph = Image.fromarray(skimage.data.coins()).convert("RGB")
-    folder = tmp_path / "coins"
+    folder = tmp_path_factory.mktemp("made") / "coins"
     (folder / "annotations").mkdir(parents=True)
     for split, count in (("train", 4), ("val", 2)):
         (folder / "images" / split).mkdir(parents=True)
@@ -42,10 +42,17 @@ def coins(tmp_path):
     return folder
 
 
+@pytest.fixture
+def coins(made_coins, tmp_path):
+    """Coins on a dark tray, cut from scikit-image's photograph: a COCO folder with the splits train (4 images) and val (2 images)."""
+    return shutil.copytree(made_coins, tmp_path / "coins")
+
+
 @pytest.fixture(scope="session")
 def small():
     torch.manual_seed(0)
-    return spread(masu.build("faster_rcnn_lite0_fpn", ["cat", "dog", "hen"], "imagenet"), scores=3)
+    detector = masu.build(tiny("faster_rcnn_lite0_fpn"), ["cat", "dog", "hen"], "none")
+    return spread(normalised(detector), scores=4)
 
 
 @pytest.fixture(scope="session")

@@ -5,9 +5,27 @@ import torch.nn.functional as F
 from sklearn.datasets import load_sample_images
 from torch import nn
 
+from masu.detectors.build import configuration
 from masu.detectors.rpn import RPN, ProposalSettings, RPNConfig
+from masu.detectors.zoo import with_backbone
 from masu.exports.agreement import agreement_of
 from masu.ops.images import InputPolicy
+
+
+def tiny(architecture):
+    """The configuration of an architecture on timm's backbone for tests: all of masu's own parts, few layers before them."""
+    return with_backbone(configuration(architecture), "timm/test_efficientnet")
+
+
+def normalised(detector):
+    """A two-stage detector whose normalisations have the statistics of a photograph: features differ from place to place."""
+    photograph = torch.from_numpy(load_sample_images().images[0].copy()).permute(2, 0, 1)
+    for module in detector.train().modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0
+    with torch.no_grad():
+        detector.rpn.backbone((photograph[None] / 255 - 0.5) / 0.25)
+    return detector.eval()
 
 
 def spread(detector, scores=10):

@@ -12,6 +12,7 @@ from masu.cli import cli
 from masu.cli.schema import SCHEMAS
 from masu.verbs.demo import DemoResult
 from tests.cli.conftest import NAMES
+from tests.networks import tiny
 
 
 def schema_of(run, name):
@@ -112,7 +113,10 @@ def test_detections(run, model, odd_coins):
     assert found["info"]["masu"] == masu.__version__
 
 
-def test_export(run, model, odd_coins, tmp_path):
+def test_export(run, odd_coins, tmp_path):
+    torch.manual_seed(0)
+    model = tmp_path / "tiny.safetensors"
+    masu.save(masu.build(tiny("faster_rcnn_lite0_fpn"), [NAMES[0]], "none", image_size=64), model)
     done = run(
         "export",
         model,
