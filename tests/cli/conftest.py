@@ -1,6 +1,7 @@
 """The command line as its user meets it, on coins of two classes with names that no one should have chosen."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -23,11 +24,16 @@ def odd_coins(coins):
     return coins
 
 
-@pytest.fixture
-def model(tmp_path):
-    """A detector that finds boxes everywhere and knows the first class only."""
-
+@pytest.fixture(scope="session")
+def saved_model(tmp_path_factory):
     torch.manual_seed(0)
     detector = spread(masu.build("faster_rcnn_lite0_fpn", [NAMES[0]], image_size=64))
-    masu.save(detector, tmp_path / "model.safetensors")
-    return tmp_path / "model.safetensors"
+    file = tmp_path_factory.mktemp("saved") / "model.safetensors"
+    masu.save(detector, file)
+    return file
+
+
+@pytest.fixture
+def model(saved_model, tmp_path):
+    """A detector that finds boxes everywhere and knows the first class only: a file of the test's own."""
+    return shutil.copy(saved_model, tmp_path / "model.safetensors")
