@@ -24,6 +24,7 @@ SMALL = {
     "tensor_file",
     "tiles",
     "views",
+    "fusion",
 }
 MODEL = {*SMALL, "model_path", "records", "ops", "data", "nets", "detectors"}
 ROOMS = {
@@ -49,6 +50,7 @@ ROOMS = {
     "tiles": {"settings"},
     "merging": set(),
     "views": {"tiles", "merging", "data"},
+    "fusion": {"merging", "views"},
     "ops": {"errors", "settings", "records", "tiles"},
     "data": {"errors", "ranges", "misspelt", "regular", "json_text", "atomic", "records", "tiles", "ops"},
     "nets": {"errors", "records", "ops"},
@@ -67,6 +69,7 @@ ROOMS = {
         "external_data",
         "tiles",
         "views",
+        "fusion",
         "partition",
         "litert",
         "ncnn_part",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from masu.detectors.as_torchvision import to_torchvision, to_torchvision_state_dict
     from masu.detectors.build import build, from_torchvision, load, save, store_thresholds
     from masu.detectors.tiling import tiled
+    from masu.detectors.tta import with_tta
     from masu.errors import InputError
     from masu.explanation.saliency import saliency
     from masu.exports.exported import open_detector
@@ -90,6 +91,7 @@ __all__ = [
     "train",
     "tune",
     "watch",
+    "with_tta",
 ]
 
 _HOME = {
@@ -134,6 +136,7 @@ _HOME = {
     "train": "masu.verbs.train",
     "tune": "masu.verbs.tune",
     "watch": "masu.films.watching",
+    "with_tta": "masu.detectors.tta",
 }
 
 

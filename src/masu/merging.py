@@ -108,8 +108,8 @@ def _same(
     seen_a = np.where(truncated[b, None], _clipped(boxes[a], windows[view[b]]), boxes[a])
     seen_b = np.where(truncated[a, None], _clipped(boxes[b], windows[view[a]]), boxes[b])
     inside = _area(_clipped(boxes[a], boxes[b])) > PART * np.maximum(_area(boxes[b]), 1e-9)
-    part = truncated[b] & (inside | (_iou(seen_a, seen_b) > iou))  # a part is no reason to drop a whole
-    same = part | (_iou(boxes[a], boxes[b]) > iou)
+    part = truncated[b] & (inside | (ious(seen_a, seen_b) > iou))  # a part is no reason to drop a whole
+    same = part | (ious(boxes[a], boxes[b]) > iou)
     return np.stack([a[same], b[same]])
 
 
@@ -123,7 +123,8 @@ def _clipped(a: Array, b: Array) -> Array:
     return np.concatenate([np.maximum(a[:, :2], b[:, :2]), np.minimum(a[:, 2:], b[:, 2:])], axis=1)
 
 
-def _iou(a: Array, b: Array) -> Array:
+def ious(a: Array, b: Array) -> Array:
+    """Intersection over union ``(m,)`` of boxes ``(m, 4)`` and ``(m, 4)``, row by row."""
     shared = _area(_clipped(a, b))
     return np.asarray(shared / np.maximum(_area(a) + _area(b) - shared, 1e-9))
 

@@ -37,6 +37,7 @@ from masu.data.pixels.sources import given_images, in_batches
 from masu.data.pixels.windows import Held, Picture
 from masu.errors import InputError, bad_input, visible
 from masu.external_data import keeps_external_data
+from masu.fusion import fused, mirrored
 from masu.json_text import to_json
 from masu.litert import Litert
 from masu.ncnn_part import NcnnPart
@@ -374,7 +375,7 @@ class Model:
             found = f"a graph from {', '.join(opened.inputs)} to {', '.join(opened.outputs)}"
             wanted = f"one from images to {', '.join(_OUTPUTS)}"
             raise bad_input(path, found, wanted, "make one with masu export")
-        self._run = opened.run
+        self._run, self._tta = opened.run, False
         self._file, self._process = path, os.getpid()
 
     @property
@@ -487,6 +488,17 @@ class Model:
                 yield self._enlarged(one, *image.shape[1:]) if margins else one
 
     def _rows(self, images: Sequence[Array]) -> list[Rows]:
+        """What is found in images ``(C, H, W)``."""
+        looks = self._of_graph(images)
+        if not self._tta:
+            return looks
+        others = self._of_graph([image[..., ::-1] for image in images])
+        return [
+            fused(look, mirrored(other, image.shape[-1]), self.description.max_detections)
+            for image, look, other in zip(images, looks, others, strict=True)
+        ]
+
+    def _of_graph(self, images: Sequence[Array]) -> list[Rows]:
         """What the graph finds in images ``(C, H, W)``; those of one size run together."""
         found: dict[int, Rows] = {}
         for shape in dict.fromkeys(image.shape for image in images):
@@ -530,6 +542,15 @@ class Model:
         """
         own = copy.copy(self)
         own.description = self.description.with_tiles(tiles)
+        return own
+
+    def with_tta(self) -> Model:
+        """The same graph that looks at each image twice, as it is and mirrored; this one stays as it is.
+
+        See ``masu.with_tta``; thresholds and margins of the file were measured without it.
+        """
+        own = copy.copy(self)
+        own._tta = True
         return own
 
     def run(self, images: Array) -> tuple[Array, Array, Array, Array]:

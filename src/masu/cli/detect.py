@@ -11,8 +11,18 @@ from masu.cli.detect_films import Wanted, all_films, detect_films
 from masu.cli.exit_codes import DONE, LEFT_OUT
 from masu.cli.grammar import option, verb
 from masu.cli.notes import detail, note, print_left_out, print_result, working
-from masu.cli.options import CLASSES, DEVICE, IMAGES_AT_ONCE, IOU, MAX_DETECTIONS, MODEL, TRUST_CODE, tiles
-from masu.cli.values import Number, Word, refuse_idle, scores
+from masu.cli.options import (
+    CLASSES,
+    DEVICE,
+    IMAGES_AT_ONCE,
+    IOU,
+    MAX_DETECTIONS,
+    MODEL,
+    TRUST_CODE,
+    TTA,
+    tiles,
+)
+from masu.cli.values import Number, Word, refuse_idle, said_of_thresholds, scores
 from masu.errors import bad_input, counted, listed
 from masu.ranges import EVERY, SHARE, WORKERS
 from masu.words import BULK_ENGINES, DETECTION_FORMATS, FILM_FORMATS, PRECISIONS
@@ -30,6 +40,7 @@ _OF_FILMS = tuple(name for name in FILM_FORMATS if name not in DETECTION_FORMATS
 @IOU
 @MAX_DETECTIONS
 @tiles
+@TTA
 @option(
     "--to",
     old="--format",
@@ -78,6 +89,7 @@ def detect(
     max_detections: int | None,
     tiles: int | None,
     overlap: float | None,
+    tta: bool,
     to: str | None,
     out: str | None,
     margins: bool,
@@ -115,7 +127,16 @@ def detect(
             model,
             sources,
             Wanted(
-                threshold, classes, iou, max_detections, margins, track, every, batch_size, not no_pictures
+                threshold,
+                classes,
+                iou,
+                max_detections,
+                tta,
+                margins,
+                track,
+                every,
+                batch_size,
+                not no_pictures,
             ),
             to,
             out,
@@ -128,6 +149,7 @@ def detect(
             "--iou",
             "--max-detections",
             *_TILES,
+            "--tta",
             "--margins",
             "--no-pictures",
             "--precision",
@@ -137,12 +159,13 @@ def detect(
             model, sources, threshold, to, out, batch_size, engine, workers, trust_code, device
         )
     if margins:
-        for name in ("--threshold", "--iou", "--max-detections", *_TILES):
+        for name in ("--threshold", "--iou", "--max-detections", *_TILES, "--tta"):
             refuse_idle(name, "with --margins, which were measured with the model's own", "one of them")
     if out is None:
         refuse_idle("--no-pictures", "without --out, where pictures would be", "both or neither")
     from masu.data.pixels.unread import said_of_animated, said_of_unread
     from masu.detectors.tiling import as_told
+    from masu.detectors.tta import with_tta
     from masu.evaluation.choice import OnlyClasses, classes_of, in_precision, set_suppression
     from masu.evaluation.predictions import AnyDetector
     from masu.exports.exported import open_detector
@@ -154,11 +177,12 @@ def detect(
     set_suppression(opened, iou, None if chosen else max_detections)
     detail(f"{model}: {counted(len(opened.names), 'class', 'classes')} ({listed(opened.names, 8)})")
     if threshold is None and opened.thresholds:
-        note(f"the model's thresholds: {scores(opened.thresholds)}")
+        note(said_of_thresholds(opened.thresholds, tta))
     if margins and opened.margins:
         note(f"the model's margins, as shares of a box's size: {scores(opened.margins)}")
     computing = in_precision(opened, precision)
-    detector: AnyDetector = OnlyClasses(computing, chosen, max_detections) if chosen else computing
+    looking = with_tta(computing) if tta else computing
+    detector: AnyDetector = OnlyClasses(looking, chosen, max_detections) if chosen else looking
     with working("detecting") as progress:
         report = run(
             detector,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from masu.cli.exit_codes import BAD_INPUT, DONE, LEFT_OUT
 from masu.cli.notes import detail, note, print_error, working
-from masu.cli.values import refuse_idle, scores
+from masu.cli.values import refuse_idle, said_of_thresholds
 from masu.errors import InputError, bad_input, counted, listed
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class Wanted:
         classes: only these; empty for all.
         iou: of the suppression; None for the model's.
         max_detections: of a frame; None for the model's.
+        tta: look at each frame mirrored, too.
         margins: enlarge boxes.
         track: follow objects.
         every: n of every n-th frame.
@@ -37,6 +38,7 @@ class Wanted:
     classes: tuple[str, ...]
     iou: float | None
     max_detections: int | None
+    tta: bool
     margins: bool
     track: bool
     every: int
@@ -71,12 +73,13 @@ def detect_films(
     to = to or "jsonl"
     check_film_format(to, alone=out is None)
     if wanted.margins:
-        for name in ("--threshold", "--iou", "--max-detections"):
+        for name in ("--threshold", "--iou", "--max-detections", "--tta"):
             refuse_idle(name, "with --margins, which were measured with the model's own", "one of them")
     if out is None:
         refuse_idle("--no-pictures", "without --out, where the drawn film would be", "both or neither")
     elif "://" in out:
         raise bad_input("--out", out, "a folder on this computer", "copy the results afterwards")
+    from masu.detectors.tta import with_tta
     from masu.evaluation.choice import OnlyClasses, classes_of, set_suppression
     from masu.evaluation.predictions import AnyDetector
     from masu.exports.exported import open_detector
@@ -89,8 +92,9 @@ def detect_films(
     set_suppression(opened, wanted.iou, None if chosen else wanted.max_detections)
     detail(f"{model}: {counted(len(opened.names), 'class', 'classes')} ({listed(opened.names, 8)})")
     if wanted.threshold is None and opened.thresholds:
-        note(f"the model's thresholds: {scores(opened.thresholds)}")
-    detector: AnyDetector = OnlyClasses(opened, chosen, wanted.max_detections) if chosen else opened
+        note(said_of_thresholds(opened.thresholds, wanted.tta))
+    looking = with_tta(opened) if wanted.tta else opened
+    detector: AnyDetector = OnlyClasses(looking, chosen, wanted.max_detections) if chosen else looking
     target: str | TextIO = sys.stdout if out is None else out
     faults: list[str] = []
     taken: set[str] = set()

@@ -9,9 +9,9 @@ import click
 from masu.cli.exit_codes import DONE, LEFT_OUT
 from masu.cli.grammar import option, verb
 from masu.cli.notes import note, print_left_out, working
-from masu.cli.options import DEVICE, IMAGES_AT_ONCE, MODEL, TRUST_CODE, json_of, tiles
+from masu.cli.options import DEVICE, IMAGES_AT_ONCE, MODEL, TRUST_CODE, TTA, json_of, tiles
 from masu.cli.schema import print_json
-from masu.cli.values import Number, Word, scores
+from masu.cli.values import Number, Word, said_of_thresholds
 from masu.errors import counted
 from masu.ranges import SHARE
 from masu.words import DRAFT_TOOLS
@@ -28,6 +28,7 @@ from masu.words import DRAFT_TOOLS
 )
 @option("--threshold", type=Number(SHARE), help="Smallest score. Default: the model's own, or 0.5.")
 @tiles
+@TTA
 @option("--labelled-too", is_flag=True, help="Also draft photographs that have labels.")
 @option("--link", is_flag=True, help="Links to the photographs instead of copies.")
 @IMAGES_AT_ONCE
@@ -42,6 +43,7 @@ def draft(
     threshold: float | None,
     tiles: int | None,
     overlap: float | None,
+    tta: bool,
     labelled_too: bool,
     link: bool,
     batch_size: int,
@@ -56,6 +58,7 @@ def draft(
     """
     from masu.data.pixels.unread import said_of_unread
     from masu.detectors.tiling import as_told
+    from masu.detectors.tta import with_tta
     from masu.drafts.model import version_of
     from masu.exports.exported import open_detector
     from masu.verbs.draft import check_place
@@ -66,10 +69,10 @@ def draft(
         detector = as_told(open_detector(model, trust_code=trust_code, device=device), tiles, overlap)
         version = version_of(model)
     if threshold is None and detector.thresholds:
-        note(f"the model's thresholds: {scores(detector.thresholds)}")
+        note(said_of_thresholds(detector.thresholds, tta))
     with working("drafting") as progress:
         done = run(
-            detector,
+            with_tta(detector) if tta else detector,
             photographs,
             to,
             out,

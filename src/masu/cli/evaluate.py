@@ -21,6 +21,7 @@ from masu.cli.options import (
     MAX_DETECTIONS,
     MODEL,
     TRUST_CODE,
+    TTA,
     form_of,
     json_of,
     tiles,
@@ -42,6 +43,7 @@ _OF_MODELS = (
     "--max-detections",
     "--tiles",
     "--overlap",
+    "--tta",
     "--batch-size",
     "--device",
     "--trust-code",
@@ -57,6 +59,7 @@ _OF_MODELS = (
 @IOU
 @MAX_DETECTIONS
 @tiles
+@TTA
 @IMAGES_AT_ONCE
 @option(
     "--funnel",
@@ -115,6 +118,7 @@ def evaluate(
     max_detections: int | None,
     tiles: int | None,
     overlap: float | None,
+    tta: bool,
     batch_size: int,
     with_funnel: bool,
     device: str,
@@ -145,6 +149,7 @@ def evaluate(
     if tracks:
         return _tracks(model, data, as_json)
     from masu.detectors.tiling import as_told
+    from masu.detectors.tta import with_tta
     from masu.evaluation.choice import classes_of, only_classes, set_suppression
     from masu.evaluation.error_page import write_page
     from masu.evaluation.error_report import error_report, refuse
@@ -179,11 +184,12 @@ def evaluate(
         refuse_idle("--batch-size", "with --funnel, which looks at images one by one", "one of them")
         if (world := processes_started()) > 1:
             raise bad_input("--funnel", f"{world} processes", "one", "start masu without a launcher")
+        refuse_idle("--tta", "with --funnel, which follows the boxes of one look", "one of them")
         refuse_idle("--device", "with --funnel, which follows boxes on the processor", "one of them")
     choosing = "--calibrate" if calibrate else "--store-thresholds" if store_thresholds else None
     storing = choosing if choosing or margins is None else "--store-margins"
     if storing:
-        others = ("--iou", "--max-detections", "--tiles", "--overlap")
+        others = ("--iou", "--max-detections", "--tiles", "--overlap", "--tta")
         for name in ("--classes", *others, *["--funnel"] * bool(calibrate)):
             refuse_idle(name, f"with {storing}, which is about the model as it is", "one of them")
         if calibrate:
@@ -223,7 +229,12 @@ def evaluate(
                 scored = score_saved(model, dataset, voc=voc)
             elif not with_funnel:
                 scored = score(
-                    detector, dataset, batch_size=batch_size, progress=progress, processes=processes, voc=voc
+                    with_tta(detector) if tta else detector,
+                    dataset,
+                    batch_size=batch_size,
+                    progress=progress,
+                    processes=processes,
+                    voc=voc,
                 )
             else:
                 lost = funnel(detector, dataset, progress=progress, voc=voc)

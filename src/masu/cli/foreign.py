@@ -47,6 +47,7 @@ OPTIONS = {
     "amp": "--precision",
     "half": "--precision",
     "cos-lr": "--schedule",
+    "augment": "--tta",
     "flipud": "--flip-vertical",
     "project": "--out",
     "name": "--out",

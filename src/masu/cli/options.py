@@ -77,6 +77,11 @@ def tiles(function: Callable[..., Any]) -> Callable[..., Any]:
     return decorated
 
 
+TTA = option(
+    "--tta",
+    is_flag=True,
+    help="Look at each picture mirrored, too (test-time augmentation), in twice the time.",
+)
 REPORT = option("--report", "page", old="--html", type=Page(), help="Write a page with pictures.")
 
 

@@ -314,3 +314,8 @@ def refuse_idle(option: str, found: str, wanted: str) -> None:
 def scores(thresholds: Mapping[str, float]) -> str:
     """``cat 0.41, dog 0.57``, of many the first."""
     return listed(f"{name} {score:.2f}" for name, score in thresholds.items())
+
+
+def said_of_thresholds(thresholds: Mapping[str, float], tta: bool) -> str:
+    """The model's thresholds in a line, and that they were measured with one look where there are two."""
+    return f"the model's thresholds: {scores(thresholds)}{'; measured without --tta' if tta else ''}"

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -88,7 +88,7 @@ class Detector(nn.Module, Predictor, ABC):
     margins: Margins
     trained_on: Mapping[str, str | None]
     config: DetectorConfig
-    kind: ClassVar[Literal["detector", "proposals"]] = "detector"
+    kind: Literal["detector", "proposals"] = "detector"
     _prediction: PredictionNetwork | None = None
 
     def __init__(self, config: DetectorConfig, names: Sequence[str]) -> None:
@@ -148,6 +148,11 @@ class Detector(nn.Module, Predictor, ABC):
         iou = self.network_stages[-1].nms_thresh
         assert iou is not None
         return iou
+
+    @property
+    def limit(self) -> int | None:
+        """See :attr:`masu.detectors.predict.Predictor.limit`."""
+        return self.network_stages[-1].limit
 
     @property
     def device(self) -> torch.device:

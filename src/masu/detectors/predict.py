@@ -32,6 +32,7 @@ class Predictor:
     """What finds objects in images."""
 
     names: tuple[str, ...]
+    kind: str
     thresholds: Mapping[str, float]
     margins: Margins
 
@@ -44,6 +45,11 @@ class Predictor:
     @abstractmethod
     def suppression(self) -> float:
         """IoU above which two boxes of a class are taken for one object."""
+
+    @property
+    @abstractmethod
+    def limit(self) -> int | None:
+        """The most boxes of an image, or of a tile and of the reduced whole each; None: any number."""
 
     @property
     @abstractmethod
@@ -187,11 +193,19 @@ class Predictor:
         assert policy.tiles is not None
         iou = self.suppression if policy.tiles.iou is None else policy.tiles.iou
         found = find(picture, policy.tiles, iou, policy.min_size, policy.max_size, self._look, batch_size)
-        boxes, scores, labels = (torch.from_numpy(column) for column in found)
-        names = tuple(self.names[label] for label in labels.tolist())
-        return Detections(boxes, scores, labels, names).to(self.device)
+        return self._named(found)
 
     def _look(self, images: Sequence[np.ndarray[Any, Any]]) -> list[Rows]:
         tensors = [torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))) for image in images]
-        found = [one.to("cpu") for one in self.of_pixels(tensors)]
-        return [Rows(one.boxes.numpy(), one.scores.numpy(), one.labels.numpy()) for one in found]
+        return [as_rows(one) for one in self.of_pixels(tensors)]
+
+    def _named(self, rows: Rows) -> Detections:
+        boxes, scores, labels = (torch.from_numpy(column) for column in rows)
+        names = tuple(self.names[label] for label in labels.tolist())
+        return Detections(boxes, scores, labels, names).to(self.device)
+
+
+def as_rows(found: Detections) -> Rows:
+    """Detections without PyTorch."""
+    found = found.to("cpu")
+    return Rows(found.boxes.numpy(), found.scores.numpy(), found.labels.numpy())

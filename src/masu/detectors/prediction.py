@@ -87,6 +87,11 @@ class PredictionNetwork(Predictor):
         return self.detector.suppression
 
     @property
+    def limit(self) -> int | None:
+        """See :attr:`masu.detectors.predict.Predictor.limit`."""
+        return self.detector.limit
+
+    @property
     def device(self) -> torch.device:
         """See :attr:`masu.detectors.predict.Predictor.device`."""
         return self.detector.device

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -109,7 +109,7 @@ class RPN(PyramidDetector):
     """
 
     config: RPNConfig
-    kind: ClassVar[Literal["detector", "proposals"]] = "proposals"
+    kind = "proposals"
 
     def __init__(self, config: RPNConfig, names: Sequence[str] = ()) -> None:
         super().__init__(config, ("object",))

@@ -12,6 +12,7 @@ from masu.data.fitting import with_names
 from masu.data.pixels.windows import Picture
 from masu.detectors.detector import Detector
 from masu.detectors.margins import Margins
+from masu.detectors.predict import Predictor
 from masu.errors import bad_input, listed
 from masu.evaluation.predictions import AnyDetector
 from masu.ops.images import InputPolicy
@@ -52,7 +53,7 @@ def set_suppression(detector: AnyDetector, iou: float | None = None, most: int |
             detector.config = detector.config.with_setting(last.name, name, value)
 
 
-def in_precision(detector: AnyDetector, precision: Precision) -> AnyDetector:
+def in_precision(detector: Predictor, precision: Precision) -> Predictor:
     """What finds the objects with networks that compute in a precision.
 
     Args:

@@ -91,6 +91,11 @@ class ExportedDetector(Predictor):
         return self.description.nms_thresh
 
     @property
+    def limit(self) -> int | None:
+        """See :attr:`masu.detectors.predict.Predictor.limit`."""
+        return self.description.max_detections
+
+    @property
     def device(self) -> torch.device:
         """See :attr:`masu.detectors.predict.Predictor.device`; its runtime's is the processor."""
         return torch.device("cpu")

@@ -27,7 +27,8 @@ class OnCanvas(Predictor):
 
     def __init__(self, detector: Detector, partition: Partition) -> None:
         self._network, self._partition = detector.prediction_network(), partition
-        self.names, self.thresholds, self.margins = detector.names, detector.thresholds, detector.margins
+        self.names, self.kind = detector.names, detector.kind
+        self.thresholds, self.margins = detector.thresholds, detector.margins
 
     @property
     def input(self) -> InputPolicy:
@@ -38,6 +39,11 @@ class OnCanvas(Predictor):
     def suppression(self) -> float:
         """See :attr:`masu.detectors.predict.Predictor.suppression`."""
         return self._network.suppression
+
+    @property
+    def limit(self) -> int | None:
+        """See :attr:`masu.detectors.predict.Predictor.limit`."""
+        return self._network.limit
 
     @property
     def device(self) -> torch.device:
