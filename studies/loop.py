@@ -107,9 +107,11 @@ def sitting(name: str, data: Dataset, test: Dataset, seed: int, order: str, opti
             network = masu.load(model).prediction_network()
             if order == "random":
                 chosen = still[: after - before]
-                seen = dict(zip(chosen, looks(network, pixels_of(pool, chosen)), strict=True))
+                found = looks(network, pixels_of(pool, chosen), tta=options.tta)
+                seen = dict(zip(chosen, found, strict=True))
             else:
-                seen = dict(enumerate(looks(network, pixels_of(pool, range(len(pool))))))
+                found = looks(network, pixels_of(pool, range(len(pool))), tta=options.tta)
+                seen = dict(enumerate(found))
                 asked = [
                     Open(seen[at].detections.scores.numpy(), seen[at].feature.numpy(), groups[at])
                     for at in still
@@ -185,6 +187,7 @@ def learnt(
         steps=options.steps,
         weights=weights if options.warm else None,
         settings=settings,
+        tta=options.tta,
     )
     said = learned.as_dict()
     del said["model"]
@@ -324,6 +327,9 @@ def main() -> None:
     )
     parser.add_argument("--seeds", type=int, nargs="*", default=list(range(SEEDS)))
     parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument(
+        "--one-look", dest="tta", action="store_false", help="draft without the mirrored picture"
+    )
     parser.add_argument("--cold", dest="warm", action="store_false", help="start each training anew")
     parser.add_argument("--report", type=Path, help="write what the finished sittings say, and end")
     options = parser.parse_args()

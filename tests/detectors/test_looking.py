@@ -22,6 +22,19 @@ def test_a_look_finds_what_predict_finds(architecture):
     assert not torch.allclose(seen[0].feature, seen[1].feature)
 
 
+@pytest.mark.parametrize("side", [None, 64])
+def test_two_looks_find_what_a_detector_with_tta_finds(small, side):
+    network = masu.tiled(small, side).prediction_network()
+    image = torch.randint(0, 256, (3, 90, 120), dtype=torch.uint8, generator=torch.manual_seed(0))
+    (wanted,) = masu.with_tta(network).predict([image])
+    (once,), (twice,) = (list(looks(network, [image], tta=tta)) for tta in (False, True))
+    torch.testing.assert_close(twice.detections.boxes, wanted.boxes)
+    torch.testing.assert_close(twice.detections.scores, wanted.scores)
+    assert len(wanted) > 10
+    assert not torch.equal(once.detections.scores, twice.detections.scores)
+    assert torch.equal(once.feature, twice.feature)
+
+
 def test_the_feature_is_the_mean_of_the_coarsest_map():
     detector = masu.build("faster_rcnn_lite0_fpn", ["a"], weights="none", image_size=64).eval()
     network = detector.prediction_network()

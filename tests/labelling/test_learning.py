@@ -11,7 +11,9 @@ import masu
 from masu.data.dataset import Dataset, Sample
 from masu.data.fitting import measured
 from masu.errors import InputError
-from masu.evaluation.evaluate import Scored
+from masu.evaluation.evaluate import Scored, score
+from masu.labelling.drafter import answer
+from masu.labelling.edits import cheapest_thresholds
 from masu.labelling.learning import judged, learn
 from masu.records import Detections, Target
 
@@ -112,6 +114,20 @@ def test_one_held_back_photograph_says_a_figure_without_interval(first, tmp_path
     assert learned.held == 1
     assert learned.ap50 is not None
     assert learned.interval is None
+
+
+def test_drafts_and_the_figures_of_a_round_are_of_two_looks(first):
+    learned, _, data = first
+    detector, held = masu.load(learned.model), data.take(range(5, 16))
+    twice = masu.with_tta(detector)
+    scored = score(twice, held)
+    assert learned.ap50 == scored.metrics.ap50
+    assert learned.thresholds == cheapest_thresholds(judged(scored), data.names)
+    said = answer(detector.prediction_network(), "a", str(held.paths[0]))
+    found = twice.predict(held.paths[0])
+    assert said["scores"] == pytest.approx(found.scores.tolist(), abs=1e-4)
+    assert np.array(said["boxes"]) == pytest.approx(found.boxes.numpy(), abs=0.02)
+    assert said["scores"] != detector.predict(held.paths[0]).scores.tolist()
 
 
 def test_crowds_and_difficult_objects_are_nothing_to_draft():

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from masu.detectors.prediction import PredictionNetwork
+from masu.detectors.tta import with_tta
 from masu.devices import moved
 from masu.ops.images import batch_images
 from masu.records import Detections
@@ -28,13 +29,15 @@ class Look:
     feature: Tensor
 
 
-def looks(network: PredictionNetwork, images: Iterable[Tensor]) -> Iterator[Look]:
+def looks(network: PredictionNetwork, images: Iterable[Tensor], *, tta: bool = False) -> Iterator[Look]:
     """Look at images one after the other; detections and feature come from the same pass.
 
     Args:
         network: of :meth:`masu.detectors.detector.Detector.prediction_network`.
         images: each ``(3, H, W)`` uint8 or float 0..1; with ``input.channels`` as many.
+        tta: detections are of the mirror image, too, see :func:`masu.detectors.tta.with_tta`.
     """
+    twice = with_tta(network)
     detector = network.detector
     pyramid = detector.pyramid
     device = detector.device
@@ -47,5 +50,7 @@ def looks(network: PredictionNetwork, images: Iterable[Tensor]) -> Iterator[Look
             (found,) = detector.detections(raw)
         tiles = detector.input.tiles
         if tiles is not None and tiles.needed(*image.shape[1:]):
-            (found,) = network.predict([image])
+            (found,) = (twice if tta else network).predict([image])
+        elif tta:
+            (found,) = twice.together([image], [found])
         yield Look(found.to("cpu"), feature)

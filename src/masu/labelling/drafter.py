@@ -40,7 +40,7 @@ def answer(network: PredictionNetwork, name: str, file: str) -> Line:
         image = read_image(Path(file))
     except InputError as error:
         return {"name": name, "fault": error.found}
-    (look,) = looks(network, [image])
+    (look,) = looks(network, [image], tta=True)
     draft = draft_of(look.detections, (image.shape[1], image.shape[2]))
     (fingerprint,) = fingerprint_images([Path(file)])
     return {

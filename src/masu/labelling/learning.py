@@ -12,6 +12,7 @@ from typing import Any
 from masu.data.dataset import Dataset
 from masu.detectors.build import load
 from masu.detectors.model_file import store_thresholds
+from masu.detectors.tta import with_tta
 from masu.errors import bad_input
 from masu.evaluation.evaluate import Scored, score
 from masu.evaluation.metrics import Metrics
@@ -72,6 +73,7 @@ def learn(
     steps: int | None = None,
     weights: Path | None = None,
     settings: TrainSettings | None = None,
+    tta: bool = True,
     report: Callable[[float], None] | None = None,
 ) -> Learned:
     """Train a detector on labelled photographs and judge it on others.
@@ -84,6 +86,7 @@ def learn(
         steps: instead of it, about so many steps: whole passes over the photographs, rounded up.
         weights: the last model, from which this one goes on; classes are taken over by their names.
         settings: how to train, length and first weights aside; default: masu's own recipe.
+        tta: judge it with two looks at each photograph, as drafts are made.
         report: told the share of the round that is done, 0 to 1.
 
     Raises:
@@ -117,7 +120,9 @@ def learn(
     ap50, interval, thresholds = None, None, dict.fromkeys(training.names, USUAL)
     if held is not None and len(held):
         scored = score(
-            detector, held, progress=lambda done, of: tell(_TRAINED + (1 - _TRAINED) * done / of)
+            with_tta(detector) if tta else detector,
+            held,
+            progress=lambda done, of: tell(_TRAINED + (1 - _TRAINED) * done / of),
         ).with_intervals()
         assert isinstance(scored.metrics, Metrics)
         ap50 = scored.metrics.ap50
