@@ -20,7 +20,7 @@ def test_what_is_made_shorter_is_on_the_page():
 def test_the_wheel_is_tried_with_the_extras_of_the_install_line():
     (extras,) = set(re.findall(r'pip install "\.\[(.+?)\]"', README))
     workflow = (ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8")
-    assert f'"$(ls dist/masu-*.whl)[{extras}]"' in workflow  # the file, never what a registry has by this name
+    assert f'"$(ls dist/masu-*.whl)[{extras}]"' in workflow  # never what a registry has by this name
     assert "python -m tests.readme" in workflow
 
 
