@@ -13,11 +13,13 @@ from PIL import Image
 
 from masu.data.audit.likeness import SIDE, connected, like_pictures
 from masu.data.pixels.headers import FIRST_ON_ITS_SIDE, ORIENTATION, known_orientation, read_header
+from masu.data.pixels.large import windowed
 from masu.data.pixels.pictures import (
     DECODER_ERRORS,
     NPY,
     TIFF_SUFFIXES,
     Array,
+    TooLargeError,
     UnreadableImageError,
     absence,
     damage,
@@ -144,14 +146,29 @@ def fingerprint(path: Path) -> Fingerprint:
             size = (image.height, image.width)
             image.draft("L", (_DRAFT, _DRAFT))
             small = np.array(image.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX))
+    except (TooLargeError, Image.DecompressionBombError) as error:
+        try:
+            return _of_windows(path, digest, error)
+        except UnreadableImageError as fault:
+            return Fingerprint(path, fault.found, (0, 0), 1, b"", nothing)
     except UnreadableImageError as error:
         return Fingerprint(path, error.found, (0, 0), 1, b"", nothing)
     except FileNotFoundError:
         return Fingerprint(path, absence(path), (0, 0), 1, b"", nothing)
-    except (*DECODER_ERRORS, Image.DecompressionBombError) as error:
+    except DECODER_ERRORS as error:
         return Fingerprint(path, damage(path, error).found, (0, 0), 1, b"", nothing)
     size = size[::-1] if orientation >= FIRST_ON_ITS_SIDE else size
     return Fingerprint(path, "", size, orientation, digest, upright(small, orientation))
+
+
+def _of_windows(path: Path, digest: bytes, error: Exception) -> Fingerprint:
+    """Of a file that is too large to be decoded at once; all of it is read."""
+    picture = windowed(path, None)
+    if picture is None:
+        raise error if isinstance(error, UnreadableImageError) else damage(path, error)
+    pixels = picture.reduced(max(min(picture.height, picture.width) // _DRAFT, 1)).pixels
+    small = np.asarray(Image.fromarray(pixels).convert("L").resize((SIDE, SIDE), Image.Resampling.BOX))
+    return Fingerprint(path, "", (picture.height, picture.width), picture.orientation, digest, small)
 
 
 def _of_bands(path: Path, digest: bytes) -> Fingerprint:

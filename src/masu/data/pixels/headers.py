@@ -22,11 +22,13 @@ from typing import BinaryIO, NamedTuple, Protocol
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from masu.data.pixels.large import windowed
 from masu.data.pixels.pictures import (
     DECODER_ERRORS,
     NPY,
     TIFF_SUFFIXES,
     Array,
+    TooLargeError,
     UnreadableImageError,
     absence,
     channels_last_shape,
@@ -110,6 +112,8 @@ class Headers:
 def read_header(path: Path, channels: int | None = None) -> Header:
     """Size and orientation of an image file. What is damaged after the header does not show.
 
+    A file that is too large to be decoded at once has them too, where it can be read by windows.
+
     Pillow warns of large and of slightly damaged files; :func:`read_headers` keeps that quiet.
 
     Args:
@@ -120,6 +124,16 @@ def read_header(path: Path, channels: int | None = None) -> Header:
     Raises:
         UnreadableImageError: a file that is missing, has no sound header, is too large or no image.
     """
+    try:
+        return _header(path, channels)
+    except TooLargeError:
+        picture = windowed(path, channels)
+        if picture is None:
+            raise
+        return Header(picture.height, picture.width, picture.orientation)
+
+
+def _header(path: Path, channels: int | None) -> Header:
     suffix = path.suffix.lower()
     try:
         require_regular(path)

@@ -105,6 +105,10 @@ class UnreadableImageError(InputError):
         super().__init__(str(said), thing=said.thing, found=whole, wanted=wanted, fix=fix, code=code)
 
 
+class TooLargeError(UnreadableImageError):
+    """An image of more pixels than are decoded at once."""
+
+
 def open_picture(path: Path) -> Image.Image:
     """The file as Pillow opens it, with the help of pillow-heif where that is needed and installed.
 
@@ -240,7 +244,7 @@ def damage(path: object, error: Exception) -> UnreadableImageError:
     """The fault of a file that a decoder stumbles over."""
     if isinstance(error, Image.DecompressionBombError):
         fix = 'cut it into tiles: --tiles 640, which but for TIFF needs pip install "masu[large]"'
-        return UnreadableImageError(path, f"too large an image ({error})", fix)
+        return TooLargeError(path, f"too large an image ({error})", fix)
     if isinstance(error, NotRegularError):
         return UnreadableImageError(path, str(error.strerror), "leave it out")
     if isinstance(error, MemoryError):
@@ -263,7 +267,7 @@ def check_size(path: object, shape: Sequence[int]) -> None:
         shape: of what would be decoded, the channels anywhere.
 
     Raises:
-        UnreadableImageError: too large an image.
+        TooLargeError: for such an image.
     """
     if Image.MAX_IMAGE_PIXELS is None:
         return
@@ -271,7 +275,7 @@ def check_size(path: object, shape: Sequence[int]) -> None:
     pixels, values = math.prod(sorted(shape)[-2:]), math.prod(shape)
     if pixels > most or values > 4 * most:
         found = f"too large an image ({pixels} pixels, {values} values; the limit is {most}, {4 * most})"
-        raise UnreadableImageError(path, found, "cut it into tiles")
+        raise TooLargeError(path, found, "cut it into tiles")
 
 
 def absence(path: Path) -> str:

@@ -182,7 +182,7 @@ class TiffWindows(Picture):
 
     def __init__(self, path: Path, levels: list[_Stored], channels: int | None, orientation: int) -> None:
         self._path, self._levels, self._channels = path, levels, channels
-        self._orientation = orientation
+        self.orientation = orientation
         height, width = levels[0].height, levels[0].width
         size = (width, height) if orientation in _TURNED else (height, width)
         self.shape = (channels or 3, *size)
@@ -199,17 +199,17 @@ class TiffWindows(Picture):
 
     def columns_together(self, rows: int) -> int:
         """See :meth:`Picture.columns_together`; as many as have their tiles kept."""
-        return self.width if self._orientation in _TURNED else self._levels[0].band(rows)
+        return self.width if self.orientation in _TURNED else self._levels[0].band(rows)
 
     def _read(self, level: _Stored, left: int, top: int, right: int, bottom: int) -> Array:
-        window = _as_stored((left, top, right, bottom), (level.height, level.width), self._orientation)
+        window = _as_stored((left, top, right, bottom), (level.height, level.width), self.orientation)
         try:
             pixels = self._converted(level.read(*window))
         except InputError:
             raise
         except Exception as error:  # noqa: BLE001 whatever the decoder raises
             raise damage(self._path, error) from None
-        return upright(pixels, self._orientation)
+        return upright(pixels, self.orientation)
 
     def _converted(self, pixels: Array) -> Array:
         if self._channels is not None:
@@ -248,7 +248,7 @@ class _Level(Picture):
     """A smaller copy in the file."""
 
     def __init__(self, whole: TiffWindows, level: _Stored, read: Callable[..., Array]) -> None:
-        self._turned = whole._orientation in _TURNED
+        self._turned = whole.orientation in _TURNED
         size = (level.width, level.height) if self._turned else (level.height, level.width)
         self.shape = (whole.shape[0], *size)
         self._level, self._read = level, read

@@ -82,6 +82,7 @@ class VipsWindows(Picture):
         vips = _vips()
         image = vips.Image.new_from_file(str(self._path), access="sequential", **self._given)
         if image.get_typeof("orientation") and image.get("orientation") in range(2, 9):
+            self.orientation = image.get("orientation")
             image = vips.Image.new_from_file(str(self._path), **self._given).autorot()
         self._image, self._region = image, vips.Region.new(image)
         self._kind = _KINDS[image.format]

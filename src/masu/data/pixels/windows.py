@@ -32,9 +32,11 @@ class Picture(ABC):
 
     Attributes:
         shape: channels, height and width, as of a tensor.
+        orientation: 1..8 as EXIF has it, how the file stores what is upright here.
     """
 
     shape: tuple[int, int, int]
+    orientation: int = 1
 
     @property
     def ndim(self) -> int:
