@@ -1,6 +1,7 @@
 """A load test of ``masu serve``: a server process, and clients over loopback that check every answer.
 
 python -m benchmarks.serving MODEL [--requests 300] [--json docs/serve.json]
+python -m benchmarks.serving MODEL --minutes 6      # two clients for so long: memory and wrong answers
 
 Requests of JPEG files of 640×480, one picture each. *bare* is decoding and ``predict`` in one process without
 a server. Memory is the server's resident set. The clients run on the same computer, as everything here does.
@@ -36,6 +37,8 @@ from masu.serving.models import Served, opened
 PICTURES = ("astronaut", "chelsea", "coffee", "rocket")
 SIZE = (640, 480)
 PATIENCE = 60
+PART = 500
+"""Requests between two looks at the memory of a server that is asked for minutes."""
 
 
 def pictures() -> list[bytes]:
@@ -53,7 +56,7 @@ def bare(model: Served, files: list[bytes], requests: int) -> tuple[float, list[
     start = time.perf_counter()
     for at in range(requests):
         model.find(picture_of(files[at % len(files)], ServingLimits()))
-    return requests / (time.perf_counter() - start), found
+    return requests / max(time.perf_counter() - start, 1e-9), found
 
 
 @dataclass
@@ -125,14 +128,45 @@ def megabytes(pid: int) -> float:
     return 0.0
 
 
+def started(path: Path, options: list[str]) -> tuple[subprocess.Popen[str], int]:
+    """A server, and its port."""
+    command = [sys.executable, "-m", "masu", "--quiet", "serve", str(path), "--port", "0", *options]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    return server, int(server.stdout.readline().rpartition(":")[2])
+
+
+def lasting(path: Path, minutes: float, options: list[str]) -> dict[str, Any]:
+    """Two clients for a while: the server's memory after every part of it."""
+    files = pictures()
+    (model,) = opened(path)
+    _, found = bare(model, files, 0)
+    server, port = started(path, options)
+    boxes = sum(len(one["detections"]) for one in found)
+    said: dict[str, Any] = {"model": path.name, "boxes": boxes, "requests": 0, "wrong answers": 0}
+    statuses: Counter[int] = Counter()
+    memory: dict[int, float] = {}
+    try:
+        load(port, files, found, 20, 2, None)
+        memory[0] = megabytes(server.pid)
+        end = time.perf_counter() + 60 * minutes
+        while time.perf_counter() < end:
+            seen = load(port, files, found, PART, 2, None)
+            statuses += seen.statuses
+            said["wrong answers"] += seen.wrong
+            memory[statuses.total()] = megabytes(server.pid)
+    finally:
+        server.send_signal(signal.SIGTERM)
+        said["exit code"] = server.wait(PATIENCE)
+    counted = {str(status): count for status, count in sorted(statuses.items())}
+    return said | {"requests": statuses.total(), "statuses": counted, "memory MB": memory}
+
+
 def measured(path: Path, requests: int, options: list[str]) -> dict[str, Any]:
     files = pictures()
     (model,) = opened(path)
     alone, found = bare(model, files, min(requests, 100))
-    command = [sys.executable, "-m", "masu", "--quiet", "serve", str(path), "--port", "0", *options]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert server.stdout is not None
-    port = int(server.stdout.readline().rpartition(":")[2])
+    server, port = started(path, options)
     said: dict[str, Any] = {
         "model": path.name,
         "boxes": sum(len(one["detections"]) for one in found),
@@ -164,8 +198,15 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=300)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--options", default="", help="of masu serve, in one text")
+    parser.add_argument("--minutes", type=float, help="ask for so long instead")
     given = parser.parse_args()
-    rows = [measured(path, given.requests, given.options.split()) for path in given.model]
+    options = given.options.split()
+    rows = [
+        measured(path, given.requests, options)
+        if given.minutes is None
+        else lasting(path, given.minutes, options)
+        for path in given.model
+    ]
     text = json.dumps(rows, indent=1)
     print(text)
     if given.json is not None:
