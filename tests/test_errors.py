@@ -104,7 +104,7 @@ GOLDEN = [
     ),
     (
         lambda: check_tracker("comet"),
-        "--track: found 'comet', wanted tensorboard or wandb or mlflow; choose one of them",
+        "--log-to: found 'comet', wanted tensorboard or wandb or mlflow; choose one of them",
         "unknown-name",
     ),
     (

@@ -17,8 +17,7 @@ def test_an_option_has_one_type_and_one_meaning_wherever_it_is():
     """``--to`` has the words of each verb, ``--workers`` the numbers of each kind of process.
 
     ``--precision`` is of numbers in ``train`` and of detections in ``evaluate``: both are called so everywhere.
-    So are the tracking of experiments, in ``train``, and that of objects, in ``detect``. Tiles that a model has
-    can be switched off, ``--tiles none``, where it is used; where it is trained it has none yet. The image size may
+    Tiles that a model has can be switched off, ``--tiles none``, where it is used; where it is trained it has none yet. The image size may
     be ``auto`` where there are objects to choose it by.
     """
     types = {}
@@ -29,7 +28,6 @@ def test_an_option_has_one_type_and_one_meaning_wherever_it_is():
         "--to": {("DataFormat", False), ("Word", False)},
         "--out": {("Path", False), ("Page", False), ("StringParamType", False)},
         "--precision": {("Word", False), ("Number", False)},
-        "--track": {("Word", False), ("BoolParamType", True)},
         "--tiles": {("TileSide", False), ("Number", False)},
         "--image-size": {("ImageSize", False), ("Number", False)},
     }

@@ -161,8 +161,8 @@ def test_shares(text, share):
             "--accumulate: found 3 parts of a batch of 2 images, wanted at most 2",
         ),
         (
-            ["train", "d", "--track", "paper"],
-            "--track: found 'paper', wanted one of tensorboard, wandb, mlflow",
+            ["train", "d", "--log-to", "paper"],
+            "--log-to: found 'paper', wanted one of tensorboard, wandb, mlflow",
         ),
         (["train", "d", "--weights", "w.safetensors"], "--weights: found no file w.safetensors, wanted a"),
         (

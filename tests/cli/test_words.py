@@ -74,7 +74,7 @@ def test_every_option_with_a_list_of_words_is_typed():
             "train --optimizer",
             "train --schedule",
             "train --on-nonfinite",
-            "train --track",
+            "train --log-to",
             "detect --engine",
             "detect --precision",
         ),

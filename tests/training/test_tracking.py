@@ -78,7 +78,7 @@ def test_an_unknown_tracker(tmp_path):
     with pytest.raises(InputError) as caught:
         Tracking("excel", tmp_path)
     assert str(caught.value) == (
-        "--track: found 'excel', wanted tensorboard or wandb or mlflow; choose one of them"
+        "--log-to: found 'excel', wanted tensorboard or wandb or mlflow; choose one of them"
     )
 
 
@@ -91,6 +91,6 @@ def test_a_missing_package_is_named_with_the_line_that_installs_it(tmp_path, mon
     with pytest.raises(InputError) as caught:
         Tracking("wandb", tmp_path)
     assert str(caught.value) == (
-        f"--track: found wandb without the package {missing}, wanted both installed; "
+        f"--log-to: found wandb without the package {missing}, wanted both installed; "
         "pip install 'masu[track]' wandb"
     )

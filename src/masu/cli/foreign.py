@@ -48,6 +48,8 @@ OPTIONS = {
     "half": "--precision",
     "cos-lr": "--schedule",
     "augment": "--tta",
+    "report-to": "--log-to",
+    "log-with": "--log-to",
     "flipud": "--flip-vertical",
     "project": "--out",
     "name": "--out",

@@ -136,7 +136,7 @@ def _word(name: str, words: tuple[str, ...], said: str, default: str | None = No
 @option("--keep-checkpoint", is_flag=True, help="Keep what --resume needs when the training is finished.")
 @DEVICE
 @_number("--workers", ranges.READERS, "Processes that read ahead.", 0)
-@option("--track", type=Word(TRACKERS), help="Also send the figures there.")
+@option("--log-to", type=Word(TRACKERS), help="Also send the figures there.")
 @json_of("the result")
 def train(
     data: Path,
@@ -154,7 +154,7 @@ def train(
     keep_checkpoint: bool,
     device: str,
     workers: int,
-    track: Any,
+    log_to: Any,
     as_json: bool,
     **values: Any,
 ) -> int:
@@ -185,7 +185,7 @@ def train(
     settings = _settings(values | {"architecture": values["architecture"] or DEFAULT})
     for name, value in settings.resolved().described().items():
         detail(f"{name}: {value}")
-    check_tracker(track)
+    check_tracker(log_to)
     out = prepared(settings, out, resume, device)
     beside = {
         "data": data,
@@ -198,7 +198,7 @@ def train(
         "keep_checkpoint": keep_checkpoint,
         "device": device,
         "workers": workers,
-        "track": track,
+        "log_to": log_to,
     }
     config = _config(settings, beside)
     training, validation = training_and_validation(
@@ -220,7 +220,7 @@ def train(
         f"{len(training)} training and {counted(len(validation), 'validation image')}, "
         f"{counted(len(training.names), 'class', 'classes')}: {classes}"
     )
-    with TrainingDisplay(quiet=quiet()) as display, Tracking(track, out, display.report) as tracking:
+    with TrainingDisplay(quiet=quiet()) as display, Tracking(log_to, out, display.report) as tracking:
         result = run(
             training,
             validation,

@@ -85,11 +85,11 @@ def check_tracker(tracker: str | None) -> None:
         return
     if tracker not in get_args(Tracker):
         wanted = " or ".join(get_args(Tracker))
-        raise bad_input("--track", repr(tracker), wanted, "choose one of them", code="unknown-name")
+        raise bad_input("--log-to", repr(tracker), wanted, "choose one of them", code="unknown-name")
     missing = [name for name in ("accelerate", tracker) if find_spec(name) is None]
     if missing:
         raise bad_input(
-            "--track",
+            "--log-to",
             f"{tracker} without the package {' and '.join(missing)}",
             "both installed",
             f"pip install 'masu[track]' {tracker}",

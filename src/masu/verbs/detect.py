@@ -336,7 +336,7 @@ def _relative(files: Sequence[str], folder: Path) -> tuple[str, list[str]]:
 
 MOST_DRAWN = 40_000_000
 """Pixels of a drawn picture; of a larger image every other row and column is left out, or more."""
-MOST_DRAWN_OF_TILES = 10_000_000
+MOST_DRAWN_OF_TILES = 4_000_000
 """Pixels of a drawn picture that was cut into tiles, each the mean of those that it stands for."""
 
 
