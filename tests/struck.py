@@ -141,14 +141,15 @@ class Struck:
         import torch
 
         import masu
-        from tests.networks import spread
+        from tests.networks import normalised, spread, tiny
 
         torch.set_num_threads(1)
         self.verb, self.folder, self.said = VERBS[name], (disk or folder) / "work", folder / "said.txt"
         self.out = self.folder / self.verb.place
         self.model = folder / "model.safetensors"
         torch.manual_seed(0)
-        detector = spread(masu.build("faster_rcnn_lite0_fpn", ["coin", "dog"], "imagenet", image_size=64))
+        small = masu.build(tiny("faster_rcnn_lite0_fpn"), ["coin", "dog"], "none", image_size=64)
+        detector = spread(normalised(small))
         masu.save(detector, self.model)
         self.arguments = [str(part) for part in self.verb.arguments(data, self.model, self.out)]
         self._fresh()
