@@ -42,12 +42,15 @@ def spread(detector, scores=10):
     return detector.eval()
 
 
-def spread_points(detector):
-    """An FCOS with a random head whose scores and boxes differ as those of a trained one do."""
+def spread_points(detector, std=0.2):
+    """An FCOS with a random head whose scores and boxes differ as those of a trained one do.
+
+    ``std`` is that of the weights of the class layer: where nothing normalises what it is given, less is enough.
+    """
     head = detector.head
     with torch.no_grad():
-        for layer, std in ((head.classes.output, 0.5), (head.boxes.output, 0.2), (head.centreness, 0.2)):
-            nn.init.normal_(layer.weight, std=std)
+        for layer, share in ((head.classes.output, 1), (head.boxes.output, 0.5), (head.centreness, 0.5)):
+            nn.init.normal_(layer.weight, std=std * share)
         head.boxes.output.bias.fill_(2.0)
     return detector.eval()
 

@@ -76,7 +76,7 @@ def detectors():
     torch.manual_seed(0)
     found = {"faster_rcnn": build("faster_rcnn_lite0_fpn", NAMES, image_size=128), "rpn": make(SMALL_RPN, ())}
     found["retinanet"] = make(SMALL_RETINANET, NAMES)
-    torch.nn.init.normal_(found["retinanet"].head.classes.output.weight, std=0.5)
+    torch.nn.init.normal_(found["retinanet"].head.classes.output.weight, std=0.1)
     found["cascade_rcnn"] = build("cascade_rcnn_lite0_fpn", NAMES, image_size=128)
     found["fcos"] = spread_points(make(SMALL_FCOS, NAMES))
     torch.nn.init.normal_(found["faster_rcnn"].predictor.scores.weight, std=0.5)  # scores that differ

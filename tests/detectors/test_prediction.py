@@ -379,8 +379,8 @@ def crowd():
         SMALL_RETINANET, pre_nms_top_n=3000, score_thresh=0.01, nms_thresh=0.6, detections_per_img=2000
     )
     detector = make(config, NAMES).double().eval()
-    torch.nn.init.normal_(detector.head.classes.output.weight, std=0.5)
-    torch.nn.init.normal_(detector.head.boxes.output.weight, std=0.2)
+    torch.nn.init.normal_(detector.head.classes.output.weight, std=0.1)
+    torch.nn.init.normal_(detector.head.boxes.output.weight, std=0.03)
     return detector.float()
 
 

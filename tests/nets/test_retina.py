@@ -8,7 +8,7 @@ from torch.testing import assert_close
 from torchvision.models.detection.retinanet import RetinaNetHead
 
 from masu.detectors.torchvision_families import OneStage
-from masu.nets.retina import RetinaHead
+from masu.nets.retina import RetinaHead, Tower
 
 
 @pytest.mark.parametrize("norm", [False, True])
@@ -36,3 +36,13 @@ def test_every_class_starts_unlikely():
 def test_no_images():
     logits, deltas = RetinaHead(8, 2, 3)([torch.zeros(0, 8, 4, 4)])
     assert (logits.shape, deltas.shape) == ((0, 32, 3), (0, 32, 4))
+
+
+@pytest.mark.parametrize("norm", [False, True])
+def test_what_passes_through_a_tower_keeps_its_size(norm):
+    torch.manual_seed(0)
+    tower = Tower(96, 4, depth=4, norm=norm)
+    features = torch.randn(2, 96, 20, 20)
+    with torch.no_grad():
+        hidden = tower.hidden(features)
+    assert hidden.square().mean().sqrt() == pytest.approx(0.75, abs=0.25)

@@ -22,6 +22,10 @@ SECOND_STAGE = ("box_head.", "predictor.deltas.")
 """What is installed of Faster R-CNN's. The small default's box head is twice as wide: half of its units know
 what things are and where they end, the others are free to learn what tells classes apart (docs/models.md)."""
 
+CLASSES_OF_ONE_STAGE = "head.classes."
+"""What of a one-stage head is never installed: pretrained to know things in general, it learned more slowly
+what tells classes apart (docs/models.md)."""
+
 
 def file_of(config: DetectorConfig) -> Path:
     """Where the weights for a configuration are, if there are any."""
@@ -34,7 +38,9 @@ def shipped(detector: Detector, path: Path) -> Path:
     place = next(name for name, module in detector.named_modules() if module is detector.pyramid)
     parts = (*(f"{place}.{part}.".lstrip(".") for part in ("fpn", "head")), *SECOND_STAGE)
     tensors = {
-        name: t.half().contiguous() for name, t in detector.state_dict().items() if name.startswith(parts)
+        name: t.half().contiguous()
+        for name, t in detector.state_dict().items()
+        if name.startswith(parts) and not name.startswith(CLASSES_OF_ONE_STAGE)
     }
     write_whole(path, [safetensors.torch.save(tensors)])
     return path
@@ -44,7 +50,7 @@ def shipped(detector: Detector, path: Path) -> Path:
 def fill_pretrained(detector: Detector) -> int:
     """Put the installed weights into a detector; what has another shape stays as it is.
 
-    They know the one class *thing*: each class of the detector starts as that.
+    They know where things end, whatever they are: the boxes of every class start as those of a thing.
 
     Returns:
         The number of tensors filled.
@@ -64,8 +70,6 @@ def fill_pretrained(detector: Detector) -> int:
             continue
         if name in by_class:
             rows = by_class[name]
-            if len(given) != rows.blocks * rows.values:
-                continue  # RetinaNet's classes have other anchors than FCOS's points
             one = given.view(rows.blocks, 1, rows.values, *given.shape[1:])
             given = one.expand(-1, classes, *one.shape[2:]).flatten(0, 2)
         if name in second:
