@@ -18,6 +18,7 @@ from masu.errors import InputError
 from masu.exports.agreement import agreement_of
 from masu.records import Detections
 from tests.detectors.test_detectors import SMALL_FCOS, SMALL_RETINANET
+from tests.networks import spread_points
 
 NAMES = ("disc", "ring", "square")
 LOSSES = {
@@ -51,6 +52,8 @@ TARGETS = [
 def detector(request):
     torch.manual_seed(0)
     made = build(request.param, NAMES, image_size=128).eval()
+    if request.param == "fcos_lite0_fpn":  # else its boxes are narrower than a pixel
+        spread_points(made, 0.05)
     return made
 
 
@@ -90,7 +93,7 @@ def test_it_finds_what_predict_finds(detector, model):
         assert theirs[0]["labels"].dtype == torch.int64
         assert set(theirs[0]) == {"boxes", "labels", "scores"}
         assert (theirs[0]["scores"].diff() <= 0).all()
-    assert found or of_kind(detector) == "fcos_lite0_fpn"
+    assert found
 
 
 def test_it_is_an_instance_of_torchvisions_class(detector, model):

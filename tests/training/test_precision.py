@@ -218,7 +218,7 @@ def test_gradients_are_those_without_a_scale(parts, tmp_path, on_cpu):
 def test_fp16_itself(parts, tmp_path, monkeypatch):
     """A few steps as a GPU computes them, on a CPU; the first ones overflow."""
     monkeypatch.setattr("masu.training.train.check_precision", lambda *_: None)
-    often = parts[0].of([parts[0][0]] * 9, parts[0].names)
+    often = parts[0].of([parts[0][0]] * 16, parts[0].names)
     settings = replace(BF16, epochs=1, batch_size=1, accumulate=1, grow_from=0.5)
     first = []
     for name in ("fp32", "fp16"):
