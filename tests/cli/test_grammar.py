@@ -39,6 +39,7 @@ def test_the_earlier_spellings():
         "anchors --model --architecture",
         "anchors --html --report",
         "train --model --architecture",
+        "train --track --log-to",
         "explain --images --worst",
         "detect --format --to",
     ]

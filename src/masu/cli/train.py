@@ -136,7 +136,7 @@ def _word(name: str, words: tuple[str, ...], said: str, default: str | None = No
 @option("--keep-checkpoint", is_flag=True, help="Keep what --resume needs when the training is finished.")
 @DEVICE
 @_number("--workers", ranges.READERS, "Processes that read ahead.", 0)
-@option("--log-to", type=Word(TRACKERS), help="Also send the figures there.")
+@option("--log-to", old="--track", type=Word(TRACKERS), help="Also send the figures there.")
 @json_of("the result")
 def train(
     data: Path,
