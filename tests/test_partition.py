@@ -37,7 +37,8 @@ def test_a_step_by_hand():
 @pytest.mark.parametrize("by_class", [True, False])
 @pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize(("most", "levels"), [(20, (40, 25)), (None, (50,))])
-def test_a_step_is_a_stage_s(by_class, shared, most, levels):
+@pytest.mark.parametrize("sigma", [None, 0.1])
+def test_a_step_is_a_stage_s(by_class, shared, most, levels, sigma):
     classes = 3 if by_class else 1
     random = torch.Generator().manual_seed(len(levels))
     rows = []
@@ -57,6 +58,7 @@ def test_a_step_is_a_stage_s(by_class, shared, most, levels):
         min_size=2.0,
         nms_thresh=0.3,
         limit=15,
+        vote_sigma=sigma,
     )
     wanted = step(stage, rows, torch.tensor([[50, 70]])).kept
     own = replace(
@@ -69,13 +71,15 @@ def test_a_step_is_a_stage_s(by_class, shared, most, levels):
         min_size=2.0,
         nms_thresh=0.3,
         limit=15,
+        vote_sigma=sigma,
     )
     ranking = torch.cat([x.ranking[0] for x in rows]).numpy()
     boxes = torch.cat([x.boxes[:, None] + x.deltas[0] for x in rows]).numpy()
     kept = keep(own, ranking, boxes, (50, 70))
     count = int(wanted.count)
     assert len(kept.boxes) == count > 5
-    np.testing.assert_allclose(kept.boxes, wanted.boxes[0, :count].numpy(), atol=1e-5)
+    means = 1e-5 if sigma is None else 1e-4  # of single precision: sums in another order
+    np.testing.assert_allclose(kept.boxes, wanted.boxes[0, :count].numpy(), atol=means)
     assert kept.labels.tolist() == wanted.labels[0, :count].tolist()
 
 

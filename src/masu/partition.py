@@ -38,6 +38,7 @@ class Step:
         min_size: shortest side in pixels of the canvas.
         nms_thresh: IoU above which the weaker of two is dropped; None: none is.
         limit: the most boxes kept.
+        vote_sigma: a box that is kept becomes the mean of those of its class around it; None: it does not.
         moves: the part moves boxes before it looks, and is told the image's size after them.
     """
 
@@ -49,6 +50,7 @@ class Step:
     min_size: float
     nms_thresh: float | None
     limit: int
+    vote_sigma: float | None = None
     moves: bool = False
 
 
@@ -191,7 +193,23 @@ def keep(step: Step, ranking: Array, boxes: Array, size: tuple[int, int]) -> Kep
         order = order[_survive(found[order], group[order], step.nms_thresh)]
     order = order[: step.limit]
     labels = group[order] if step.by_class else np.zeros(len(order), np.int64)
-    return Kept(found[order], value[order], labels)
+    kept = Kept(found[order], value[order], labels)
+    if step.vote_sigma is None:
+        return kept
+    score = 1 / (1 + np.exp(-value)) if step.ranks_logits else value
+    return _voted(kept, found[large], score[large], group[large], step.vote_sigma)
+
+
+def _voted(kept: Kept, boxes: Array, scores: Array, groups: Array, sigma: float) -> Kept:
+    """The boxes where those of their class around them vote them to be, see :mod:`masu.ops.voting`."""
+    low = np.maximum(kept.boxes[:, None, :2], boxes[:, :2])
+    sides = np.clip(np.minimum(kept.boxes[:, None, 2:], boxes[:, 2:]) - low, 0, None)
+    own, others = ((b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1]) for b in (kept.boxes, boxes))
+    shared = sides[..., 0] * sides[..., 1]
+    away = 1 - shared / np.maximum(own[:, None] + others - shared, np.finfo(np.float32).tiny)
+    weights = np.exp(-(away**2) / sigma) * scores * (kept.labels[:, None] == groups)
+    mean = (weights @ boxes) / weights.sum(1, keepdims=True)
+    return Kept(np.where(own[:, None] > 0, mean, kept.boxes), kept.ranking, kept.labels)
 
 
 def _survive(boxes: Array, groups: Array, threshold: float) -> Array:

@@ -91,7 +91,35 @@ def test_without_suppression_and_limit_all_that_are_there_remain_without_a_gap()
     assert found.kept.there.tolist() == [[True, True, False]]
 
 
-@pytest.mark.parametrize("stage", [ANCHORS, CLASSES, replace(CLASSES, pre_nms_top_n=5)])
+@pytest.mark.parametrize("best", [None, 6])
+def test_boxes_of_a_class_vote_those_that_gave_way_too(best):
+    """A and B overlap by 0.8: with σ = 0.04 the weaker one weighs 0.6/e against 0.9. Of the other class only
+    B is there."""
+    rows = rows_of([A, B, FAR], [[0.9, 0.0], [0.6, 0.7], [0.1, 0.2]])
+    stage = replace(CLASSES, pre_nms_top_n=best, vote_sigma=0.04)
+    found, plain = step(stage, [rows], SIZES), step(replace(stage, vote_sigma=None), [rows], SIZES)
+    (one, first), (two, second) = kept_of(found)
+    weight = 0.6 / 2.718281828
+    assert one == pytest.approx([0, 0, 10, (9 + 8 * weight) / (0.9 + weight)], rel=1e-6)
+    assert (two, first, second) == (B, 0, 1)
+    assert kept_of(plain) == [(A, 0), (B, 1)]
+    for name in ("scores", "labels", "count", "index"):
+        assert torch.equal(getattr(found.kept, name), getattr(plain.kept, name))
+
+
+def test_small_boxes_and_those_under_the_threshold_do_not_vote():
+    rows = rows_of([A, B, [0, 0, 9, 9]], [0.9, 0.6, 0.25])
+    found = step(replace(CLASSES, vote_sigma=1.0, min_size=9), [rows], SIZES)
+    assert kept_of(found) == [(A, 0)]
+
+
+VOTING = replace(CLASSES, vote_sigma=0.05)
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [ANCHORS, CLASSES, replace(CLASSES, pre_nms_top_n=5), VOTING, replace(VOTING, pre_nms_top_n=5)],
+)
 def test_an_image_is_what_it_is_alone(stage):
     g = torch.Generator().manual_seed(0)
     corner = torch.rand(3, 40, 2, generator=g) * 60

@@ -7,7 +7,7 @@ import torch
 
 from masu.detectors.build import build, make
 from masu.detectors.trace import trace
-from masu.ops.geometry import clip, iou
+from masu.ops.geometry import clip, iou, resize
 from tests.detectors.test_detectors import NAMES, SMALL_FCOS, SMALL_RETINANET, SMALL_RPN, photographs
 from tests.networks import spread, spread_points
 
@@ -98,6 +98,22 @@ def test_the_best_of_each_level_are_candidates(detectors):
         a.rank_in_level < detector.config.proposals.pre_nms_top_n
     )  # no two logits are equal here
     assert (a.level[a.row] == a.group).all()
+
+
+def test_the_kept_boxes_are_the_final_ones_wherever_they_are_voted_to(run):
+    """They stay among those of their class that took part, and differ from what was decoded only by voting."""
+    _, _, traces = run
+    for traced in traces:
+        last = traced.last
+        final = resize(last.kept_boxes, traced.size, traced.original_size)
+        assert torch.equal(final, traced.detections.boxes)
+        for stage in traced.stages:
+            stayed = torch.equal(stage.kept_boxes, stage.candidate_boxes[stage.kept])
+            assert stayed == (stage.stage.vote_sigma is None)
+            for k, box in zip(stage.kept.tolist(), stage.kept_boxes, strict=True):
+                own = stage.candidate_boxes[(stage.group == stage.group[k]) & ~stage.small]
+                assert (box >= own.amin(0) - 1e-3).all()
+                assert (box <= own.amax(0) + 1e-3).all()
 
 
 def test_rois_are_the_proposals_in_their_order(detectors):

@@ -29,6 +29,7 @@ NAMES = ("cat", "dog")
 OBJECT = [0, 0, 20, 20]
 FAR = [60, 60, 80, 80]
 HALF = [0, 0, 20, 9]  # IoU 0.45 with OBJECT
+LOW = [0, 0, 20, 11]
 MOST = [0, 0, 20, 14]  # IoU 0.7 with OBJECT, 0.64 with HALF
 PROPOSALS = ProposalSettings(pre_nms_top_n=3, post_nms_top_n=3, nms_thresh=0.6, min_size=1, score_thresh=0.1)
 
@@ -175,6 +176,9 @@ IS_CAT, IS_DOG, IS_NOTHING = [0.8, 0.1, 0.1], [0.01, 0.9, 0.09], [0.02, 0.08, 0.
         ("class_nms", {}, [OBJECT, FAR], [[0.7, 0.0, 0.3], IS_CAT], [MOST, HALF]),
         ("found", {}, [OBJECT, FAR], [IS_CAT, [0.7, 0.0, 0.3]], [MOST, HALF]),
         ("max_detections", {"detections_per_img": 1}, [OBJECT, FAR], [[0.7, 0, 0.3], IS_CAT], [OBJECT, FAR]),
+        # HALF is kept and voted to [0, 0, 20, 11.2] by MOST; LOW, of IoU 0.55, to [0, 0, 20, 8.8] by one of 0.3
+        ("found", {"vote_sigma": 1.0}, [OBJECT, FAR], [[0.7, 0.0, 0.3], IS_CAT], [MOST, HALF]),
+        ("box_voting", {"vote_sigma": 1.0}, [OBJECT, FAR], [IS_CAT, [0.75, 0, 0.25]], [LOW, [0, 0, 20, 6]]),
         # no proposal reaches the object; the second stage moves one there, or would have
         ("found", {}, [HALF], [IS_CAT], [OBJECT]),
         ("background", {}, [HALF], [IS_NOTHING], [OBJECT]),

@@ -131,7 +131,7 @@ class AsFasterRCNN(torchvision.models.detection.FasterRCNN):  # type: ignore[mis
             second.nms_thresh,
             second.detections_per_img,
         )
-        rois.min_size = second.min_size
+        rois.min_size, rois.vote_sigma = second.min_size, second.vote_sigma
         GeneralizedRCNN.__init__(self, Backbone(detector.pyramid), rpn, rois, _transform(detector.input))
         self.config, self.names = config, detector.names
 

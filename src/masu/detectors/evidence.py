@@ -22,8 +22,9 @@ IoU of the box that the network gives with the detection's own."""
 def evidence(detector: Detector, image: Tensor, box: Tensor, label: int) -> tuple[Tensor, Answer]:
     """The image as the network sees it, and what the network says of one detection in it.
 
-    The anchor (RoI of a detector with several stages) is chosen once, as the one whose decoded box is
-    nearest; from then on it stays where it is, whatever the pixels. Its logit is the log odds of the class,
+    The anchor (RoI of a detector with several stages) is chosen once, as the one that the nearest final box
+    came from, or whose decoded box is nearer still; from then on it stays where it is, whatever the pixels.
+    Its logit is the log odds of the class,
     so that the sigmoid of it is the detection's score; in the image itself the IoU is 1.
 
     Args:
@@ -75,14 +76,27 @@ def _boxes(rows: Rows, detector: Detector, label: int, chosen: slice) -> Tensor:
 
 
 def _nearest(step: Step, size: Tensor, wanted: Tensor, label: int) -> tuple[int, int, Tensor]:
-    """Level and row whose decoded box of the class lies nearest to ``(4,)``, and that box, ``(1, 4)``."""
-    best = []
+    """Level and row that ``(4,)`` came from, or whose box lies nearest, and its box of the class, ``(1, 4)``.
+
+    A final box that has voted lies elsewhere than what was decoded from its row.
+    """
+    best, before = [], 0
+    of_class = step.kept.there[0] & (step.kept.labels[0] == label)
+    final = _overlap(step.kept.boxes[0, of_class], wanted)
+    came_from = step.candidates.row[0, step.kept.index[0, of_class]]
     for number, rows in enumerate(step.rows):
         column = label if rows.deltas.shape[2] > 1 else 0
         started = rows.boxes if rows.boxes.ndim == 2 else rows.boxes[0]
         boxes = clip(step.stage.decode(rows.deltas[0, :, column], started), size)
-        overlap = torch.nan_to_num(iou(boxes, wanted[None])[:, 0])
-        row = int(overlap.argmax())
-        best.append((float(overlap[row]), -number, row, boxes[row : row + 1]))
-    _, number, row, own = max(best, key=lambda found: found[:2])
-    return -number, row, own
+        nearest = _overlap(boxes, wanted)
+        own = (came_from >= before) & (came_from < before + len(boxes))
+        nearest[came_from[own] - before] = torch.maximum(nearest[came_from[own] - before], final[own])
+        row = int(nearest.argmax())
+        best.append((float(nearest[row]), -number, row, boxes[row : row + 1]))
+        before += len(boxes)
+    _, number, row, decoded = max(best, key=lambda found: found[:2])
+    return -number, row, decoded
+
+
+def _overlap(boxes: Tensor, wanted: Tensor) -> Tensor:
+    return torch.nan_to_num(iou(boxes, wanted[None])[:, 0])

@@ -16,7 +16,7 @@ from torch import Tensor
 from masu.detectors.box_loss import box_loss, check_box_loss
 from masu.detectors.config import Depth
 from masu.detectors.raw import Raw
-from masu.detectors.stages import ROI_REASONS, Kept, Look, Rows, Stage
+from masu.detectors.stages import ROI_REASONS, Kept, Look, Rows, Stage, with_voting
 from masu.detectors.targets import assign_targets
 from masu.ops.coder import Weights, decode
 from masu.ops.losses import cross_entropy
@@ -50,6 +50,8 @@ class RoISettings:
         min_size: shortest side of a detection in pixels of the network's input.
         nms_thresh: IoU above which the weaker of two detections of one class is dropped.
         detections_per_img: detections per image, at most.
+        vote_sigma: a detection's box is the mean of the boxes around it, see :func:`masu.ops.voting.voted`;
+            None: it is the box with the best score.
     """
 
     strides: Annotated[tuple[Pixels, ...], Length(1, 16)] = (4, 8, 16, 32)
@@ -67,6 +69,7 @@ class RoISettings:
     min_size: SmallestSide = 1e-2
     nms_thresh: Share = 0.5
     detections_per_img: Count = 100
+    vote_sigma: Positive | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -93,13 +96,14 @@ def detection_stage(look: Look, settings: RoISettings, box_weights: Weights) -> 
         name="detections",
         look=look,
         decode=partial(decode, weights=box_weights),
-        reasons=ROI_REASONS,
+        reasons=with_voting(ROI_REASONS, settings.vote_sigma),
         by_class=True,
         ranks_logits=False,
         score_thresh=settings.score_thresh,
         min_size=settings.min_size,
         nms_thresh=settings.nms_thresh,
         limit=settings.detections_per_img,
+        vote_sigma=settings.vote_sigma,
     )
 
 

@@ -10,6 +10,9 @@ from masu.detectors.stages import Reason, Stage
 LEAST_IOU, MOST_IOU = 0.05, 0.95
 """Of a suppression after a step."""
 
+NO_SETTINGS = ("regression", "vote_sigma")
+"""Places where a stage loses boxes that no milder value of a setting brings back."""
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -63,7 +66,7 @@ def settings_of(stages: Sequence[Stage]) -> Iterator[Setting]:
     """
     for number, stage in enumerate(stages):
         for attribute, reason in stage.reasons.items():
-            if attribute != "regression":
+            if attribute not in NO_SETTINGS:
                 name = stage.limit_name if attribute == "limit" else attribute
                 value = getattr(stage, attribute)
                 yield Setting(number, stage.name, name, attribute, value, reason, stage.by_class)

@@ -1,10 +1,10 @@
 """The one post-processing: from the boxes that a stage starts from to the boxes that it keeps.
 
-Every detector is a sequence of stages, and every stage the same five steps: the scores above a threshold, of
+Every detector is a sequence of stages, and every stage the same steps: the scores above a threshold, of
 these the best of each level, decoded and cut to the image; small ones dropped; suppression within a level or
-a class; the best kept. All of it on tensors whose sizes do not depend on what is found, with a ranking of
-minus infinity for what is not there. ``detections``, the trace, what-if, saliency and the exported graph are
-derived from it.
+a class; the best kept; where a detector wants it, each where the boxes around it vote it to be. All of it on
+tensors whose sizes do not depend on what is found, with a ranking of minus infinity for what is not there.
+``detections``, the trace, what-if, saliency and the exported graph are derived from it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from torch import Tensor
 from masu.detectors.raw import Raw
 from masu.ops.geometry import clip, degenerate
 from masu.ops.nms import ABSENT, best_first, suppress, top_k
+from masu.ops.voting import voted
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,13 @@ ROI_REASONS: Reasons = {
 }
 """Of a stage that finds classes for proposals."""
 
+VOTED = Reason("box_voting", "the boxes around its box have voted it away from the object")
+
+
+def with_voting(reasons: Reasons, sigma: float | None) -> Reasons:
+    """The places where a stage loses boxes, the vote among them where there is one."""
+    return reasons if sigma is None else {**reasons, "vote_sigma": VOTED}
+
 
 @dataclass(frozen=True, eq=False)
 class Rows:
@@ -121,6 +129,8 @@ class Stage:
         nms_thresh: IoU above which the weaker of two boxes is dropped; None: none is.
         limit: the most boxes kept; None: all of them.
         limit_name: what the model's configuration calls the limit.
+        vote_sigma: a box that is kept becomes the mean of the boxes of its class around it, see
+            :func:`masu.ops.voting.voted`; None: it stays as it is.
         calibrate: scores and labels → scores, rising within a class; None: they stay the network's.
     """
 
@@ -137,6 +147,7 @@ class Stage:
     nms_thresh: float | None = None
     limit: int | None = None
     limit_name: str = "detections_per_img"
+    vote_sigma: float | None = None
     calibrate: Callable[[Tensor, Tensor], Tensor] | None = None
 
     def score(self, ranking: Tensor) -> Tensor:
@@ -182,7 +193,7 @@ class Kept:
     """What a stage keeps: a fixed number of boxes per image, best first.
 
     Attributes:
-        boxes: ``(N, D, 4)`` xyxy; zeros beyond ``count``.
+        boxes: ``(N, D, 4)`` xyxy, where they have voted; zeros beyond ``count``.
         scores: ``(N, D)`` in 0..1; zeros beyond ``count``.
         labels: ``(N, D)`` int64 class ids, 0 of a stage without classes; zeros beyond ``count``.
         count: ``(N,)`` int64, how many rows of each image are boxes.
@@ -260,9 +271,10 @@ def step(stage: Stage, rows: Sequence[Rows], sizes: Tensor) -> Step:
             stage.nms_thresh,
             1 if found.lists > 1 else rows[0].ranking.shape[2] if stage.by_class else len(rows),
         ).reshape(ranking.shape)
-    return Step(
-        stage, tuple(rows), found, survived, _kept(stage, found, torch.where(survived, ranking, ABSENT))
-    )
+    kept = _kept(stage, found, torch.where(survived, ranking, ABSENT))
+    if stage.vote_sigma is not None:
+        kept = kept.with_boxes(_voted(stage, stage.vote_sigma, found, ranking, kept))
+    return Step(stage, tuple(rows), found, survived, kept)
 
 
 def _best_of_level(stage: Stage, rows: Rows, sizes: Tensor) -> Candidates:
@@ -321,6 +333,21 @@ def _kept(stage: Stage, found: Candidates, ranking: Tensor) -> Kept:
         count=there.sum(dim=1),
         index=index,
     )
+
+
+def _voted(stage: Stage, sigma: float, found: Candidates, ranking: Tensor, kept: Kept) -> Tensor:
+    """Where the boxes that took part in suppression vote those of their class to be."""
+    taking_part = ranking > ABSENT
+    scores = torch.where(taking_part, stage.score(ranking), 0.0)
+    if found.lists > 1:  # a list for each class: each box meets those of its own
+        boxes = found.boxes.reshape(len(scores), found.lists, -1, 4)
+        scores = scores.reshape(len(scores), found.lists, -1)
+        image = torch.arange(len(boxes), device=boxes.device)[:, None]
+        boxes, scores = boxes[image, kept.labels], scores[image, kept.labels]
+    else:
+        own = found.group[:, None] == kept.labels[..., None]
+        boxes, scores = found.boxes[:, None], torch.where(own, scores[:, None], 0.0)
+    return voted(kept.boxes, boxes, scores, sigma)
 
 
 def take(table: Tensor, index: Tensor) -> Tensor:

@@ -141,6 +141,7 @@ class MasuRoIHeads(RoIHeads):  # type: ignore[misc]
     """torchvision's, with masu's way to the final detections."""
 
     min_size = 1e-2
+    vote_sigma: float | None = None
 
     def losses(
         self,
@@ -182,6 +183,7 @@ class MasuRoIHeads(RoIHeads):  # type: ignore[misc]
             min_size=self.min_size,
             nms_thresh=self.nms_thresh,
             detections_per_img=self.detections_per_img,
+            vote_sigma=self.vote_sigma,
         )
         stage = detection_stage(lambda raw, given: [rows], settings, tuple(self.box_coder.weights))
         kept = step(stage, [rows], _sizes(image_shapes, boxes)).kept

@@ -39,6 +39,7 @@ class StageTrace:
         suppressor: ``(C,)`` int64 index of the candidate that a box gave way to, else −1.
         rank: ``(C,)`` int64 place among the survivors of suppression, best 0; −1 for all others.
         kept: ``(D,)`` int64 candidates that remain, best first.
+        kept_boxes: ``(D, 4)`` where these are in the end: where they have voted, else where they were.
     """
 
     stage: Stage
@@ -56,6 +57,7 @@ class StageTrace:
     suppressor: Tensor
     rank: Tensor
     kept: Tensor
+    kept_boxes: Tensor
 
     @property
     def limit(self) -> int:
@@ -138,9 +140,19 @@ def _of_image(step: Step, i: int, size: Tensor) -> StageTrace:
         suppressor = suppressors(boxes, group, ~small, left, stage.nms_thresh)
     place = torch.full_like(c.row[i], -1)
     place[there] = torch.arange(len(there), device=place.device)
-    kept = place[step.kept.index[i]][step.kept.there[i]]
+    of_kept = step.kept.there[i]
     return StageTrace(
-        stage, *_rows_of(step, i, size), c.row[i, there], group, ranking, boxes, small, suppressor, rank, kept
+        stage,
+        *_rows_of(step, i, size),
+        row=c.row[i, there],
+        group=group,
+        candidate_ranking=ranking,
+        candidate_boxes=boxes,
+        small=small,
+        suppressor=suppressor,
+        rank=rank,
+        kept=place[step.kept.index[i]][of_kept],
+        kept_boxes=step.kept.boxes[i][of_kept],
     )
 
 

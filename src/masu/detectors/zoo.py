@@ -75,6 +75,10 @@ DEFAULT = "faster_rcnn_lite0_fpn"
 """The architecture for a computer without GPU; its ImageNet weights are installed with masu."""
 
 
+VOTE_SIGMA = 0.025
+"""Of the small detectors whose boxes vote (docs/models.md)."""
+
+
 def rpn_resnet50_fpn() -> RPNConfig:
     """RPN on ResNet-50 with FPN (Lin et al. 2017, section 4.1): proposals only."""
     return RPNConfig(backbone="resnet50", frozen_stride=4, frozen_norms=True, from_stride=4)
@@ -132,7 +136,13 @@ def faster_rcnn_lite0_fpn() -> FasterRCNNConfig:
             post_nms_top_n=150,
         ),
     )
-    rois = RoISettings(strides=(8, 16, 32), batch_size_per_image=128, hidden=(512, 512), score_thresh=0.02)
+    rois = RoISettings(
+        strides=(8, 16, 32),
+        batch_size_per_image=128,
+        hidden=(512, 512),
+        score_thresh=0.02,
+        vote_sigma=VOTE_SIGMA,
+    )
     return FasterRCNNConfig(rpn=rpn, rois=rois)
 
 

@@ -318,8 +318,20 @@ def _walk(traced: Trace, boxes: Tensor, own: Tensor, reach: tuple[_Ints, _Ints],
         nothing = np.full(len(objects), -1, dtype=np.int64)
         pairs = _Pairs(objects, origin[row], row, nothing, ranking)
         for what, reason in stage.stage.reasons.items():
-            pairs = walk.step(_Filter(stage, what, reason.name), _passed(pairs, stage, what, classes))
+            left = _passed(pairs, stage, what, classes)
+            if what == "vote_sigma":
+                left = left.where(_serves_voted(left, stage, boxes, traced, threshold))
+            pairs = walk.step(_Filter(stage, what, reason.name), left)
     return walk
+
+
+def _serves_voted(pairs: _Pairs, stage: StageTrace, boxes: Tensor, traced: Trace, threshold: float) -> _Bools:
+    """Which pairs' boxes, all of them kept, serve their objects where they have voted."""
+    place = np.empty(len(stage.row), dtype=np.int64)
+    place[stage.kept.numpy()] = np.arange(len(stage.kept))
+    own = _given(stage.kept_boxes[place[pairs.candidate]], traced).double()
+    overlap = iou(boxes[pairs.object, None].double(), own[:, None])[:, 0, 0]
+    return (overlap >= threshold).numpy()
 
 
 def _passed(pairs: _Pairs, trace: StageTrace, what: str, classes: _Ints) -> _Pairs:

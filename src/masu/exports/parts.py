@@ -178,6 +178,7 @@ def _step(stage: Stage, rows: Sequence[int], *, moves: bool = False) -> Step:
         min_size=stage.min_size,
         nms_thresh=stage.nms_thresh,
         limit=stage.limit,
+        vote_sigma=stage.vote_sigma,
         moves=moves,
     )
 

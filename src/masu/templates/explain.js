@@ -80,6 +80,12 @@ function colourOf(t, i) {
   return COLOURS[(table.byClass ? table.group[i] : levelOf(originOf(t, i))) % COLOURS.length];
 }
 
+/* where a box is in the end: one that is kept where the boxes around it have voted */
+function placeOf(t, i) {
+  const table = photo.tables[t];
+  return table.voted?.[table.kept.indexOf(i)] ?? table.box[i];
+}
+
 function drops(t, i) {
   const table = photo.tables[t];
   return table.rank[i] < 0 || table.rank[i] >= table.limit;
@@ -131,7 +137,7 @@ function draw() {
     const best = Number($("best").value);
     $("best-said").textContent = `${best} of ${shown.rows.length}`;
     for (const i of shown.rows.slice(0, best).reverse()) {
-      const box = photo.tables[shown.table].box[i];
+      const box = placeOf(shown.table, i);
       picture.append(rectangle(box, colourOf(shown.table, i), 2, drops(shown.table, i) ? "3 4" : "", quiet));
     }
   }
@@ -217,7 +223,7 @@ function chainMarks() {
   const found = object ? ofObject(object) : chain(chosen.table, chosen.index);
   list.push([anchorBox(found.anchor), "anchor"]);
   if (found.decoded) list.push([found.decoded, "proposal"]);
-  found.at.forEach((i, t) => { if (i !== undefined) list.push([photo.tables[t].box[i], t === photo.tables.length - 1 ? "final" : "proposal"]); });
+  found.at.forEach((i, t) => { if (i !== undefined) list.push([placeOf(t, i), t === photo.tables.length - 1 ? "final" : "proposal"]); });
   if (object) {
     list.push([object.box, "object"]);
     if (object.by) list.push([object.by, "rival"]);
@@ -256,6 +262,7 @@ function fate(t, i) {
   if (table.rank[i] >= table.limit) return [element("p", {}, `Number ${table.rank[i] + 1}: beyond the ${table.limit} ${what} kept.`)];
   const weaker = table.by.map((by, j) => j).filter((j) => table.by[j] === i);
   const said = [element("p", {}, `Number ${table.rank[i] + 1} of ${table.kept.length} ${what}; ${weaker.length} ${weaker.length === 1 ? "box" : "boxes"} gave way to it.`)];
+  if (table.voted) said.push(element("p", {}, `The boxes around it voted it to where it is, at IoU ${iou(placeOf(t, i), table.box[i]).toFixed(2)} with what was decoded.`));
   const buttons = weaker.slice(0, 6).map((j) => jump(`${percent(table.score[j])}, IoU ${iou(table.box[i], table.box[j]).toFixed(2)}`, { kind: "box", table: t, index: j }));
   return buttons.length ? [...said, element("p", {}, ...buttons, weaker.length > 6 ? `and ${weaker.length - 6} more` : "")] : said;
 }
@@ -276,13 +283,13 @@ function steps(found, object) {
     if (i === undefined) continue;
     const title = table.byClass ? `${className(table.group[i])} ${percent(table.score[i])}` : `Proposal ${table.row[i] + 1}, moved ${times(t)}`;
     const own = table.byClass ? [] : [element("p", {}, `${pixels(table.box[i])}, at IoU ${iou(table.box[i], table.started[table.row[i]]).toFixed(2)} with the box before.`)];
-    listed.push(step(t === top ? "final" : "proposal", title, ...own, ...near(table.box[i]), ...fate(t, i)));
+    listed.push(step(t === top ? "final" : "proposal", title, ...own, ...near(placeOf(t, i)), ...fate(t, i)));
     if (table.byClass) listed.push(roiStep(t, table.row[i]));
   }
   if (found.at[0] !== undefined) {
     const i = found.at[0], score = percent(first.score[i]);
     const title = first.byClass ? `${className(first.group[i])} ${score}` : `Decoded box, objectness ${score}`;
-    listed.push(step(staged ? "proposal" : "final", title, element("p", {}, pixels(first.box[i])), ...near(first.box[i]), ...fate(0, i)));
+    listed.push(step(staged ? "proposal" : "final", title, element("p", {}, pixels(placeOf(0, i))), ...near(placeOf(0, i)), ...fate(0, i)));
   } else if (found.decoded) {
     listed.push(step("proposal", "Decoded box", element("p", {}, `${pixels(found.decoded)}; not among the best of its level.`), ...near(found.decoded)));
   }
@@ -300,7 +307,7 @@ function detail() {
   }
   if (chosen.kind === "box") {
     const table = photo.tables[chosen.table];
-    card.replaceChildren(element("h2", {}, `Box ${pixels(table.box[chosen.index])}`), steps(chain(chosen.table, chosen.index)));
+    card.replaceChildren(element("h2", {}, `Box ${pixels(placeOf(chosen.table, chosen.index))}`), steps(chain(chosen.table, chosen.index)));
     return;
   }
   const o = photo.objects[chosen.index];
@@ -412,7 +419,7 @@ $("picture").onclick = (event) => {
   const inside = (box) => box[0] <= x && x <= box[2] && box[1] <= y && y <= box[3];
   const area = (box) => (box[2] - box[0]) * (box[3] - box[1]);
   const shown = views()[view], under = [];
-  for (const i of (shown.rows || []).slice(0, Number($("best").value))) under.push([photo.tables[shown.table].box[i], { kind: "box", table: shown.table, index: i }]);
+  for (const i of (shown.rows || []).slice(0, Number($("best").value))) under.push([placeOf(shown.table, i), { kind: "box", table: shown.table, index: i }]);
   photo.objects.forEach((o, i) => { if (!shown.rows || o.stage !== "found") under.push([o.box, { kind: "object", index: i }]); });
   const hit = under.filter(([box]) => inside(box)).sort((a, b) => area(a[0]) - area(b[0]))[0];
   choose(hit ? hit[1] : NOTHING);
