@@ -50,7 +50,7 @@ class RoISettings:
         min_size: shortest side of a detection in pixels of the network's input.
         nms_thresh: IoU above which the weaker of two detections of one class is dropped.
         detections_per_img: detections per image, at most.
-        vote_sigma: a detection's box is the mean of the boxes around it, see :func:`masu.ops.voting.voted`;
+        vote_sigma: a detection's box is the mean of the boxes around it, see :func:`masu.ops.vote_boxes`;
             None: it is the box with the best score.
     """
 

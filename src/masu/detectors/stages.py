@@ -21,7 +21,7 @@ from torch import Tensor
 from masu.detectors.raw import Raw
 from masu.ops.geometry import clip, degenerate
 from masu.ops.nms import ABSENT, best_first, suppress, top_k
-from masu.ops.voting import voted
+from masu.ops.voting import vote_boxes
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class Stage:
         limit: the most boxes kept; None: all of them.
         limit_name: what the model's configuration calls the limit.
         vote_sigma: a box that is kept becomes the mean of the boxes of its class around it, see
-            :func:`masu.ops.voting.voted`; None: it stays as it is.
+            :func:`masu.ops.vote_boxes`; None: it stays as it is.
         calibrate: scores and labels → scores, rising within a class; None: they stay the network's.
     """
 
@@ -347,7 +347,7 @@ def _voted(stage: Stage, sigma: float, found: Candidates, ranking: Tensor, kept:
     else:
         own = found.group[:, None] == kept.labels[..., None]
         boxes, scores = found.boxes[:, None], torch.where(own, scores[:, None], 0.0)
-    return voted(kept.boxes, boxes, scores, sigma)
+    return vote_boxes(kept.boxes, boxes, scores, sigma)
 
 
 def take(table: Tensor, index: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from masu.ops.matching import match
 from masu.ops.nms import batched_nms, best_first, nms, suppress, top_k
 from masu.ops.roi_align import assign_levels, roi_align
 from masu.ops.sampling import sample
+from masu.ops.voting import vote_boxes
 
 __all__ = [
     "InputPolicy",
@@ -51,4 +52,5 @@ __all__ = [
     "smooth_l1",
     "suppress",
     "top_k",
+    "vote_boxes",
 ]

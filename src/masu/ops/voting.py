@@ -13,7 +13,7 @@ from masu.ops.checks import check_boxes
 from masu.ops.geometry import area, iou
 
 
-def voted(boxes: Tensor, around: Tensor, scores: Tensor, sigma: float) -> Tensor:
+def vote_boxes(boxes: Tensor, around: Tensor, scores: Tensor, sigma: float) -> Tensor:
     """The mean of the boxes around each box, weighted by their scores and by how well they fit it.
 
     The weight of a box is ``score · exp(−(1 − IoU)² / σ)``. With σ = 0.025 an IoU of 0.9 weighs 0.67 times as
