@@ -8,12 +8,16 @@ import pytest
 import skimage.data
 import torch
 from filelock import FileLock
+from hypothesis import settings
 from PIL import Image
 
 import masu
 from masu.cli import main
 from masu.exports.write import describe, trace, write
 from tests.networks import normalised, spread, tiny
+
+settings.register_profile("masu", deadline=None)  # a busy computer is no fault of what is tested
+settings.load_profile("masu")
 
 COINS = [(28, 19, 66, 58), (84, 22, 118, 57), (141, 17, 182, 58), (190, 15, 236, 61), (245, 12, 292, 60)]
 """Five coins of the upper row of ``skimage.data.coins()``, xyxy pixels, measured by eye."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from masu.fusion import NEAR, fused, mirrored
@@ -74,7 +74,6 @@ def test_the_best_are_kept():
     assert listed(fused(first, rows(), 1)) == [([20, 0, 30, 10], 0.375, 0)]
 
 
-@settings(deadline=None)
 @given(looks(), looks())
 def test_laws(first, second):
     found = fused(first, second)
@@ -98,7 +97,6 @@ def test_laws(first, second):
         assert (low & high & inner & outer).all(-1).any()
 
 
-@settings(deadline=None)
 @given(looks())
 def test_the_same_look_twice_is_that_look(look):
     i, j = np.triu_indices(len(look.scores), 1)

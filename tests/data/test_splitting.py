@@ -157,7 +157,7 @@ def labelled(draw) -> tuple[Dataset, list[tuple[int, ...]]]:
     return data_of({None: images}, ("a", "b")), [group for group in groups if len(group) > 1]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(made=labelled(), share=st.sampled_from([0.01, 0.2, 0.5]), seed=st.integers(0, 3), data=st.data())
 def test_what_is_held_back(made, share, seed, data):
     """Nothing is in both, nothing lost, groups are whole, both have objects, and the order is of no matter."""
@@ -248,7 +248,7 @@ def test_held_back_images_are_in_no_test_split():
     assert numbers(kept) | numbers(held) == set(range(6))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(data=st.data(), count=st.integers(0, 12))
 def test_splits_and_what_is_in_none_are_the_whole(data, count):
     splits = ("train", "val", "fold")

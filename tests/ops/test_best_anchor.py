@@ -31,7 +31,7 @@ def test_by_hand():
     assert level.tolist() == [0, 0, 0, 0]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(0, 10_000),
     st.integers(1, 9).map(lambda n: 32 * n),

@@ -53,14 +53,14 @@ def test_no_boxes():
 
 
 @given(st.lists(st.tuples(pair, pair), max_size=6), st.sampled_from([(1.0,) * 4, ROI_WEIGHTS]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_decode_is_the_inverse_of_encode(rows, weights):
     boxes, anchors = corners([r[0] for r in rows]), corners([r[1] for r in rows])
     assert_close(decode(encode(boxes, anchors, weights), anchors, weights), boxes, rtol=1e-9, atol=1e-9)
 
 
 @given(st.lists(pair, max_size=6), st.integers(0, 1000))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_encode_is_the_inverse_of_decode_below_the_clamp(rows, seed):
     anchors = corners(rows)
     deltas = torch.randn(len(anchors), 4, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)

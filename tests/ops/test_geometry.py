@@ -46,7 +46,7 @@ def test_overlap_of_no_boxes_has_the_shape_of_the_pairs(rows, columns):
 
 
 @given(st.integers(0, 20), st.integers(0, 20), st.integers(0, 1000))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_iou_is_torchvisions_and_symmetric(rows, columns, seed):
     a, b = random_boxes(rows, seed), random_boxes(columns, seed + 1)
     assert_close(iou(a, b), box_iou(a, b), rtol=0, atol=1e-6)
@@ -77,7 +77,7 @@ def test_clip_takes_a_size_for_each_image():
 
 
 @given(boxes, size)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_clip_is_idempotent_and_stays_inside(b, image):
     once = clip(b, image)
     assert torch.equal(clip(once, image), once)
@@ -92,7 +92,7 @@ def test_resize_scales_x_by_width_and_y_by_height():
 
 
 @given(boxes, size, size)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_resize_back_is_the_inverse(b, old, new):
     assert_close(resize(resize(b, old, new), new, old), b, rtol=1e-5, atol=1e-4)
 

@@ -103,7 +103,7 @@ def test_no_boxes():
 
 
 @given(*case)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_nms_is_the_blackboards_and_idempotent(count, seed, threshold):
     boxes, scores, _ = scattered(count, seed)
     kept = nms(boxes, scores, threshold)
@@ -112,7 +112,7 @@ def test_nms_is_the_blackboards_and_idempotent(count, seed, threshold):
 
 
 @given(*case)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_batched_nms_is_nms_of_each_group(count, seed, threshold):
     boxes, scores, groups = scattered(count, seed)
     wanted = []
@@ -357,7 +357,7 @@ scores_of_all_kinds = st.integers(0, 3).flatmap(
 
 
 @given(scores_of_all_kinds, st.integers(0, 15), st.sampled_from([ABSENT, -1.0, 0.25, 9.0]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_the_best_are_those_of_the_definition(scores, k, above):
     values, index = top_k(scores, k, above)
     assert (values.shape, index.shape, index.dtype) == ((len(scores), k), (len(scores), k), torch.int64)
@@ -404,7 +404,7 @@ def test_a_dropped_box_gave_way_to_the_best_survivor_of_its_group():
 
 
 @given(*case)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_suppressors_are_those_of_the_blackboard(count, seed, threshold):
     boxes, scores, groups = scattered(count, seed)
     usable = torch.ones(count, dtype=torch.bool)

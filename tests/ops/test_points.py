@@ -51,14 +51,14 @@ def test_a_point_outside_its_box_has_a_negative_distance():
 
 
 @given(st.lists(st.tuples(pair, pair), max_size=6))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_decode_is_the_inverse_of_encode(rows):
     boxes, anchors = corners([r[0] for r in rows]), corners([r[1] for r in rows])
     assert_close(decode(encode(boxes, anchors), anchors), boxes, rtol=1e-9, atol=1e-9)
 
 
 @given(st.lists(pair, max_size=6), st.integers(0, 1000))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_encode_is_the_inverse_of_decode(rows, seed):
     anchors = corners(rows)
     distances = torch.rand(len(anchors), 4, generator=torch.Generator().manual_seed(seed)).double()

@@ -40,7 +40,7 @@ def test_no_budget():
 
 
 @given(labels, st.integers(0, 40), st.floats(0, 1), st.integers(0, 100))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_budget_share_and_kind(content, budget, fraction, seed):
     positive, negative = sample(content, budget, fraction, seeded(seed))
     assert len(positive) + len(negative) <= budget
@@ -63,7 +63,7 @@ def test_equal_seeds_draw_equally_and_leave_the_global_state_alone():
 
 
 @given(labels, st.integers(0, 40), st.sampled_from([0.25, 0.5, 1.0]), st.integers(0, 100))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_draw_is_torchvisions(content, budget, fraction, seed):
     with torch.random.fork_rng():
         torch.manual_seed(seed)

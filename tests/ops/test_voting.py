@@ -42,7 +42,7 @@ def test_two_boxes_by_hand():
     assert surer[0, 3].item() == pytest.approx(10 - 2 * 3 / (math.e + 3), rel=1e-6)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 1000), count=st.integers(1, 30))
 def test_it_is_the_definition(seed, count):
     boxes, scores = scattered(count, seed)

@@ -61,7 +61,7 @@ EDGE = st.sampled_from(
 OBJECT = st.tuples(st.tuples(EDGE, EDGE, EDGE, EDGE), st.sampled_from(NAMES), st.booleans())
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(draw=st.data())
 def test_mending_twice_is_mending_once(images, draw):
     splits = draw.draw(st.sampled_from([(None,), ("train", "val"), ("train", "trainval", "test", None)]))

@@ -50,9 +50,7 @@ ANNOTATIONS = entry(
         "score": st.sampled_from([0.5, 0.0, 0, -0.0, 1]),
     },
 )
-MOSTLY = settings(
-    max_examples=30, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+MOSTLY = settings(max_examples=30, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 class Never:

@@ -80,7 +80,7 @@ def test_broken_json_is_refused(folder):
         read_annotations(folder)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(broken_json(PAGE))
 def test_a_broken_file_is_read_or_refused(folder, content):
     readable_or_refused(text(folder / "_annotations.createml.json", content), "createml")

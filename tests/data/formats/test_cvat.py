@@ -169,7 +169,7 @@ def test_files_that_are_refused(tmp_path, body, message):
     assert f"{file}: found {message}" in str(caught.value)
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(broken_text(HEAD.format(subset="train") + SHAPES))
 def test_a_broken_file_is_read_or_refused(task, content):
     readable_or_refused(text(task / "annotations.xml", content), "cvat")

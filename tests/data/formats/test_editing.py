@@ -356,7 +356,7 @@ sides = st.tuples(st.floats(0, 60), st.floats(0, 40), st.floats(1, 19), st.float
 
 
 @pytest.mark.parametrize("form", FORMS)
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     steps=st.lists(
         st.lists(st.tuples(sides, st.sampled_from(["cat", "dog", "Äö <&> 语"])), max_size=4), max_size=4

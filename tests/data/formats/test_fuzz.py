@@ -255,7 +255,7 @@ def test_reading_gives_a_data_set_or_an_input_error(tmp_path, name):
         if file.is_file() and file.suffix != ".png"
     }
 
-    @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=EXAMPLES, database=None, suppress_health_check=list(HealthCheck))
     @given(st.sampled_from(sorted(files)), st.randoms(use_true_random=False), st.booleans())
     def looked(file, random, forced):
         file.write_bytes(mutated(files[file], random))

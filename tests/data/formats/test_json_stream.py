@@ -30,7 +30,7 @@ PAGES = st.dictionaries(
 )
 SPACES = st.text(" \t\r\n", max_size=2)
 BOUNDED = settings(
-    max_examples=40, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

@@ -75,7 +75,7 @@ def test_lines_that_cannot_be_understood_are_told_and_the_rest_read(kitti):
     ]
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(broken_text("\n".join([TRUCK, CAR, DONT_CARE])))
 def test_a_broken_file_is_read_or_refused(kitti, content):
     readable_or_refused(text(kitti / "training/label_2/000001.txt", content).parent, "kitti")

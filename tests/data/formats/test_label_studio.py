@@ -232,7 +232,7 @@ def test_what_cannot_be_understood_is_told_and_the_rest_read(export):
     ]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(broken_json([task_of([annotation(EVERY)]), as_min([rectangle()])]))
 def test_a_broken_file_is_read_or_refused(export, content):
     readable_or_refused(text(export / "project-29.json", content), "labelstudio")

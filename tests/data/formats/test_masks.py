@@ -25,7 +25,7 @@ def counts_of(pixels):
     return np.diff(np.concatenate([[0], edges, [len(flat)]])).tolist()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(PIXELS)
 def test_run_lengths_as_pycocotools(pixels):
     packed = oracle.encode(np.asfortranarray(pixels))
@@ -43,7 +43,7 @@ def test_run_lengths_as_pycocotools(pixels):
         assert box_of_mask(mask) == (x, y, x + width, y + height)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 3000), st.integers(1, 3000), st.data())
 def test_large_masks_as_pycocotools(height, width, data):
     runs, left = [], height * width

@@ -109,7 +109,7 @@ def test_a_table_that_is_no_text_is_refused(tables):
         read_annotations(tables)
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(broken_text("\n".join([HEADER, *ROWS])))
 def test_a_broken_table_is_read_or_refused(tables, content):
     readable_or_refused(text(tables / "train-annotations-bbox.csv", content), "openimages")

@@ -174,13 +174,13 @@ def test_what_cannot_be_understood_is_told_and_the_rest_read(folder):
     ]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(broken_json(BARE))
 def test_a_broken_file_is_read_or_refused(folder, content):
     readable_or_refused(text(folder / "via_region_data.json", content), "via")
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(broken_text(table(BARE)))
 def test_a_broken_table_is_read_or_refused(folder, content):
     readable_or_refused(text(folder / "via_export_csv.csv", content), "via")

@@ -92,7 +92,7 @@ def same(found: list[tuple], expected: list[tuple], tolerance: float) -> None:
 
 
 @pytest.mark.parametrize("form", WRITERS)
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(made=data_sets())
 def test_what_is_written_is_read_back(form, made):
     with tempfile.TemporaryDirectory() as name:

@@ -67,7 +67,7 @@ def same(one: list[Batch], other: list[Batch]) -> bool:
     return values(one) == values(other)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     size=st.tuples(st.integers(1, 700), st.integers(1, 700)),
     seeds=st.tuples(st.integers(0, 99), st.integers(0, 9)),

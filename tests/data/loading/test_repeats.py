@@ -69,7 +69,7 @@ def test_what_is_shown_by_hand():
     assert repeated(factors, 0.5).tolist() == [0, 1, 1, 1, 2]  # 0.45, 1.35, 2.25, 3.15, 4.05
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     factors=st.lists(st.floats(1, 10), min_size=1, max_size=40),
     draw=st.floats(0, 1, exclude_max=True),

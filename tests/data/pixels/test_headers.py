@@ -168,7 +168,7 @@ def test_a_file_cut_short(tmp_path: Path, suffix: str, orientation: int) -> None
         assert read_header(path) == header, "what is damaged after the header does not show"
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     suffix=st.sampled_from(["jpg", "png"]),
     notes=st.sampled_from([None, 6]),
