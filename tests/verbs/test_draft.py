@@ -47,6 +47,12 @@ def saved(out):
         file.write_text(json.dumps(page, indent=2))
 
 
+def looked_at(out):
+    """As somebody leaves a folder who has looked at every photograph."""
+    (file,) = out.rglob("*.drafts")
+    file.unlink()
+
+
 def accepted(out):
     """As Label Studio exports drafts that somebody submitted as they are."""
     tasks = json.loads((out / "tasks.json").read_text("utf-8"))
@@ -69,6 +75,10 @@ def test_read_back_they_are_what_was_found(photos, tmp_path, to):
         with pytest.raises(InputError, match="3 photographs with drafts of a model that nobody confirmed"):
             masu.read_dataset(tmp_path / "out")
         saved(tmp_path / "out")
+    if to in ("cvat", "coco", "yolo", "voc"):
+        with pytest.raises(InputError, match="3 photographs with drafts of a model that nobody confirmed"):
+            masu.read_dataset(tmp_path / "out")
+        looked_at(tmp_path / "out")
     again = rows_of(masu.read_dataset(tmp_path / "out"))
     assert again.keys() == DRAWN.keys()
     for name, expected in DRAWN.items():
@@ -177,7 +187,10 @@ def test_coco_has_scores_and_the_others_say_that_they_have_none(photos, tmp_path
     assert [one["score"] for one in page["annotations"]] == [0.9123, 0.6, 0.75]
     assert page["categories"] == [{"id": k, "name": name} for k, name in enumerate(Finder.names, 1)]
     for to, form in (("yolo", "YOLO"), ("voc", "VOC")):
-        assert f"{form} has no place for scores: they are left out" in drafted(photos, to, tmp_path / to).lost
+        assert (
+            f"{form} has no place for scores: they are in the list of drafts alone"
+            in drafted(photos, to, tmp_path / to).lost
+        )
 
 
 def test_a_photograph_on_its_side_is_drafted_upright(tmp_path):

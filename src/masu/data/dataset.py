@@ -131,6 +131,7 @@ class Dataset:
         class_lists: which classes each image was checked for; None where all were for every class.
         drafts: images of ``root`` that are left out, since a model drafted their boxes and nobody has
             confirmed them.
+        draft_lists: files that say so of them, where those of the labels have no place for it.
     """
 
     root: Path
@@ -161,6 +162,7 @@ class Dataset:
     accepted: bool = field(default=False, repr=False)
     class_lists: ClassLists | None = field(default=None, repr=False)
     drafts: tuple[Path, ...] = field(default=(), repr=False)
+    draft_lists: tuple[Path, ...] = field(default=(), repr=False)
 
     @classmethod
     def of(

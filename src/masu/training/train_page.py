@@ -13,8 +13,7 @@ from typing import Any
 from PIL import Image
 
 from masu.atomic import write_text
-from masu.data.formats import Dataset, Fault
-from masu.data.formats.draft_mark import said_of_drafts
+from masu.data.formats import Dataset, Fault, said_of_drafts
 from masu.pages.charts import Chart, duration, history_chart, share
 from masu.pages.page import render
 from masu.pages.pictures import embedded
@@ -116,7 +115,7 @@ class TrainPage:
         score = next((name for name in ("ap", "ar100") for row in history if row.get(name) is not None), None)
         beside = {k: t for k, t in _SCORES.items() if score != "ap" or k in ("ap", "ap50")}
         scored = [row for row in history if score and row.get(score) is not None]
-        drafts = (said_of_drafts(part.drafts, part.root) for part in self.data)
+        drafts = (said_of_drafts(part) for part in self.data)
         known = (str(fault) for part in self.data for fault in part.faults)
         faults = list(dict.fromkeys([*filter(None, drafts), *known, *sorted(map(str, self.told))]))
         return render(

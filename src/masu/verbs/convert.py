@@ -12,8 +12,7 @@ from masu.data.audit.fingerprints import fingerprint_images, near_duplicates
 from masu.data.audit.strays import find_strays
 from masu.data.dataset import part_name
 from masu.data.fitting import measured
-from masu.data.formats import read_annotations
-from masu.data.formats.draft_mark import said_of_drafts
+from masu.data.formats import read_annotations, said_of_drafts
 from masu.data.formats.writing import refuse_target, writable, write_dataset
 from masu.data.splitting import parse_shares, share_out
 
@@ -89,7 +88,7 @@ def convert(
         data = share_out(data, shares, seed, near_duplicates(prints))
     lost = write_dataset(out, to, data, strays, link=link)
     parts = data.parts()
-    drafts = said_of_drafts(data.drafts, data.root)
+    drafts = said_of_drafts(data)
     return Converted(
         source_format=data.form,
         format=to,

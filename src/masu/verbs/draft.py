@@ -76,7 +76,8 @@ def draft(
 ) -> Drafted:
     """Write what a model finds as drafts for a labelling tool; labels that exist are never touched.
 
-    Beside the photographs, drafts of another ``version`` that nobody has saved since are replaced.
+    Beside the photographs, drafts of another ``version`` that nobody has saved since are replaced. Drafts are
+    left out of what is read as labels until somebody corrects or confirms them.
 
     Photographs that have labels, in any format that masu reads, are left out: those in a data set of the
     folders that are named, or with a file of the tool beside them.
@@ -86,7 +87,8 @@ def draft(
         photographs: image files, folders and patterns such as ``shots/*.jpg``; one or a list.
         to: one of :data:`masu.words.DRAFT_TOOLS`. ``"labelstudio"`` are predictions, with ``config.xml``;
             ``"cvat"`` is CVAT for images 1.1, with ``labels.json``; ``"labelme"`` and ``"xanylabeling"`` are
-            shapes with scores; ``"coco"`` has scores, ``"yolo"`` and ``"voc"`` have none. Boxes are pixels of
+            shapes with scores; ``"coco"`` has scores, ``"yolo"`` and ``"voc"`` have none. A list ``*.drafts``
+            beside the labels of COCO, YOLO, VOC and CVAT says that they are drafts. Boxes are pixels of
             the upright photograph, rounded to 0.01, scores to 0.0001.
         out: new or empty folder, which also gets the photographs; it appears whole or not at all. Default,
             for ``"labelme"`` and ``"xanylabeling"`` alone: a file beside each photograph, as soon as it is

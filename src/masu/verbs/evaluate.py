@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from masu.data.dataset import Dataset
-from masu.data.formats.draft_mark import said_of_drafts
+from masu.data.formats import said_of_drafts
 from masu.evaluation.error_report import refuse_proposals
 from masu.evaluation.evaluate import LabelledImages, score
 from masu.evaluation.metrics import Metrics, ProposalMetrics
@@ -98,7 +98,7 @@ def evaluate(
 
 
 def _left_out(read: Dataset) -> list[str]:
-    drafts = said_of_drafts(read.drafts, read.root)
+    drafts = said_of_drafts(read)
     return [*([] if drafts is None else [drafts]), *map(str, read.faults)]
 
 

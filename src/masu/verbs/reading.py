@@ -13,8 +13,7 @@ from masu.data.audit.fingerprints import fingerprint_images, near_duplicates
 from masu.data.audit.prospects import said_of_few, said_of_no_empty
 from masu.data.audit.strays import find_unread
 from masu.data.dataset import Dataset
-from masu.data.formats import read_annotations, usable
-from masu.data.formats.draft_mark import said_of_drafts
+from masu.data.formats import read_annotations, said_of_drafts, usable
 from masu.data.pixels.unread import animated, said_of_animated, said_of_unread
 from masu.data.splits import evaluation_split, training_split, validation_split
 from masu.data.splitting import apart, hold_back
@@ -258,5 +257,5 @@ def warn_of_faults(*datasets: Dataset) -> None:
 
 def _of_drafts(datasets: Sequence[Dataset]) -> list[str]:
     """One sentence of each folder with drafts that nobody confirmed."""
-    told = dict.fromkeys((said_of_drafts(data.drafts, data.root), data.root) for data in datasets)
+    told = dict.fromkeys((said_of_drafts(data), data.root) for data in datasets)
     return [f"{root}: {said}" for said, root in told if said is not None]

@@ -1,11 +1,13 @@
 """What makes a file of shapes a draft, and what makes labels of it."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 import masu
-from masu.data.formats.draft_mark import drafted_by, marked, said_of_drafts, unmarked
+from masu.data.formats import said_of_drafts
+from masu.data.formats.draft_mark import drafted_by, marked, unmarked
 from masu.errors import InputError
 from masu.verbs.convert import convert
 from masu.verbs.reading import training_and_validation, warn_of_faults
@@ -57,11 +59,12 @@ def test_drafts_are_no_labels_and_are_told(half):
     data = masu.read_dataset(half)
     assert [path.name for path in data.paths] == ["a.png"]
     assert data.drafts == (half / "b.png", half / "c.png")
-    said = said_of_drafts(data.drafts, data.root)
+    said = said_of_drafts(data)
     assert said.startswith(
         "2 photographs hold drafts that nobody confirmed, and they are left out: b.png, c.png;"
     )
-    assert said_of_drafts((), half) is None
+    assert said.endswith(f"confirm them in masu label {half}, or save each in your labelling tool")
+    assert said_of_drafts(replace(data, drafts=())) is None
 
 
 def test_every_verb_tells_of_drafts(half, tmp_path):
@@ -78,7 +81,7 @@ def test_every_verb_tells_of_drafts(half, tmp_path):
     )  # the photographs come along, without labels
     measured = masu.evaluate(Finder(), half)
     assert measured.images == 1
-    assert measured.faults[0] == said_of_drafts((half / "b.png", half / "c.png"), half)
+    assert measured.faults[0] == said_of_drafts(masu.read_dataset(half))
 
 
 def test_training_leaves_drafts_out_and_refuses_drafts_alone(half, tmp_path):

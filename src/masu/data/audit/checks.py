@@ -136,8 +136,10 @@ def find_faults(
     ):
         for said in sentences:
             found[kind, looked.data.root, "", said] = Finding(kind, looked.data.root, "", said)
+    lists = listed((path.name for path in looked.data.draft_lists), 3)
+    left_out = f"left out, a draft by {lists}" if lists else "left out"
     for image in looked.data.drafts:
-        found["draft", image, "", ""] = Finding("draft", image, "", "left out", None, image)
+        found["draft", image, "", ""] = Finding("draft", image, "", left_out, None, image)
     for image in strays:
         finding = Finding("unlabelled-image", image, "", "no annotation names it", None, image)
         found[finding.kind, image, "", finding.found] = finding

@@ -87,4 +87,4 @@ def _with_annotation(data: Dataset) -> Iterator[Path]:
 
 
 def _is_answer(data: Dataset) -> bool:
-    return 0 < len(data.boxes) <= data.left_out.get("score", 0)
+    return not data.drafts and 0 < len(data.boxes) <= data.left_out.get("score", 0)

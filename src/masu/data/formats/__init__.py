@@ -34,7 +34,6 @@ from masu.data.formats import (
     wider_face,
     yolo,
 )
-from masu.data.formats.draft_mark import how_to_confirm
 from masu.data.formats.editing import LabelFiles
 from masu.data.formats.form import Candidate, Format, Place
 from masu.data.formats.resolving import resolved
@@ -52,6 +51,7 @@ __all__ = [
     "label_files",
     "read_annotations",
     "read_dataset",
+    "said_of_drafts",
     "splits",
     "usable",
 ]
@@ -150,7 +150,7 @@ def usable(
                 thing,
                 f"{counted(len(part.drafts), 'photograph')} with drafts of a model that nobody confirmed",
                 "at least one photograph with labels",
-                how_to_confirm(data.root),
+                how_to_confirm(part),
             )
         raise bad_input(
             thing,
@@ -254,6 +254,29 @@ def label_files(folder: Path, form: str | None = None) -> tuple[str, LabelFiles]
             f"masu convert {folder} --to labelme --link --out NEW, then label NEW",
         )
     return format_.name, format_.edit(folder, candidate)
+
+
+def said_of_drafts(data: Dataset) -> str | None:
+    """That photographs hold drafts alone, and what makes labels of these; None without any."""
+    if not data.drafts:
+        return None
+    hold, they = ("holds", "it is") if len(data.drafts) == 1 else ("hold", "they are")
+    names = listed((path.name for path in data.drafts), 3)
+    count = counted(len(data.drafts), "photograph")
+    return (
+        f"{count} {hold} drafts that nobody confirmed, and {they} left out: {names}; {how_to_confirm(data)}"
+    )
+
+
+def how_to_confirm(data: Dataset) -> str:
+    """What one does with the drafts of a data set that nobody confirmed."""
+    form = formats().get(data.form)
+    page = f"in masu label {shlex.quote(str(data.root))}"
+    if not data.draft_lists:
+        return f"confirm them {page}, or save each in your labelling tool"
+    place = f"{page} or in your labelling tool" if form and form.edit else "in your labelling tool"
+    lists = listed(map(str, data.draft_lists), 3)
+    return f"correct them {place}; once you have looked at every one, delete {lists}"
 
 
 def _likeliest(place: Place, tried: Sequence[Format]) -> tuple[Format, Candidate] | None:

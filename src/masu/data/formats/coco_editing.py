@@ -28,6 +28,7 @@ from masu.data.formats.coco_entries import (
     word_of,
 )
 from masu.data.formats.coco_places import Listing, ReplacedError
+from masu.data.formats.draft_list import SUFFIX, DraftLists
 from masu.data.formats.editing import (
     LOCK,
     ChangedError,
@@ -50,7 +51,7 @@ from masu.data.formats.editing import (
 from masu.data.formats.form import Candidate, as_size, json_of
 from masu.data.formats.json_places import as_utf8, indentation, written
 from masu.data.formats.rows import BadEntryError, Rows
-from masu.data.formats.tree import Tree
+from masu.data.formats.tree import Tree, plain
 from masu.data.pixels.headers import read_header
 from masu.data.splits import role
 from masu.errors import InputError, bad_input
@@ -106,7 +107,7 @@ class _Said:
 
     @property
     def version(self) -> str:
-        """See :class:`Loaded`; it is another one where a category is renamed that its objects are of."""
+        """Another text where a category is renamed that its objects are of, too."""
         keys = set()
         for entry in self.entries:
             with suppress(BadEntryError):
@@ -166,6 +167,7 @@ class CocoFiles:
         self._rows = _Rows({})
         self._marks: dict[Path, dict[str, int]] = {}
         self._files: dict[Path, Listing] = {}
+        self._drafts = DraftLists()
         self._faults: dict[Path, str] = {}
         for file in candidate.files:
             self._look_at(file)
@@ -181,6 +183,8 @@ class CocoFiles:
         self._seen = {file: one.stamp for file, one in self._files.items()}
         for file in self._files:
             self._marks[file] = self._marks_of(file)
+        self._look_for_lists()
+        self._drafted = self._drafts.photographs()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -236,21 +240,26 @@ class CocoFiles:
                     number = said.id
                     frame = self._frame(said, size, orientation)
                     held = _held(said, frame)
+                drafted = self._drafts.unconfirmed(path, photo, size, held) is not None
                 shown = content.file.ids.shown(number)
-                hand = _Hand(photo, content, shown, frame, self._category_ids(path, wanted))
+                ids = self._category_ids(path, wanted)
+                hand = _Hand(photo, content, shown, frame, ids, drafted=drafted)
                 key = os.path.abspath(photo)
                 plan = planned(held, wanted, self._past.of(key), hand.change, hand.back, hand.new)
                 self._past.change(key, held, plan)
-                if said is not None and not plan:
+                if said is not None and not plan and not drafted:
                     return version
+                if drafted:
+                    plan = Plan({**hand.without_scores(held), **plan.replaced}, plan.added)
                 images = Plan()
                 if said is None:
                     images = Plan({}, (self._image(photo, content, number, size),))
                 plans = {"annotations": plan, "images": images, "categories": Plan({}, hand.new_categories)}
                 self._put(path, content.changed(plans), key)
-                again = self._said(photo)
-                assert again is not None
-                return again.version
+                if drafted:
+                    self._drafts.confirm(path, photo)
+                    self._drafted = self._drafts.photographs()
+                return self._version(photo, self._said(photo))
 
     def take_back(self, photo: Path, version: str, into: Path) -> None:
         """Take a photograph off its file's lists; see :meth:`LabelFiles.take_back`."""
@@ -292,6 +301,12 @@ class CocoFiles:
                 before, now = self._marks[file], self._marks_of(file)
                 self._seen[file], self._marks[file] = one.stamp, now
                 different |= {key for key in before.keys() | now.keys() if before.get(key) != now.get(key)}
+            self._look_for_lists()
+            drafted = self._drafts.photographs()
+            if drafted != self._drafted:
+                names = {name for _, name in drafted ^ self._drafted}
+                self._drafted = drafted
+                different |= {key for key in self._rows.of if plain(os.path.basename(key)) in names}
             top = os.path.abspath(self.root)
             return tuple(self.root / os.path.relpath(key, top) for key in sorted(different))
 
@@ -361,10 +376,28 @@ class CocoFiles:
         try:
             header = read_header(photo)
         except InputError as error:
-            return Loaded(None, said.version, str(error))
-        held = _held(said, self._frame(said, (header.height, header.width), header.orientation))
+            return Loaded(None, self._version(photo, said), str(error))
+        size, version = (header.height, header.width), self._version(photo, said)
+        held = _held(said, self._frame(said, size, header.orientation))
         self._past.see(os.path.abspath(photo), held)
-        return Loaded(tuple(one.entry for one in held), said.version)
+        try:
+            drafts = self._drafts.unconfirmed(said.file.path, photo, size, held)
+        except InputError as error:
+            return Loaded(None, version, str(error))
+        if drafts is not None:
+            return Loaded(None, version, unconfirmed=drafts)
+        return Loaded(tuple(one.entry for one in held), version)
+
+    def _version(self, photo: Path, said: _Said | None) -> str:
+        """See :class:`Loaded`; it is another one while a list of drafts names the photograph."""
+        if said is None:
+            return ""
+        return said.version + ("-drafts" if self._drafts.names(said.file.path, photo) else "")
+
+    def _look_for_lists(self) -> None:
+        """Take note of the lists of drafts beside the files."""
+        folders = dict.fromkeys(file.parent for file in self._words)
+        self._drafts.look(list_ for folder in folders for list_ in folder.glob(f"*{SUFFIX}"))
 
     def _current(self, photo: Path, version: str) -> _Said | None:
         """What the files say, which is of a version.
@@ -377,7 +410,7 @@ class CocoFiles:
             said = self._said(photo)
         except BadEntryError as error:
             raise bad_input(self.file_of(photo), error.found, error.wanted, FIX) from None
-        if version != ("" if said is None else said.version):
+        if version != self._version(photo, said):
             raise ChangedError(photo, self._loaded(photo, said))
         return said
 
@@ -516,9 +549,17 @@ class _Hand:
     """
 
     def __init__(
-        self, photo: Path, content: _Content, image: object, frame: Frame, ids: Mapping[str, int]
+        self,
+        photo: Path,
+        content: _Content,
+        image: object,
+        frame: Frame,
+        ids: Mapping[str, int],
+        *,
+        drafted: bool,
     ) -> None:
         self._photo, self._content, self._image, self._frame, self._ids = photo, content, image, frame, ids
+        self._drafted = drafted
         self._free = content.file.lists["annotations"].free
         self._masks = False
         with suppress(BadEntryError):
@@ -532,6 +573,11 @@ class _Hand:
     def change(self, held: Held, entry: Entry) -> tuple[str, ...]:
         return (self._content.written(self._changed(held, entry), "annotations"),)
 
+    def without_scores(self, held: Sequence[Held]) -> dict[int, str]:
+        """Entries of drafts as those of labels, by position."""
+        scored = (one for one in held if "score" in json.loads(one.texts[0]))
+        return {one.rows[0]: self.change(one, one.entry)[0] for one in scored}
+
     def back(self, held: Held, entry: Entry) -> tuple[str, ...]:
         value = self._changed(held, entry)
         value |= {"image_id": self._image, "category_id": self._ids[entry.name]}
@@ -541,6 +587,8 @@ class _Hand:
 
     def _changed(self, held: Held, entry: Entry) -> dict[str, Any]:
         value: dict[str, Any] = json.loads(held.texts[0])
+        if self._drafted:
+            value.pop("score", None)  # labels have none
         if held.entry.name != entry.name:
             value["category_id"] = self._ids[entry.name]
         if held.entry.flag != entry.flag:

@@ -133,9 +133,9 @@ class Copy:
         return None if self.drafts is None else float(self.drafts.scores[row])
 
     def say_without_scores(self, form: str) -> None:
-        """That a format has no place for the scores of drafts."""
+        """That a format has no place for the scores of drafts; see :mod:`masu.data.formats.draft_list`."""
         if self.drafts is not None:
-            self.say(f"{form} has no place for scores: they are left out")
+            self.say(f"{form} has no place for scores: they are in the list of drafts alone")
 
     def is_ignored(self, row: int) -> bool:
         """Whether training and scoring leave an object out."""

@@ -10,13 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shlex
-from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
-
-from masu.errors import counted, listed
 
 _MARK = "draft"
 _DIGITS = 16
@@ -66,32 +61,6 @@ def unmarked(content: dict[str, Any]) -> dict[str, Any]:
         Another content; all else stays.
     """
     return {key: value for key, value in content.items() if key != _MARK} | {"flags": {}}
-
-
-def said_of_drafts(drafts: Sequence[Path], root: Path) -> str | None:
-    """That photographs hold drafts alone, and what makes labels of these; None without any.
-
-    Args:
-        drafts: see :attr:`masu.data.dataset.Dataset.drafts`.
-        root: the data set's folder.
-    """
-    if not drafts:
-        return None
-    hold, they = ("holds", "it is") if len(drafts) == 1 else ("hold", "they are")
-    names = listed((path.name for path in drafts), 3)
-    return (
-        f"{counted(len(drafts), 'photograph')} {hold} drafts that nobody confirmed, and {they} left out: "
-        f"{names}; {how_to_confirm(root)}"
-    )
-
-
-def how_to_confirm(root: Path) -> str:
-    """What one does with drafts that nobody confirmed.
-
-    Args:
-        root: the data set's folder.
-    """
-    return f"confirm them in masu label {shlex.quote(str(root))}, or save each in your labelling tool"
 
 
 def _seal(content: dict[str, Any]) -> str:

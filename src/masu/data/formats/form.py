@@ -105,7 +105,8 @@ class Format(NamedTuple):
         write: a data set in it; None where masu only reads it. See :class:`masu.data.formats.copying.Copy`.
         by_stem: it has a file of labels for each image, named as the image but for the suffix.
         all_in_splits: it has no place for images that no split names, where there are splits.
-        drafts_are_labels: what is written of drafts is read as labels.
+        drafts_are_labels: what is written of drafts looks like labels, and a list says that it is none; see
+            :mod:`masu.data.formats.draft_list`.
         edit: the labels of single photographs below a folder, in the files of a candidate (None: there are
             none yet); None where masu does not change files of this format.
         crowds: its files can say that a box is a crowd region.

@@ -11,6 +11,7 @@ from threading import RLock
 from typing import Protocol
 
 from masu.atomic import WriteError, alone_in, not_written, write_new
+from masu.data.formats.draft_list import SUFFIX, DraftLists
 from masu.data.formats.editing import (
     LOCK,
     ChangedError,
@@ -30,7 +31,7 @@ from masu.data.formats.editing import (
 )
 from masu.data.formats.list_lines import STEP, ListLine, one_step, settle
 from masu.data.formats.rows import BadEntryError, Rows
-from masu.data.formats.tree import Look, Tree
+from masu.data.formats.tree import Look, Tree, plain
 from masu.data.pixels.headers import read_header
 from masu.errors import InputError, bad_input
 from masu.regular import read_bytes
@@ -61,7 +62,7 @@ class Page(Protocol):
 
     @property
     def unconfirmed(self) -> Unconfirmed | None:
-        """These objects where a model drafted them and nobody has confirmed them."""
+        """These objects where the file says that a model drafted them and nobody has confirmed them."""
         ...
 
     def change(self, held: Held, entry: Entry) -> tuple[str, ...]:
@@ -224,10 +225,12 @@ class OneFileEach:
         self._lock = RLock()
         self._past = Past()
         self._photos: dict[str, Path] = {}
+        self._lists = DraftLists()
         for image in tree.image_files():
             self._watch(Path(image))
         self._settle()
         self._stamps = self._look()
+        self._listed = self._lists.photographs()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -265,14 +268,18 @@ class OneFileEach:
                 past = self._past.of(os.fspath(file))
                 plan = planned(page.held, wanted, past, page.change, page.change, page.new)
                 self._past.change(os.fspath(file), page.held, plan)
-                if content is not None and not plan and page.unconfirmed is None:
+                drafted = self._unconfirmed(file, page, seen) is not None
+                if content is not None and not plan and not drafted:
                     return version
                 made = page.content(plan)
                 if content is None and (listed := self.hand.list_line(photo, file)) is not None:
                     self._put_and_list(photo, file, made, listed)
                 else:
                     self._put(photo, file, made, new=content is None)
-            return self.hand.classes.version(made)
+                if drafted:
+                    self._lists.confirm(file, photo)
+                    self._listed = self._lists.photographs()
+            return self._version(photo, file, made)
 
     def take_back(self, photo: Path, version: str, into: Path) -> None:
         """Move the file of a photograph below a folder; see :meth:`LabelFiles.take_back`."""
@@ -303,29 +310,43 @@ class OneFileEach:
         with self._lock:
             before, now = self._stamps, self._look()
             self._stamps = now
-            different = sorted(
-                file for file in before.keys() | now.keys() if before.get(file) != now.get(file)
-            )
-            return tuple(self._photos[file] for file in different if file in self._photos)
+            different = {file for file in before.keys() | now.keys() if before.get(file) != now.get(file)}
+            if listed := self._lists.photographs() ^ self._listed:
+                self._listed = self._lists.photographs()
+                different |= {
+                    file
+                    for file, photo in self._photos.items()
+                    if (os.path.dirname(file), plain(photo.name)) in listed
+                }
+            return tuple(self._photos[file] for file in sorted(different) if file in self._photos)
 
     def _loaded(self, photo: Path, file: Path, content: bytes | None) -> Loaded:
         if content is None:
             return Loaded(None, "")
-        version = self.hand.classes.version(content)
+        version = self._version(photo, file, content)
         try:
             header = read_header(photo)
-            page = self.hand.page(
-                file, content, Photo(photo, (header.height, header.width), header.orientation)
-            )
+            seen = Photo(photo, (header.height, header.width), header.orientation)
+            page = self.hand.page(file, content, seen)
+            drafts = self._unconfirmed(file, page, seen)
         except BadEntryError as error:
             return Loaded(None, version, f"{file}: found {error}")
         except InputError as error:
             return Loaded(None, version, str(error))
         self._past.see(os.fspath(file), page.held)
         self.hand.classes.see([one.entry.name for one in page.held])
-        if page.unconfirmed is not None:
-            return Loaded(None, version, unconfirmed=page.unconfirmed)
+        if drafts is not None:
+            return Loaded(None, version, unconfirmed=drafts)
         return Loaded(tuple(one.entry for one in page.held), version)
+
+    def _version(self, photo: Path, file: Path, content: bytes) -> str:
+        """See :class:`Loaded`; it is another one while a list names the photograph."""
+        drafts = "-drafts" if self._lists.names(file, photo) else ""
+        return self.hand.classes.version(content) + drafts
+
+    def _unconfirmed(self, file: Path, page: Page, photo: Photo) -> Unconfirmed | None:
+        """The objects of a file where it, or a list beside it, says that a model drafted them."""
+        return page.unconfirmed or self._lists.unconfirmed(file, photo.path, photo.size, page.held)
 
     def _current(self, photo: Path, file: Path, version: str) -> bytes | None:
         """The content of a file that is still of a version.
@@ -338,7 +359,7 @@ class OneFileEach:
             content = self._content(file)
         except BadEntryError as error:
             raise bad_input(file, error.found, error.wanted) from None
-        if version != ("" if content is None else self.hand.classes.version(content)):
+        if version != ("" if content is None else self._version(photo, file, content)):
             raise ChangedError(photo, self._loaded(photo, file, content))
         return content
 
@@ -407,13 +428,16 @@ class OneFileEach:
                     settle(Path(folder), self.root)
 
     def _look(self) -> dict[str, Stamp | None]:
-        """The stamps of all label files that are there."""
-        found = {}
+        """The stamps of all label files that are there; takes note of the lists of drafts beside them."""
+        found, lists = {}, []
         for folder in sorted({os.path.dirname(file) for file in self._photos}):
             with suppress(OSError), os.scandir(folder) as entries:
                 for entry in entries:
                     if entry.path in self._photos:
                         found[entry.path] = stamp_of(entry.path)
+                    elif entry.name.endswith(SUFFIX):
+                        lists.append(entry.path)
+        self._lists.look(lists)
         return found
 
 

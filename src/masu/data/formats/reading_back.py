@@ -11,7 +11,7 @@ from masu.data.formats import read_annotations
 from masu.errors import InputError, bad_input
 
 
-def refuse_unreadable(made: Path, out: Path, form: str, data: Dataset) -> None:
+def read_back(made: Path, out: Path, form: str, data: Dataset) -> Dataset:
     """Read a new data set as anybody will; damaged pictures may be in it, since they are copied as they are.
 
     Args:
@@ -20,11 +20,15 @@ def refuse_unreadable(made: Path, out: Path, form: str, data: Dataset) -> None:
         form: its format.
         data: what it was made of.
 
+    Returns:
+        What was read.
+
     Raises:
         InputError: where images or classes are missing or others than they were.
     """
     try:
-        problem = _difference(form, data, read_annotations(made))
+        again = read_annotations(made)
+        problem = _difference(form, data, again)
     except InputError as error:
         problem = str(error)
     if problem:
@@ -34,6 +38,7 @@ def refuse_unreadable(made: Path, out: Path, form: str, data: Dataset) -> None:
             "names that this format can hold",
             "rename files, splits or classes, or choose another format; nothing was written",
         )
+    return again
 
 
 def _difference(form: str, data: Dataset, again: Dataset) -> str:

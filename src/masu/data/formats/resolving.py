@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from masu.data.dataset import Dataset, Paths
+from masu.data.formats.draft_list import without_drafts
 from masu.data.formats.rows import Objects, RowFault, Rows
 from masu.data.formats.tree import Found
 from masu.data.kinds import Fault
@@ -30,14 +31,15 @@ def resolved(rows: Rows, form: str) -> Dataset:
     once, where they are of the same splits; with the splits of them all where they have the same objects; and
     once for each labelling where different splits label it in different ways. Files named after no known kind
     of split are splits of their own, unless they label the same images in different ways: then each has its
-    own classes. Where nothing says splits, those that the folders of the images are named as count.
+    own classes. Where nothing says splits, those that the folders of the images are named as count. An image
+    whose labels are what a model drafted is left out.
 
     Args:
         rows: what the reader found; its objects are taken out of it.
         form: name of the format.
 
     Raises:
-        InputError: a name that leads out of the data set.
+        InputError: a name that leads out of the data set, or a list of drafts that cannot be read.
     """
     entries = _Entries(rows)
     alive = np.flatnonzero(entries.image == np.arange(len(entries.paths)))
@@ -49,7 +51,7 @@ def resolved(rows: Rows, form: str) -> Dataset:
     lists = rows.all_class_lists()
     told = (_told(fault, entries) for fault in rows.faults)
     lacking = _lacking(rows, entries.names, class_names)
-    return Dataset(
+    data = Dataset(
         root=rows.root,
         split=None,
         splits=entries.splits,
@@ -78,6 +80,7 @@ def resolved(rows: Rows, form: str) -> Dataset:
         class_lists=None if lists is None else lists.moved(entries.positions(alive), codes, len(alive)),
         drafts=tuple(sorted(set(rows.drafts.values()))),
     )
+    return without_drafts(data, rows)
 
 
 class _Entries:

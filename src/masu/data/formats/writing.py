@@ -11,12 +11,12 @@ import numpy as np
 
 from masu.atomic import folder_whole
 from masu.data.dataset import Dataset
-from masu.data.formats import formats
+from masu.data.formats import formats, said_of_drafts
 from masu.data.formats.copying import Copy, Drafts
-from masu.data.formats.draft_mark import said_of_drafts
+from masu.data.formats.draft_list import write_lists
 from masu.data.formats.form import Format
 from masu.data.formats.naming import nameable
-from masu.data.formats.reading_back import refuse_unreadable
+from masu.data.formats.reading_back import read_back
 from masu.data.kinds import Fault
 from masu.data.splits import UNLISTED
 from masu.errors import bad_input, listed
@@ -56,7 +56,7 @@ def write_dataset(
     assert format_.write is not None
     if not len(data):
         first = f"; the first fault: {data.faults[0]}" if data.faults else ""
-        first = f"; {said_of_drafts(data.drafts, data.root)}" if data.drafts else first
+        first = f"; {said_of_drafts(data)}" if data.drafts else first
         raise bad_input(out, f"no image to write{first}", "at least one", "check the data set that is read")
     try:
         out.absolute().parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,9 @@ def write_dataset(
                     out, found, "names that a text can hold", "rename the split or class"
                 ) from None
             if drafts is None or format_.drafts_are_labels:
-                refuse_unreadable(made, out, format_.name, data)
+                written = read_back(made, out, format_.name, data)
+                if drafts is not None:
+                    write_lists(copy, written)
             for name, text in (more or {}).items():
                 copy.text(name, text)
     except OSError as error:
