@@ -692,6 +692,7 @@ def test_names_of_strangers_are_text(photos, serve, sit, tmp_path):
     me.press("1", "d")
     me.page.wait_for_selector("#finish[open]")  # all are done
     me.until("document.querySelectorAll('#commands code').length > 0")
+    me.saved()
     assert "<b>photos" in me.page.locator("#commands").inner_text()
     assert me.page.locator("#list").inner_text().count(hostile) == 1
     assert (
