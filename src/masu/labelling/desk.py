@@ -16,6 +16,7 @@ from masu.data.formats import formats
 from masu.data.formats.editing import Entry, LabelFiles
 from masu.labelling.choice import Open, in_order
 from masu.labelling.edits import USUAL
+from masu.labelling.held_back import HeldBack, draw
 from masu.labelling.models import Model, Models
 from masu.labelling.photographs import Photographs
 from masu.labelling.sitting import ConflictError, Sitting, View
@@ -57,11 +58,14 @@ class Desk:
         self._shown: tuple[str, ...] = ()
         self._next_look = 0.0
         self._grouped: tuple[tuple[str, ...], dict[str, int]] = ((), {})
+        self._drawn_of = photographs, draw(photographs.paths)
+        self._held_back = out / "held-back.json"
+        self._asked_to_measure: str | None = None  # of those to hold back, the last one that came
         self.teaching = Teaching(
             photographs.folder,
             form,
             Models(out),
-            out / "held-back.json",
+            self._held_back,
             seconds,
             situation=self._situation,
             news=self._news,
@@ -157,6 +161,9 @@ class Desk:
     def next(self, after: str | None, order: str) -> Values:
         """The photograph without an answer to show next, and why that one.
 
+        Where they do not come by name, one of five is one to hold back, in an order of chance, and the others
+        are none of these as long as there are such.
+
         Args:
             after: the one on the page, which is not meant.
             order: one of :data:`masu.words.LABEL_ORDERS`.
@@ -170,6 +177,9 @@ class Desk:
             }
         if order != "name":
             fresh = self._fresh(open_)
+            if (name := self._due(fresh, after)) is not None:
+                return {"id": name, "why": "at random, as one of five"}
+            fresh = [name for name in fresh if name not in self._drawn] or fresh
             if order == "best" and (looked := [name for name in fresh if name in self.teaching.found]):
                 return {"id": self._best(looked), "why": "the model is unsure of it, and knows none like it"}
             return {"id": following(after, fresh), "why": "at random"}
@@ -249,6 +259,15 @@ class Desk:
         old = {groups[name] for name in self.sitting.in_state("done", "unfinished") if name in groups}
         return [name for name in names if groups.get(name) not in old] or names
 
+    def _due(self, names: Sequence[str], after: str | None) -> str | None:
+        """The one of the names to hold back that is to come next; None where none is, or all are labelled."""
+        measuring = [name for name in names if name in self._drawn]
+        labelled = {*self.sitting.in_state("done"), *([after] if after in self.sitting.known else [])}
+        if not measuring or not HeldBack(self._held_back).is_due(labelled, self._drawn):
+            return None
+        self._asked_to_measure = following(self._asked_to_measure, measuring)
+        return self._asked_to_measure
+
     def _best(self, names: Sequence[str]) -> str:
         """The one that the model is most unsure of and that is most unlike those that are labelled."""
         found, last, groups = self.teaching.found, self.teaching.models.last, self._groups()
@@ -277,7 +296,16 @@ class Desk:
             shown=tuple(name for name in self._shown if self.sitting.known[name].state != "locked"),
             open=self.sitting.in_state("open"),
             done=self.sitting.in_state("done"),
+            drawn=self._drawn,
         )
+
+    @property
+    def _drawn(self) -> frozenset[str]:
+        """The photographs to hold back, labelled or not."""
+        photographs = self.sitting.photographs
+        if self._drawn_of[0] is not photographs:
+            self._drawn_of = photographs, draw(photographs.paths)
+        return self._drawn_of[1]
 
     def _news(self, name: str | None) -> None:
         if name is not None:

@@ -1,13 +1,17 @@
 """Which labelled photographs no model of a sitting ever learns from, so that its figures mean something.
 
-A training that goes on from the last model must hold back the same photographs as the one before: the part of
-each is decided once, when it is first labelled, and written down.
+They are drawn from all photographs of the folder by their names alone, before anybody has looked, and only
+chance says when they are labelled: so they are like the rest, whichever photographs the model asks for. A
+training that goes on from the last model must hold back the same ones as the one before: the part of each is
+decided once, when it is first labelled, and written down.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -20,7 +24,19 @@ FEWEST = 5
 """Labelled photographs that the first round wants."""
 
 EVERY = 5
-"""One of so many groups is held back; the first ``EVERY`` all teach."""
+"""One of so many photographs is drawn; the first ``EVERY`` labelled groups all teach."""
+
+
+def draw(names: Iterable[str]) -> frozenset[str]:
+    """One of ``EVERY`` photographs by a checksum of their names: the same ones at each start.
+
+    Where photographs come later, those that were drawn stay so, up to a few where the share is rounded.
+
+    Args:
+        names: of all photographs of the folder.
+    """
+    ordered = sorted(names, key=lambda name: hashlib.sha256(b"held back " + name.encode()).digest())
+    return frozenset(ordered[: math.ceil(len(ordered) / EVERY)])
 
 
 Part = Literal["teaches", "held", "neither"]
@@ -51,14 +67,28 @@ class HeldBack:
         """Whether anything was decided before; else nobody knows what earlier models learned from."""
         return bool(self._parts)
 
-    def decide(self, names: Sequence[str], groups: Sequence[Sequence[int]]) -> list[Part]:
-        """The part of each labelled photograph; the new ones are decided in their order.
+    def is_due(self, labelled: Collection[str], drawn: Collection[str]) -> bool:
+        """Whether one that is drawn is to be labelled next: the sixth, and one of five from then on.
 
         Args:
-            names: of all labelled photographs.
+            labelled: names of all labelled photographs.
+            drawn: see :func:`draw`.
+        """
+        parts = (self._parts.get(name, HELD if name in drawn else TEACHES) for name in labelled)
+        held = sum(part == HELD for part in parts)
+        return held < (len(labelled) - held - 1) // (EVERY - 1)
+
+    def decide(
+        self, names: Sequence[str], groups: Sequence[Sequence[int]], drawn: Collection[str]
+    ) -> list[Part]:
+        """The part of each labelled photograph: those that are drawn are held back.
+
+        Args:
+            names: of all labelled photographs; the new ones are decided in their order.
             groups: positions of photographs that are almost the same, as of
-                :func:`masu.data.audit.fingerprints.near_duplicates`. They are of one part. A new one that is
-                like one that teaches and one that is held back is of neither.
+                :func:`masu.data.audit.fingerprints.near_duplicates`. They are of one part, that of the first.
+                A new one that is like one that teaches and one that is held back is of neither.
+            drawn: see :func:`draw`.
 
         Raises:
             WriteError: where it cannot be written down.
@@ -76,7 +106,7 @@ class HeldBack:
             if name in self._parts:
                 continue
             if group not in of_group:
-                held = self._groups >= EVERY and self._groups % EVERY == 0
+                held = self._groups >= EVERY and name in drawn
                 of_group[group] = {HELD if held else TEACHES}
                 self._groups += 1
             (part,) = of_group[group] if len(of_group[group]) == 1 else (NEITHER,)

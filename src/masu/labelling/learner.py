@@ -45,8 +45,8 @@ def main(task: Mapping[str, Any]) -> None:
 
     Args:
         task: ``folder`` of the photographs, ``form`` of their labels, ``answered`` (names of the photographs
-            that are done), ``out`` for the run, ``held_back`` (a file), ``weights`` (the last model, or None)
-            and ``seconds``.
+            that are done), ``drawn`` (those of them to hold back), ``held_back`` (a file), ``out`` for the
+            run, ``weights`` (the last model, or None) and ``seconds``.
     """
     try:
         parts = parts_of(task)
@@ -89,7 +89,7 @@ def parts_of(task: Mapping[str, Any]) -> Parts:
     groups = near_duplicates(fingerprint_images(list(data.paths)))
     held_back = HeldBack(Path(task["held_back"]))
     goes_on = held_back.known
-    part = np.array(held_back.decide(names, groups))
+    part = np.array(held_back.decide(names, groups, set(task["drawn"])))
     if not (part == TEACHES).any():
         raise bad_input(folder, "no photograph to learn from", f"at least {FEWEST} with labels")
     held = data.take(np.flatnonzero(part == HELD)) if (part == HELD).any() else None

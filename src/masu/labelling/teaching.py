@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -37,11 +37,13 @@ class Situation:
         shown: the photographs on pages, and some that may come next.
         open: names without an answer.
         done: names with one, and with nothing unfinished.
+        drawn: names of those to hold back, see :func:`masu.labelling.held_back.draw`.
     """
 
     shown: tuple[str, ...]
     open: tuple[str, ...]
     done: tuple[str, ...]
+    drawn: frozenset[str]
 
 
 class Teaching:
@@ -137,10 +139,11 @@ class Teaching:
         with self._lock:
             if self._closed or not self._seconds:
                 return
-            done = self._situation().done
+            situation = self._situation()
+            done, drawn = situation.done, situation.drawn
             due = not self.paused and not self.missing
             if self._learner is None and (due or (now and len(done) >= FEWEST)):
-                self._begin(done)
+                self._begin(done, drawn)
             self._draft()
 
     def close(self) -> None:
@@ -151,7 +154,7 @@ class Teaching:
         for one in running:
             one.stop()
 
-    def _begin(self, done: Sequence[str]) -> None:
+    def _begin(self, done: Sequence[str], drawn: Collection[str]) -> None:
         self._answers, self._failed, self.progress = len(done), "", 0.0
         weights = self.models.weights
         self._learner = Process("masu.labelling.learner", self._learner_told, self._learner_ended)
@@ -159,6 +162,7 @@ class Teaching:
             {
                 **self._task,
                 "answered": done,
+                "drawn": [name for name in done if name in drawn],
                 "out": str(self.models.new_round()),
                 "weights": None if weights is None else str(weights),
             }
