@@ -25,7 +25,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -207,9 +206,7 @@ def opened(model: Path, way: Way) -> PredictionNetwork:
     """A model as it is asked."""
     detector = masu.tiled(masu.load(model), way.tiles, overlap=way.overlap)
     if way.image_size is not None:
-        pyramid = detector.config.pyramid
-        policy = replace(pyramid.input, min_size=way.image_size, max_size=2 * way.image_size)
-        detector.config = detector.config.with_pyramid(replace(pyramid, input=policy))
+        detector = masu.with_image_size(detector, way.image_size)
     if way.tiles is None:  # a whole picture may have as many boxes as its tiles
         set_suppression(detector, most=MOST)
     return detector.prediction_network(way.precision)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from masu.data.loading.transforms import Augmentation
     from masu.detectors.as_torchvision import to_torchvision, to_torchvision_state_dict
     from masu.detectors.build import build, from_torchvision, load, save, store_thresholds
+    from masu.detectors.sizing import with_image_size
     from masu.detectors.tiling import tiled
     from masu.detectors.tta import with_tta
     from masu.errors import InputError
@@ -91,6 +92,7 @@ __all__ = [
     "train",
     "tune",
     "watch",
+    "with_image_size",
     "with_tta",
 ]
 
@@ -136,6 +138,7 @@ _HOME = {
     "train": "masu.verbs.train",
     "tune": "masu.verbs.tune",
     "watch": "masu.films.watching",
+    "with_image_size": "masu.detectors.sizing",
     "with_tta": "masu.detectors.tta",
 }
 

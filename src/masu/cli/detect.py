@@ -18,6 +18,7 @@ from masu.cli.options import (
     IOU,
     MAX_DETECTIONS,
     MODEL,
+    NETWORK_SIZE,
     TRUST_CODE,
     TTA,
     tiles,
@@ -40,6 +41,7 @@ _OF_FILMS = tuple(name for name in FILM_FORMATS if name not in DETECTION_FORMATS
 @IOU
 @MAX_DETECTIONS
 @tiles
+@NETWORK_SIZE
 @TTA
 @option(
     "--to",
@@ -89,6 +91,7 @@ def detect(
     max_detections: int | None,
     tiles: int | None,
     overlap: float | None,
+    image_size: int | None,
     tta: bool,
     to: str | None,
     out: str | None,
@@ -131,6 +134,7 @@ def detect(
                 classes,
                 iou,
                 max_detections,
+                image_size,
                 tta,
                 margins,
                 track,
@@ -149,6 +153,7 @@ def detect(
             "--iou",
             "--max-detections",
             *_TILES,
+            "--image-size",
             "--tta",
             "--margins",
             "--no-pictures",
@@ -159,11 +164,12 @@ def detect(
             model, sources, threshold, to, out, batch_size, engine, workers, trust_code, device
         )
     if margins:
-        for name in ("--threshold", "--iou", "--max-detections", *_TILES, "--tta"):
+        for name in ("--threshold", "--iou", "--max-detections", *_TILES, "--image-size", "--tta"):
             refuse_idle(name, "with --margins, which were measured with the model's own", "one of them")
     if out is None:
         refuse_idle("--no-pictures", "without --out, where pictures would be", "both or neither")
     from masu.data.pixels.unread import said_of_animated, said_of_unread
+    from masu.detectors.sizing import with_image_size
     from masu.detectors.tiling import as_told
     from masu.detectors.tta import with_tta
     from masu.evaluation.choice import OnlyClasses, classes_of, in_precision, set_suppression
@@ -173,11 +179,14 @@ def detect(
 
     with working("opening the model"):
         opened = as_told(open_detector(model, trust_code=trust_code, device=device), tiles, overlap)
+    own = opened.input.min_size
+    if image_size is not None:
+        opened = with_image_size(opened, image_size)
     chosen = classes_of(classes, opened.names)
     set_suppression(opened, iou, None if chosen else max_detections)
     detail(f"{model}: {counted(len(opened.names), 'class', 'classes')} ({listed(opened.names, 8)})")
     if threshold is None and opened.thresholds:
-        note(said_of_thresholds(opened.thresholds, tta))
+        note(said_of_thresholds(opened.thresholds, own, image_size, tta))
     if margins and opened.margins:
         note(f"the model's margins, as shares of a box's size: {scores(opened.margins)}")
     computing = in_precision(opened, precision)

@@ -26,6 +26,7 @@ class Wanted:
         classes: only these; empty for all.
         iou: of the suppression; None for the model's.
         max_detections: of a frame; None for the model's.
+        image_size: of the network's input; None for the model's.
         tta: look at each frame mirrored, too.
         margins: enlarge boxes.
         track: follow objects.
@@ -38,6 +39,7 @@ class Wanted:
     classes: tuple[str, ...]
     iou: float | None
     max_detections: int | None
+    image_size: int | None
     tta: bool
     margins: bool
     track: bool
@@ -73,12 +75,13 @@ def detect_films(
     to = to or "jsonl"
     check_film_format(to, alone=out is None)
     if wanted.margins:
-        for name in ("--threshold", "--iou", "--max-detections", "--tta"):
+        for name in ("--threshold", "--iou", "--max-detections", "--image-size", "--tta"):
             refuse_idle(name, "with --margins, which were measured with the model's own", "one of them")
     if out is None:
         refuse_idle("--no-pictures", "without --out, where the drawn film would be", "both or neither")
     elif "://" in out:
         raise bad_input("--out", out, "a folder on this computer", "copy the results afterwards")
+    from masu.detectors.sizing import with_image_size
     from masu.detectors.tta import with_tta
     from masu.evaluation.choice import OnlyClasses, classes_of, set_suppression
     from masu.evaluation.predictions import AnyDetector
@@ -88,11 +91,14 @@ def detect_films(
 
     with working("opening the model"):
         opened = open_detector(model, trust_code=trust_code, device=device)
+    own = opened.input.min_size
+    if wanted.image_size is not None:
+        opened = with_image_size(opened, wanted.image_size)
     chosen = classes_of(wanted.classes, opened.names)
     set_suppression(opened, wanted.iou, None if chosen else wanted.max_detections)
     detail(f"{model}: {counted(len(opened.names), 'class', 'classes')} ({listed(opened.names, 8)})")
     if wanted.threshold is None and opened.thresholds:
-        note(said_of_thresholds(opened.thresholds, wanted.tta))
+        note(said_of_thresholds(opened.thresholds, own, wanted.image_size, wanted.tta))
     looking = with_tta(opened) if wanted.tta else opened
     detector: AnyDetector = OnlyClasses(looking, chosen, wanted.max_detections) if chosen else looking
     target: str | TextIO = sys.stdout if out is None else out

@@ -9,7 +9,16 @@ import click
 from masu.cli.exit_codes import DONE, LEFT_OUT
 from masu.cli.grammar import option, verb
 from masu.cli.notes import note, print_left_out, working
-from masu.cli.options import DEVICE, IMAGES_AT_ONCE, MODEL, TRUST_CODE, TTA, json_of, tiles
+from masu.cli.options import (
+    DEVICE,
+    IMAGES_AT_ONCE,
+    MODEL,
+    NETWORK_SIZE,
+    TRUST_CODE,
+    TTA,
+    json_of,
+    tiles,
+)
 from masu.cli.schema import print_json
 from masu.cli.values import Number, Word, said_of_thresholds
 from masu.errors import counted
@@ -28,6 +37,7 @@ from masu.words import DRAFT_TOOLS
 )
 @option("--threshold", type=Number(SHARE), help="Smallest score. Default: the model's own, or 0.5.")
 @tiles
+@NETWORK_SIZE
 @TTA
 @option("--labelled-too", is_flag=True, help="Also draft photographs that have labels.")
 @option("--link", is_flag=True, help="Links to the photographs instead of copies.")
@@ -43,6 +53,7 @@ def draft(
     threshold: float | None,
     tiles: int | None,
     overlap: float | None,
+    image_size: int | None,
     tta: bool,
     labelled_too: bool,
     link: bool,
@@ -57,6 +68,7 @@ def draft(
     that exist are never overwritten, and photographs that have some are left out. See docs/draft.md.
     """
     from masu.data.pixels.unread import said_of_unread
+    from masu.detectors.sizing import with_image_size
     from masu.detectors.tiling import as_told
     from masu.detectors.tta import with_tta
     from masu.drafts.model import version_of
@@ -68,8 +80,11 @@ def draft(
     with working("opening the model"):
         detector = as_told(open_detector(model, trust_code=trust_code, device=device), tiles, overlap)
         version = version_of(model)
+    own = detector.input.min_size
+    if image_size is not None:
+        detector = with_image_size(detector, image_size)
     if threshold is None and detector.thresholds:
-        note(said_of_thresholds(detector.thresholds, tta))
+        note(said_of_thresholds(detector.thresholds, own, image_size, tta))
     with working("drafting") as progress:
         done = run(
             with_tta(detector) if tta else detector,

@@ -20,6 +20,7 @@ from masu.cli.options import (
     IOU,
     MAX_DETECTIONS,
     MODEL,
+    NETWORK_SIZE,
     TRUST_CODE,
     TTA,
     form_of,
@@ -43,6 +44,7 @@ _OF_MODELS = (
     "--max-detections",
     "--tiles",
     "--overlap",
+    "--image-size",
     "--tta",
     "--batch-size",
     "--device",
@@ -59,6 +61,7 @@ _OF_MODELS = (
 @IOU
 @MAX_DETECTIONS
 @tiles
+@NETWORK_SIZE
 @TTA
 @IMAGES_AT_ONCE
 @option(
@@ -118,6 +121,7 @@ def evaluate(
     max_detections: int | None,
     tiles: int | None,
     overlap: float | None,
+    image_size: int | None,
     tta: bool,
     batch_size: int,
     with_funnel: bool,
@@ -148,6 +152,7 @@ def evaluate(
     """
     if tracks:
         return _tracks(model, data, as_json)
+    from masu.detectors.sizing import with_image_size
     from masu.detectors.tiling import as_told
     from masu.detectors.tta import with_tta
     from masu.evaluation.choice import classes_of, only_classes, set_suppression
@@ -189,7 +194,7 @@ def evaluate(
     choosing = "--calibrate" if calibrate else "--store-thresholds" if store_thresholds else None
     storing = choosing if choosing or margins is None else "--store-margins"
     if storing:
-        others = ("--iou", "--max-detections", "--tiles", "--overlap", "--tta")
+        others = ("--iou", "--max-detections", "--tiles", "--overlap", "--image-size", "--tta")
         for name in ("--classes", *others, *["--funnel"] * bool(calibrate)):
             refuse_idle(name, f"with {storing}, which is about the model as it is", "one of them")
         if calibrate:
@@ -205,6 +210,8 @@ def evaluate(
         if not from_file:
             with working("opening the model"):
                 detector = as_told(open_detector(model, trust_code=trust_code, device=device), tiles, overlap)
+            if image_size is not None:
+                detector = with_image_size(detector, image_size)
             channels = detector.input.channels
             set_suppression(detector, iou, max_detections)
             if page is not None or saved is not None or kinds or storing:

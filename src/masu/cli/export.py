@@ -10,7 +10,7 @@ import click
 from masu.cli.exit_codes import DONE
 from masu.cli.grammar import option, verb
 from masu.cli.notes import note, working
-from masu.cli.options import MODEL, form_of, images_of, json_of, tiles
+from masu.cli.options import MODEL, NETWORK_SIZE, form_of, images_of, json_of, tiles
 from masu.cli.schema import print_json
 from masu.cli.values import Number, Size, Word, refuse_idle
 from masu.ranges import AP_LOSS, CANVAS
@@ -40,6 +40,7 @@ from masu.words import EXPORT_TARGETS
     help="Largest loss of AP on --data.",
 )
 @tiles
+@NETWORK_SIZE
 @option(
     "--canvas",
     type=Size(CANVAS),
@@ -58,6 +59,7 @@ def export(
     max_ap_loss: float,
     tiles: int | None,
     overlap: float | None,
+    image_size: int | None,
     canvas: tuple[int, int] | None,
     as_json: bool,
 ) -> int:
@@ -69,6 +71,7 @@ def export(
     and said. With --int8 answers do differ: there AP on --data decides alone.
     """
     from masu.detectors.build import load
+    from masu.detectors.sizing import with_image_size
     from masu.detectors.tiling import as_told
     from masu.exports.write import SUFFIXES
     from masu.terminal import print_export
@@ -82,6 +85,8 @@ def export(
     refuse_target(file, to, int8=int8, data=data is not None, canvas=canvas)
     with working("opening the model"):
         detector = as_told(load(model), tiles, overlap)
+    if image_size is not None:
+        detector = with_image_size(detector, image_size)
     done = run(
         detector,
         file,

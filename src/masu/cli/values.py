@@ -316,6 +316,18 @@ def scores(thresholds: Mapping[str, float]) -> str:
     return listed(f"{name} {score:.2f}" for name, score in thresholds.items())
 
 
-def said_of_thresholds(thresholds: Mapping[str, float], tta: bool) -> str:
-    """The model's thresholds in a line, and that they were measured with one look where there are two."""
-    return f"the model's thresholds: {scores(thresholds)}{'; measured without --tta' if tta else ''}"
+def said_of_thresholds(thresholds: Mapping[str, float], own: int, image_size: int | None, tta: bool) -> str:
+    """The model's thresholds in a line, and how they were measured where it is asked otherwise.
+
+    Args:
+        thresholds: of the model.
+        own: image size of the model.
+        image_size: at which it is asked; None: at its own.
+        tta: whether it looks twice.
+    """
+    otherwise = [
+        *([] if image_size in (None, own) else [f"with --image-size {own}"]),
+        *(["without --tta"] if tta else []),
+    ]
+    measured = f"; measured {' and '.join(otherwise)}" if otherwise else ""
+    return f"the model's thresholds: {scores(thresholds)}{measured}"

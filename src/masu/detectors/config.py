@@ -55,6 +55,11 @@ class DetectorConfig(ABC):
         own = self.pyramid
         return self.with_pyramid(replace(own, input=replace(own.input, tiles=tiles)))
 
+    def with_image_size(self, size: int) -> Self:
+        """The same with another shorter side of the network's input, the longer one in proportion."""
+        own = self.pyramid
+        return self.with_pyramid(replace(own, input=own.input.of_size(size)))
+
     @property
     @abstractmethod
     def fg_iou_thresh(self) -> float:

@@ -165,6 +165,12 @@ class Detector(nn.Module, Predictor, ABC):
         own.config = own.config.with_tiles(tiles)
         return own
 
+    def with_image_size(self, size: int) -> Self:
+        """See :meth:`masu.detectors.predict.Predictor.with_image_size`."""
+        own = copy.deepcopy(self)
+        own.config = own.config.with_image_size(size)
+        return own
+
     def forward(self, images: Sequence[Tensor], policy: InputPolicy | None = None) -> Raw:
         """Run the network: steps 1 to 3, features, head and anchors.
 

@@ -17,6 +17,7 @@ from masu.data.pixels.images import read_seen
 from masu.data.pixels.sources import given_images, in_batches
 from masu.data.pixels.windows import Picture
 from masu.detectors.margins import Margins, enlarged, refuse_without
+from masu.errors import bad_input
 from masu.ops.images import InputPolicy
 from masu.ranges import BATCH_SIZE
 from masu.records import Detections
@@ -63,6 +64,25 @@ class Predictor:
         Args:
             tiles: how they are cut; None: never.
         """
+
+    def with_image_size(self, size: int) -> Self:
+        """The same that brings images to another size; this one stays as it is.
+
+        Args:
+            size: shorter side of the network's input in pixels; the longer one is limited in proportion.
+
+        Raises:
+            InputError: for an exported file, whose graph has its size built in.
+        """
+        own = self.input.min_size
+        if size == own:
+            return self
+        raise bad_input(
+            "--image-size",
+            f"{size} for an exported file, whose graph brings images to {own} pixels",
+            f"{own}, or a model of masu (.safetensors)",
+            f"export the model at that size: masu export MODEL --image-size {size}",
+        )
 
     @abstractmethod
     def of_pixels(self, images: Sequence[Tensor]) -> list[Detections]:

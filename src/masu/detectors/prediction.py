@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 import masu.forked  # noqa: F401 a forked process must not wait for threads that it lacks
 from masu.data.pixels.windows import Picture
+from masu.detectors.config import DetectorConfig
 from masu.detectors.predict import Predictor
 from masu.devices import moved
 from masu.errors import InputError, bad_input
@@ -98,9 +99,16 @@ class PredictionNetwork(Predictor):
 
     def with_tiles(self, tiles: Tiles | None) -> Self:
         """See :meth:`masu.detectors.predict.Predictor.with_tiles`; both have the same tensors."""
+        return self._configured(self.detector.config.with_tiles(tiles))
+
+    def with_image_size(self, size: int) -> Self:
+        """See :meth:`masu.detectors.predict.Predictor.with_image_size`; both have the same tensors."""
+        return self._configured(self.detector.config.with_image_size(size))
+
+    def _configured(self, config: DetectorConfig) -> Self:
         own = copy.copy(self)
         own.detector, own._structure = copy.copy(self.detector), None
-        own.detector.config = own.detector.config.with_tiles(tiles)
+        own.detector.config = config
         return own
 
     def is_of(self, detector: Detector) -> bool:

@@ -51,8 +51,15 @@ class FlipTTA(Predictor):
 
     def with_tiles(self, tiles: Tiles | None) -> Self:
         """See :meth:`masu.detectors.predict.Predictor.with_tiles`."""
+        return self._of(self._detector.with_tiles(tiles))
+
+    def with_image_size(self, size: int) -> Self:
+        """See :meth:`masu.detectors.predict.Predictor.with_image_size`."""
+        return self._of(self._detector.with_image_size(size))
+
+    def _of(self, detector: Predictor) -> Self:
         own = copy.copy(self)
-        own._detector = self._detector.with_tiles(tiles)
+        own._detector = detector
         return own
 
     def of_pixels(self, images: Sequence[Tensor]) -> list[Detections]:

@@ -174,8 +174,7 @@ def anchor_report(data: Dataset, architecture: str, image_size: int | None = Non
     check_has_anchors(config, architecture)
     if image_size is not None:
         IMAGE_SIZE.check("image_size", image_size)
-        pyramid = config.pyramid
-        config = config.with_pyramid(replace(pyramid, input=pyramid.input.of_size(image_size)))
+        config = config.with_image_size(image_size)
     pyramid = config.pyramid
     objects = scaled_objects(data, pyramid.input)
     if len(objects.shapes) == 0:

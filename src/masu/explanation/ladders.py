@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from masu.detectors.config import DetectorConfig
 from masu.detectors.detector import Detector
@@ -53,8 +53,7 @@ class Ladder:
         """The configuration with another value."""
         if self.stage != INPUT:
             return config.with_setting(self.stage, self.setting, value)
-        pyramid = config.pyramid
-        return config.with_pyramid(replace(pyramid, input=pyramid.input.of_size(int(value))))
+        return config.with_image_size(int(value))
 
     def is_back(self, other: Ladder) -> bool:
         """Whether it is the other direction of the same setting."""
