@@ -112,6 +112,7 @@ ROOMS = {
         "thresholds",
         "data",
         "runtime",
+        "detectors",
         "exports",
         "drawing",
         "pages",

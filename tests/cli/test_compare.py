@@ -87,6 +87,27 @@ def test_evaluate_takes_saved_predictions(run, other, odd_coins, tmp_path):
         assert (code, "with saved predictions, wanted a model for it" in error) == (BAD_INPUT, True)
 
 
+def test_both_models_look_twice(run, model, other, odd_coins, tmp_path):
+    saved = [tmp_path / "a.json", tmp_path / "b.json"]
+    for file, one in zip(saved, (model, other), strict=True):
+        assert run("evaluate", one, odd_coins, "--tta", "--save-predictions", file)[0] == DONE
+    masu.store_thresholds(model, {NAMES[0]: 0.3})
+    twice, kept, once = (
+        json.loads(run("compare", *words, odd_coins, "--json")[1])["figures"]["ar100"]
+        for words in ((model, other, "--tta"), saved, (model, other))
+    )
+    for key in ("a", "b", "low", "high"):
+        assert twice[key] == pytest.approx(kept[key], abs=1e-9)
+    assert twice != once
+    code, _, error = run("compare", saved[0], model, odd_coins, "--tta")
+    assert code == DONE
+    assert f"masu: {saved[0]} holds what was found before: --tta is of the models alone\n" in error
+    assert f"masu: {model}: the model's thresholds: {NAMES[0]} 0.30; measured without --tta\n" in error
+    code, out, error = run("compare", *saved, odd_coins, "--tta")
+    assert (code, out) == (BAD_INPUT, "")
+    assert error.startswith("masu: error: --tta: found with saved predictions alone")
+
+
 @pytest.mark.parametrize(
     ("gates", "code"),
     [(["ap>=-1"], DONE), (["ap>=1"], FINDINGS), (["ap>=-1", "ap.high<-1"], FINDINGS)],

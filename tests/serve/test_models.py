@@ -4,10 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import masu
 from masu.errors import InputError
+from masu.runtime import Model
 from masu.serving.models import opened
 from tests.serve.conftest import Finder, encoded
 
@@ -70,6 +72,41 @@ def test_margins_enlarge_boxes_where_a_model_has_them(served, tiny_onnx):
     grown = 0.25 * (10.2 * 8.5) ** 0.5
     assert wide[0]["box"] == pytest.approx([0, 0, 10.3 + grown, 8.7 + grown], abs=1e-4)
     assert wide[1]["box"] == plain[1]["box"]
+
+
+def test_every_picture_is_looked_at_twice(served, tiny_onnx, small):
+    picture = np.full((30, 40, 3), 90, np.uint8)
+    _, ask = served({"sky": str(tiny_onnx), "cats": small}, tta=True)
+    for name, network in (("sky", Model(tiny_onnx).with_tta()), ("cats", masu.with_tta(small))):
+        answer = ask(f"/predict?threshold=0&model={name}", encoded(40, 30), "image/png").json
+        found = answer["images"][0]["detections"]
+        (wanted,) = network.predict([picture], 0)
+        assert len(found) == len(wanted.names) > 0
+        assert np.allclose([one["box"] for one in found], wanted.boxes, atol=1e-4)
+        assert np.allclose([one["score"] for one in found], wanted.scores, atol=1e-6)
+    found = ask("/predict?threshold=0&model=sky", encoded(40, 30), "image/png").json["images"][0]
+    # one look has this box with 90/255, the other one has it mirrored at 29.7: neither has a partner
+    assert {(*one["box"], round(one["score"], 6)) for one in found["detections"] if one["box"][3] == 8.7} == {
+        (0.1, 0.2, 10.3, 8.7, 0.176471),
+        (29.7, 0.2, 39.9, 8.7, 0.176471),
+    }
+
+
+def test_margins_of_one_look_are_refused_with_two(served, tiny_onnx, small):
+    _, ask = served(str(tiny_onnx), tta=True)
+    assert ask("/models").json["models"][0]["margins"] is False
+    answer = ask("/predict?margins=true", encoded(), "image/png")
+    assert answer.status == 400
+    assert answer.message == (
+        "margins: found a server that looks twice (--tta), and margins that were measured with one look, "
+        "wanted a server without --tta; leave margins out"
+    )
+    _, ask = served(small, tta=True)
+    assert ask("/predict?margins=true", encoded(), "image/png").message.startswith(
+        "margins: found none in the model"
+    )
+    with pytest.raises(TypeError, match="with_tta: found a value of type Finder"):
+        opened(Finder(), tta=True)
 
 
 def test_without_torch(tiny_onnx):

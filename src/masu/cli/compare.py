@@ -16,11 +16,12 @@ from masu.cli.options import (
     IMAGES,
     IMAGES_AT_ONCE,
     TRUST_CODE,
+    TTA,
     form_of,
     json_of,
 )
 from masu.cli.schema import print_json
-from masu.cli.values import Page
+from masu.cli.values import Page, said_of_thresholds
 
 
 @verb(short_help="Is one model better than another? Differences with intervals.")
@@ -35,6 +36,7 @@ from masu.cli.values import Page
     metavar="'ap>=-0.005'",
     help="Exit with 1 unless the difference B − A fulfils this; ap.low and ap.high are the interval's ends.",
 )
+@TTA
 @IMAGES_AT_ONCE
 @DEVICE
 @form_of("DATA")
@@ -48,6 +50,7 @@ def compare(
     data: Path,
     split: str | None,
     gates: tuple[str, ...],
+    tta: bool,
     batch_size: int,
     device: str,
     form: str | None,
@@ -65,13 +68,21 @@ def compare(
     from masu.evaluation.compare_page import write_page
     from masu.evaluation.gates import Gate
     from masu.terminal import print_comparison
-    from masu.verbs.compare import channels_of, opened_side
+    from masu.verbs.compare import channels_of, opened_side, refuse_idle_tta
     from masu.verbs.compare import compare as run
     from masu.verbs.reading import to_measure_on
 
     wanted = [Gate.read(text) for text in gates]
     with working("opening the models"):
-        ours, theirs = (opened_side(side, device, trust_code) for side in (a, b))
+        ours, theirs = (opened_side(side, device, trust_code, tta) for side in (a, b))
+    if tta:
+        refuse_idle_tta([*ours, *theirs])
+        for one in (*ours, *theirs):
+            thresholds = getattr(one.detector, "thresholds", {})
+            if one.detector is None:
+                note(f"{one.file} holds what was found before: --tta is of the models alone")
+            elif thresholds:
+                note(f"{one.file}: {said_of_thresholds(thresholds, tta=True)}")
     channels = channels_of([*ours, *theirs])
     dataset = to_measure_on(data, split, form=form, images=images, channels=channels, counter=working)
     print_faults(dataset)

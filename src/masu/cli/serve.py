@@ -9,8 +9,8 @@ import click
 from masu.cli.exit_codes import DONE
 from masu.cli.grammar import option, verb
 from masu.cli.notes import note, print_result, working
-from masu.cli.options import DEVICE, TRUST_CODE
-from masu.cli.values import Number
+from masu.cli.options import DEVICE, TRUST_CODE, TTA
+from masu.cli.values import Number, said_of_thresholds
 from masu.errors import listed
 from masu.ranges import LULL, PORT, SECONDS, SHARE, THREADS, WAITING
 
@@ -23,6 +23,7 @@ _IDLE = 75  # seconds; longer than the 60 of load balancers, which else send to 
 @option("--host", default="127.0.0.1", show_default=True, help="Address to serve on.")
 @option("--port", type=Number(PORT), default=8000, show_default=True, help="0: any that is free.")
 @option("--threshold", type=Number(SHARE), help="Smallest score. Default: the model's own, or 0.5.")
+@TTA
 @option("--at-once", type=Number(THREADS), default=1, show_default=True, help="Predictions at the same time.")
 @option(
     "--max-waiting",
@@ -52,6 +53,7 @@ def serve(
     host: str,
     port: int,
     threshold: float | None,
+    tta: bool,
     at_once: int,
     max_waiting: int,
     request_time: float,
@@ -78,6 +80,7 @@ def serve(
         app = run(
             models,
             threshold=threshold,
+            tta=tta,
             device=device,
             trust_code=trust_code,
             limits=limits,
@@ -95,6 +98,8 @@ def serve(
     sys.stdout.flush()
     for name, one in app.models.items():
         note(f"serving {name}: {one.version} ({listed(one.names, 8)})")
+        if tta and threshold is None and (thresholds := one.measured("thresholds")):
+            note(said_of_thresholds(thresholds, tta=True))
     note("stop it with Ctrl-C")
     answer(
         app,

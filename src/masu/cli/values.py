@@ -316,7 +316,9 @@ def scores(thresholds: Mapping[str, float]) -> str:
     return listed(f"{name} {score:.2f}" for name, score in thresholds.items())
 
 
-def said_of_thresholds(thresholds: Mapping[str, float], own: int, image_size: int | None, tta: bool) -> str:
+def said_of_thresholds(
+    thresholds: Mapping[str, float], own: int = 0, image_size: int | None = None, tta: bool = False
+) -> str:
     """The model's thresholds in a line, and how they were measured where it is asked otherwise.
 
     Args:

@@ -70,12 +70,14 @@ class Served:
         version: the name of its file and the start of its checksum.
         network: what is asked.
         threshold: where a request names none.
+        tta: whether every picture is looked at twice.
     """
 
     name: str
     version: str
     network: Predicts
     threshold: Threshold
+    tta: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -91,8 +93,14 @@ class Served:
 
     @property
     def has_margins(self) -> bool:
-        """Whether it can enlarge boxes."""
-        return bool(margins_of(self.network))
+        """Whether it can enlarge boxes: not with two looks, since margins were measured with one."""
+        return not self.tta and bool(self.measured("margins"))
+
+    def measured(self, what: str) -> Mapping[str, float]:
+        """What the model carries of single classes: its ``"thresholds"`` or its ``"margins"``."""
+        said = getattr(self.network, "description", self.network)
+        measured: Mapping[str, float] = getattr(said, what, {})
+        return measured
 
     def find(self, picture: Array, threshold: Threshold | None = None, margins: bool = False) -> Found:
         """What is in a picture.
@@ -112,18 +120,11 @@ class Served:
         return Found((picture.shape[0], picture.shape[1]), boxes, scores, labels, tuple(found.names))
 
 
-def margins_of(network: Any) -> Mapping[str, float]:
-    """Margins of an open detector or of an exported file."""
-    margins: Mapping[str, float] = getattr(network, "margins", None) or getattr(
-        getattr(network, "description", None), "margins", {}
-    )
-    return margins
-
-
 def opened(
     models: Given | Sequence[Given] | Mapping[str, Given],
     *,
     threshold: Threshold | None = None,
+    tta: bool = False,
     device: str = "cpu",
     trust_code: bool = False,
 ) -> tuple[Served, ...]:
@@ -133,17 +134,19 @@ def opened(
         models: paths of models of masu, of exported files or of runs, or open detectors; several in a list,
             or by name, which ``cells=PATH`` gives as well.
         threshold: smallest score where a request names none; None: the model's own, 0.5 for a class without.
+        tta: look at every picture mirrored, too.
         device: of models of masu.
         trust_code: open ``.pt2`` files, which can run any code.
 
     Raises:
+        TypeError: with ``tta``, for what is open and no detector of masu.
         InputError: no model, two of one name, a file that cannot be opened, a threshold out of range, a model
             of other images than RGB photographs.
     """
     named = _named(models)
     if not named:
         raise bad_input("models", "none", "one to serve")
-    made = [_opened(name, one, threshold, device, trust_code) for name, one in named]
+    made = [_opened(name, one, threshold, tta, device, trust_code) for name, one in named]
     names = [one.name for one in made]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         fix = "name them: cells=runs/a/best.safetensors, or in Python {'cells': …}"
@@ -169,7 +172,7 @@ def _named(models: Given | Sequence[Given] | Mapping[str, Given]) -> list[tuple[
 
 
 def _opened(
-    name: str | None, given: Given, threshold: Threshold | None, device: str, trust_code: bool
+    name: str | None, given: Given, threshold: Threshold | None, tta: bool, device: str, trust_code: bool
 ) -> Served:
     if isinstance(given, str | os.PathLike):
         file = model_file(given)
@@ -187,9 +190,19 @@ def _opened(
     if threshold is None:
         threshold = dict(network.thresholds) or DEFAULT_THRESHOLD
     check_threshold(threshold, network.names)
-    if hasattr(network, "prediction_network"):  # its weights are looked at once, not for every picture
+    if tta:
+        network = _looking_twice(network)
+    elif hasattr(network, "prediction_network"):  # its weights are looked at once, not for every picture
         network = network.prediction_network()
-    return Served(name, version, network, threshold)
+    return Served(name, version, network, threshold, tta)
+
+
+def _looking_twice(network: Any) -> Predicts:
+    if isinstance(network, Model):
+        return network.with_tta()
+    from masu.detectors.tta import with_tta
+
+    return with_tta(network)
 
 
 def _of_file(file: Path, device: str, trust_code: bool) -> Any:

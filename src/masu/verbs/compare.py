@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from masu.data.dataset import Dataset
+from masu.detectors.tta import with_tta
 from masu.errors import bad_input
 from masu.evaluation.comparison import Comparison, Run
 from masu.evaluation.comparison import compare as run
@@ -52,6 +53,7 @@ def compare(
     split: str | None = None,
     form: str | None = None,
     images: Source | None = None,
+    tta: bool = False,
     batch_size: int = 1,
     device: str = "auto",
     trust_code: bool = False,
@@ -71,6 +73,8 @@ def compare(
         split: of a path; default: test, else val, where it has splits.
         form: format of the data at a path; default: found by looking.
         images: another folder that holds the images of a path.
+        tta: models of both sides look at each image mirrored, too, see :func:`masu.with_tta`. Saved
+            predictions stay as they are.
         batch_size: images per prediction.
         device: of models of masu, see ``masu evaluate --device``.
         trust_code: open a ``.pt2`` too, which can run any code on this computer.
@@ -80,11 +84,14 @@ def compare(
         ``figures``, ``per_class``, ``changes`` and, in a sentence, ``said``.
 
     Raises:
-        TypeError: for options of a path beside a data set.
+        TypeError: for options of a path beside a data set, and with ``tta`` for a detector that is none of
+            masu.
         InputError: for a model or data that cannot be read, a folder without a run, a proposal generator, or
             fewer than two images.
     """
-    opened = [opened_side(side, device, trust_code) for side in (a, b)]
+    opened = [opened_side(side, device, trust_code, tta) for side in (a, b)]
+    if tta:
+        refuse_idle_tta([one for side in opened for one in side])
     if isinstance(data, Dataset):
         refuse_beside("a data set in memory", "compare", split=split, form=form, images=images)
     else:
@@ -94,14 +101,16 @@ def compare(
     return run(*([_scored(one, data, batch_size, counter) for one in side] for side in opened))
 
 
-def opened_side(side: Side, device: str = "auto", trust_code: bool = False) -> list[Opened]:
+def opened_side(
+    side: Side, device: str = "auto", trust_code: bool = False, tta: bool = False
+) -> list[Opened]:
     """Open the runs of a side, before anything is measured.
 
     Raises:
         InputError: for a path where nothing is, a folder without a run, no run at all, one file twice, or
             what is no detector with classes.
     """
-    opened = [_opened(one, device, trust_code) for one in models_of(side)]
+    opened = [_opened(one, device, trust_code, tta) for one in models_of(side)]
     files = [os.path.realpath(one.file) for one in opened if one.size is not None or one.detector is None]
     for file in files:
         if files.count(file) > 1:
@@ -112,14 +121,26 @@ def opened_side(side: Side, device: str = "auto", trust_code: bool = False) -> l
     return opened
 
 
-def _opened(model: Path | AnyDetector | Opened, device: str, trust_code: bool) -> Opened:
+def _opened(model: Path | AnyDetector | Opened, device: str, trust_code: bool, tta: bool) -> Opened:
     if isinstance(model, Opened):
         return model
     if not isinstance(model, Path):
-        return Opened(Path(type(model).__name__), model)
+        return Opened(Path(type(model).__name__), with_tta(model) if tta else model)  # type: ignore[arg-type]
     if are_predictions(model):
         return Opened(model, None)
-    return Opened(model, open_detector(model, trust_code=trust_code, device=device), _bytes(model))
+    detector = open_detector(model, trust_code=trust_code, device=device)
+    return Opened(model, with_tta(detector) if tta else detector, _bytes(model))
+
+
+def refuse_idle_tta(opened: Sequence[Opened]) -> None:
+    """Refuse two looks where no model looks at all.
+
+    Raises:
+        InputError: for saved predictions on both sides.
+    """
+    if all(one.detector is None for one in opened):
+        found = "with saved predictions alone, which were made before"
+        raise bad_input("--tta", found, "a model", "save them with masu evaluate --tta --save-predictions")
 
 
 def channels_of(opened: Sequence[Opened]) -> int | None:

@@ -20,6 +20,7 @@ def serve(
     models: Given | Sequence[Given] | Mapping[str, Given],
     *,
     threshold: Threshold | None = None,
+    tta: bool = False,
     device: str = "auto",
     trust_code: bool = False,
     limits: ServingLimits | None = None,
@@ -37,6 +38,8 @@ def serve(
             the names under which they are to be asked.
         threshold: smallest score where a request names none; default: the model's own ``thresholds``, 0.5 for
             a class without one.
+        tta: look at every picture mirrored, too, in twice the time, see :func:`masu.with_tta`. Margins are
+            refused then, since they were measured with one look.
         device: of models of masu, as of :func:`masu.load`; exported files run on the processor.
         trust_code: open ``.pt2`` files too, which can run any code on this computer.
         limits: of requests, see :class:`masu.serving.limits.ServingLimits`.
@@ -47,6 +50,7 @@ def serve(
         An application for uvicorn or any other ASGI server. After its ``stop()`` ``/ready`` says no.
 
     Raises:
+        TypeError: with ``tta``, for what is open and no detector of masu.
         InputError: without the packages of ``masu[serve]``, for no model, two of one name, a file that cannot
             be opened, a threshold out of range, or a model of other images than RGB photographs.
     """
@@ -56,5 +60,5 @@ def serve(
     from masu.serving.limits import ServingLimits
     from masu.serving.models import opened
 
-    made = opened(models, threshold=threshold, device=device, trust_code=trust_code)
+    made = opened(models, threshold=threshold, tta=tta, device=device, trust_code=trust_code)
     return Service(Desk(made, limits or ServingLimits()), __version__, hosts=hosts, log=log)
