@@ -25,6 +25,7 @@ SMALL = {
     "tiles",
     "views",
     "fusion",
+    "way",
 }
 MODEL = {*SMALL, "model_path", "records", "ops", "data", "nets", "detectors"}
 ROOMS = {
@@ -49,6 +50,7 @@ ROOMS = {
     "records": {"errors", "thresholds"},
     "tiles": {"settings"},
     "merging": set(),
+    "way": {"errors", "settings"},
     "views": {"tiles", "merging", "data"},
     "fusion": {"merging", "views"},
     "ops": {"errors", "settings", "records", "tiles"},
@@ -70,6 +72,7 @@ ROOMS = {
         "tiles",
         "views",
         "fusion",
+        "way",
         "partition",
         "litert",
         "ncnn_part",

@@ -49,6 +49,7 @@ from masu.streams import CLOSED_PIPE, OutputError, kept_safe
 from masu.thresholds import DEFAULT_THRESHOLD, Threshold, check_threshold
 from masu.tiles import Tiles
 from masu.views import Rows, find, found_in_each
+from masu.way import Way
 
 Array = np.ndarray[Any, Any]
 Source = str | os.PathLike[str] | Image.Image | Array
@@ -104,6 +105,8 @@ class Description:
         tiles: how pictures larger than a tile are cut, as :class:`masu.tiles.Tiles` says it; None: never.
         nms_thresh: IoU above which the detector takes two boxes of a class for one object, also those of two
             tiles. Files say it where it is not 0.5.
+        measured: the way of looking in which thresholds, margins and calibrated scores were measured, as
+            :class:`masu.way.Way` says it; None: one look at ``min_size``.
     """
 
     names: tuple[str, ...]
@@ -121,6 +124,7 @@ class Description:
     margins: dict[str, float] = field(default_factory=dict)
     tiles: dict[str, Any] | None = None
     nms_thresh: float = USUAL_IOU
+    measured: dict[str, Any] | None = None
 
     def to_json(self) -> str:
         """As an exported file holds it."""
@@ -135,6 +139,11 @@ class Description:
     def tiling(self) -> Tiles | None:
         """How pictures larger than a tile are cut; None: never."""
         return None if self.tiles is None else Tiles(**self.tiles)
+
+    @property
+    def way_measured(self) -> Way:
+        """The way of looking in which thresholds, margins and calibrated scores were measured."""
+        return Way(self.min_size) if self.measured is None else Way(**self.measured)
 
     def with_tiles(self, tiles: Tiles | None) -> Description:
         """The same with other tiles, whose ``iou`` is the file's where it says none."""
@@ -194,15 +203,20 @@ def _is_table(fits: Callable[[object], bool]) -> Callable[[object], bool]:
     return lambda value: isinstance(value, dict) and all(map(fits, value.values()))
 
 
-def _are_tiles(value: object) -> bool:
-    try:
-        read(Tiles | None, value, "tiles")
-    except InputError:
-        return False
-    return True
+def _is_any(kind: Any) -> Callable[[object], bool]:
+    """Whether a value is one of a settings class, or None."""
+
+    def fits(value: object) -> bool:
+        try:
+            read(kind | None, value, "")
+        except InputError:
+            return False
+        return True
+
+    return fits
 
 
-_LATER: dict[str, object] = {"margins": {}, "tiles": None, "nms_thresh": USUAL_IOU}
+_LATER: dict[str, object] = {"margins": {}, "tiles": None, "nms_thresh": USUAL_IOU, "measured": None}
 """Entries that earlier versions do not know, and what is meant where they are left out."""
 
 _FITS: dict[str, Callable[[object], bool]] = {
@@ -219,8 +233,9 @@ _FITS: dict[str, Callable[[object], bool]] = {
     "thresholds": _is_table(_is_score),
     "margins": _is_table(lambda value: value in MARGIN),
     "trained_on": _is_table(lambda value: value is None or isinstance(value, str)),
-    "tiles": _are_tiles,
+    "tiles": _is_any(Tiles),
     "nms_thresh": _is_score,
+    "measured": _is_any(Way),
 }
 """What each entry of a description must be."""
 
@@ -389,6 +404,12 @@ class Model:
         described = self.description
         return {name: described.thresholds.get(name, described.threshold) for name in described.names}
 
+    @property
+    def otherwise(self) -> str:
+        """How the file's thresholds and margins were measured where the model looks in another way."""
+        now = Way(self.description.min_size, 2 if self._tta else 1)
+        return self.description.way_measured.unlike(now)
+
     @overload
     def predict(
         self,
@@ -547,7 +568,7 @@ class Model:
     def with_tta(self) -> Model:
         """The same graph that looks at each image twice, as it is and mirrored; this one stays as it is.
 
-        See ``masu.with_tta``; thresholds and margins of the file were measured without it.
+        See ``masu.with_tta``; ``otherwise`` says where thresholds and margins were measured without it.
         """
         own = copy.copy(self)
         own._tta = True
@@ -785,6 +806,7 @@ def _run_all(arguments: Sequence[str] | None) -> int:
     parser.add_argument(
         "--margins", action="store_true", help="enlarge boxes by the file's margins, to hold objects whole"
     )
+    parser.add_argument("--tta", action="store_true", help="look at each image mirrored, too")
     parser.add_argument("--engine", choices=tuple(_OPEN))
     try:
         chosen = parser.parse_args(arguments)
@@ -798,7 +820,13 @@ def _run_all(arguments: Sequence[str] | None) -> int:
                 code="out-of-range",
             )
         model = Model(chosen.model, chosen.engine)
+        model = model.with_tta() if chosen.tta else model
         threshold = model.thresholds if least is None else least
+        if model.otherwise and chosen.margins and model.description.margins:
+            was = f"margins that were measured {model.otherwise}"
+            raise bad_input("--margins", was, "a model that looks so", "or leave --margins out")
+        if model.otherwise and least is None and model.description.thresholds:
+            _told(f"masu: the file's thresholds were measured {model.otherwise}")
         faults = 0
         for path in find_images(chosen.images):
             try:
@@ -820,8 +848,12 @@ def _run_all(arguments: Sequence[str] | None) -> int:
 
 
 def _refused(message: str) -> int:
-    print(f"masu: error: {visible(message)}", file=sys.stderr)  # noqa: T201
+    _told(f"masu: error: {message}")
     return 2
+
+
+def _told(line: str) -> None:
+    print(visible(line), file=sys.stderr)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -70,30 +70,20 @@ def test_evaluate_measures_at_that_size(run, files, coins, tmp_path):
     assert sorted(one["score"] for one in json.loads(saved.read_text())) == pytest.approx(sorted(scores))
 
 
-@pytest.mark.parametrize(
-    ("words", "beside"),
-    [
-        (["detect", "MODEL", "PICTURE", "--margins"], "--margins"),
-        (["detect", "MODEL", "FILM", "--track", "--margins"], "--margins"),
-        (["detect", "MODEL", "PICTURE", "--to", "parquet", "--out", "x"], "Parquet"),
-        (["evaluate", "MODEL", "DATA", "--store-thresholds"], "--store-thresholds"),
-        (["evaluate", "MODEL", "DATA", "--calibrate", "right"], "--calibrate"),
-        (["evaluate", "MODEL", "DATA", "--store-margins", "0.9"], "--store-margins"),
-    ],
-)
-def test_what_is_of_the_models_own_size_is_refused_at_another(run, files, words, beside):
-    places = {
-        "MODEL": files / "model.safetensors",
-        "PICTURE": files / "film" / "0.png",
-        "FILM": files / "film",
-        "DATA": files,
-    }
-    before = (files / "model.safetensors").read_bytes()
-    code, out, error = run(*(places.get(word, word) for word in words), "--image-size", 96)
+def test_a_job_for_parquet_files_does_not_know_it(run, files, tmp_path):
+    words = (
+        "detect",
+        files / "model.safetensors",
+        files / "film",
+        "--to",
+        "parquet",
+        "--out",
+        tmp_path / "x",
+    )
+    code, out, error = run(*words, "--image-size", 96)
     assert (code, out) == (2, "")
-    assert error.startswith("masu: error: --image-size: found")
-    assert beside in error
-    assert (files / "model.safetensors").read_bytes() == before
+    assert error.startswith("masu: error: --image-size: found in a job for Parquet files")
+    assert not (tmp_path / "x").exists()
 
 
 @pytest.mark.parametrize("verb", ["detect", "evaluate", "draft", "export"])

@@ -81,12 +81,8 @@ def test_evaluate_measures_both_looks(run, files, coins, tmp_path):
 @pytest.mark.parametrize(
     ("words", "beside"),
     [
-        (["detect", "MODEL", "PICTURE", "--margins"], "--margins"),
-        (["detect", "MODEL", "FILM", "--track", "--margins"], "--margins"),
         (["detect", "MODEL", "PICTURE", "--to", "parquet", "--out", "x"], "Parquet"),
-        (["evaluate", "MODEL", "DATA", "--store-thresholds"], "--store-thresholds"),
         (["evaluate", "MODEL", "DATA", "--calibrate", "right"], "--calibrate"),
-        (["evaluate", "MODEL", "DATA", "--store-margins", "0.9"], "--store-margins"),
         (["evaluate", "MODEL", "DATA", "--funnel"], "--funnel"),
     ],
 )

@@ -17,6 +17,7 @@ from masu.explanation.ladders import fewer_boxes, ladders
 from masu.explanation.replay import Replayed
 from masu.explanation.tuning import tune
 from masu.records import Detections
+from masu.way import Way
 from tests.networks import spread
 
 NOTHING = Detections(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.int64), ())
@@ -186,6 +187,18 @@ def test_thresholds_are_stored_anew_where_they_are_asked_for(detector, coins, me
     done = tune(detector, masu.read_dataset(coins, "val"), thresholds=True)
     assert done.detector.thresholds == done.thresholds == {"coin": 0.7}
     assert done.dropped == ()
+
+
+def test_new_thresholds_are_beside_nothing_that_two_looks_measured(detector, coins, measured):
+    measured(lambda config: 0.5)
+    detector.thresholds, detector.margins = {"coin": 0.3}, {"coin": 0.1}
+    detector.measured = Way(64, 2)
+    done = tune(detector, masu.read_dataset(coins, "val"), thresholds=True)
+    assert not done.gained
+    assert done.detector.thresholds == done.thresholds == {"coin": 0.7}
+    assert (done.detector.margins, done.detector.measured, done.dropped) == ({}, None, ("margins",))
+    same = tune(detector, masu.read_dataset(coins, "val"))
+    assert (same.detector.thresholds, same.detector.measured) == ({"coin": 0.3}, Way(64, 2))
 
 
 def test_fewer_boxes_are_kept_for_speed_alone(detector, coins, measured):

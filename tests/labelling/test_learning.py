@@ -123,6 +123,7 @@ def test_drafts_and_the_figures_of_a_round_are_of_two_looks(first):
     scored = score(twice, held)
     assert learned.ap50 == scored.metrics.ap50
     assert learned.thresholds == cheapest_thresholds(judged(scored), data.names)
+    assert (twice.otherwise, detector.otherwise) == ("", "with --tta")
     said = answer(detector.prediction_network(), "a", str(held.paths[0]))
     found = twice.predict(held.paths[0])
     assert said["scores"] == pytest.approx(found.scores.tolist(), abs=1e-4)

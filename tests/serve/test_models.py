@@ -98,8 +98,7 @@ def test_margins_of_one_look_are_refused_with_two(served, tiny_onnx, small):
     answer = ask("/predict?margins=true", encoded(), "image/png")
     assert answer.status == 400
     assert answer.message == (
-        "margins: found a server that looks twice (--tta), and margins that were measured with one look, "
-        "wanted a server without --tta; leave margins out"
+        "margins: found margins that were measured without --tta, wanted a server that looks so; leave margins out"
     )
     _, ask = served(small, tta=True)
     assert ask("/predict?margins=true", encoded(), "image/png").message.startswith(

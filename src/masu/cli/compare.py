@@ -77,12 +77,12 @@ def compare(
         ours, theirs = (opened_side(side, device, trust_code, tta) for side in (a, b))
     if tta:
         refuse_idle_tta([*ours, *theirs])
-        for one in (*ours, *theirs):
-            thresholds = getattr(one.detector, "thresholds", {})
-            if one.detector is None:
-                note(f"{one.file} holds what was found before: --tta is of the models alone")
-            elif thresholds:
-                note(f"{one.file}: {said_of_thresholds(thresholds, tta=True)}")
+    for one in (*ours, *theirs):
+        otherwise = getattr(one.detector, "otherwise", "")
+        if tta and one.detector is None:
+            note(f"{one.file} holds what was found before: --tta is of the models alone")
+        elif otherwise and (thresholds := getattr(one.detector, "thresholds", {})):
+            note(f"{one.file}: {said_of_thresholds(thresholds, otherwise)}")
     channels = channels_of([*ours, *theirs])
     dataset = to_measure_on(data, split, form=form, images=images, channels=channels, counter=working)
     print_faults(dataset)

@@ -23,7 +23,7 @@ from masu.cli.options import (
     TTA,
     tiles,
 )
-from masu.cli.values import Number, Word, refuse_idle, said_of_thresholds, scores
+from masu.cli.values import Number, Word, refuse_idle, refuse_margins, said_of_thresholds, scores
 from masu.errors import bad_input, counted, listed
 from masu.ranges import EVERY, SHARE, WORKERS
 from masu.words import BULK_ENGINES, DETECTION_FORMATS, FILM_FORMATS, PRECISIONS
@@ -164,7 +164,7 @@ def detect(
             model, sources, threshold, to, out, batch_size, engine, workers, trust_code, device
         )
     if margins:
-        for name in ("--threshold", "--iou", "--max-detections", *_TILES, "--image-size", "--tta"):
+        for name in ("--threshold", "--iou", "--max-detections", *_TILES):
             refuse_idle(name, "with --margins, which were measured with the model's own", "one of them")
     if out is None:
         refuse_idle("--no-pictures", "without --out, where pictures would be", "both or neither")
@@ -179,18 +179,18 @@ def detect(
 
     with working("opening the model"):
         opened = as_told(open_detector(model, trust_code=trust_code, device=device), tiles, overlap)
-    own = opened.input.min_size
     if image_size is not None:
         opened = with_image_size(opened, image_size)
     chosen = classes_of(classes, opened.names)
     set_suppression(opened, iou, None if chosen else max_detections)
     detail(f"{model}: {counted(len(opened.names), 'class', 'classes')} ({listed(opened.names, 8)})")
-    if threshold is None and opened.thresholds:
-        note(said_of_thresholds(opened.thresholds, own, image_size, tta))
-    if margins and opened.margins:
-        note(f"the model's margins, as shares of a box's size: {scores(opened.margins)}")
     computing = in_precision(opened, precision)
     looking = with_tta(computing) if tta else computing
+    if threshold is None and opened.thresholds:
+        note(said_of_thresholds(opened.thresholds, looking.otherwise))
+    if margins and opened.margins:
+        refuse_margins(looking.otherwise)
+        note(f"the model's margins, as shares of a box's size: {scores(opened.margins)}")
     detector: AnyDetector = OnlyClasses(looking, chosen, max_detections) if chosen else looking
     with working("detecting") as progress:
         report = run(

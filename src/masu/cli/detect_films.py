@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from masu.cli.exit_codes import BAD_INPUT, DONE, LEFT_OUT
 from masu.cli.notes import detail, note, print_error, working
-from masu.cli.values import refuse_idle, said_of_thresholds
+from masu.cli.values import refuse_idle, refuse_margins, said_of_thresholds
 from masu.errors import InputError, bad_input, counted, listed
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def detect_films(
     to = to or "jsonl"
     check_film_format(to, alone=out is None)
     if wanted.margins:
-        for name in ("--threshold", "--iou", "--max-detections", "--image-size", "--tta"):
+        for name in ("--threshold", "--iou", "--max-detections"):
             refuse_idle(name, "with --margins, which were measured with the model's own", "one of them")
     if out is None:
         refuse_idle("--no-pictures", "without --out, where the drawn film would be", "both or neither")
@@ -91,15 +91,16 @@ def detect_films(
 
     with working("opening the model"):
         opened = open_detector(model, trust_code=trust_code, device=device)
-    own = opened.input.min_size
     if wanted.image_size is not None:
         opened = with_image_size(opened, wanted.image_size)
     chosen = classes_of(wanted.classes, opened.names)
     set_suppression(opened, wanted.iou, None if chosen else wanted.max_detections)
     detail(f"{model}: {counted(len(opened.names), 'class', 'classes')} ({listed(opened.names, 8)})")
-    if wanted.threshold is None and opened.thresholds:
-        note(said_of_thresholds(opened.thresholds, own, wanted.image_size, wanted.tta))
     looking = with_tta(opened) if wanted.tta else opened
+    if wanted.threshold is None and opened.thresholds:
+        note(said_of_thresholds(opened.thresholds, looking.otherwise))
+    if wanted.margins and opened.margins:
+        refuse_margins(looking.otherwise)
     detector: AnyDetector = OnlyClasses(looking, chosen, wanted.max_detections) if chosen else looking
     target: str | TextIO = sys.stdout if out is None else out
     faults: list[str] = []

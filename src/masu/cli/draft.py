@@ -80,14 +80,14 @@ def draft(
     with working("opening the model"):
         detector = as_told(open_detector(model, trust_code=trust_code, device=device), tiles, overlap)
         version = version_of(model)
-    own = detector.input.min_size
     if image_size is not None:
         detector = with_image_size(detector, image_size)
+    looking = with_tta(detector) if tta else detector
     if threshold is None and detector.thresholds:
-        note(said_of_thresholds(detector.thresholds, own, image_size, tta))
+        note(said_of_thresholds(detector.thresholds, looking.otherwise))
     with working("drafting") as progress:
         done = run(
-            with_tta(detector) if tta else detector,
+            looking,
             photographs,
             to,
             out,

@@ -28,7 +28,7 @@ from masu.cli.options import (
     tiles,
 )
 from masu.cli.schema import print_json
-from masu.cli.values import Number, Page, Word, refuse_idle, scores
+from masu.cli.values import Number, Page, Word, refuse_idle, said_of_thresholds, scores
 from masu.errors import bad_input
 from masu.words import CALIBRATIONS
 
@@ -171,7 +171,7 @@ def evaluate(
         print_metrics,
         print_slices,
     )
-    from masu.verbs.calibrate import Wanted, settle
+    from masu.verbs.calibrate import OF_ONE_LOOK, Wanted, settle
     from masu.verbs.reading import to_measure_on
     from masu.verbs.saved import are_predictions, refuse_suffix, refuse_twice, save_predictions, score_saved
     from masu.verbs.seen import said_of_seen
@@ -194,7 +194,7 @@ def evaluate(
     choosing = "--calibrate" if calibrate else "--store-thresholds" if store_thresholds else None
     storing = choosing if choosing or margins is None else "--store-margins"
     if storing:
-        others = ("--iou", "--max-detections", "--tiles", "--overlap", "--image-size", "--tta")
+        others = ("--iou", "--max-detections", "--tiles", "--overlap")
         for name in ("--classes", *others, *["--funnel"] * bool(calibrate)):
             refuse_idle(name, f"with {storing}, which is about the model as it is", "one of them")
         if calibrate:
@@ -205,11 +205,14 @@ def evaluate(
                 beside = "--store-thresholds or --calibrate beside it"
                 raise bad_input(name, "no thresholds to store", beside)
     wanted = Wanted(calibrate, recall, precision, margins, thresholds=choosing is not None)  # type: ignore[arg-type]
+    if wanted.meaning is not None:
+        refuse_idle("--tta", OF_ONE_LOOK, "--store-thresholds, or --calibrate none")
     with joined() as processes:  # says which GPU is this process's own
-        detector, channels = None, None
+        detector, looking, channels = None, None, None
         if not from_file:
             with working("opening the model"):
                 detector = as_told(open_detector(model, trust_code=trust_code, device=device), tiles, overlap)
+            own = detector.way
             if image_size is not None:
                 detector = with_image_size(detector, image_size)
             channels = detector.input.channels
@@ -218,6 +221,11 @@ def evaluate(
                 refuse(detector, model, storing)
             if calibrate:
                 detector.calibration = None  # type: ignore[union-attr]  # a line is of the network's own scores
+            looking = with_tta(detector) if tta else detector
+            if storing:
+                wanted.refuse_way(detector, looking.way)  # type: ignore[arg-type]  # refuse() has seen its kind
+            elif page is not None and detector.thresholds and looking.otherwise:
+                note(said_of_thresholds(detector.thresholds, looking.otherwise))
         dataset = to_measure_on(data, split, form=form, images=images, channels=channels, counter=working)
         wanted.refuse_for(dataset)
         if saved is not None:
@@ -232,11 +240,11 @@ def evaluate(
         where = f"{data.resolve().name}, split {chosen}" if chosen else data.resolve().name
         lost = None
         with working("evaluating") as progress:
-            if detector is None:
+            if detector is None or looking is None:
                 scored = score_saved(model, dataset, voc=voc)
             elif not with_funnel:
                 scored = score(
-                    with_tta(detector) if tta else detector,
+                    looking,
                     dataset,
                     batch_size=batch_size,
                     progress=progress,
@@ -252,9 +260,9 @@ def evaluate(
         note(fault)
     with working("weighing the images"):
         settled = None
-        if detector is not None and storing:
+        if detector is not None and looking is not None and storing:
             own_line = getattr(detector, "calibration", None)
-            settled = settle(scored, wanted, own_line, detector.thresholds)
+            settled = settle(scored, wanted, own_line, detector.thresholds, looking.way)
         scored = scored.with_intervals() if settled is None else settled.scored
         parts = slices(scored, kinds, dataset.root, channels)
     report = None if settled is None else settled.report
@@ -284,17 +292,18 @@ def evaluate(
     if page is not None:
         write_page(report, page, model.name, where, channels)
         note(f"open {page}")
-    if settled is not None:
+    if settled is not None and looking is not None:
         settled.store(model)
+        how = f", measured {otherwise}" if (otherwise := looking.way.unlike(own)) else ""
         if calibrate:
             said = "calibrated scores" if settled.fitted is not None else "scores as the network gives them"
             note(f"{model} now gives {said}")
         if choosing:
-            note(f"{model} now holds the thresholds {scores(settled.thresholds)}")
+            note(f"{model} now holds the thresholds {scores(settled.thresholds)}{how}")
             if settled.said_of_few is not None:
                 note(settled.said_of_few)
         if settled.margins is not None:
-            note(f"{model} now holds the margins {scores(settled.margins)}, as shares of a box's size")
+            note(f"{model} now holds the margins {scores(settled.margins)}, as shares of a box's size{how}")
         if chosen != "val":
             flattered = f"the split {chosen}" if chosen else "all of the data"
             note(f"chosen on {flattered}, whose figures they flatter; --split val keeps a test split honest")

@@ -98,8 +98,8 @@ def serve(
     sys.stdout.flush()
     for name, one in app.models.items():
         note(f"serving {name}: {one.version} ({listed(one.names, 8)})")
-        if tta and threshold is None and (thresholds := one.measured("thresholds")):
-            note(said_of_thresholds(thresholds, tta=True))
+        if one.otherwise and threshold is None and (thresholds := one.measured("thresholds")):
+            note(said_of_thresholds(thresholds, one.otherwise))
     note("stop it with Ctrl-C")
     answer(
         app,

@@ -316,20 +316,19 @@ def scores(thresholds: Mapping[str, float]) -> str:
     return listed(f"{name} {score:.2f}" for name, score in thresholds.items())
 
 
-def said_of_thresholds(
-    thresholds: Mapping[str, float], own: int = 0, image_size: int | None = None, tta: bool = False
-) -> str:
-    """The model's thresholds in a line, and how they were measured where it is asked otherwise.
+def said_of_thresholds(thresholds: Mapping[str, float], otherwise: str = "") -> str:
+    """The model's thresholds in a line, and how they were measured where it looks otherwise now."""
+    return f"the model's thresholds: {scores(thresholds)}{f'; measured {otherwise}' if otherwise else ''}"
 
-    Args:
-        thresholds: of the model.
-        own: image size of the model.
-        image_size: at which it is asked; None: at its own.
-        tta: whether it looks twice.
+
+def refuse_margins(otherwise: str) -> None:
+    """Refuse margins where the model looks otherwise than when they were measured.
+
+    Raises:
+        InputError: saying how they were.
     """
-    otherwise = [
-        *([] if image_size in (None, own) else [f"with --image-size {own}"]),
-        *(["without --tta"] if tta else []),
-    ]
-    measured = f"; measured {' and '.join(otherwise)}" if otherwise else ""
-    return f"the model's thresholds: {scores(thresholds)}{measured}"
+    if otherwise:
+        fix = "ask the model so, or leave --margins out"
+        raise bad_input(
+            "--margins", f"margins that were measured {otherwise}", "the same way of looking", fix
+        )

@@ -78,6 +78,7 @@ class Detector(nn.Module, Predictor, ABC):
         margins: how far boxes of each class are enlarged on every side to hold their object whole, as a share
             of the box's size ``√(w·h)``, as ``masu evaluate --store-margins`` put it into the model file;
             empty where none did. ``predict(images, margins=True)`` applies them.
+        measured: the way of looking in which these three were measured; None: one look at ``input.min_size``.
         trained_on: ``data``, ``split`` and ``val_split`` of the last training, for people to read; empty
             where there was none.
     """
@@ -98,6 +99,7 @@ class Detector(nn.Module, Predictor, ABC):
         self.thresholds = {}
         self.calibration = None
         self.margins = {}
+        self.measured = None
         self.trained_on = {}
 
     @property
@@ -168,6 +170,7 @@ class Detector(nn.Module, Predictor, ABC):
     def with_image_size(self, size: int) -> Self:
         """See :meth:`masu.detectors.predict.Predictor.with_image_size`."""
         own = copy.deepcopy(self)
+        own.measured = self.measured or self.way
         own.config = own.config.with_image_size(size)
         return own
 

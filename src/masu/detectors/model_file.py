@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -37,6 +37,7 @@ from masu.model_path import model_file
 from masu.settings import Length, read, unknown
 from masu.tensor_file import Entry, TensorFile, TensorFileError
 from masu.thresholds import check_threshold
+from masu.way import Way, refuse_mixed
 
 FORMAT = "masu-1"
 """Marks a model file; a later number means a layout that older versions cannot read."""
@@ -51,6 +52,10 @@ FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 
 COUNTER = "num_batches_tracked"
 """Of normalisation in training; a file may lack it or have it without need."""
+
+NAMED = {"thresholds": "thresholds", "calibration": "calibrated scores", "margins": "margins"}
+"""Entries that are of one way of looking, and what people call them. A file says it in ``measured`` where it
+is not the model's own."""
 
 Names = Annotated[list[str], Length(1, 1_000_000)]
 TrainedOn = dict[str, Annotated[str, Length(0, 10_000)] | None]
@@ -85,6 +90,7 @@ def save(detector: Detector, path: str | os.PathLike[str]) -> None:
     check_margins(dict(detector.margins), detector.names)
     if detector.margins:
         metadata["margins"] = json.dumps(dict(detector.margins), allow_nan=False)
+    metadata |= _said_of_way(detector.measured, detector.way, metadata)
     if trained_on:
         metadata["trained_on"] = json.dumps(trained_on)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in detector.state_dict().items()}
@@ -92,6 +98,13 @@ def save(detector: Detector, path: str | os.PathLike[str]) -> None:
         check_values(name, tensor, path)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, [safetensors.torch.save(tensors, metadata)])
+
+
+def _said_of_way(measured: Way | None, own: Way, metadata: Mapping[str, str]) -> dict[str, str]:
+    """How what a file carries was measured, where that is not the model's own way."""
+    if measured in (None, own) or not NAMED.keys() & metadata.keys():
+        return {}
+    return {"measured": json.dumps(asdict(measured))}
 
 
 def description(detector: Detector) -> dict[str, str]:
@@ -179,6 +192,7 @@ def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> De
     detector = _made(said, metadata, path)
     detector.thresholds, detector.trained_on = said.thresholds, said.trained_on
     detector.calibration, detector.margins = said.calibration, said.margins
+    detector.measured = said.measured
     own = detector.state_dict()
     for name, tensor in tensors.items():  # tables of places, which are computed and never learnt
         given = not tensor.is_floating_point() and not name.endswith(COUNTER)
@@ -192,6 +206,7 @@ def store_thresholds(
     path: str | os.PathLike[str],
     thresholds: Mapping[str, float],
     margins: Margins = MappingProxyType({}),
+    measured: Way | None = None,
 ) -> None:
     """Write the smallest score to show of each class into a model file, in place of those it had.
 
@@ -202,12 +217,19 @@ def store_thresholds(
         path: a file that :func:`save` wrote.
         thresholds: class name → score in 0..1; a class without one is shown from 0.5. Empty: none.
         margins: class name → share of a box's size, measured with these thresholds.
+        measured: the way of looking in which they were chosen, ``detector.way``; None: the model's own, one
+            look at each image.
 
     Raises:
-        InputError: for a file that is missing or no model of masu, an unknown class, a score outside 0..1 or
-            a number that is no margin.
+        InputError: for a file that is missing or no model of masu, an unknown class, a score outside 0..1, a
+            number that is no margin, or a calibration that was measured in another way.
     """
-    _restate(Path(path), lambda own: replace(own, thresholds=dict(thresholds), margins=dict(margins)))
+    _restate(
+        Path(path),
+        lambda own: replace(own, thresholds=dict(thresholds), margins=dict(margins)),
+        measured,
+        ("calibration",),
+    )
 
 
 def store_calibration(
@@ -215,6 +237,7 @@ def store_calibration(
     calibration: Calibration | None,
     thresholds: Mapping[str, float],
     margins: Margins = MappingProxyType({}),
+    measured: Way | None = None,
 ) -> None:
     """Write what the scores of each class become into a model file, with thresholds for such scores.
 
@@ -225,17 +248,21 @@ def store_calibration(
         calibration: None: scores are the network's own again.
         thresholds: class name → calibrated score.
         margins: as of :func:`store_thresholds`.
+        measured: likewise. A calibration is of one look: it is applied to each of two.
 
     Raises:
-        InputError: as :func:`store_thresholds`; for a calibration of an unknown class.
+        InputError: as :func:`store_thresholds`; for a calibration of an unknown class, or of two looks.
     """
+    if calibration is not None and measured is not None and measured.looks != 1:
+        raise bad_input(path, "a calibration of two looks", "one of one look, which each look applies")
     _restate(
         Path(path),
         lambda own: replace(own, calibration=calibration, thresholds=dict(thresholds), margins=dict(margins)),
+        measured,
     )
 
 
-def store_margins(path: str | os.PathLike[str], margins: Margins) -> None:
+def store_margins(path: str | os.PathLike[str], margins: Margins, measured: Way | None = None) -> None:
     """Write how far the boxes of each class are to be enlarged into a model file.
 
     As :func:`store_thresholds`, whose thresholds stay.
@@ -243,22 +270,38 @@ def store_margins(path: str | os.PathLike[str], margins: Margins) -> None:
     Args:
         path: a file that :func:`save` wrote.
         margins: class name → share of a box's size. Empty: none.
+        measured: as of :func:`store_thresholds`.
 
     Raises:
-        InputError: as :func:`store_thresholds`; for a number that is no margin.
+        InputError: as :func:`store_thresholds`; for a number that is no margin, or thresholds that were
+            measured in another way.
     """
-    _restate(Path(path), lambda own: replace(own, margins=dict(margins)))
+    _restate(
+        Path(path),
+        lambda own: replace(own, margins=dict(margins)),
+        measured,
+        ("calibration", "thresholds"),
+    )
 
 
-def _restate(path: Path, change: Callable[[_Described], _Described]) -> None:
-    """Write into a model file what its thresholds, calibration and margins become."""
+def _restate(
+    path: Path,
+    change: Callable[[_Described], _Described],
+    measured: Way | None,
+    staying: Sequence[str] = (),
+) -> None:
+    """Write into a model file what its thresholds, calibration and margins become; some of them stay."""
     path = Path(os.path.realpath(path))  # a link stays a link
     with _opened(path) as file:
-        new = change(_described(file.metadata, path))
+        said = _described(file.metadata, path)
+        new = change(said)
         metadata, tensors = dict(file.metadata), _tensors(file, path)
+    own = Way(said.config.pyramid.input.min_size)
+    there = [NAMED[name] for name in staying if getattr(said, name)]
+    refuse_mixed(path, there, said.measured or own, measured or own)
     check_threshold(new.thresholds, new.names)
     check_margins(new.margins, new.names)
-    for name in ("thresholds", "calibration", "margins"):
+    for name in (*NAMED, "measured"):
         metadata.pop(name, None)
     if new.thresholds:
         metadata["thresholds"] = json.dumps(new.thresholds)
@@ -267,6 +310,7 @@ def _restate(path: Path, change: Callable[[_Described], _Described]) -> None:
     if new.calibration is not None:
         new.calibration.check_names(new.names)
         metadata["calibration"] = json.dumps(asdict(new.calibration), allow_nan=False)
+    metadata |= _said_of_way(measured, own, metadata)
     write_whole(path, [safetensors.torch.save(tensors, metadata)])
 
 
@@ -330,6 +374,7 @@ class _Described:
     thresholds: dict[str, float]
     calibration: Calibration | None
     margins: dict[str, float]
+    measured: Way | None
     trained_on: dict[str, str | None]
 
 
@@ -388,10 +433,11 @@ def _described(metadata: Mapping[str, str], path: Path) -> _Described:
             calibration.check_names(names)
         margins = read(dict[str, float], parsed({"margins": "{}", **metadata}, "margins"), "margins")
         check_margins(margins, names)
+        measured = read(Way, parsed(metadata, "measured"), "measured") if "measured" in metadata else None
         trained_on = read(TrainedOn, parsed({"trained_on": "{}", **metadata}, "trained_on"), "trained_on")
     except ValueError as error:
         raise _unusable(error, metadata, path) from None
-    return _Described(config, names, thresholds, calibration, margins, trained_on)
+    return _Described(config, names, thresholds, calibration, margins, measured, trained_on)
 
 
 def _unusable(error: ValueError, metadata: Mapping[str, str], path: Path) -> InputError:

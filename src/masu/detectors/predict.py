@@ -24,18 +24,25 @@ from masu.records import Detections
 from masu.thresholds import DEFAULT_THRESHOLD, Threshold, check_threshold
 from masu.tiles import Tiles
 from masu.views import Rows, find, found_in_each
+from masu.way import Way
 
 ImageSource = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any] | Tensor
 """A file, a Pillow image, an ``(H, W, 3)`` array or a ``(3, H, W)`` tensor."""
 
 
 class Predictor:
-    """What finds objects in images."""
+    """What finds objects in images.
+
+    Attributes:
+        measured: the way of looking of which ``thresholds``, ``margins`` and the calibration are; None: one
+            look at ``input.min_size``.
+    """
 
     names: tuple[str, ...]
     kind: str
     thresholds: Mapping[str, float]
     margins: Margins
+    measured: Way | None = None
 
     @property
     @abstractmethod
@@ -56,6 +63,16 @@ class Predictor:
     @abstractmethod
     def device(self) -> torch.device:
         """Where the network runs, and detections lie."""
+
+    @property
+    def way(self) -> Way:
+        """How it looks at pictures."""
+        return Way(self.input.min_size)
+
+    @property
+    def otherwise(self) -> str:
+        """How thresholds, margins and calibration were measured where that is not :attr:`way`; else empty."""
+        return "" if self.measured is None else self.measured.unlike(self.way)
 
     @abstractmethod
     def with_tiles(self, tiles: Tiles | None) -> Self:

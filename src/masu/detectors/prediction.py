@@ -61,6 +61,7 @@ class PredictionNetwork(Predictor):
         kind: see :class:`masu.detectors.detector.Detector`.
         thresholds: see there.
         margins: see there.
+        measured: see there.
     """
 
     def __init__(self, detector: Detector, precision: Precision = "fp32") -> None:
@@ -76,6 +77,7 @@ class PredictionNetwork(Predictor):
         self.detector = own
         self.names, self.kind = own.names, own.kind
         self.thresholds, self.margins = dict(own.thresholds), dict(own.margins)
+        self.measured = own.measured
 
     @property
     def input(self) -> InputPolicy:
@@ -103,7 +105,9 @@ class PredictionNetwork(Predictor):
 
     def with_image_size(self, size: int) -> Self:
         """See :meth:`masu.detectors.predict.Predictor.with_image_size`; both have the same tensors."""
-        return self._configured(self.detector.config.with_image_size(size))
+        own = self._configured(self.detector.config.with_image_size(size))
+        own.measured = self.measured or self.way
+        return own
 
     def _configured(self, config: DetectorConfig) -> Self:
         own = copy.copy(self)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Self
 
 import torch
@@ -15,6 +16,7 @@ from masu.fusion import fused, mirrored
 from masu.ops.images import InputPolicy
 from masu.records import Detections
 from masu.tiles import Tiles
+from masu.way import Way
 
 
 class FlipTTA(Predictor):
@@ -28,6 +30,12 @@ class FlipTTA(Predictor):
         self._detector = detector
         self.names, self.kind = detector.names, detector.kind
         self.thresholds, self.margins = detector.thresholds, detector.margins
+        self.measured = detector.measured or detector.way
+
+    @property
+    def way(self) -> Way:
+        """See :attr:`masu.detectors.predict.Predictor.way`."""
+        return replace(self._detector.way, looks=2)
 
     @property
     def input(self) -> InputPolicy:
@@ -81,7 +89,7 @@ def with_tta(detector: Predictor) -> FlipTTA:
     What both looks find becomes one box and one score, what only one of them finds counts half
     (:mod:`masu.fusion`). That finds more, in twice the time, where a mirror image is as natural as the
     picture: not for letters and digits. Thresholds, calibrated scores and margins that the model carries
-    were measured without it.
+    were measured without it, unless ``masu evaluate --tta`` stored them.
 
     Args:
         detector: of masu as it is now, or an exported file.

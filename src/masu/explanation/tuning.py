@@ -250,8 +250,12 @@ def tune(
         dropped = _drop_measured(tuned)
         with counter("following objects again") as progress:
             lost_after = funnel(tuned, followed, progress=progress).counts()
-    best = search.of_calibrated(tuned.calibration).thresholds() if thresholds else {}
+    mixed = bool(tuned.otherwise)  # thresholds of these images would be of another way of looking
+    line = None if mixed else tuned.calibration
+    best = search.of_calibrated(line).thresholds() if thresholds else {}
     if best:  # none where nothing is ever right
+        if mixed:
+            dropped = _drop_measured(tuned)
         tuned.thresholds = best
         dropped = tuple(name for name in dropped if name != "thresholds")
     return Tuning(
@@ -274,4 +278,5 @@ def _drop_measured(detector: Detector) -> tuple[str, ...]:
     had = tuple(name for name in MEASURED if getattr(detector, name, None))
     for name in had:
         setattr(detector, name, MEASURED[name]())
+    detector.measured = None
     return had

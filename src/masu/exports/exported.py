@@ -75,6 +75,7 @@ class ExportedDetector(Predictor):
         described = self.description
         self.names, self.kind = described.names, described.kind
         self.thresholds, self.margins = described.thresholds, described.margins
+        self.measured = described.way_measured
         self.trained_on = described.trained_on
 
     @property

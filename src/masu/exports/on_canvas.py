@@ -29,6 +29,7 @@ class OnCanvas(Predictor):
         self._network, self._partition = detector.prediction_network(), partition
         self.names, self.kind = detector.names, detector.kind
         self.thresholds, self.margins = detector.thresholds, detector.margins
+        self.measured = detector.measured
 
     @property
     def input(self) -> InputPolicy:

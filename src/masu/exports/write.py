@@ -58,6 +58,7 @@ def describe(detector: Detector) -> Description:
         trained_on=dict(detector.trained_on),
         tiles=None if policy.tiles is None else asdict(policy.tiles),
         nms_thresh=detector.suppression,
+        measured=None if detector.measured in (None, detector.way) else asdict(detector.measured),
     )
 
 

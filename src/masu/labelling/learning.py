@@ -117,10 +117,11 @@ def learn(
     if result.interrupted:
         raise KeyboardInterrupt
     detector = load(result.last)
-    ap50, interval, thresholds = None, None, dict.fromkeys(training.names, USUAL)
+    ap50, interval, thresholds, measured = None, None, dict.fromkeys(training.names, USUAL), None
     if held is not None and len(held):
+        looking = with_tta(detector) if tta else detector
         scored = score(
-            with_tta(detector) if tta else detector,
+            looking,
             held,
             progress=lambda done, of: tell(_TRAINED + (1 - _TRAINED) * done / of),
         ).with_intervals()
@@ -128,8 +129,8 @@ def learn(
         ap50 = scored.metrics.ap50
         ends = scored.metrics.intervals.get("ap50")
         interval = None if ends is None else (ends.low, ends.high)
-        thresholds = cheapest_thresholds(judged(scored), training.names)
-    store_thresholds(result.last, thresholds)
+        thresholds, measured = cheapest_thresholds(judged(scored), training.names), looking.way
+    store_thresholds(result.last, thresholds, measured=measured)
     tell(1.0)
     seconds = time.perf_counter() - started
     return Learned(

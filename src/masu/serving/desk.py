@@ -63,8 +63,8 @@ class Desk:
             check_threshold(threshold, model.names)
         if margins and not model.has_margins:
             if model.measured("margins"):
-                found = "a server that looks twice (--tta), and margins that were measured with one look"
-                raise bad_input("margins", found, "a server without --tta", "leave margins out")
+                found = f"margins that were measured {model.otherwise}"
+                raise bad_input("margins", found, "a server that looks so", "leave margins out")
             fix = "measure them with masu evaluate --store-margins"
             raise bad_input("margins", f"none in the model {model.name}", "a model that has some", fix)
 

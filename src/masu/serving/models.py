@@ -70,14 +70,12 @@ class Served:
         version: the name of its file and the start of its checksum.
         network: what is asked.
         threshold: where a request names none.
-        tta: whether every picture is looked at twice.
     """
 
     name: str
     version: str
     network: Predicts
     threshold: Threshold
-    tta: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -93,8 +91,14 @@ class Served:
 
     @property
     def has_margins(self) -> bool:
-        """Whether it can enlarge boxes: not with two looks, since margins were measured with one."""
-        return not self.tta and bool(self.measured("margins"))
+        """Whether it can enlarge boxes: not where it looks otherwise than when margins were measured."""
+        return not self.otherwise and bool(self.measured("margins"))
+
+    @property
+    def otherwise(self) -> str:
+        """How :meth:`measured` was measured where the model looks otherwise now; else empty."""
+        otherwise: str = getattr(self.network, "otherwise", "")
+        return otherwise
 
     def measured(self, what: str) -> Mapping[str, float]:
         """What the model carries of single classes: its ``"thresholds"`` or its ``"margins"``."""
@@ -194,7 +198,7 @@ def _opened(
         network = _looking_twice(network)
     elif hasattr(network, "prediction_network"):  # its weights are looked at once, not for every picture
         network = network.prediction_network()
-    return Served(name, version, network, threshold, tta)
+    return Served(name, version, network, threshold)
 
 
 def _looking_twice(network: Any) -> Predicts:

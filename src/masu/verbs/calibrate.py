@@ -14,6 +14,9 @@ from typing import Any, get_args
 from masu.data.dataset import Dataset
 from masu.detectors.build import load, store_calibration, store_margins, store_thresholds
 from masu.detectors.calibration import Calibration
+from masu.detectors.detector import Detector
+from masu.detectors.sizing import with_image_size
+from masu.detectors.tta import with_tta
 from masu.errors import bad_input, counted, listed
 from masu.evaluation.box_margins import box_margins
 from masu.evaluation.calibration import Fitted, calibrated, fit
@@ -26,7 +29,11 @@ from masu.evaluation.promised_precision import precision_thresholds, refuse_prec
 from masu.model_path import model_file
 from masu.ranges import SHARE
 from masu.verbs.reading import IN_MEMORY, Counter, quiet, refuse_beside, to_calibrate_on, warn_of_faults
+from masu.way import Way, refuse_mixed
 from masu.words import CALIBRATIONS, CalibratedScores, Meaning
+
+OF_ONE_LOOK = "with --calibrate right or overlap, whose line is of the scores of one look"
+"""What two looks are refused beside: the line is applied to each look, before both become one score."""
 
 FEW = 10
 """Objects of a class under which a threshold that is chosen with them is little more than chance."""
@@ -86,6 +93,29 @@ class Wanted:
         if self.margins is not None:
             refuse_recall(self.margins, images_of_classes(data), "--store-margins")
 
+    def refuse_way(self, detector: Detector, way: Way) -> None:
+        """Refuse, before the network runs, a way of looking of which the model file cannot hold the result.
+
+        Args:
+            detector: with the thresholds and the calibration of its file.
+            way: in which it is to be measured.
+
+        Raises:
+            InputError: for a line of two looks, and for what stays in the file and was measured otherwise.
+        """
+        if self.meaning is not None and way.looks != 1:
+            raise bad_input(
+                "--tta",
+                OF_ONE_LOOK,
+                "--store-thresholds, or --calibrate none",
+                "leave --tta out",
+            )
+        if self.scores is None:  # what the file has stays, but for what is chosen anew
+            thing = "--store-thresholds" if self.thresholds else "--store-margins"
+            staying = ["calibrated scores"] * (detector.calibration is not None)
+            staying += ["thresholds"] * (bool(detector.thresholds) and not self.thresholds)
+            refuse_mixed(thing, staying, detector.measured or detector.way, way)
+
 
 @dataclass(frozen=True, eq=False)
 class Calibrated:
@@ -99,6 +129,7 @@ class Calibrated:
         margins: class name → how far a box is enlarged, as a share of its size; None where none were asked
             for.
         report: errors at these thresholds.
+        measured: the way of looking in which all this was measured; None: the model's own.
     """
 
     wanted: Wanted
@@ -107,6 +138,7 @@ class Calibrated:
     thresholds: Mapping[str, float]
     margins: Mapping[str, float] | None
     report: ErrorReport = field(repr=False)
+    measured: Way | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """``thresholds``, ``errors``, where they were asked for ``calibration`` and ``margins``, for JSON."""
@@ -141,11 +173,11 @@ class Calibrated:
         line = None if self.fitted is None else self.fitted.calibration
         margins = self.margins or {}
         if self.wanted.scores is not None:
-            store_calibration(model, line, self.thresholds, margins)
+            store_calibration(model, line, self.thresholds, margins, self.measured)
         elif self.wanted.thresholds:
-            store_thresholds(model, self.thresholds, margins)
+            store_thresholds(model, self.thresholds, margins, self.measured)
         elif margins:
-            store_margins(model, margins)
+            store_margins(model, margins, self.measured)
 
 
 def calibrate(
@@ -159,6 +191,8 @@ def calibrate(
     split: str | None = None,
     form: str | None = None,
     images: str | os.PathLike[str] | None = None,
+    image_size: int | None = None,
+    tta: bool = False,
     batch_size: int = 1,
     device: str = "auto",
     store: bool = True,
@@ -186,6 +220,10 @@ def calibrate(
         split: of a path; default: val, where it has splits.
         form: format of the data at a path; default: found by looking.
         images: another folder that holds the images of a path.
+        image_size: shorter side that the network is to see; default: the model's own. The file keeps with
+            what it was measured, here and with ``tta``.
+        tta: look at each image mirrored, too, see :func:`masu.with_tta`; not with ``"right"`` or
+            ``"overlap"``, whose line is of one look.
         batch_size: images per prediction.
         device: see ``masu evaluate --device``.
         store: write the result into ``model``; else its ``store(model)`` does it later.
@@ -197,7 +235,8 @@ def calibrate(
     Raises:
         TypeError: for options of a path beside a data set.
         InputError: for a model or data that cannot be read, an exported file, a proposal generator, an
-            unknown word, a share outside 0..1, and a promise that these images cannot support.
+            unknown word, a share outside 0..1, a promise that these images cannot support, and where the file
+            has and keeps what was measured in another way of looking.
     """
     chosen = margins is None or any(one is not None for one in (scores, recall, precision))
     wanted = Wanted(scores, recall, precision, margins, thresholds=chosen)
@@ -206,6 +245,9 @@ def calibrate(
     refuse(detector, model, "calibrate")
     if wanted.scores is not None:
         detector.calibration = None  # a line is of the network's own scores
+    sized = detector if image_size is None else with_image_size(detector, image_size)
+    looking = with_tta(sized) if tta else sized
+    wanted.refuse_way(detector, looking.way)
     if isinstance(data, Dataset):
         refuse_beside(IN_MEMORY, "calibrate", split=split, form=form, images=images)
     else:
@@ -214,8 +256,8 @@ def calibrate(
         warn_of_faults(data)
     wanted.refuse_for(data)
     with counter("evaluating") as progress:
-        scored = score(detector, data, batch_size=batch_size, progress=progress)
-    found = settle(scored, wanted, detector.calibration, detector.thresholds)
+        scored = score(looking, data, batch_size=batch_size, progress=progress)
+    found = settle(scored, wanted, detector.calibration, detector.thresholds, looking.way)
     if store:
         found.store(model)
     return found
@@ -226,6 +268,7 @@ def settle(
     wanted: Wanted,
     calibration: Calibration | None = None,
     thresholds: Mapping[str, float] = MappingProxyType({}),
+    measured: Way | None = None,
 ) -> Calibrated:
     """Fit, calibrate, choose thresholds and margins, of what was found already.
 
@@ -235,6 +278,7 @@ def settle(
         wanted: what is to be measured.
         calibration: what these scores were made with; None: they are the network's own.
         thresholds: the model's own.
+        measured: the way in which the detector looked; None: the model's own.
 
     Raises:
         InputError: for a promise that these images cannot support.
@@ -261,4 +305,4 @@ def settle(
         margins = box_margins(matches, scored.names, wanted.margins, thresholds)
     if fitted is not None:  # its own images would flatter a line
         report = replace(report, calibration=fitted.after, reliability=fitted.reliability())
-    return Calibrated(wanted, scored, fitted, thresholds, margins, report)
+    return Calibrated(wanted, scored, fitted, thresholds, margins, report, measured)

@@ -38,8 +38,8 @@ def serve(
             the names under which they are to be asked.
         threshold: smallest score where a request names none; default: the model's own ``thresholds``, 0.5 for
             a class without one.
-        tta: look at every picture mirrored, too, in twice the time, see :func:`masu.with_tta`. Margins are
-            refused then, since they were measured with one look.
+        tta: look at every picture mirrored, too, in twice the time, see :func:`masu.with_tta`. Margins that
+            were measured with one look are refused then.
         device: of models of masu, as of :func:`masu.load`; exported files run on the processor.
         trust_code: open ``.pt2`` files too, which can run any code on this computer.
         limits: of requests, see :class:`masu.serving.limits.ServingLimits`.
