@@ -2,7 +2,7 @@
 
     python -m studies.loop runs/loop --cells BCCD --cards CARDS/images        # three sets, five seeds
     python -m studies.loop runs/loop --cells BCCD --only "cells random 0"     # one of the sittings
-    python -m studies.loop runs/loop --report docs/loop.json                  # the table of docs/label.md
+    python -m studies.loop runs/loop --report loop.json                       # the table of docs/label.md
 
 A sitting labels the same 200 photographs from the first to the last. Twenty are drawn by hand; then, and
 after 40, 80 and 140, a model learns from what is labelled, and its drafts are corrected to the true labels.
@@ -266,7 +266,7 @@ def summed(sittings: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def report(folder: Path) -> dict[str, Any]:
     """The finished sittings, summed up by set and order, and what the orders differ by.
 
-    Only seeds of which both orders are finished count.
+    Only seeds of which both orders are finished count; where there is none, one order is summed up alone.
     """
     found: dict[str, dict[int, dict[str, Any]]] = {}
     for file in sorted(folder.glob("*-*-*.json")):
@@ -277,6 +277,8 @@ def report(folder: Path) -> dict[str, Any]:
     for name, seeds in found.items():
         pairs = [[of[order] for order in ORDERS] for of in seeds.values() if len(of) == len(ORDERS)]
         if not pairs:
+            alone = {order: [of[order] for of in seeds.values() if order in of] for order in ORDERS}
+            sets[name] = {order: summed(of) for order, of in alone.items() if of}
             continue
         sets[name] = dict(zip(ORDERS, (summed(of) for of in zip(*pairs, strict=True)), strict=True))
         if len(pairs) > 1:

@@ -2,16 +2,18 @@
 
     python -m studies.sitting OUT --photographs BCCD --pictures docs/images
     python -m studies.sitting OUT --only speed
+    python -m studies.sitting OUT --only look
 
-Wants Chromium and ``masu[test]``. The true labels of a data set are the person: a script that moves a real
-pointer in a real browser, from bare photographs to an ONNX file. It accepts the drafts of the model that
-learns meanwhile, and corrects what is wrong with them: a box of IoU below 0.8 is pulled to its place by two
-corners, one of the wrong class gets another, one of nothing is deleted, a missing one is drawn. One object is
-forgotten on purpose, for the second look. A person needs longer than the script, so that the script
-waits for each training and for its drafts.
+The first two want Chromium and ``masu[test]``. The true labels of a data set are the person: a script that
+moves a real pointer in a real browser, from bare photographs to an ONNX file. It accepts the drafts of the
+model that learns meanwhile, and corrects what is wrong with them: a box of IoU below 0.8 is pulled to its
+place by two corners, one of the wrong class gets another, one of nothing is deleted, a missing one is drawn.
+One object is forgotten on purpose, for the second look. A person needs longer than the script, so that the
+script waits for each training and for its drafts.
 
 ``speed`` is of 5,000 photographs: how long the command takes until the page answers, and how long it is
-from the key until the next photograph is there.
+from the key until the next photograph is there. ``look`` is the processor time of one look at a folder of
+20,000 photographs and 10,000 label files for what is new; the server looks every two seconds.
 """
 
 from __future__ import annotations
@@ -34,9 +36,13 @@ from playwright.sync_api import Browser, sync_playwright
 
 import masu
 from masu.data.dataset import Dataset
+from masu.data.formats import label_files
+from masu.data.formats.labelme import LABELME, page, rectangle
 from masu.errors import bad_input
 from masu.evaluation.overlaps import overlaps
 from masu.labelling.edits import NEAR, STANDS, Edits
+from masu.labelling.photographs import Photographs, size_of
+from masu.labelling.sitting import Sitting
 from tests.labelling.browser import Box, Person, Server, installed, launched
 
 WIDE = {"width": 1280, "height": 800}
@@ -57,6 +63,8 @@ SHAKEN = 5
 
 PRESSES = 30
 MANY = 5000
+WATCHED = 20_000
+LOOKS = 15
 
 Named = tuple[str, Box]
 
@@ -70,13 +78,23 @@ def main() -> None:
     parser.add_argument("--many", type=int, default=60, help="photographs in the folder")
     parser.add_argument("--answers", type=int, default=36, help="of them that are labelled")
     parser.add_argument("--time-budget", default="20s", help="of each training")
-    parser.add_argument("--only", choices=("sitting", "speed"))
+    parser.add_argument("--only", choices=("sitting", "speed", "look"))
     options = parser.parse_args()
     options.out.mkdir(parents=True)
     out = options.out.resolve()
     pictures = options.pictures or out / "pictures"
     pictures.mkdir(parents=True, exist_ok=True)
     data = masu.read_dataset(options.photographs, "train")
+    figures: dict[str, Any] = {}
+    if options.only in (None, "look"):
+        figures["look"] = look(data.paths[0], out)
+    if options.only != "look":
+        figures |= in_a_browser(data, out, pictures, options)
+    print(json.dumps(figures, indent=1))
+
+
+def in_a_browser(data: Dataset, out: Path, pictures: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """The figures of the sitting, and those of speed."""
     figures: dict[str, Any] = {}
     with sync_playwright() as playwright:
         path = installed(playwright)
@@ -92,7 +110,7 @@ def main() -> None:
         if options.only != "sitting":
             figures["speed"] = speed(data, out, browser)
         browser.close()
-    print(json.dumps(figures, indent=1))
+    return figures
 
 
 class Recorded:
@@ -359,6 +377,33 @@ def _area(box: Box) -> float:
 def _iou(some: list[Named], others: list[Named]) -> Any:
     boxes = [np.array([box for _, box in named], np.float64).reshape(-1, 4) for named in (some, others)]
     return overlaps(boxes[0], boxes[1], np.zeros(len(others), np.bool_))
+
+
+def look(photograph: Path, out: Path) -> dict[str, Any]:
+    """Processor time of one look for changes.
+
+    Args:
+        photograph: any.
+        out: for many links to a copy of it, and label files beside half of these.
+    """
+    folder, home = out / "watched", out / "label-watched"
+    folder.mkdir()
+    home.mkdir()
+    copy = shutil.copy(photograph, out / f"watched{photograph.suffix}")
+    height, width = size_of(photograph)
+    shape = rectangle((1.0, 1.0, width / 2, height / 2), "card", LABELME)
+    for number in range(WATCHED):
+        file = folder / f"{number:05}{photograph.suffix}"
+        os.link(copy, file)
+        if number % 2:
+            file.with_suffix(".json").write_text(page(file.name, (height, width), [shape], LABELME))
+    watched = Sitting(Photographs.below(folder), label_files(folder)[1], home, print)
+    times = []
+    for _ in range(LOOKS):
+        begun = time.process_time()
+        watched.look_for_changes()
+        times.append(1000 * (time.process_time() - begun))
+    return {"photographs": WATCHED, "labelled": WATCHED // 2, "milliseconds": round(statistics.median(times))}
 
 
 def speed(data: Dataset, out: Path, browser: Browser) -> dict[str, Any]:

@@ -53,3 +53,12 @@ def test_sittings_of_both_orders_are_compared_by_seed(tmp_path):
     assert apart["seeds"] == 2
     assert apart["fewer"]["mean"] == pytest.approx(8 / 60)
     assert "| cells | 2 | +13.3 (+13.3 … +13.3) |" in table(said)
+
+
+def test_sittings_of_one_order_alone_are_summed_up(tmp_path):
+    for seed in (0, 1):
+        (tmp_path / f"cells-{seed}-random.json").write_text(json.dumps(sitting(2, 1, "random", seed)))
+    said = report(tmp_path)
+    assert said["sets"]["cells"].keys() == {"random"}
+    assert said["sets"]["cells"]["random"]["seeds"] == 2
+    assert "| cells, random | 2 | 60 | 28 | 0 | 0 | 4 | 32 | 47% |" in table(said)
