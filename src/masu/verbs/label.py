@@ -145,10 +145,11 @@ def _home(folder: Path, out: str | os.PathLike[str] | None) -> Path:
 
 
 def _refuse_labels_elsewhere(folder: Path, desk: Desk) -> None:
-    """Refuse to begin anew where the photographs have labels that stand beside their folder."""
-    known, _ = labelled([folder], desk.sitting.photographs.paths.values())
-    if known and not desk.sitting.in_state("done", "locked"):
-        found = f"labels of {counted(len(known), 'photograph')} that stand outside of it"
+    """Refuse to begin anew where the photographs have labels or drafts that stand beside their folder."""
+    known, _ = labelled([folder], desk.sitting.photographs.paths.values(), drafts_too=True)
+    here = desk.sitting.in_state("done", "locked", "unfinished") or desk.sitting.drafted
+    if known and not here:
+        found = f"labels or drafts of {counted(len(known), 'photograph')} that stand outside of it"
         raise bad_input(folder, found, "the folder that holds photographs and labels", "name that one")
 
 

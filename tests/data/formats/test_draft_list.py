@@ -223,6 +223,10 @@ def test_the_list_is_of_what_was_written(tmp_path):
         ("[]", "another content (Expected `object`, got `array`)"),
         ('{"model": "m", "drafts": {"a.png": {"size": [3]}}}', "another content ("),
         (
+            '{"model": "m", "drafts": {"a.png": {"size": [3, 0], "boxes": [], "classes": [], "scores": []}}}',
+            "another content (Expected `int` >= 1",
+        ),
+        (
             '{"model": "m", "drafts": {"a.png": {"size": [3, 4], "boxes": [], "classes": ["x"], "scores": []}}}',
             "0, 1 and 0 boxes, classes and scores of a.png",
         ),
@@ -338,3 +342,29 @@ def test_every_verb_tells_of_drafts_beside_labels(drafts, tmp_path):
     told = []
     tell_faults(told.append, masu.read_dataset(root))
     assert told[0] == f"{root}: {said}"
+
+
+@pytest.mark.parametrize("form", EDITED)
+def test_photographs_whose_drafts_lie_elsewhere_are_not_labelled_anew(drafts, form, tmp_path):
+    """In files of LabelMe beside them nobody would find the labels: the folder is one of another format."""
+    root = drafts(form)
+    folder = photo(root, "a.png").parent
+    with pytest.raises(InputError) as caught, masu.label(folder, out=tmp_path / "out", time_budget=None):
+        pass
+    assert caught.value.thing == str(folder)
+    assert caught.value.found == "labels or drafts of 3 photographs that stand outside of it"
+    with masu.label(root, out=tmp_path / "other", time_budget=None) as labelling:
+        assert labelling.form == form
+        assert labelling.desk.sitting.drafted == 3
+
+
+def test_drafts_beside_the_photographs_are_those_of_their_folder(tmp_path):
+    pictures(tmp_path / "photos")
+    masu.draft(Finder(), tmp_path / "photos", "labelme", threshold=0.5)
+    with masu.label(tmp_path / "photos", out=tmp_path / "out", time_budget=None) as labelling:
+        sitting = labelling.desk.sitting
+        assert sitting.drafted == 3
+        for name in DRAWN:
+            sitting.work_on(name, sitting.version_of(name), (), None)
+    with masu.label(tmp_path / "photos", out=tmp_path / "out", time_budget=None) as labelling:
+        assert labelling.desk.sitting.in_state("unfinished") == tuple(DRAWN)

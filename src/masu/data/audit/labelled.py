@@ -18,7 +18,7 @@ _BESIDE = frozenset(("annotations", "annotation", "labels"))
 
 
 def labelled(
-    sources: Sequence[str | os.PathLike[str]], photographs: Iterable[Path]
+    sources: Sequence[str | os.PathLike[str]], photographs: Iterable[Path], *, drafts_too: bool = False
 ) -> tuple[frozenset[Path], tuple[str, ...]]:
     """The photographs that a data set in or beside the sources names.
 
@@ -29,6 +29,7 @@ def labelled(
     Args:
         sources: files, folders and patterns, as of :func:`masu.data.pixels.pictures.find_images`.
         photographs: what was found there.
+        drafts_too: those with drafts that nobody has confirmed count as well.
 
     Returns:
         Those of the photographs, and one line for each annotation that cannot be read.
@@ -39,7 +40,8 @@ def labelled(
     faults: list[str] = []
     for folder in _folders(sources, photographs):
         for data in _datasets(folder, faults):
-            places = {os.path.realpath(path) for path in _with_annotation(data)}
+            named = (*_with_annotation(data), *(data.drafts if drafts_too else ()))
+            places = {os.path.realpath(path) for path in named}
             found |= {by_place[place] for place in places if place in by_place}
     return frozenset(found), tuple(dict.fromkeys(faults))
 

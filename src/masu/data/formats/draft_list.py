@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -46,6 +46,8 @@ _SAME = 1.0  # pixels; some tools write whole ones
 _ONE_EACH = ("score", "attributes")
 """What each drafted box has one of, and reading counts as left out."""
 
+_Side = Annotated[int, msgspec.Meta(ge=1, le=10_000_000)]
+
 Array = np.ndarray[Any, Any]
 
 
@@ -59,7 +61,7 @@ class Drafted(msgspec.Struct, frozen=True):
         scores: of each box, 0 to 1.
     """
 
-    size: tuple[int, int]
+    size: tuple[_Side, _Side]
     boxes: list[Box]
     classes: list[str]
     scores: list[float]
@@ -230,7 +232,8 @@ def _pairs(drafts: Array, names: Sequence[str], boxes: Array, classes: Sequence[
 
 def _apart(boxes: Array, classes: Sequence[str], drafts: Array, names: Sequence[str]) -> Array:
     """``(n, m)`` the largest difference of two sides in pixels, infinite between different classes."""
-    far: Array = np.abs(boxes[:, None] - drafts[None]).max(axis=2, initial=0)
+    with np.errstate(over="ignore", invalid="ignore"):  # sides that are infinite, or nearly so
+        far: Array = np.abs(boxes[:, None] - drafts[None]).max(axis=2, initial=0)
     far[np.array(classes, object)[:, None] != np.array(names, object)[None]] = np.inf
     return far
 
