@@ -28,7 +28,7 @@ def test_control_characters_are_written_out_in_lines_and_tables(capsys):
     finding = Finding("no-area", Path(EVIL), EVIL, EVIL)
     print_findings(CheckReport(Path(EVIL), "coco", {EVIL: 1}, {EVIL: 1}, (EVIL,), (finding,), 0.0))
     row = {"ap": 0.5, "ap50": 0.5, "ar100": 0.5, "objects": 1}
-    print_metrics({"images": 1, "objects": 1, "per_class": {EVIL: row}}, EVIL)
+    print_metrics({"images": 1, "objects": 1, "max_detections": [1, 10, 100], "per_class": {EVIL: row}}, EVIL)
     TrainingDisplay().report({"event": "fault", "fault": EVIL})
     out, err = capsys.readouterr()
     assert out.count(SHOWN) == 7

@@ -92,6 +92,8 @@ PHOTOGRAPHS = Range(1, 1000)
 """Images on one page."""
 MAX_DETECTIONS = Range(1, 1_000_000)
 """Boxes of one image."""
+MOST_JUDGED = Range(11, 1_000_000)
+"""Boxes of a class in an image that figures count: more than the ten of ``ar10``."""
 LEARNING_RATE = Range(0, 1000, whole=False, above=True)
 WEIGHT_DECAY = Range(0, 1000, whole=False)
 STEPS = Range(0, 1_000_000_000)

@@ -222,12 +222,16 @@ def print_metrics(metrics: dict[str, Any], data: str, said: str | None = None) -
     unsaid = {"per_class", "images", "objects", "faults", "max_detections", "intervals"}
     if metrics.get("voc_ap50") is None:
         unsaid |= {"voc_ap50", "voc07_ap50"}  # no figures of this data
+    most = metrics["max_detections"][-1]
+    best = {"ar100": f"ar{most}"} if "ap" in metrics else {}
     for name, value in metrics.items():
         if name not in unsaid:
-            table.add_row(name, _figure(value), *([_interval(intervals.get(name))] if intervals else []))
+            table.add_row(
+                best.get(name, name), _figure(value), *([_interval(intervals.get(name))] if intervals else [])
+            )
     console.table(table)
     if metrics.get("per_class"):
-        classes = Table("class", "ap", *(["95 %"] if intervals else []), "ap50", "ar100", "objects")
+        classes = Table("class", "ap", *(["95 %"] if intervals else []), "ap50", f"ar{most}", "objects")
         for name, row in metrics["per_class"].items():
             classes.add_row(
                 name,

@@ -18,7 +18,6 @@ from masu.cli.options import (
     IMAGES,
     IMAGES_AT_ONCE,
     IOU,
-    MAX_DETECTIONS,
     MODEL,
     NETWORK_SIZE,
     TRUST_CODE,
@@ -41,7 +40,6 @@ _OF_MODELS = (
     "--precision",
     "--save-predictions",
     "--iou",
-    "--max-detections",
     "--tiles",
     "--overlap",
     "--image-size",
@@ -59,7 +57,11 @@ _OF_MODELS = (
 @EVALUATED_SPLIT
 @CLASSES
 @IOU
-@MAX_DETECTIONS
+@option(
+    "--max-detections",
+    type=Number(ranges.MAX_DETECTIONS),
+    help="Most boxes of an image; from 100 on also of a class in the figures. Default: the model's, and 100.",
+)
 @tiles
 @NETWORK_SIZE
 @TTA
@@ -155,10 +157,11 @@ def evaluate(
     from masu.detectors.sizing import with_image_size
     from masu.detectors.tiling import as_told
     from masu.detectors.tta import with_tta
-    from masu.evaluation.choice import classes_of, only_classes, set_suppression
+    from masu.evaluation.choice import classes_of, has_no_more, only_classes, set_suppression
     from masu.evaluation.error_page import write_page
     from masu.evaluation.error_report import error_report, refuse
     from masu.evaluation.evaluate import score
+    from masu.evaluation.matches import LIMIT
     from masu.evaluation.resampling import said_of
     from masu.evaluation.slices import check_kinds, slices
     from masu.explanation.funnel import funnel
@@ -216,7 +219,7 @@ def evaluate(
             if image_size is not None:
                 detector = with_image_size(detector, image_size)
             channels = detector.input.channels
-            set_suppression(detector, iou, max_detections)
+            set_suppression(detector, iou, None if has_no_more(detector, max_detections) else max_detections)
             if page is not None or saved is not None or kinds or storing:
                 refuse(detector, model, storing)
             if calibrate:
@@ -238,10 +241,10 @@ def evaluate(
             note(said)
         voc = dataset.form == "voc"
         where = f"{data.resolve().name}, split {chosen}" if chosen else data.resolve().name
-        lost = None
+        lost, most = None, max(max_detections or LIMIT, LIMIT)
         with working("evaluating") as progress:
             if detector is None or looking is None:
-                scored = score_saved(model, dataset, voc=voc)
+                scored = score_saved(model, dataset, voc=voc, max_detections=most)
             elif not with_funnel:
                 scored = score(
                     looking,
@@ -250,14 +253,17 @@ def evaluate(
                     progress=progress,
                     processes=processes,
                     voc=voc,
+                    max_detections=most,
                 )
             else:
-                lost = funnel(detector, dataset, progress=progress, voc=voc)
+                lost = funnel(detector, dataset, progress=progress, voc=voc, max_detections=most)
                 scored = lost.scored
     if rank():
         return DONE
     for fault in scored.metrics.faults:
         note(fault)
+    if scored.said_of_limit is not None:
+        note(scored.said_of_limit)
     with working("weighing the images"):
         settled = None
         if detector is not None and looking is not None and storing:

@@ -63,7 +63,7 @@ def judgements(scored: Scored) -> Judgements:
     """What each detection of a data set was worth."""
     rows: list[tuple[Array, ...]] = []
     for i, (target, found) in enumerate(zip(scored.targets, scored.found, strict=True)):
-        match = match_image(target, found)
+        match = match_image(target, found, scored.limit)
         kept = np.flatnonzero(~match.left_out)
         score = match.detections.scores.double().cpu().numpy()
         overlap = _overlaps(match)

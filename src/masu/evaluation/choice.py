@@ -53,6 +53,12 @@ def set_suppression(detector: AnyDetector, iou: float | None = None, most: int |
             detector.config = detector.config.with_setting(last.name, name, value)
 
 
+def has_no_more(detector: AnyDetector, most: int | None) -> bool:
+    """Whether an exported file finds no more boxes than this in an image, or in a tile, by itself."""
+    limit = None if isinstance(detector, Detector) else getattr(detector, "limit", None)
+    return most is not None and limit is not None and most >= limit
+
+
 def in_precision(detector: Predictor, precision: Precision) -> Predictor:
     """What finds the objects with networks that compute in a precision.
 

@@ -347,8 +347,11 @@ def _at_thresholds(run: Run, stored: bool) -> list[ImageMatch]:
     """Matches of the detections from the model's thresholds on, or from those with the largest F1 here."""
     scored, least = run.scored, dict(run.thresholds)
     if not stored:
-        matches = [match_image(t, d) for t, d in zip(scored.targets, scored.found, strict=True)]
+        matches = [match_image(t, d, scored.limit) for t, d in zip(scored.targets, scored.found, strict=True)]
         for name, curve in zip(scored.names, class_curves(matches, len(scored.names)), strict=True):
             best = curve.best()
             least[name] = DEFAULT_THRESHOLD if best is None else best.threshold
-    return [match_image(t, d.above(least)) for t, d in zip(scored.targets, scored.found, strict=True)]
+    return [
+        match_image(t, d.above(least), scored.limit)
+        for t, d in zip(scored.targets, scored.found, strict=True)
+    ]

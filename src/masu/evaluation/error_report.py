@@ -194,14 +194,14 @@ def error_report(scored: Scored, stored: Mapping[str, float] | None = None) -> E
     if not isinstance(scored.metrics, Metrics):
         raise TypeError("scored: found proposals, wanted what a detector with classes found")
     names, classes = scored.names, len(scored.names)
-    matches = [match_image(t, d) for t, d in zip(scored.targets, scored.found, strict=True)]
+    matches = [match_image(t, d, scored.limit) for t, d in zip(scored.targets, scored.found, strict=True)]
     curves = dict(zip(names, class_curves(matches, classes), strict=True))
     best = {name: curve.best() for name, curve in curves.items()}
     chosen = stored or {name: point.threshold for name, point in best.items() if point is not None}
     least = {name: chosen.get(name, DEFAULT_THRESHOLD) for name in names}
 
     errors = [image_errors(match) for match in matches]
-    shown = [match_image(m.target, m.detections.above(least)) for m in matches]
+    shown = [match_image(m.target, m.detections.above(least), scored.limit) for m in matches]
     shown_errors = [image_errors(match) for match in shown]
     ap50 = {name: row.ap50 for name, row in scored.metrics.per_class.items()}
     costs = ap50_costs(matches, errors, names, ap50)

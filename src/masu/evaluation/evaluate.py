@@ -10,12 +10,14 @@ from typing import Protocol
 
 import torch
 
-from masu.errors import InputError, bad_input
+from masu.errors import InputError, bad_input, counted
 from masu.evaluation.federated import as_checked
+from masu.evaluation.matches import LIMIT
 from masu.evaluation.metrics import Metrics, ProposalMetrics, coco_metrics, proposal_metrics
 from masu.evaluation.predictions import AnyDetector, Prediction, predictions
 from masu.evaluation.resampling import with_intervals
 from masu.processes import ALONE, Processes
+from masu.ranges import MOST_JUDGED
 from masu.records import Detections, Target
 
 
@@ -51,6 +53,26 @@ class Scored:
     targets: tuple[Target, ...]
     found: tuple[Detections, ...]
 
+    @property
+    def limit(self) -> int:
+        """Detections of a class in an image that count, best scores first."""
+        return self.metrics.max_detections[-1]
+
+    @property
+    def said_of_limit(self) -> str | None:
+        """That images have more objects of a class than detections count; None where none has."""
+        if not isinstance(self.metrics, Metrics):
+            return None
+        most = (max(one.labels[~one.ignored].bincount().tolist(), default=0) for one in self.targets)
+        over = [count for count in most if count > self.limit]
+        if not over:
+            return None
+        have = "has" if len(over) == 1 else "have"
+        return (
+            f"{counted(len(over), 'image')} {have} more objects of a class, up to {max(over)}, than the "
+            f"{self.limit} best boxes that the figures count: see --max-detections"
+        )
+
     def of(self, paths: Collection[Path]) -> Scored:
         """The same, figures aside, of some of the images only."""
         kept = [row for row in zip(self.paths, self.targets, self.found, strict=True) if row[0] in paths]
@@ -72,6 +94,7 @@ def evaluate(
     progress: Callable[[int, int], None] | None = None,
     processes: Processes = ALONE,
     voc: bool = False,
+    max_detections: int = LIMIT,
 ) -> Metrics | ProposalMetrics:
     """Score a detector on every image of a data set.
 
@@ -86,6 +109,7 @@ def evaluate(
         progress: called with (images done, images in total), of this process.
         processes: that evaluate together, each every so-manieth batch; all return the figures of all images.
         voc: report ``voc_ap50`` and ``voc07_ap50`` also where no object is difficult.
+        max_detections: of a class in an image that count, best scores first; proposals have their own limits.
 
     Returns:
         :class:`Metrics`, or :class:`ProposalMetrics` for a detector of kind ``"proposals"``;
@@ -96,7 +120,13 @@ def evaluate(
         InputError: for no images, none that can be read, or no class name in common.
     """
     return score(
-        detector, data, batch_size=batch_size, progress=progress, processes=processes, voc=voc
+        detector,
+        data,
+        batch_size=batch_size,
+        progress=progress,
+        processes=processes,
+        voc=voc,
+        max_detections=max_detections,
     ).metrics
 
 
@@ -109,11 +139,13 @@ def score(
     processes: Processes = ALONE,
     each: Callable[[Prediction, Target], None] | None = None,
     voc: bool = False,
+    max_detections: int = LIMIT,
 ) -> Scored:
     """As :func:`evaluate`, with targets and detections for a closer look; the network runs once.
 
     ``each`` is called with every prediction of this process and its target.
     """
+    MOST_JUDGED.check("max_detections", max_detections)
     if not len(data):
         raise bad_input("data", "no images", "at least one", "check the folder and the split")
     items = [data[index] for index in range(len(data))]
@@ -150,7 +182,7 @@ def score(
         metrics = proposal_metrics(targets, found)
     else:
         targets, found = as_labelled(data, list(seen), targets, found)
-        metrics = coco_metrics(targets, found, data.names, voc=voc)
+        metrics = coco_metrics(targets, found, data.names, (1, 10, max_detections), voc)
     metrics = replace(metrics, seconds_per_image=seconds / len(found), faults=(*faults, *unreadable))
     return Scored(metrics, tuple(data.names), tuple(read), tuple(targets), tuple(found))
 

@@ -63,7 +63,7 @@ class ImageMatch:
         return found
 
 
-def match_image(target: Target, detections: Detections) -> ImageMatch:
+def match_image(target: Target, detections: Detections, limit: int = LIMIT) -> ImageMatch:
     """Match the detections of an image with its objects.
 
     Best score first, a detection takes of the objects of its class that are still free the one with the
@@ -72,9 +72,10 @@ def match_image(target: Target, detections: Detections) -> ImageMatch:
 
     Args:
         target: labelled objects.
-        detections: labels in the numbering of the objects; of a class the best ``LIMIT`` count.
+        detections: labels in the numbering of the objects.
+        limit: of a class so many count, best scores first.
     """
-    detections = _that_count(detections)
+    detections = _that_count(detections, limit)
     labels, object_labels = detections.labels.cpu().numpy(), target.labels.cpu().numpy()
     ignored, difficult = target.ignored.cpu().numpy(), target.difficult.cpu().numpy()
     crowd = ignored & ~difficult
@@ -95,12 +96,12 @@ def match_image(target: Target, detections: Detections) -> ImageMatch:
     return ImageMatch(target, detections, labels, object_labels, ignored, difficult, iou, partner, left_out)
 
 
-def _that_count(detections: Detections) -> Detections:
-    """Best score first, the best ``LIMIT`` of each class."""
+def _that_count(detections: Detections, limit: int) -> Detections:
+    """Best score first, the best ``limit`` of each class."""
     labels = detections.labels.cpu().numpy()
     order = np.argsort(-detections.scores.detach().cpu().double().numpy(), kind="stable")
     rows = np.concatenate(
-        [np.zeros(0, np.int64), *(order[labels[order] == label][:LIMIT] for label in np.unique(labels))]
+        [np.zeros(0, np.int64), *(order[labels[order] == label][:limit] for label in np.unique(labels))]
     )
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))

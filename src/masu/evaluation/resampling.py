@@ -208,16 +208,22 @@ def _at_ious(of: str | None, areas: Array) -> dict[Figure, Array]:
     }
 
 
-def judged(targets: Sequence[Target], detections: Sequence[Detections], names: Sequence[str]) -> Judged:
+def judged(
+    targets: Sequence[Target],
+    detections: Sequence[Detections],
+    names: Sequence[str],
+    max_detections: Sequence[int] = (1, 10, 100),
+) -> Judged:
     """Match the detections of at least one image as COCO does.
 
     Args:
         targets: as for :func:`masu.evaluation.metrics.coco_metrics`.
         detections: likewise.
         names: likewise.
+        max_detections: likewise.
     """
     unique, objects, found = tables(targets, detections, names)
-    evaluation = matched(unique, objects, found)
+    evaluation = matched(unique, objects, found, max_detections)
     sizes = dict(zip(map(tuple, evaluation.params.area_rng), SIZES, strict=True))
     parts: dict[tuple[str, str], list[dict[str, Array]]] = {}
     for one in evaluation.eval_imgs:
@@ -285,7 +291,7 @@ def with_intervals(
     """
     if len(targets) < 2:
         return metrics
-    whole = judged(targets, detections, names)
+    whole = judged(targets, detections, names, metrics.max_detections)
     of: dict[str | None, dict[str, Interval]] = {}
     for figure, values in whole.figures(image_weights(len(targets))).items():
         owner = metrics if figure.of is None else metrics.per_class[figure.of]

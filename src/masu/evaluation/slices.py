@@ -33,7 +33,7 @@ def slices(scored: Scored, kinds: Sequence[str], root: Path, channels: int | Non
     """
     if not kinds:
         return []
-    whole = judged(scored.targets, scored.found, scored.names)
+    whole = judged(scored.targets, scored.found, scored.names, scored.metrics.max_detections)
     objects = np.array([int((~target.ignored).sum()) for target in scored.targets])
     rows = []
     for kind in kinds:

@@ -22,6 +22,7 @@ from masu.detectors.trace import Trace, trace
 from masu.errors import bad_input
 from masu.evaluation.anchors import fitted
 from masu.evaluation.evaluate import LabelledImages, Scored, score
+from masu.evaluation.matches import LIMIT
 from masu.evaluation.metrics import Metrics, ProposalMetrics
 from masu.evaluation.predictions import AnyDetector
 from masu.explanation.fates import SIZES, Fate, fates, left_out, matched, places_of
@@ -140,6 +141,7 @@ def funnel(
     iou: float = 0.5,
     progress: Callable[[int, int], None] | None = None,
     voc: bool = False,
+    max_detections: int = LIMIT,
 ) -> FunnelReport:
     """Score a detector and say of every labelled object that is not ignored which stage lost it.
 
@@ -151,6 +153,7 @@ def funnel(
         iou: IoU from which a box serves an object, above 0 and at most 1.
         progress: called with (images done, images in total).
         voc: as of :func:`masu.evaluate`.
+        max_detections: likewise.
 
     Returns:
         The figures, every object with the stage that lost it, and what milder settings would bring back.
@@ -176,6 +179,7 @@ def funnel(
         data,
         progress=progress,
         voc=voc,
+        max_detections=max_detections,
         each=lambda prediction, target: watched.last.follow(tally, prediction.index, target),
     )
     found = tally.fates

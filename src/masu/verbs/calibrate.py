@@ -291,7 +291,7 @@ def settle(
     report = error_report(scored, None if wanted.thresholds else thresholds)
     if wanted.thresholds:
         thresholds = report.best_thresholds()
-    matches = [match_image(t, d) for t, d in zip(scored.targets, scored.found, strict=True)]
+    matches = [match_image(t, d, scored.limit) for t, d in zip(scored.targets, scored.found, strict=True)]
     promised: Mapping[str, float] = {}
     if wanted.recall is not None:
         promised = recall_thresholds(matches, scored.names, wanted.recall)

@@ -11,6 +11,7 @@ from masu.data.dataset import Dataset
 from masu.data.formats import said_of_drafts
 from masu.evaluation.error_report import refuse_proposals
 from masu.evaluation.evaluate import LabelledImages, score
+from masu.evaluation.matches import LIMIT
 from masu.evaluation.metrics import Metrics, ProposalMetrics
 from masu.evaluation.predictions import AnyDetector
 from masu.evaluation.slices import check_kinds, slices
@@ -31,6 +32,7 @@ def evaluate(
     progress: Callable[[int, int], None] | None = None,
     processes: Processes = ALONE,
     voc: bool | None = None,
+    max_detections: int = LIMIT,
     by: str | Sequence[str] = (),
     save_predictions: str | os.PathLike[str] | None = None,
     intervals: bool = True,
@@ -54,6 +56,8 @@ def evaluate(
         processes: that evaluate together, each every so-manieth batch; all return the figures of all images.
         voc: report ``voc_ap50`` and ``voc07_ap50`` also where no object is difficult; default: where the data
             are Pascal VOC.
+        max_detections: detections of a class in an image that the figures count, best scores first: COCO's
+            100, or more where images hold more objects. The detector's own limit is another one.
         by: also the figures of parts of the data, as ``slices``: ``"class"``, ``"size"``, ``"folder"``,
             ``"brightness"``, ``"crowding"``; one or several.
         save_predictions: file for what was found, ``.json`` (COCO results) or ``.parquet``; ``masu.compare``
@@ -86,7 +90,15 @@ def evaluate(
     dataset = _data_set(labelled) if kinds or file is not None else None
     if file is not None and dataset is not None:
         refuse_twice(dataset)
-    scored = score(detector, labelled, batch_size=batch_size, progress=progress, processes=processes, voc=voc)
+    scored = score(
+        detector,
+        labelled,
+        batch_size=batch_size,
+        progress=progress,
+        processes=processes,
+        voc=voc,
+        max_detections=max_detections,
+    )
     if intervals:
         scored = scored.with_intervals()
     metrics = replace(scored.metrics, faults=(*faults, *scored.metrics.faults))

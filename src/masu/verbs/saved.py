@@ -22,6 +22,7 @@ from masu.data.dataset import Dataset
 from masu.errors import bad_input, counted, listed
 from masu.evaluation.evaluate import Scored
 from masu.evaluation.federated import as_checked
+from masu.evaluation.matches import LIMIT
 from masu.evaluation.metrics import coco_metrics
 from masu.records import Detections
 
@@ -167,7 +168,7 @@ class _Entry:
     classes: list[str | int] = field(default_factory=list)
 
 
-def score_saved(path: Path, data: Dataset, *, voc: bool = False) -> Scored:
+def score_saved(path: Path, data: Dataset, *, voc: bool = False, max_detections: int = LIMIT) -> Scored:
     """Score saved predictions on the images they were made of.
 
     Args:
@@ -175,6 +176,7 @@ def score_saved(path: Path, data: Dataset, *, voc: bool = False) -> Scored:
             too), or COCO results of another tool.
         data: the labelled images. One that the file says nothing of counts as one where nothing was found.
         voc: report ``voc_ap50`` and ``voc07_ap50`` also where no object is difficult.
+        max_detections: of a class in an image that count.
 
     Raises:
         InputError: for a file that cannot be read, values that are none, ids beside data that have none, an
@@ -227,7 +229,8 @@ def score_saved(path: Path, data: Dataset, *, voc: bool = False) -> Scored:
     none = Detections(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.int64), ())
     detections = [found.get(i, none) for i in range(len(data))]
     targets, detections = as_checked(data, range(len(data)), [target for _, target in data], detections)
-    metrics = replace(coco_metrics(targets, detections, data.names, voc=voc), faults=tuple(faults))
+    limits = (1, 10, max_detections)
+    metrics = replace(coco_metrics(targets, detections, data.names, limits, voc), faults=tuple(faults))
     return Scored(metrics, data.names, tuple(data.paths), tuple(targets), tuple(detections))
 
 
