@@ -25,7 +25,7 @@ DESCRIPTION = {
 BOXES = [[0.1, 0.2, 10.3, 8.7], [4, 4, 20, 20], [0, 0, 1, 1]]
 
 
-def write(file):
+def write(file, **said):
     """``(1, H, W, 3)`` in; rows sun, moon, sun with the mean brightness in 0..1, a half and a quarter of it."""
     constants = {
         "boxes": np.array([BOXES], np.float32),
@@ -50,6 +50,6 @@ def write(file):
         [numpy_helper.from_array(constants["shares"], "shares")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    helper.set_model_props(model, {ENTRY: json.dumps(DESCRIPTION)})
+    helper.set_model_props(model, {ENTRY: json.dumps(DESCRIPTION | said)})
     onnx.save(model, file)
     return file

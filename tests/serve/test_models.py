@@ -1,5 +1,6 @@
 """What is served: names, versions, files that are none."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,9 @@ import pytest
 
 import masu
 from masu.errors import InputError
-from masu.runtime import Model
+from masu.runtime import Model, _main
 from masu.serving.models import opened
+from tests.serve import graphs
 from tests.serve.conftest import Finder, encoded
 
 
@@ -106,6 +108,32 @@ def test_margins_of_one_look_are_refused_with_two(served, tiny_onnx, small):
     )
     with pytest.raises(TypeError, match="with_tta: found a value of type Finder"):
         opened(Finder(), tta=True)
+
+
+def test_thresholds_and_margins_of_two_looks_are_for_two_looks(tmp_path, capsys):
+    """In the server and in the runtime's own command: used as they were measured, refused or told otherwise."""
+    file = graphs.write(tmp_path / "sky.onnx", measured={"image_size": 32, "looks": 2})
+    encoded_file = tmp_path / "a.png"
+    encoded_file.write_bytes(encoded())
+    (once,), (twice,) = opened(str(file)), opened(str(file), tta=True)
+    assert (once.otherwise, once.has_margins) == ("with --tta", False)
+    assert (twice.otherwise, twice.has_margins) == ("", True)
+    words = [str(file), str(encoded_file), "--threshold", "0"]
+    assert _main(words) == 0
+    captured = capsys.readouterr()
+    assert (len(json.loads(captured.out)["detections"]), captured.err) == (3, "")
+    assert _main([*words[:2]]) == 0
+    assert capsys.readouterr().err == "masu: the file's thresholds were measured with --tta\n"
+    assert _main([*words, "--margins"]) == 2
+    assert capsys.readouterr().err == (
+        "masu: error: --margins: found margins that were measured with --tta, wanted a model that looks so; or "
+        "leave --margins out\n"
+    )
+    assert _main([*words, "--margins", "--tta"]) == 0
+    captured = capsys.readouterr()
+    (wanted,) = Model(file).with_tta().predict([encoded_file], 0, margins=True)
+    assert len(json.loads(captured.out)["detections"]) == len(wanted)
+    assert captured.err == ""
 
 
 def test_without_torch(tiny_onnx):
