@@ -1,5 +1,6 @@
 import json
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -10,7 +11,7 @@ from click.testing import CliRunner
 
 import masu
 from masu.bulk import table
-from masu.bulk.job import detect_bulk
+from masu.bulk.job import BulkReport, detect_bulk
 from masu.bulk.shards import run_shard
 from masu.cli import cli
 from masu.errors import InputError
@@ -39,7 +40,7 @@ def test_a_job_in_parts(tmp_path, model_file):
         len(found) for found in masu.load(model_file).predict([*paths[:3], *paths[4:]], threshold=0.3)
     )
     assert report.as_dict() == {
-        "images": 7, "done_before": 0, "detections": objects, "errors": 1, "parts": 3, "out": str(tmp_path / "out"),
+        "images": 7, "done_before": 0, "detections": objects, "errors": 1, "parts": 3, "out": str(tmp_path / "out"), "killers": (),
     }  # fmt: skip
     assert steps == [(0, 7), (3, 7), (6, 7), (7, 7)]
     assert (manifest(tmp_path / "out")["images"], manifest(tmp_path / "out")["threshold"]) == (
@@ -57,9 +58,9 @@ def test_a_second_run_does_only_what_is_left(tmp_path, model_file, monkeypatch):
     (tmp_path / "out" / f".part-000001.parquet-{'0' * 32}.part").write_bytes(b"half")
     done = []
 
-    def counted(predictor, store, number, images):
+    def counted(predictor, store, number, images, **how):
         done.append(number)
-        return run_shard(predictor, store, number, images)
+        return run_shard(predictor, store, number, images, **how)
 
     monkeypatch.setattr("masu.bulk.local_engine.run_shard", counted)
     report = detect_bulk(*arguments, shard_images=3)
@@ -72,7 +73,7 @@ def test_a_second_run_does_only_what_is_left(tmp_path, model_file, monkeypatch):
 
 def test_a_job_killed_at_random_moments_loses_and_doubles_nothing(tmp_path):
     draw = random.Random(0)
-    names = [f"/images/{i:03d}.jpg" for i in range(400)]
+    names = [f"/images/{i:03d}.jpg" for i in range(300)]
     (tmp_path / "all.txt").write_text("\n".join(names))
     out = tmp_path / "out"
     command = [sys.executable, "-m", "tests.bulk.killed_job", str(out), str(tmp_path / "all.txt")]
@@ -96,6 +97,45 @@ def test_a_job_killed_at_random_moments_loses_and_doubles_nothing(tmp_path):
     assert killed >= 3
     assert [row["path"] for row in rows(out)] == names
     assert sorted(p.name for p in out.iterdir() if not p.name.startswith("part-")) == ["_masu.json"]
+
+
+def test_an_image_that_ends_the_job_twice_is_a_row_at_the_third_start(tmp_path):
+    names = ["/in/a.jpg", "/in/b.jpg", "/in/c.jpg", "/in/d-crash.jpg", "/in/e.jpg", "/in/f.jpg", "/in/g.jpg"]
+    (tmp_path / "all.txt").write_text("\n".join(names))
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "tests.bulk.killed_job", str(out), str(tmp_path / "all.txt")]
+    ends = [subprocess.run(command, cwd=Path(__file__).parents[2], check=False).returncode for _ in range(3)]
+    assert ends == [-signal.SIGSEGV, -signal.SIGSEGV, 0]
+    assert [row["path"] for row in rows(out)] == names
+    assert [row["error"] for row in rows(out) if row["error"]] == [
+        "reading it ended the process twice (SIGSEGV)"
+    ]
+    assert sorted(p.name for p in out.iterdir() if not p.name.startswith("part-")) == ["_masu.json"]
+
+
+def test_the_job_tells_which_images_ended_its_process(tmp_path, model_file, monkeypatch):
+    photographs(tmp_path / "in", 3)
+    plan_of = {"shard": 1, "begun": 2}
+
+    def killing(predictor, images):
+        return predictor({"path": images}), [images[0]]
+
+    monkeypatch.setattr("masu.bulk.shards.predict_alone", killing)
+    out = tmp_path / "out"
+    detect_bulk(model_file, [tmp_path / "in"], out, shard_images=2)
+    (out / "part-000001.parquet").unlink()
+    (out / "_working.json").write_text(json.dumps(plan_of))
+    report = detect_bulk(model_file, [tmp_path / "in"], out, shard_images=2)
+    assert report.killers == (str(tmp_path / "in" / "002.jpg"),)
+    assert not (out / "_working.json").exists()
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"shard": 1}', '{"shard": "x", "begun": 3}', "[" * 100_000])
+def test_a_damaged_file_of_what_was_being_done_means_nothing(tmp_path, model_file, text):
+    photographs(tmp_path / "in", 1)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "_working.json").write_text(text)
+    assert detect_bulk(model_file, [tmp_path / "in"], tmp_path / "out").images == 1
 
 
 def test_a_model_that_cannot_be_read_leaves_no_folder(tmp_path):
@@ -168,6 +208,18 @@ def test_the_command(tmp_path, model_file):
     )
     assert len(rows(tmp_path / "out")) == 2
     assert ", 2 of them before; now 0 objects" in run(*command).stderr
+
+
+def test_the_command_names_images_that_ended_the_process(tmp_path, monkeypatch):
+    def told(*given, **named):
+        return BulkReport(3, 0, 0, 2, 1, "out", ("/in/a.jpg", "/in/b.jpg"))
+
+    monkeypatch.setattr("masu.bulk.job.detect_bulk", told)
+    said = run("m.safetensors", "x", "--to", "parquet", "--out", tmp_path).stderr
+    assert (
+        said.splitlines()[-1]
+        == "masu: 2 images ended the process twice, as their rows say: /in/a.jpg, /in/b.jpg"
+    )
 
 
 @pytest.mark.parametrize(

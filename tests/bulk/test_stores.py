@@ -25,6 +25,9 @@ def test_both_stores_hold_what_was_written(stores):
         assert store.read("a") == b"3"
         store.sweep()
         assert store.names() == {"a", "b"}
+        store.remove("a")
+        store.remove("a")
+        assert store.names() == {"b"}
 
 
 def test_a_file_replaced_is_never_half_written(tmp_path, monkeypatch):

@@ -177,9 +177,28 @@ def test_a_killed_worker_is_replaced(tmp_path, shots, model_file, expected):
     agree(rows(out), expected)
 
 
+def test_an_image_that_kills_its_worker_twice_is_a_row_and_is_told(tmp_path):
+    names = [f"/in/{i:03d}.jpg" for i in range(20)]
+    names[7], names[8], names[15] = "/in/007-crash.jpg", "/in/008-exit.jpg", "/in/015-crash.jpg"
+    (tmp_path / "all.txt").write_text("\n".join(names))
+    job = [sys.executable, "-m", "tests.cluster.injected_job", tmp_path / "out", tmp_path / "all.txt", "2"]
+    done = subprocess.run(job, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert sorted(done.stdout.splitlines(), key=lambda line: int(line.split()[0])) == [
+        "0", "1", "2 /in/007-crash.jpg /in/008-exit.jpg", "3", "4", "5 /in/015-crash.jpg", "6",
+    ]  # fmt: skip
+    written = rows(tmp_path / "out")
+    assert [row["path"] for row in written] == names
+    assert {row["path"]: row["error"] for row in written if row["error"]} == {
+        "/in/007-crash.jpg": "reading it ended the process twice (SIGSEGV)",
+        "/in/008-exit.jpg": "reading it ended the process twice (exit code 3)",
+        "/in/015-crash.jpg": "reading it ended the process twice (SIGSEGV)",
+    }
+
+
 def _workers(root):
     """Those of Ray's processes that run shards."""
-    return [p for p in _descendants(root) if b"MapWorker" in Path(f"/proc/{p}/cmdline").read_bytes()]
+    return [p for p in _descendants(root) if b"ShardWorker" in Path(f"/proc/{p}/cmdline").read_bytes()]
 
 
 def _descendants(root):

@@ -27,6 +27,7 @@ class BulkReport:
         done_before: number of those whose rows were there already.
         detections: number of objects in the others.
         errors: number of the others that could not be read; their rows say why.
+        killers: those of the others that ended the process that read them, twice; their rows say so.
         parts: number of Parquet files.
         out: the folder, a path or URL.
     """
@@ -37,6 +38,7 @@ class BulkReport:
     errors: int
     parts: int
     out: str
+    killers: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The attributes as JSON knows them."""
@@ -67,7 +69,7 @@ def detect_bulk(
         sources: see :func:`masu.bulk.sources.list_images`.
         out: folder or URL of an object store's prefix.
         threshold: lowest score, in 0..1; default: the model's own, per class, or 0.5.
-        engine: ``"local"``: this process. ``"ray"``: several over Ray Data, on the cluster that
+        engine: ``"local"``: this process. ``"ray"``: several over Ray, on the cluster that
             ``RAY_ADDRESS`` names or on this machine.
         workers: processes of ``"ray"``; default: one per core. The cores are shared out among them.
         batch_size: images that run through the network together.
@@ -101,6 +103,7 @@ def detect_bulk(
     shards = left(plan, store)
     done = before = len(plan.images) - sum(len(plan.shard(number)) for number in shards)
     detections = errors = 0
+    killers: list[str] = []
     if progress is not None:
         progress(done, len(plan.images))
     if shards:
@@ -122,7 +125,11 @@ def detect_bulk(
             done += tally.images
             detections += tally.detections
             errors += tally.errors
+            killers += tally.killers
             if progress is not None:
                 progress(done, len(plan.images))
     store.sweep()
-    return BulkReport(len(plan.images), before, detections, errors, plan.shards, os.fspath(out))
+    killers.sort()
+    return BulkReport(
+        len(plan.images), before, detections, errors, plan.shards, os.fspath(out), tuple(killers)
+    )

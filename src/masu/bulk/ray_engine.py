@@ -1,16 +1,16 @@
-"""The engine of many processes, on one machine or a cluster: Ray Data hands shards to a pool of workers."""
+"""The engine of many processes, on one machine or a cluster: workers of Ray take shard after shard."""
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import Any
 
+from masu.bulk.alone import TRIES
 from masu.bulk.plan import Plan
+from masu.bulk.pool import run_on_actors
 from masu.bulk.shards import BatchPredictor, Tally, run_shard
 from masu.bulk.stores import Store
 from masu.errors import InputError, bad_input
@@ -18,26 +18,30 @@ from masu.errors import InputError, bad_input
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is reported to Ray's makers
     "RAY_BACKEND_LOG_LEVEL": "fatal",  # else every job begins with an error about restarts that do work
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # workers that died are told by the job, not on its standard output
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # despite its name: listen on 127.0.0.1 alone
 _OBJECT_STORE = 100 * 2**20  # bytes; only paths and tallies pass through it
 
 
-class _Worker:
+class ShardWorker:
     """Lives in a process of its own; the model is loaded when the first shard comes."""
 
     def __init__(self, predictor: BatchPredictor, store: Store) -> None:
         self._predictor = predictor
         self._store = store
 
-    def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[Any]]:
+    def ready(self) -> bool:
+        """Answers when the process is there."""
+        return True
+
+    def run(self, number: int, images: Sequence[str], alone: bool) -> Tally | InputError:
+        """Do a shard; what it raises is returned, since Ray would wrap it in words of its own."""
         try:
-            images = json.loads(batch["images"][0])
-            tally, fault = run_shard(self._predictor, self._store, int(batch["shard"][0]), images), ""
-        except InputError as error:  # as a row: what a worker raises arrives wrapped in Ray's own words
-            tally, fault = Tally(0, 0, 0, 0), str(error)
-        return {"fault": [fault], **{name: [value] for name, value in asdict(tally).items()}}
+            return run_shard(self._predictor, self._store, number, images, alone=alone)
+        except InputError as error:
+            return error
 
 
 def run_ray(
@@ -49,6 +53,8 @@ def run_ray(
 ) -> Iterator[Tally]:
     """Run the given shards of a plan, in any order; each is written when its tally comes.
 
+    A shard that two workers did not survive is done image by image.
+
     Args:
         plan: the job.
         shards: those to run.
@@ -57,27 +63,33 @@ def run_ray(
         workers: processes; the cores are shared out among them. Default: one per core.
 
     Raises:
-        InputError: Ray is not installed, more workers than cores; and see :func:`masu.bulk.shards.run_shard`.
+        InputError: Ray is not installed, more workers than cores; workers that do not start; and see
+            :func:`masu.bulk.shards.run_shard`.
     """
     with _cluster() as ray:
         cores = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
         workers = workers or sum(cores)
         if workers > sum(cores):
             raise bad_input("workers", f"{workers}", f"at most {sum(cores)}, the cores", "ask for fewer")
-        threads = min(sum(cores) // workers, max(cores))
-        # JSON is ASCII: a file name that is not UTF-8 has no place in a column of text
-        rows = [{"shard": number, "images": json.dumps(plan.shard(number))} for number in shards]
-        tallies = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
-            _Worker,
-            fn_constructor_args=(predictor(threads), store),
-            batch_size=1,
-            num_cpus=threads,
-            compute=ray.data.ActorPoolStrategy(size=min(workers, len(rows))),
+        threads = threads_each(cores, workers)
+        kind = ray.remote(ShardWorker).options(num_cpus=threads, max_restarts=0)
+
+        def do(worker: Any, number: int, deaths: int) -> Any:
+            return worker.run.remote(number, plan.shard(number), deaths >= TRIES)
+
+        yield from run_on_actors(
+            ray, lambda: kind.remote(predictor(threads), store), shards, min(workers, len(shards)), do
         )
-        for row in tallies.iter_rows():
-            if fault := row.pop("fault"):
-                raise InputError(fault, thing="job", found=fault)
-            yield Tally(**row)
+
+
+def threads_each(cores: Sequence[int], workers: int) -> int:
+    """The most cores that each of the workers can have.
+
+    Args:
+        cores: of each machine; a worker has all of its own on one of them.
+        workers: at most the sum of the cores.
+    """
+    return next(t for t in range(max(cores), 0, -1) if sum(own // t for own in cores) >= workers)
 
 
 @contextmanager
@@ -88,7 +100,6 @@ def _cluster() -> Iterator[Any]:
         os.environ.setdefault(name, value)
     try:
         import ray
-        import ray.data
     except ImportError:
         raise bad_input(
             "--engine ray",
@@ -108,10 +119,6 @@ def _cluster() -> Iterator[Any]:
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
-    logging.getLogger("ray.data._internal").setLevel(logging.ERROR)  # it tells of every run, and of no bar
-    context.print_on_execution_start = False
     try:
         yield ray
     finally:

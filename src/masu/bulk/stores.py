@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
@@ -27,6 +28,9 @@ class Store(Protocol):
         Raises:
             InputError: where it cannot be written.
         """
+
+    def remove(self, name: str) -> None:
+        """Remove a file; nothing where there is none."""
 
     def open(self, name: str) -> IO[bytes]:
         """A file, to read parts of it."""
@@ -61,6 +65,13 @@ class LocalFolder:
         except OSError as error:
             raise _unwritable(self.path, error) from None
         write_whole(Path(self.path, name), [content])
+
+    def remove(self, name: str) -> None:
+        """See :class:`Store`."""
+        try:
+            Path(self.path, name).unlink(missing_ok=True)
+        except OSError as error:
+            raise _unwritable(self.path, error) from None
 
     def open(self, name: str) -> IO[bytes]:
         """See :class:`Store`."""
@@ -104,6 +115,12 @@ class ObjectFolder:
             raise InputError(
                 f"{self.url}: {found}; {fix}", thing=self.url, found=found, fix=fix, code="not-written"
             ) from None
+
+    def remove(self, name: str) -> None:
+        """See :class:`Store`."""
+        filesystem, path = open_filesystem(f"{self.url}/{name}")
+        with suppress(FileNotFoundError), store_errors(self.url):
+            filesystem.rm_file(path)
 
     def open(self, name: str) -> IO[bytes]:
         """See :class:`Store`."""

@@ -70,7 +70,7 @@ _OF_FILMS = tuple(name for name in FILM_FORMATS if name not in DETECTION_FORMATS
     type=Word(BULK_ENGINES),
     default="local",
     show_default=True,
-    help="local: one process. ray: many, over Ray Data.",
+    help="local: one process. ray: many, over Ray.",
 )
 @option("--workers", type=Number(WORKERS), help="Processes of --engine ray. Default: one per core.")
 @option(
@@ -255,4 +255,9 @@ def _detect_bulk(
         f"{counted(report.detections, 'object')} found, "
         f"{counted(report.errors, 'image')} with an error in their row"
     )
+    if report.killers:
+        note(
+            f"{counted(len(report.killers), 'image')} ended the process twice, as their rows say: "
+            f"{listed(report.killers)}"
+        )
     return DONE
