@@ -1,23 +1,27 @@
 """Images per second of bulk detection, against one process that predicts image after image.
 
 python -m benchmarks.bulk                # a few minutes; wants the extra masu[ray]
-python -m benchmarks.bulk --memory      # what a long list of images costs
+python -m benchmarks.bulk --row          # bytes of a row in a part
 """
 
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
+import io
 import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
+import pyarrow.parquet
+
 import masu
 from benchmarks.data_check import photographs
-from benchmarks.measure import describe_machine, status
+from benchmarks.measure import describe_machine
 from masu.bulk.job import detect_bulk
+from masu.bulk.table import ImageRow, to_table
 from masu.detectors.zoo import DEFAULT
+from masu.records import Detections
 from masu.verbs.detect import detect
 
 PART = 8
@@ -28,16 +32,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--images", type=int, default=400)
     parser.add_argument("--model", type=Path, help="default: the small architecture, untrained")
-    parser.add_argument("--memory", action="store_true")
-    parser.add_argument("--peak", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--row", action="store_true")
     chosen = parser.parse_args()
-    if chosen.peak is not None:
-        print(peak(chosen.peak))
-    elif chosen.memory:
-        for count in (10_000, 1_000_000):
-            command = [sys.executable, "-m", "benchmarks.bulk", "--peak", str(count)]
-            megabytes = float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-            print(f"{count:9} images: {megabytes:.0f} MB at most")
+    if chosen.row:
+        for objects in (0, 2, 8, 32, 100):
+            print(f"{objects:3} objects an image: {row_bytes(objects):5.0f} bytes a row")
     else:
         speed(chosen.images, chosen.model)
 
@@ -92,15 +91,19 @@ def speed(images: int, model: Path | None) -> None:
             timed(what)
 
 
-def peak(count: int) -> float:
-    """Megabytes at most of a job over so many missing images: what the list and the rows cost."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        masu.save(masu.build(DEFAULT, ["a"]), folder / "model.safetensors")
-        lines = (f"/photographs/of/a/long/season/camera-{i % 50:02d}/{i:07d}.jpg" for i in range(count))
-        (folder / "all.txt").write_text("\n".join(lines))
-        detect_bulk(folder / "model.safetensors", [folder / "all.txt"], folder / "out")
-    return status("VmHWM") / 1024
+def row_bytes(objects: int, images: int = 4096) -> float:
+    """Bytes of a row in a Parquet file where so many objects of 20 classes are found in each image."""
+    draw = np.random.default_rng(0)
+    rows = []
+    for i in range(images):
+        corners, labels = draw.random((objects, 4)) * 480, draw.integers(0, 20, objects)
+        boxes = np.concatenate([corners[:, :2], corners[:, :2] + corners[:, 2:] + 1], 1)
+        scores = np.sort(draw.random(objects))[::-1]
+        found = Detections(boxes, scores.copy(), labels, [f"class {label}" for label in labels])
+        rows.append(ImageRow(f"s3://season/camera-{i % 50:02d}/{i:08d}.jpg", 480, 640, found))
+    buffer = io.BytesIO()
+    pyarrow.parquet.write_table(to_table(rows), buffer, compression="zstd")
+    return len(buffer.getvalue()) / images
 
 
 if __name__ == "__main__":

@@ -300,6 +300,7 @@ WRITERS = {
     "films/drawn.py": "nothing: FFmpeg writes into a file that atomic.py has opened",
     "exports/quiet.py": "nothing: the null device in the place of the process's own streams",
     "bulk/alone.py": "nothing: the pipe through which it answers",
+    "bulk/sorting.py": "names, in the system's folder for such, until they are in order",
     "bulk/remote.py": "a download, in the system's folder for such, as long as it is decoded",
 }
 """The files that open files to write, and what for; all others ask atomic.py."""

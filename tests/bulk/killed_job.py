@@ -3,16 +3,17 @@
 import sys
 
 from masu.bulk.local_engine import run_local
-from masu.bulk.plan import MANIFEST, Plan, left
+from masu.bulk.parts import left
+from masu.bulk.plan import begin
+from masu.bulk.sorting import sorted_names
 from masu.bulk.sources import list_images
 from masu.bulk.stores import open_store
 from tests.bulk.killing import predict
 
 if __name__ == "__main__":
     out, listed = sys.argv[1:]
-    plan, store = Plan("model", 0.5, 3, tuple(list_images([listed]))), open_store(out)
-    shards = left(plan, store)
-    store.write(MANIFEST, plan.as_json().encode())
-    for _ in run_local(plan, shards, predict, store):
+    with sorted_names(list_images([listed])) as names:
+        plan, images = begin(open_store(out), names, __file__, 0.5, 3)
+    for _ in run_local(plan, images, left(plan, images.store), predict):
         pass
-    store.sweep()
+    images.store.sweep()

@@ -1,6 +1,6 @@
 import pytest
 
-from masu.bulk.alone import predict_alone
+from masu.bulk.alone import load_elsewhere, predict_alone
 from masu.bulk.predictor import Predictor
 from masu.errors import InputError
 from tests.bulk.conftest import photographs
@@ -33,9 +33,11 @@ def test_the_rows_are_those_of_the_process_itself(tmp_path, model_file):
         assert predictor({"path": [path]}).to_pylist() == [row]
 
 
-def test_what_is_wrong_with_the_model_is_said_here(tmp_path):
-    with pytest.raises(InputError, match=r"none\.safetensors: found no such file"):
-        predict_alone(Predictor(tmp_path / "none.safetensors"), ["a.jpg"])
+def test_a_model_can_be_tried_elsewhere(tmp_path, model_file):
+    load_elsewhere(Predictor(model_file))
+    (tmp_path / "m.safetensors").write_bytes(b"none")
+    with pytest.raises(InputError, match=r"m\.safetensors"):
+        load_elsewhere(Predictor(tmp_path / "m.safetensors"))
 
 
 class Ending:

@@ -32,7 +32,7 @@ def test_a_job_in_parts(tmp_path, model_file):
     )
     written = rows(tmp_path / "out")
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
-        "_masu.json", "part-000000.parquet", "part-000001.parquet", "part-000002.parquet",
+        "_images-000000.json.gz", "_masu.json", "part-000000.parquet", "part-000001.parquet", "part-000002.parquet",
     ]  # fmt: skip
     assert [row["path"] for row in written] == [str(p) for p in paths]
     assert [row["error"] is None for row in written] == [i != 3 for i in range(7)]
@@ -43,10 +43,7 @@ def test_a_job_in_parts(tmp_path, model_file):
         "images": 7, "done_before": 0, "detections": objects, "errors": 1, "parts": 3, "out": str(tmp_path / "out"), "killers": (),
     }  # fmt: skip
     assert steps == [(0, 7), (3, 7), (6, 7), (7, 7)]
-    assert (manifest(tmp_path / "out")["images"], manifest(tmp_path / "out")["threshold"]) == (
-        [str(p) for p in paths],
-        0.3,
-    )
+    assert (manifest(tmp_path / "out")["images"], manifest(tmp_path / "out")["threshold"]) == (7, 0.3)
 
 
 def test_a_second_run_does_only_what_is_left(tmp_path, model_file, monkeypatch):
@@ -58,9 +55,9 @@ def test_a_second_run_does_only_what_is_left(tmp_path, model_file, monkeypatch):
     (tmp_path / "out" / f".part-000001.parquet-{'0' * 32}.part").write_bytes(b"half")
     done = []
 
-    def counted(predictor, store, number, images, **how):
+    def counted(predictor, plan, images, number, **how):
         done.append(number)
-        return run_shard(predictor, store, number, images, **how)
+        return run_shard(predictor, plan, images, number, **how)
 
     monkeypatch.setattr("masu.bulk.local_engine.run_shard", counted)
     report = detect_bulk(*arguments, shard_images=3)
@@ -96,7 +93,10 @@ def test_a_job_killed_at_random_moments_loses_and_doubles_nothing(tmp_path):
         assert len({row["path"] for row in rows(out)}) == len(rows(out))  # what is there is whole, each once
     assert killed >= 3
     assert [row["path"] for row in rows(out)] == names
-    assert sorted(p.name for p in out.iterdir() if not p.name.startswith("part-")) == ["_masu.json"]
+    assert sorted(p.name for p in out.iterdir() if not p.name.startswith("part-")) == [
+        "_images-000000.json.gz",
+        "_masu.json",
+    ]
 
 
 def test_an_image_that_ends_the_job_twice_is_a_row_at_the_third_start(tmp_path):
@@ -110,7 +110,10 @@ def test_an_image_that_ends_the_job_twice_is_a_row_at_the_third_start(tmp_path):
     assert [row["error"] for row in rows(out) if row["error"]] == [
         "reading it ended the process twice (SIGSEGV)"
     ]
-    assert sorted(p.name for p in out.iterdir() if not p.name.startswith("part-")) == ["_masu.json"]
+    assert sorted(p.name for p in out.iterdir() if not p.name.startswith("part-")) == [
+        "_images-000000.json.gz",
+        "_masu.json",
+    ]
 
 
 def test_the_job_tells_which_images_ended_its_process(tmp_path, model_file, monkeypatch):
@@ -241,5 +244,5 @@ def test_what_the_manifest_says(tmp_path, model_file):
     photographs(tmp_path / "in", 2)
     detect_bulk(model_file, [tmp_path / "in"], tmp_path / "out")
     assert sorted(json.loads((tmp_path / "out" / "_masu.json").read_text())) == [
-        "format", "images", "model", "shard_images", "shards", "threshold",
+        "format", "images", "model", "part_shards", "shard_images", "shards", "threshold",
     ]  # fmt: skip

@@ -1,49 +1,56 @@
 import hashlib
-import io
 import json
 
-import pyarrow.parquet
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from masu.bulk.plan import MANIFEST, Plan, checksum, left, make_plan, part_name
+from masu.bulk.parts import part_name
+from masu.bulk.plan import MANIFEST, Plan, begin, checksum, plan_images, read_plan
 from masu.bulk.stores import LocalFolder
-from masu.bulk.table import ImageRow, to_table
 from masu.errors import InputError
 
-IMAGES = ("/a.jpg", "/b.jpg", "/c.jpg", "/d.jpg", "/e.jpg")
-PLAN = Plan(model="f" * 64, threshold=0.5, shard_images=2, images=IMAGES)
+IMAGES = ["/a.jpg", "/b.jpg", "/c.jpg", "/d.jpg", "/e.jpg"]
+PLAN = Plan("f" * 64, 0.5, 5, 2)
 
 
-def part(rows):
-    buffer = io.BytesIO()
-    pyarrow.parquet.write_table(to_table([ImageRow(f"{i}.jpg") for i in range(rows)]), buffer)
-    return buffer.getvalue()
-
-
-def test_shards_by_hand():
+def test_shards_and_parts_by_hand():
     assert PLAN.shards == 3
-    assert [PLAN.shard(i) for i in range(3)] == [IMAGES[:2], IMAGES[2:4], IMAGES[4:]]
+    assert [IMAGES[PLAN.shard(i)] for i in range(3)] == [IMAGES[:2], IMAGES[2:4], IMAGES[4:]]
+    joined = Plan("", 0.5, 11, 2, part_shards=4)
+    assert (joined.shards, joined.parts) == (6, 2)
+    assert [list(joined.part(i)) for i in range(2)] == [[0, 1, 2, 3], [4, 5]]
+    assert [joined.rows(joined.part(i)) for i in range(2)] == [8, 3]
 
 
-@given(st.integers(1, 400), st.integers(1, 50))
-def test_shards_hold_every_image_once_in_order(count, size):
-    plan = Plan("", 0.5, size, tuple(f"{i:04d}" for i in range(count)))
-    assert sum((plan.shard(i) for i in range(plan.shards)), ()) == plan.images
-    assert all(plan.shard(i) for i in range(plan.shards))
+@given(st.integers(1, 400), st.integers(1, 50), st.integers(1, 9))
+def test_every_image_is_in_one_shard_and_every_shard_in_one_part(count, size, part_shards):
+    plan, images = Plan("", 0.5, count, size, part_shards), list(range(count))
+    assert [image for i in range(plan.shards) for image in images[plan.shard(i)]] == images
+    assert all(images[plan.shard(i)] for i in range(plan.shards))
+    assert [shard for i in range(plan.parts) for shard in plan.part(i)] == list(range(plan.shards))
+    assert sum(plan.rows(plan.part(i)) for i in range(plan.parts)) == count
 
 
-@pytest.mark.parametrize(("count", "size"), [(1, 16), (4096, 16), (25_600, 100), (10**6, 1024)])
-def test_the_size_of_shards_grows_with_the_job(tmp_path, count, size):
-    (tmp_path / "m").write_bytes(b"")
-    assert make_plan(tmp_path / "m", range(count), 0.5).shard_images == size
+@pytest.mark.parametrize(
+    ("count", "size", "shards", "parts"),
+    [
+        (1, 16, 1, 1),
+        (4096, 16, 256, 256),
+        (25_600, 100, 256, 256),
+        (2**18, 1024, 256, 256),
+        (10**6, 1024, 977, 4),
+        (10**8, 1024, 97_657, 382),
+    ],
+)
+def test_shards_grow_with_the_job_and_become_parts_when_there_are_many(count, size, shards, parts):
+    plan = plan_images("", 0.5, count)
+    assert (plan.shard_images, plan.shards, plan.parts) == (size, shards, parts)
 
 
-def test_the_manifest_gives_the_plan_back_even_with_names_that_are_not_utf8():
-    plan = Plan("ab", 0.25, 3, ("/é.jpg", "/\udcff.jpg"))
-    assert plan.as_json().isascii()
-    assert Plan.from_json(plan.as_json()) == plan
+def test_the_manifest_gives_the_plan_back():
+    plan = Plan("ab", 0.25, 1000, 3, part_shards=7)
+    assert read_plan(plan.as_json()) == (plan, None)
 
 
 def test_the_checksum_of_openvino_covers_both_files(tmp_path):
@@ -59,63 +66,94 @@ def test_the_checksum_of_openvino_covers_both_files(tmp_path):
         checksum(tmp_path / "none.onnx")
 
 
-def test_what_is_left_are_the_shards_without_a_file(tmp_path):
+@pytest.fixture
+def job(tmp_path):
+    """A job that was begun: what begin is called with, and its folder."""
+    (tmp_path / "m.onnx").write_bytes(b"graph")
     store = LocalFolder(str(tmp_path / "out"))
-    assert left(PLAN, store) == [0, 1, 2]
-    store.write(MANIFEST, PLAN.as_json().encode())
-    store.write(part_name(1), part(2))
-    (tmp_path / "out" / ".part-000001.parquet-0.part").write_bytes(b"half")
-    assert left(PLAN, store) == [0, 2]
+    given = {"store": store, "model": tmp_path / "m.onnx", "threshold": 0.5, "shard_images": 2}
+    begin(names=iter(IMAGES), **given)
+    return given
+
+
+def test_a_job_that_was_begun_goes_on(job, tmp_path):
+    before = {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()}
+    assert sorted(before) == ["_images-000000.json.gz", MANIFEST]
+    for size in (2, None):
+        plan, images = begin(names=iter(IMAGES), **{**job, "shard_images": size})
+        assert plan == Plan(checksum(tmp_path / "m.onnx"), 0.5, 5, 2)
+        assert list(images) == IMAGES
+    assert {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()} == before
+
+
+def test_nothing_is_written_before_the_model_is_looked_at(tmp_path, job):
+    def refuse():
+        raise InputError("no model")
+
+    store = LocalFolder(str(tmp_path / "new"))
+    with pytest.raises(InputError, match="no model"):
+        begin(names=iter(IMAGES), **{**job, "store": store}, check=refuse)
+    assert store.names() == set()
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"model": "e" * 64}, "model ffffffffffff, now eeeeeeeeeeee"),
         ({"threshold": 0.25}, "threshold 0.5, now 0.25"),
         ({"threshold": None}, "threshold 0.5, now the model's"),
-        ({"images": (*IMAGES, "/f.jpg")}, "5 images, now 6: 0 gone, 1 new, such as /f.jpg"),
-        ({"images": ("/A.jpg", *IMAGES[2:])}, "5 images, now 4: 2 gone, 1 new, such as /a.jpg"),
+        ({"names": [*IMAGES, "/f.jpg"]}, "5 images, now 6: 0 gone, 1 new, such as /f.jpg"),
+        ({"names": ["/A.jpg", *IMAGES[2:]]}, "5 images, now 4: 2 gone, 1 new, such as /a.jpg"),
         ({"shard_images": 3}, "2 images a part, now 3"),
     ],
 )
-def test_a_folder_of_another_job_is_refused(tmp_path, change, said):
-    store = LocalFolder(str(tmp_path))
-    store.write(MANIFEST, PLAN.as_json().encode())
+def test_a_folder_of_another_job_is_refused(job, tmp_path, change, said):
     with pytest.raises(InputError) as caught:
-        left(Plan(**{**PLAN.__dict__, **change}), store)
+        begin(**{"names": IMAGES, **job, **change})
     assert str(caught.value) == (
-        f"{tmp_path}: found another job ({said}), wanted this one or an empty folder; choose another --out"
+        f"{tmp_path}/out: found another job ({said}), wanted this one or an empty folder; choose another --out"
     )
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"format": "masu-bulk-2", "shards": 1}'])
-def test_an_unreadable_manifest_is_refused(tmp_path, text):
-    (tmp_path / MANIFEST).write_text(text)
+def test_another_model_is_refused(job, tmp_path):
+    before = checksum(tmp_path / "m.onnx")
+    (tmp_path / "m.onnx").write_bytes(b"Graph")
+    now = checksum(tmp_path / "m.onnx")
+    with pytest.raises(InputError, match=rf"another job \(model {before[:12]}, now {now[:12]}\)"):
+        begin(names=IMAGES, **job)
+
+
+def earlier(folder, images):
+    """The manifest of masu 0.1, which held the list itself."""
+    values = json.loads((folder / MANIFEST).read_text())
+    del values["part_shards"]
+    (folder / MANIFEST).write_text(json.dumps({**values, "format": "masu-bulk-1", "images": images}))
+    (folder / "_images-000000.json.gz").unlink()
+
+
+def test_a_job_of_an_earlier_version_goes_on(job, tmp_path):
+    out = tmp_path / "out"
+    before = {p.name: p.read_bytes() for p in out.iterdir()}
+    earlier(out, IMAGES)
+    with pytest.raises(InputError, match=r"5 images, now 4: 1 gone, 0 new, such as /e\.jpg"):
+        begin(names=IMAGES[:4], **job)
+    plan, images = begin(names=IMAGES, **job)
+    assert list(images) == IMAGES
+    assert plan == Plan(checksum(tmp_path / "m.onnx"), 0.5, 5, 2)
+    assert {p.name: p.read_bytes() for p in out.iterdir()} == before
+
+
+@pytest.mark.parametrize("images", ["/a.jpg", [["/a.jpg"]], None])
+def test_a_malformed_list_of_an_earlier_version_is_one_line(job, tmp_path, images):
+    earlier(tmp_path / "out", images)
+    with pytest.raises(InputError, match=r"found no readable manifest \(images is no list of texts\)"):
+        begin(names=IMAGES, **job)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"format": "masu-bulk-3", "shards": 1}'])
+def test_an_unreadable_manifest_is_refused(job, tmp_path, text):
+    (tmp_path / "out" / MANIFEST).write_text(text)
     with pytest.raises(InputError, match=r"_masu\.json: found no readable manifest"):
-        left(PLAN, LocalFolder(str(tmp_path)))
-
-
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"PAR1", part(2)[:-1], part(2)[: len(part(2)) // 2], part(1), part(3), b"x" * 1000],
-    ids=["empty", "magic", "a byte less", "half", "a row less", "a row more", "other"],
-)
-def test_a_part_that_is_not_whole_is_to_do_again(tmp_path, content):
-    store = LocalFolder(str(tmp_path))
-    store.write(MANIFEST, PLAN.as_json().encode())
-    for number in (0, 1):
-        store.write(part_name(number), part(2))
-    assert left(PLAN, store) == [2]
-    store.write(part_name(1), content)
-    assert left(PLAN, store) == [1, 2]
-
-
-def test_a_part_of_other_columns_is_to_do_again(tmp_path):
-    store = LocalFolder(str(tmp_path))
-    store.write(MANIFEST, PLAN.as_json().encode())
-    pyarrow.parquet.write_table(pyarrow.table({"path": ["a", "b"]}), tmp_path / part_name(0))
-    assert left(PLAN, store) == [0, 1, 2]
+        begin(names=IMAGES, **job)
 
 
 @pytest.mark.parametrize(
@@ -127,38 +165,40 @@ def test_a_part_of_other_columns_is_to_do_again(tmp_path):
         ({"threshold": 1e999}, "threshold is no score from 0 to 1"),
         ({"shard_images": 0}, "shard_images is no number from 1"),
         ({"shard_images": "16"}, "shard_images is no number from 1"),
-        ({"images": "/a.jpg"}, "images is no list of texts"),
-        ({"images": [["/a.jpg"]]}, "images is no list of texts"),
-        ({"images": None}, "images is no list of texts"),
+        ({"part_shards": 0}, "part_shards is no number from 1"),
+        ({"images": True}, "images is no number from 1"),
+        ({"images": ["/a.jpg"]}, "images is no number from 1"),
+        ({"images": None}, "images is no number from 1"),
     ],
 )
-def test_a_malformed_manifest_is_one_line(tmp_path, change, said):
-    (tmp_path / MANIFEST).write_text(json.dumps({**json.loads(PLAN.as_json()), **change}))
+def test_a_malformed_manifest_is_one_line(job, tmp_path, change, said):
+    file = tmp_path / "out" / MANIFEST
+    file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
     with pytest.raises(InputError) as caught:
-        left(PLAN, LocalFolder(str(tmp_path)))
+        begin(names=IMAGES, **job)
     assert str(caught.value) == (
-        f"{tmp_path}/{MANIFEST}: found no readable manifest ({said}), wanted one of this version; "
+        f"{tmp_path}/out/{MANIFEST}: found no readable manifest ({said}), wanted one of this version; "
         "choose another --out"
     )
     assert caught.value.code == "other-version"
 
 
 @pytest.mark.parametrize("content", [b"[" * 100_000, b"\xff\xfe", b'{"format": NaN}', b"\0"])
-def test_a_manifest_that_is_no_json_is_one_line(tmp_path, content):
-    (tmp_path / MANIFEST).write_bytes(content)
+def test_a_manifest_that_is_no_json_is_one_line(job, tmp_path, content):
+    (tmp_path / "out" / MANIFEST).write_bytes(content)
     with pytest.raises(InputError, match=r"_masu\.json: found no readable manifest"):
-        left(PLAN, LocalFolder(str(tmp_path)))
+        begin(names=IMAGES, **job)
 
 
-def test_a_manifest_with_other_fields_is_refused(tmp_path):
-    values = json.loads(PLAN.as_json())
-    del values["images"]
-    (tmp_path / MANIFEST).write_text(json.dumps(values))
-    with pytest.raises(InputError, match=r"no readable manifest"):
-        left(PLAN, LocalFolder(str(tmp_path)))
-
-
-def test_parts_without_a_manifest_are_refused(tmp_path):
-    (tmp_path / part_name(0)).write_bytes(b"")
+def test_parts_without_a_manifest_are_refused(job, tmp_path):
+    (tmp_path / "out" / MANIFEST).unlink()
+    (tmp_path / "out" / part_name(0)).write_bytes(b"")
     with pytest.raises(InputError, match=r"found parts without _masu\.json, wanted an empty folder"):
-        left(PLAN, LocalFolder(str(tmp_path)))
+        begin(names=IMAGES, **job)
+
+
+def test_pages_that_a_killed_process_left_are_written_anew(job, tmp_path):
+    (tmp_path / "out" / MANIFEST).unlink()
+    (tmp_path / "out" / "_images-000000.json.gz").write_bytes(b"other")
+    _, images = begin(names=IMAGES, **job)
+    assert list(images) == IMAGES

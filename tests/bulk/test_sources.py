@@ -3,8 +3,14 @@ import os
 import fsspec
 import pytest
 
-from masu.bulk.sources import list_images
+from masu.bulk import sources
+from masu.data.pixels.pictures import find_images
 from masu.errors import InputError
+
+
+def list_images(given):
+    """As a job has them: sorted, each once."""
+    return sorted(set(sources.list_images(given)))
 
 
 @pytest.fixture
@@ -39,6 +45,25 @@ def test_a_list_is_taken_as_it_stands(tmp_path, monkeypatch):
 def test_a_list_keeps_names_that_are_not_utf8(tmp_path):
     (tmp_path / "all.txt").write_bytes(b"/a/\xff.png\n")
     assert list_images([tmp_path / "all.txt"]) == [os.fsdecode(b"/a/\xff.png")]
+
+
+def test_a_list_is_read_line_by_line(tmp_path):
+    (tmp_path / "all.txt").write_bytes(b"/a.jpg\n" * 100_000)
+    stream = sources.list_images([tmp_path / "all.txt"])
+    assert next(stream) == "/a.jpg"
+    (tmp_path / "all.txt").write_bytes(b"")  # what is not read yet is not known
+    assert 0 < sum(1 for _ in stream) < 99_999
+
+
+def test_a_folder_is_walked_as_before_links_and_hidden_files_too(tmp_path):
+    touch(tmp_path, "in/.a.jpg", "in/.hidden/b.jpg", "in/c.jpg", "elsewhere/d.jpg", "e.jpg")
+    (tmp_path / "in" / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "in" / "f.jpg").symlink_to(tmp_path / "e.jpg")
+    (tmp_path / "in" / "broken.jpg").symlink_to(tmp_path / "none.jpg")
+    (tmp_path / "in" / "folder.jpg").mkdir()
+    found = [str(tmp_path / "in" / name) for name in (".hidden/b.jpg", "c.jpg", "f.jpg")]
+    assert list_images([tmp_path / "in"]) == found
+    assert [str(path) for path in find_images([tmp_path / "in"])] == found
 
 
 def test_prefixes_patterns_and_objects_of_a_store(memory):

@@ -2,16 +2,17 @@
 
 import sys
 
-from masu.bulk.plan import MANIFEST, Plan, left
+from masu.bulk.parts import left
+from masu.bulk.plan import begin
 from masu.bulk.ray_engine import run_ray
+from masu.bulk.sorting import sorted_names
 from masu.bulk.sources import list_images
 from masu.bulk.stores import open_store
 from tests.bulk.killing import predict
 
 if __name__ == "__main__":
     out, listed, workers = sys.argv[1:]
-    plan, store = Plan("model", 0.5, 3, tuple(list_images([listed]))), open_store(out)
-    shards = left(plan, store)
-    store.write(MANIFEST, plan.as_json().encode())
-    for tally in run_ray(plan, shards, lambda threads: predict, store, int(workers)):
+    with sorted_names(list_images([listed])) as names:
+        plan, images = begin(open_store(out), names, __file__, 0.5, 3)
+    for tally in run_ray(plan, images, left(plan, images.store), lambda threads: predict, int(workers)):
         print(tally.shard, *tally.killers, flush=True)

@@ -60,6 +60,15 @@ def predict_alone(predictor: BatchPredictor, images: Sequence[str]) -> tuple[pya
     return require_pyarrow().concat_tables(tables), killers
 
 
+def load_elsewhere(predictor: BatchPredictor) -> None:
+    """Load a predictor in a child process and end that: it can be loaded, and this process stays small.
+
+    Raises:
+        InputError: of the predictor, or where the child ends by it.
+    """
+    _Child(predictor).stop()
+
+
 class _Child:
     """The process: it loads the predictor, then answers image after image."""
 
@@ -71,7 +80,12 @@ class _Child:
             start_new_session=True,  # Ctrl-C in the terminal is for the job, which stops this one
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
-        if self._ask(predictor) is None:
+        try:
+            loaded = self._ask(predictor) is not None
+        except BaseException:
+            self.stop()
+            raise
+        if not loaded:
             found = f"a process that ends when it loads the model ({self.ending()})"
             raise bad_input("job", found, "one that reads images", "look at the memory", code="lost-process")
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
+from masu.bulk.alone import load_elsewhere
 from masu.bulk.local_engine import run_local
-from masu.bulk.plan import MANIFEST, left, make_plan
+from masu.bulk.parts import left
+from masu.bulk.plan import begin
 from masu.bulk.predictor import Predictor
+from masu.bulk.sorting import sorted_names
 from masu.bulk.sources import list_images
 from masu.bulk.stores import open_store
 from masu.bulk.table import require_pyarrow
@@ -73,7 +77,7 @@ def detect_bulk(
             ``RAY_ADDRESS`` names or on this machine.
         workers: processes of ``"ray"``; default: one per core. The cores are shared out among them.
         batch_size: images that run through the network together.
-        shard_images: images of a part; default: see :func:`masu.bulk.plan.make_plan`.
+        shard_images: images that a worker does at a time; default: see :func:`masu.bulk.plan.plan_images`.
         trust_code: see :class:`masu.exports.exported.ExportedDetector`.
         device: see :func:`masu.exports.exported.open_detector`; with ``"ray"``, whose processes would share a
             GPU, ``"auto"`` is the processor.
@@ -98,38 +102,45 @@ def detect_bulk(
         if value is not None:
             span.check(name, value)
     require_pyarrow()
-    plan = make_plan(model, list_images(sources), threshold, shard_images)
+    if engine == "ray":
+        from masu.bulk.ray_engine import require_ray, run_ray
+
+        require_ray()
     store = open_store(out)
+    where = "cpu" if engine == "ray" and device == "auto" else device
+
+    def predictor(threads: int | None = None) -> Predictor:
+        return Predictor(model, threshold, threads, batch_size, trust_code=trust_code, device=where)
+
+    @functools.cache
+    def check() -> None:
+        """A file that is no model stops here, before anything is written."""
+        if engine == "ray":
+            load_elsewhere(Predictor(model, threshold, trust_code=trust_code))
+        else:
+            _ = predictor().detector
+
+    with sorted_names(list_images(sources)) as names:
+        plan, images = begin(store, names, model, threshold, shard_images, check)
     shards = left(plan, store)
-    done = before = len(plan.images) - sum(len(plan.shard(number)) for number in shards)
+    done = before = plan.images - sum(plan.rows(range(number, number + 1)) for number in shards)
     detections = errors = 0
     killers: list[str] = []
     if progress is not None:
-        progress(done, len(plan.images))
+        progress(done, plan.images)
     if shards:
-        where = "cpu" if engine == "ray" and device == "auto" else device
-
-        def predictor(threads: int | None = None) -> Predictor:
-            return Predictor(model, threshold, threads, batch_size, trust_code=trust_code, device=where)
-
-        _ = predictor().detector.names  # a file that is no model stops here, before anything is written
-        if len(shards) == plan.shards:
-            store.write(MANIFEST, plan.as_json().encode())
+        check()
         if engine == "ray":
-            from masu.bulk.ray_engine import run_ray
-
-            stream = run_ray(plan, shards, predictor, store, workers)
+            stream = run_ray(plan, images, shards, predictor, workers)
         else:
-            stream = run_local(plan, shards, predictor(), store)
+            stream = run_local(plan, images, shards, predictor())
         for tally in stream:
             done += tally.images
             detections += tally.detections
             errors += tally.errors
             killers += tally.killers
             if progress is not None:
-                progress(done, len(plan.images))
+                progress(done, plan.images)
     store.sweep()
     killers.sort()
-    return BulkReport(
-        len(plan.images), before, detections, errors, plan.shards, os.fspath(out), tuple(killers)
-    )
+    return BulkReport(plan.images, before, detections, errors, plan.parts, os.fspath(out), tuple(killers))

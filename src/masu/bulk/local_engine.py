@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 
 from masu.bulk.alone import TRIES
+from masu.bulk.manifest import Images
 from masu.bulk.plan import Plan
 from masu.bulk.shards import BatchPredictor, Tally, run_shard
 from masu.bulk.stores import Store
@@ -18,18 +19,21 @@ that two processes in a row did not survive is done image by image.
 """
 
 
-def run_local(plan: Plan, shards: Sequence[int], predictor: BatchPredictor, store: Store) -> Iterator[Tally]:
+def run_local(
+    plan: Plan, images: Images, shards: Sequence[int], predictor: BatchPredictor
+) -> Iterator[Tally]:
     """Run the given shards of a plan; each is on disk when its tally comes.
 
     Raises:
         InputError: see :func:`masu.bulk.shards.run_shard`.
     """
+    store = images.store
     begun = _begun(store)
     try:
         for number in shards:
             tries = begun.pop(number, 0)
             store.write(WORKING, json.dumps({"shard": number, "begun": tries + 1}).encode())
-            yield run_shard(predictor, store, number, plan.shard(number), alone=tries >= TRIES)
+            yield run_shard(predictor, plan, images, number, alone=tries >= TRIES)
     finally:
         store.remove(WORKING)
 

@@ -1,6 +1,7 @@
-"""What a bulk job does, cut into numbered shards, and the manifest by which a folder knows its job.
+"""What a bulk job does, cut into numbered shards and parts, and the manifest by which a folder knows its job.
 
-Law: the parts in a folder are a subset of the shards of the plan in its manifest; together they are the job.
+Law: the shards cut the sorted list of images, and the parts the list of shards; the rows in a folder are
+those of a subset of the shards of the plan in its manifest, each once.
 """
 
 from __future__ import annotations
@@ -8,27 +9,33 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from masu.bulk.manifest import Images, difference, write_pages
 from masu.bulk.stores import Store
-from masu.bulk.table import part_rows
 from masu.errors import bad_input
 from masu.seal import files_of
 
 MANIFEST = "_masu.json"
 """Name of the manifest; readers of Parquet folders pass over names that begin with an underscore."""
 
-FORMAT = "masu-bulk-1"
+FORMAT = "masu-bulk-2"
 """Marks a manifest; a later number means a layout that older versions cannot continue."""
 
-_READERS = 16  # parts looked at together, which lie in an object store perhaps
+WITH_LIST = "masu-bulk-1"
+"""An earlier one, with the list of images in the manifest itself; such a job goes on."""
 
 SHARD_IMAGES = (16, 1024)
 """Fewest and most images of a shard; what is lost with a killed process is a shard per worker."""
+
+PARTS = 256
+"""Up to so many shards each is a file of its own."""
+
+PART_IMAGES = 2**18
+"""Of more shards, so many images make a file: 64 to 256 MB where 8 to 32 objects are found in each."""
 
 
 @dataclass(frozen=True)
@@ -38,75 +45,108 @@ class Plan:
     Attributes:
         model: SHA-256 of the model.
         threshold: lowest score; None: the model's own.
-        shard_images: images of each shard but the last.
-        images: paths and URLs, sorted, each once.
+        images: how many.
+        shard_images: of each shard but the last.
+        part_shards: shards whose rows make a part, but for the last.
     """
 
     model: str
     threshold: float | None
+    images: int
     shard_images: int
-    images: tuple[str, ...]
+    part_shards: int = 1
 
     @property
     def shards(self) -> int:
         """Number of shards."""
-        return -(-len(self.images) // self.shard_images)
+        return -(-self.images // self.shard_images)
 
-    def shard(self, number: int) -> tuple[str, ...]:
-        """The images of a shard, ``0 <= number < shards``."""
-        return self.images[number * self.shard_images : (number + 1) * self.shard_images]
+    @property
+    def parts(self) -> int:
+        """Number of parts."""
+        return -(-self.shards // self.part_shards)
+
+    def shard(self, number: int) -> slice:
+        """Which images a shard has, ``0 <= number < shards``."""
+        return slice(number * self.shard_images, min((number + 1) * self.shard_images, self.images))
+
+    def part(self, number: int) -> range:
+        """The shards of a part, ``0 <= number < parts``."""
+        return range(number * self.part_shards, min((number + 1) * self.part_shards, self.shards))
+
+    def rows(self, shards: range) -> int:
+        """How many images neighbouring shards have."""
+        return min(shards.stop * self.shard_images, self.images) - shards.start * self.shard_images
 
     def as_json(self) -> str:
-        """The manifest, ASCII: a name that is not UTF-8 survives."""
+        """The manifest."""
         return json.dumps({"format": FORMAT, "shards": self.shards, **asdict(self)}, indent=0)
 
-    @classmethod
-    def from_json(cls, text: str) -> Plan:
-        """The plan of a manifest.
 
-        Raises:
-            ValueError: for another text.
-        """
-        try:
-            values: Any = json.loads(text)
-        except RecursionError:
-            raise ValueError("nested too deep") from None
-        if not isinstance(values, dict) or values.get("format") != FORMAT:
-            raise ValueError("not a manifest of this version")
-        model, threshold, size, images = (
-            values.get(name) for name in ("model", "threshold", "shard_images", "images")
-        )
-        if not isinstance(model, str):
-            raise ValueError("model is no text")
-        if threshold is not None and not (type(threshold) in (int, float) and 0 <= threshold <= 1):
-            raise ValueError("threshold is no score from 0 to 1")
-        if type(size) is not int or size < 1:
-            raise ValueError("shard_images is no number from 1")
-        if not isinstance(images, list) or not all(isinstance(image, str) for image in images):
-            raise ValueError("images is no list of texts")
-        return cls(model, threshold, size, tuple(images))
-
-
-def make_plan(
-    model: str | os.PathLike[str],
-    images: Sequence[str],
-    threshold: float | None,
-    shard_images: int | None = None,
-) -> Plan:
-    """The plan for images as :func:`masu.bulk.sources.list_images` gives them.
+def plan_images(model: str, threshold: float | None, images: int, shard_images: int | None = None) -> Plan:
+    """The plan for so many images.
 
     Args:
-        model: the model's file.
-        images: sorted, each once, at least one.
+        model: SHA-256 of the model.
         threshold: lowest score; None: the model's own.
+        images: at least one.
         shard_images: default: some 256 shards, within ``SHARD_IMAGES``.
-
-    Raises:
-        InputError: no such model.
     """
     fewest, most = SHARD_IMAGES
-    size = shard_images or min(max(-(-len(images) // 256), fewest), most)
-    return Plan(checksum(Path(model)), threshold, size, tuple(images))
+    size = shard_images or min(max(-(-images // PARTS), fewest), most)
+    many = -(-images // size) > PARTS
+    return Plan(model, threshold, images, size, max(PART_IMAGES // size, 1) if many else 1)
+
+
+def begin(
+    store: Store,
+    names: Iterable[str],
+    model: str | os.PathLike[str],
+    threshold: float | None,
+    shard_images: int | None,
+    check: Callable[[], object] = lambda: None,
+) -> tuple[Plan, Images]:
+    """The job of a folder: the one that was begun there, or a new one, whose manifest is written.
+
+    Args:
+        store: the folder.
+        names: of the images, sorted, each once; read to their end.
+        model: its file.
+        threshold: lowest score; None: the model's own.
+        shard_images: None: as it was begun, or see :func:`plan_images`.
+        check: called before a new job is written.
+
+    Raises:
+        InputError: no such model, or a folder of another job.
+    """
+    checked = checksum(Path(model))
+    there = store.names()
+    if MANIFEST not in there:
+        if any(name.startswith("part-") and name.endswith(".parquet") for name in there):
+            raise bad_input(store, f"parts without {MANIFEST}", "an empty folder", "choose another --out")
+        check()
+        images = write_pages(store, names)
+        plan = plan_images(checked, threshold, len(images), shard_images)
+        store.write(MANIFEST, plan.as_json().encode())
+        return plan, images
+    plan, listed = _existing(store)
+    images = Images(store, plan.images)
+    differs = (
+        _difference(plan, checked, threshold)
+        or difference(images if listed is None else listed, names)
+        or (
+            f"{plan.shard_images} images a part, now {shard_images}"
+            if shard_images not in (None, plan.shard_images)
+            else ""
+        )
+    )
+    if differs:
+        found = f"another job ({differs})"
+        raise bad_input(store, found, "this one or an empty folder", "choose another --out")
+    if listed is not None:
+        write_pages(store, listed)
+        store.write(MANIFEST, plan.as_json().encode())
+    return plan, images
 
 
 def checksum(model: Path) -> str:
@@ -124,54 +164,54 @@ def checksum(model: Path) -> str:
     return digest.hexdigest()
 
 
-def part_name(shard: int) -> str:
-    """The file that holds the rows of a shard."""
-    return f"part-{shard:06d}.parquet"
-
-
-def left(plan: Plan, store: Store) -> list[int]:
-    """The shards that have no whole file yet; a part that is cut, empty or another's counts as none.
+def read_plan(text: str) -> tuple[Plan, list[str] | None]:
+    """The plan of a manifest, and the list of images where an earlier version wrote it there.
 
     Raises:
-        InputError: where the folder holds another job's parts.
+        ValueError: for another text.
     """
-    names = store.names()
-    thing = f"{getattr(store, 'path', '') or getattr(store, 'url', '')}"
-    if MANIFEST in names:
-        try:
-            existing = Plan.from_json(store.read(MANIFEST).decode())
-        except ValueError as error:
-            raise bad_input(
-                f"{thing}/{MANIFEST}",
-                f"no readable manifest ({error})",
-                "one of this version",
-                "choose another --out",
-                code="other-version",
-            ) from None
-        difference = _difference(existing, plan)
-        if difference:
-            raise bad_input(
-                thing, f"another job ({difference})", "this one or an empty folder", "choose another --out"
-            )
-    elif any(name.startswith("part-") and name.endswith(".parquet") for name in names):
-        raise bad_input(thing, f"parts without {MANIFEST}", "an empty folder", "choose another --out")
-    there = [number for number in range(plan.shards) if part_name(number) in names]
-    with ThreadPoolExecutor(_READERS) as pool:
-        sizes = pool.map(lambda number: part_rows(store, part_name(number)), there)
-        done = {number for number, rows in zip(there, sizes, strict=True) if rows == len(plan.shard(number))}
-    return [number for number in range(plan.shards) if number not in done]
+    try:
+        values: Any = json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    if not isinstance(values, dict) or values.get("format") not in (FORMAT, WITH_LIST):
+        raise ValueError("not a manifest of this version")
+    model, threshold = values.get("model"), values.get("threshold")
+    if not isinstance(model, str):
+        raise ValueError("model is no text")
+    if threshold is not None and not (type(threshold) in (int, float) and 0 <= threshold <= 1):
+        raise ValueError("threshold is no score from 0 to 1")
+    listed = None
+    if values["format"] == WITH_LIST:
+        listed = values.get("images")
+        if not isinstance(listed, list) or not all(isinstance(image, str) for image in listed):
+            raise ValueError("images is no list of texts")
+        values = {**values, "images": len(listed), "part_shards": 1}
+    counts = []
+    for name in ("images", "shard_images", "part_shards"):
+        if type(values.get(name)) is not int or values[name] < 1:
+            raise ValueError(f"{name} is no number from 1")
+        counts.append(values[name])
+    return Plan(model, threshold, *counts), listed
 
 
-def _difference(existing: Plan, plan: Plan) -> str:
-    if existing.model != plan.model:
-        return f"model {existing.model[:12]}, now {plan.model[:12]}"
-    if existing.threshold != plan.threshold:
-        before, now = ("the model's" if t is None else f"{t:g}" for t in (existing.threshold, plan.threshold))
+def _existing(store: Store) -> tuple[Plan, list[str] | None]:
+    try:
+        return read_plan(store.read(MANIFEST).decode())
+    except ValueError as error:
+        raise bad_input(
+            f"{store}/{MANIFEST}",
+            f"no readable manifest ({error})",
+            "one of this version",
+            "choose another --out",
+            code="other-version",
+        ) from None
+
+
+def _difference(plan: Plan, model: str, threshold: float | None) -> str:
+    if plan.model != model:
+        return f"model {plan.model[:12]}, now {model[:12]}"
+    if plan.threshold != threshold:
+        before, now = ("the model's" if t is None else f"{t:g}" for t in (plan.threshold, threshold))
         return f"threshold {before}, now {now}"
-    if existing.images != plan.images:
-        gone, new = set(existing.images) - set(plan.images), set(plan.images) - set(existing.images)
-        counts = f"{len(existing.images)} images, now {len(plan.images)}: {len(gone)} gone, {len(new)} new"
-        return f"{counts}, such as {min(gone or new)}"
-    if existing.shard_images != plan.shard_images:
-        return f"{existing.shard_images} images a part, now {plan.shard_images}"
     return ""

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from masu.bulk.alone import TRIES
+from masu.bulk.manifest import Images
 from masu.bulk.plan import Plan
 from masu.bulk.pool import run_on_actors
 from masu.bulk.shards import BatchPredictor, Tally, run_shard
-from masu.bulk.stores import Store
 from masu.errors import InputError, bad_input
 
 _QUIET = {
@@ -22,33 +22,34 @@ _QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # despite its name: listen on 127.0.0.1 alone
-_OBJECT_STORE = 100 * 2**20  # bytes; only paths and tallies pass through it
+_OBJECT_STORE = 100 * 2**20  # bytes; only numbers and tallies pass through it
 
 
 class ShardWorker:
     """Lives in a process of its own; the model is loaded when the first shard comes."""
 
-    def __init__(self, predictor: BatchPredictor, store: Store) -> None:
+    def __init__(self, predictor: BatchPredictor, plan: Plan, images: Images) -> None:
         self._predictor = predictor
-        self._store = store
+        self._plan = plan
+        self._images = images
 
     def ready(self) -> bool:
         """Answers when the process is there."""
         return True
 
-    def run(self, number: int, images: Sequence[str], alone: bool) -> Tally | InputError:
+    def run(self, number: int, alone: bool) -> Tally | InputError:
         """Do a shard; what it raises is returned, since Ray would wrap it in words of its own."""
         try:
-            return run_shard(self._predictor, self._store, number, images, alone=alone)
+            return run_shard(self._predictor, self._plan, self._images, number, alone=alone)
         except InputError as error:
             return error
 
 
 def run_ray(
     plan: Plan,
+    images: Images,
     shards: Sequence[int],
     predictor: Callable[[int], BatchPredictor],
-    store: Store,
     workers: int | None = None,
 ) -> Iterator[Tally]:
     """Run the given shards of a plan, in any order; each is written when its tally comes.
@@ -57,9 +58,9 @@ def run_ray(
 
     Args:
         plan: the job.
+        images: of the job, in the folder where the rows go; a local one must be the same on every machine.
         shards: those to run.
         predictor: makes the predictor for a number of threads; it is copied to every worker.
-        store: where the parts go; a local folder must be the same one on every machine.
         workers: processes; the cores are shared out among them. Default: one per core.
 
     Raises:
@@ -75,10 +76,10 @@ def run_ray(
         kind = ray.remote(ShardWorker).options(num_cpus=threads, max_restarts=0)
 
         def do(worker: Any, number: int, deaths: int) -> Any:
-            return worker.run.remote(number, plan.shard(number), deaths >= TRIES)
+            return worker.run.remote(number, deaths >= TRIES)
 
         yield from run_on_actors(
-            ray, lambda: kind.remote(predictor(threads), store), shards, min(workers, len(shards)), do
+            ray, lambda: kind.remote(predictor(threads), plan, images), shards, min(workers, len(shards)), do
         )
 
 
@@ -92,11 +93,13 @@ def threads_each(cores: Sequence[int], workers: int) -> int:
     return next(t for t in range(max(cores), 0, -1) if sum(own // t for own in cores) >= workers)
 
 
-@contextmanager
-def _cluster() -> Iterator[Any]:
-    """Ray, on the cluster of ``RAY_ADDRESS``, else on one of this machine that ends with the job."""
-    address = os.environ.get("RAY_ADDRESS")
-    for name, value in (_QUIET if address else _QUIET | _LOOPBACK).items():
+def require_ray() -> Any:
+    """The package ray, with settings that it reads when it is loaded.
+
+    Raises:
+        InputError: where it is not installed.
+    """
+    for name, value in (_QUIET if os.environ.get("RAY_ADDRESS") else _QUIET | _LOOPBACK).items():
         os.environ.setdefault(name, value)
     try:
         import ray
@@ -108,6 +111,14 @@ def _cluster() -> Iterator[Any]:
             "pip install 'masu[ray]'",
             code="missing-package",
         ) from None
+    return ray
+
+
+@contextmanager
+def _cluster() -> Iterator[Any]:
+    """Ray, on the cluster of ``RAY_ADDRESS``, else on one of this machine that ends with the job."""
+    ray = require_ray()
+    address = os.environ.get("RAY_ADDRESS")
     started = not ray.is_initialized()
     if started and address:
         ray.init(log_to_driver=False, logging_level=logging.ERROR)

@@ -19,7 +19,7 @@ class StoreError(InputError):
     default_code = "store"
 
 
-_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _PACKAGES = {
     "s3": "masu[s3]",
     "s3a": "masu[s3]",
@@ -35,15 +35,18 @@ def is_url(text: str) -> bool:
     return _SCHEME.match(text) is not None
 
 
+def scheme_of(url: str) -> str:
+    """``s3`` of ``s3://bucket/key``."""
+    return url.partition("://")[0].lower()
+
+
 def open_filesystem(url: str) -> tuple[Any, str]:
     """The fsspec file system of a URL, and the URL's path in it.
 
     Raises:
         InputError: for a scheme that is unknown or whose package is not installed.
     """
-    matched = _SCHEME.match(url)
-    assert matched is not None
-    scheme = matched[1].lower()
+    scheme = scheme_of(url)
     try:
         import fsspec
 

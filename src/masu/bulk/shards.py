@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from masu.bulk.alone import predict_alone
-from masu.bulk.plan import part_name
-from masu.bulk.stores import Store
+from masu.bulk.manifest import Images
+from masu.bulk.parts import join_if_done, shard_name
+from masu.bulk.plan import Plan
 from masu.bulk.table import require_pyarrow
 
 if TYPE_CHECKING:
@@ -43,16 +44,16 @@ class Tally:
 
 
 def run_shard(
-    predictor: BatchPredictor, store: Store, number: int, images: Sequence[str], *, alone: bool = False
+    predictor: BatchPredictor, plan: Plan, images: Images, number: int, *, alone: bool = False
 ) -> Tally:
-    """Predict a shard and write its part.
+    """Predict a shard and write its rows.
 
     Args:
         predictor: gives the rows.
-        store: where the part goes.
+        plan: the job.
+        images: of the job, in the folder where the rows go.
         number: of the shard.
-        images: the shard's.
-        alone: one by one in a process of their own, see :func:`masu.bulk.alone.predict_alone`.
+        alone: image by image in a process of its own, see :func:`masu.bulk.alone.predict_alone`.
 
     Raises:
         InputError: of the predictor, or where the store cannot be written.
@@ -61,10 +62,12 @@ def run_shard(
     import pyarrow.compute
     import pyarrow.parquet
 
-    table, killers = predict_alone(predictor, images) if alone else (predictor({"path": images}), [])
+    paths = images[plan.shard(number)]
+    table, killers = predict_alone(predictor, paths) if alone else (predictor({"path": paths}), [])
     buffer = io.BytesIO()
     pyarrow.parquet.write_table(table, buffer, compression="zstd")
-    store.write(part_name(number), buffer.getvalue())
+    images.store.write(shard_name(plan, number), buffer.getvalue())
+    join_if_done(plan, images.store, number)
     counts = pyarrow.compute.sum(pyarrow.compute.list_value_length(table["scores"])).as_py()
     errors = table.num_rows - table["error"].null_count
     return Tally(number, table.num_rows, counts or 0, errors, tuple(killers))

@@ -45,6 +45,9 @@ class LocalFolder:
 
     path: str
 
+    def __str__(self) -> str:
+        return self.path
+
     def names(self) -> set[str]:
         """See :class:`Store`."""
         try:
@@ -87,6 +90,9 @@ class ObjectFolder:
     """A prefix of an object store, where every put is whole by itself."""
 
     url: str
+
+    def __str__(self) -> str:
+        return self.url
 
     def names(self) -> set[str]:
         """See :class:`Store`."""

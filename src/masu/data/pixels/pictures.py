@@ -578,10 +578,28 @@ def _expand(source: str | os.PathLike[str], suffixes: frozenset[str]) -> list[Pa
     if os.path.isfile(source):
         return [Path(source)]
     if os.path.isdir(source):
-        inside = (Path(folder, name) for folder, _, names in os.walk(source) for name in names)
+        inside = (Path(name) for name in files_below(source))
     else:
         inside = (Path(name) for name in _matches(os.fspath(source)))
     return sorted(path for path in inside if _has_suffix(path.name, suffixes) and path.is_file())
+
+
+def files_below(folder: str | os.PathLike[str]) -> Iterator[str]:
+    """Paths of all that is no folder in a folder and its subfolders, one after the other, in any order.
+
+    Links to folders are not followed, and folders that are not ours to read are passed over.
+    """
+    waiting = [os.fspath(folder)]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+                    else:
+                        yield entry.path
+        except OSError:
+            continue
 
 
 def _matches(pattern: str) -> Iterator[str]:
