@@ -77,7 +77,7 @@ def test_an_exported_file_and_a_store(tmp_path, onnx_file):
 
 def test_a_store_that_does_not_answer_stops_the_batch(model_file, monkeypatch):
     def refuse(self, path, **_):
-        raise PermissionError("Access Denied")
+        raise ConnectionError("no route")
 
     monkeypatch.setattr(fsspec.get_filesystem_class("memory"), "cat_file", refuse)
     with pytest.raises(StoreError, match=r"memory://shots/a\.jpg: found a store that refuses"):

@@ -4,6 +4,7 @@
 """
 
 import io
+import json
 import os
 import random
 import signal
@@ -16,6 +17,8 @@ import pyarrow.parquet
 import pytest
 
 from masu.bulk.predictor import Predictor
+from masu.bulk.sources import list_images
+from masu.errors import InputError
 from tests.bulk.conftest import photographs, rows
 from tests.cluster.object_store import s3_server
 
@@ -272,6 +275,58 @@ def test_buckets_that_are_not_there(tmp_path, s3, shots, model_file, source, out
     done = run(model_file, source, out, "--to", "parquet")
     assert (done.returncode, done.stderr) == (2, f"masu: error: {message}\n")
     assert not (tmp_path / "out").exists()
+
+
+def refuse(s3, bucket, keys):
+    """From now on the store gives no object of a bucket whose key matches."""
+    statement = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:GetObject",
+        "Resource": f"arn:aws:s3:::{bucket}/{keys}",
+    }
+    s3.call_s3(
+        "put_bucket_policy",
+        Bucket=bucket,
+        Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
+    )
+
+
+def test_an_object_that_the_store_refuses_is_a_row_and_a_store_that_refuses_all_ends_the_job(
+    tmp_path, s3, shots, model_file, expected
+):
+    s3.mkdir("guarded")
+    s3.put([str(shots / f"{i:03d}.jpg") for i in range(20)], "guarded/day/", recursive=False)
+    refuse(s3, "guarded", "day/017.jpg")  # in a shard of four
+    arguments = (model_file, "s3://guarded/day", tmp_path / "out", "--engine", "ray", "--workers", 1)
+    done = run(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.endswith(", 1 image with an error in their row\n")
+    written = {Path(row["path"]).name: row for row in rows(tmp_path / "out")}
+    assert written["017.jpg"]["error"].startswith("an object that the store refuses (")
+    agree([row for name, row in written.items() if name != "017.jpg"],
+          {f"{i:03d}.jpg": expected[f"{i:03d}.jpg"] for i in range(20) if i != 17})  # fmt: skip
+    refuse(s3, "guarded", "*")
+    done = run(model_file, "s3://guarded/day", tmp_path / "again", "--to", "parquet")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "masu: error: s3://guarded/day/000.jpg: found a store that refuses this object and every other one that was "
+        "asked for, wanted readable objects; check address and keys and start again\n"
+    )
+    assert not list((tmp_path / "again").glob("part-*"))
+
+
+def test_a_bucket_is_listed_page_by_page(s3):
+    s3.mkdir("many")
+    names = [f"many/a/{i:04d}.jpg" for i in range(1200)] + ["many/a/b/c.png", "many/a/no.txt"]
+    s3.pipe(dict.fromkeys(names, b"x"))
+    found = list(list_images(["s3://many/a"]))
+    assert sorted(found) == [f"s3://{name}" for name in sorted(names) if not name.endswith(".txt")]
+    assert set(list_images(["s3://many"])) == set(found)
+    assert list(list_images(["s3://many/a/00?0.jpg"])) == [f"s3://many/a/00{i}0.jpg" for i in range(10)]
+    assert list(list_images(["s3://many/**/*.png"])) == ["s3://many/a/b/c.png"]
+    with pytest.raises(InputError, match=r"s3://many/a/\*\.png: found no image"):  # it lies deeper
+        list(list_images(["s3://many/a/*.png"]))
 
 
 def test_a_store_that_goes_away_stops_the_job_and_it_goes_on_later(

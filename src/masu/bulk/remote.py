@@ -19,6 +19,23 @@ class StoreError(InputError):
     default_code = "store"
 
 
+REFUSED = "an object that the store refuses"
+"""How the error begins of one that is there and is not given, while others may be."""
+
+NO_OBJECT = "no such object"
+
+_ALL_REFUSED = {
+    "AccountProblem",
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "InvalidSecurity",
+    "InvalidToken",
+    "NotSignedUp",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+}
+"""Amazon's codes for a caller that is refused rather than an object."""
+
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _PACKAGES = {
     "s3": "masu[s3]",
@@ -86,20 +103,47 @@ def local_file(path: str) -> Iterator[Path]:
     """A local file with the content of a path or URL; that of a URL is gone afterwards.
 
     Raises:
-        UnreadableImageError: no such object.
-        StoreError: the store refuses or does not answer.
+        UnreadableImageError: no such object, or one that the store refuses.
+        StoreError: the store refuses all of them or does not answer.
     """
     if not is_url(path):
         yield Path(path)
         return
     filesystem, inside = open_filesystem(path)
     try:
-        with store_errors(path):
+        with store_errors(path), _refusals(path):
             content = filesystem.cat_file(inside)
     except FileNotFoundError:
-        raise UnreadableImageError(path, "no such object", "check the URL") from None
+        raise UnreadableImageError(path, NO_OBJECT, "check the URL") from None
     # a file, so that every format is decoded as it is from disk
     with tempfile.TemporaryDirectory(prefix="masu-") as folder:
         file = Path(folder) / f"image{Path(inside).suffix}"
         file.write_bytes(content)
         yield file
+
+
+def is_readable(url: str) -> bool:
+    """Whether a store gives an object; its first byte is asked for. One that is not there is not given.
+
+    Raises:
+        StoreError: the store refuses all of them or does not answer.
+    """
+    filesystem, inside = open_filesystem(url)
+    try:
+        with store_errors(url), _refusals(url):
+            filesystem.cat_file(inside, start=0, end=1)
+    except (FileNotFoundError, UnreadableImageError):
+        return False
+    return True
+
+
+@contextmanager
+def _refusals(url: str) -> Iterator[None]:
+    """Tell an object that is refused from a caller that is."""
+    try:
+        yield
+    except PermissionError as error:
+        answer = getattr(error.__cause__, "response", None) or {}  # of botocore
+        if answer.get("Error", {}).get("Code") in _ALL_REFUSED:
+            raise
+        raise UnreadableImageError(url, f"{REFUSED} ({error})", "ask for the right to read it") from None

@@ -11,6 +11,7 @@ from masu.bulk.alone import predict_alone
 from masu.bulk.manifest import Images
 from masu.bulk.parts import join_if_done, shard_name
 from masu.bulk.plan import Plan
+from masu.bulk.refusals import require_some_readable
 from masu.bulk.table import require_pyarrow
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def run_shard(
         alone: image by image in a process of its own, see :func:`masu.bulk.alone.predict_alone`.
 
     Raises:
-        InputError: of the predictor, or where the store cannot be written.
+        InputError: of the predictor, where the store refuses all objects, or cannot be written to.
     """
     require_pyarrow()
     import pyarrow.compute
@@ -64,6 +65,7 @@ def run_shard(
 
     paths = images[plan.shard(number)]
     table, killers = predict_alone(predictor, paths) if alone else (predictor({"path": paths}), [])
+    require_some_readable(images, paths, table["error"].to_pylist())
     buffer = io.BytesIO()
     pyarrow.parquet.write_table(table, buffer, compression="zstd")
     images.store.write(shard_name(plan, number), buffer.getvalue())
