@@ -158,6 +158,15 @@ def test_a_model_that_cannot_be_read_leaves_no_folder(tmp_path):
             {"batch_size": 0},
             "batch_size: found 0, wanted a whole number from 1 to 65536; choose one of these",
         ),
+        (
+            {"workers": (2, 65_537)},
+            "workers: found 65537, wanted a whole number from 1 to 65536; choose one of these",
+        ),
+        ({"workers": (3, 2)}, "workers: found (3, 2), wanted the fewest, then the most"),
+        (
+            {"engine": "ray", "device": "cuda:1"},
+            "device: found cuda:1 with engine ray, wanted cuda; every process has one of its own",
+        ),
         ({"workers": 0}, "workers: found 0, wanted a whole number from 1 to 65536; choose one of these"),
     ],
 )
@@ -231,6 +240,9 @@ def test_the_command_names_images_that_ended_the_process(tmp_path, monkeypatch):
         (["--to", "parquet"], "--out: found none, wanted a folder for the Parquet files, or s3://bucket/folder"),
         (["--engine", "ray", "--to", "csv", "--out", "o"], "--to: found csv with --engine ray, wanted parquet; leave it out"),
         (["--engine", "spark", "--out", "o"], "--engine: found 'spark', wanted one of local, ray; see 'cli detect --help'"),
+        (["--engine", "ray", "--workers", "8..2"], "--workers: found '8..2', wanted a whole number from 1 to 65536, or the fewest and the most, such as 2..8; see 'cli detect --help'"),
+        (["--engine", "ray", "--workers", "0..2"], "--workers: found '0..2', wanted a whole number from 1 to 65536, or the fewest and the most, such as 2..8; see 'cli detect --help'"),
+        (["--workers", "2..4"], "--workers: found with --engine local, wanted --engine ray; leave it out"),
         (["--workers", "2"], "--workers: found with --engine local, wanted --engine ray; leave it out"),
     ],
 )  # fmt: skip

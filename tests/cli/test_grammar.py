@@ -18,7 +18,7 @@ def test_an_option_has_one_type_and_one_meaning_wherever_it_is():
 
     ``--precision`` is of numbers in ``train`` and of detections in ``evaluate``: both are called so everywhere.
     Tiles that a model has can be switched off, ``--tiles none``, where it is used; where it is trained it has none yet. The image size may
-    be ``auto`` where there are objects to choose it by.
+    be ``auto`` where there are objects to choose it by. A pool of workers has a fewest and a most, those of ``train`` are so many.
     """
     types = {}
     for _, one in OPTIONS:
@@ -30,6 +30,7 @@ def test_an_option_has_one_type_and_one_meaning_wherever_it_is():
         "--precision": {("Word", False), ("Number", False)},
         "--tiles": {("TileSide", False), ("Number", False)},
         "--image-size": {("ImageSize", False), ("Number", False)},
+        "--workers": {("Workers", False), ("Number", False)},
     }
 
 

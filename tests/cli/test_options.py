@@ -125,7 +125,7 @@ def test_help_shows_the_range(verb, option):
     context = click.Context(cli.commands[verb], info_name=verb)
     shown = option.get_help_record(context)[0]
     if isinstance(option.type, Number):
-        assert re.search(r" (>?-?\d+\.\.\d+(\.\d+|\|none|\|auto)?|0%\.\.100%|TIME)$", shown)
+        assert re.search(r" (>?-?\d+\.\.\d+(\.\d+|\|none|\|auto|\|MIN\.\.MAX)?|0%\.\.100%|TIME)$", shown)
 
 
 @pytest.mark.parametrize(

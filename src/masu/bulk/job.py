@@ -56,7 +56,7 @@ def detect_bulk(
     *,
     threshold: float | None = None,
     engine: BulkEngine = "local",
-    workers: int | None = None,
+    workers: int | tuple[int, int] | None = None,
     batch_size: int = 1,
     shard_images: int | None = None,
     trust_code: bool = False,
@@ -75,12 +75,13 @@ def detect_bulk(
         threshold: lowest score, in 0..1; default: the model's own, per class, or 0.5.
         engine: ``"local"``: this process. ``"ray"``: several over Ray, on the cluster that
             ``RAY_ADDRESS`` names or on this machine.
-        workers: processes of ``"ray"``; default: one per core. The cores are shared out among them.
+        workers: processes of ``"ray"``; default: one per core or GPU. The cores are shared out among them.
+            Two numbers: the fewest to begin with, and the most, which take part as there is room for them.
         batch_size: images that run through the network together.
         shard_images: images that a worker does at a time; default: see :func:`masu.bulk.plan.plan_images`.
         trust_code: see :class:`masu.exports.exported.ExportedDetector`.
-        device: see :func:`masu.exports.exported.open_detector`; with ``"ray"``, whose processes would share a
-            GPU, ``"auto"`` is the processor.
+        device: see :func:`masu.exports.exported.open_detector`; with ``"ray"`` every process has a GPU of its
+            own by ``"cuda"``, and ``"auto"`` is the processor.
         progress: called with (images done, images in the job) after every part.
 
     Returns:
@@ -93,14 +94,21 @@ def detect_bulk(
     if engine not in get_args(BulkEngine):
         wanted = f"one of {', '.join(get_args(BulkEngine))}"
         raise bad_input("engine", f"{engine!r}", wanted, code="unknown-name")
+    least, most = workers if isinstance(workers, tuple) else (workers, workers)
     for name, value, span in (
         ("threshold", threshold, SHARE),
-        ("workers", workers, WORKERS),
+        ("workers", least, WORKERS),
+        ("workers", most, WORKERS),
         ("batch_size", batch_size, BATCH_SIZE),
         ("shard_images", shard_images, PART_IMAGES),
     ):
         if value is not None:
             span.check(name, value)
+    if least is not None and most is not None and least > most:
+        raise bad_input("workers", f"{workers}", "the fewest, then the most", code="out-of-range")
+    if engine == "ray" and device.startswith("cuda:"):
+        found = f"{device} with engine ray"
+        raise bad_input("device", found, "cuda", "every process has one of its own", code="out-of-range")
     require_pyarrow()
     if engine == "ray":
         from masu.bulk.ray_engine import require_ray, run_ray
@@ -131,7 +139,7 @@ def detect_bulk(
     if shards:
         check()
         if engine == "ray":
-            stream = run_ray(plan, images, shards, predictor, workers)
+            stream = run_ray(plan, images, shards, predictor, workers, gpus=device == "cuda")
         else:
             stream = run_local(plan, images, shards, predictor())
         for tally in stream:

@@ -16,17 +16,22 @@ PATIENCE = 600.0
 
 
 def run_on_actors(
-    ray: Any, start: Callable[[], Any], shards: Iterable[int], size: int, do: Callable[[Any, int, int], Any]
+    ray: Any,
+    start: Callable[[], Any],
+    shards: Iterable[int],
+    sizes: tuple[int, int],
+    do: Callable[[Any, int, int], Any],
 ) -> Iterator[Any]:
     """Have every shard done by one of the actors, in any order; a shard is taken up when an actor is free.
 
-    Actors that cannot be placed yet wait for a machine and take part when it comes; the others begin.
+    Actors that cannot be placed yet wait for a machine and take part when it comes; the others begin. One
+    that nothing is left for is ended, so that a cluster can shrink.
 
     Args:
         ray: the package.
         start: makes an actor, which has a method ``ready``.
         shards: numbers, read as they are needed.
-        size: number of actors.
+        sizes: how many actors must be ready before the first shard is begun, and how many there are at most.
         do: begins a shard: an actor, the number, and how many actors died of it before; gives a reference.
 
     Yields:
@@ -47,7 +52,8 @@ def run_on_actors(
     again: deque[int] = deque()
     died: Counter[int] = Counter()
     following = iter(shards)
-    failed = 0
+    idle: list[Any] = []
+    (least, size), failed = sizes, 0
 
     def begin() -> None:
         actor = start()
@@ -59,7 +65,7 @@ def run_on_actors(
     while running or again or left is not None:
         (done, _) = ray.wait([*running, *starting], num_returns=1, timeout=None if running else PATIENCE)
         if not done:
-            raise _lost(f"no worker within {PATIENCE:.0f} seconds")
+            raise _lost(f"{len(idle)} of {least} workers within {PATIENCE:.0f} seconds")
         (reference,) = done
         if reference in starting:
             actor = starting.pop(reference)
@@ -85,14 +91,20 @@ def run_on_actors(
             if isinstance(outcome, InputError):
                 raise outcome
             yield outcome
-        if again:
-            number = again.popleft()
-        elif left is not None:
-            number, left = left, next(following, None)
-        else:
-            ray.kill(actor)  # its place is free for others
+        idle.append(actor)
+        if len(idle) < least:
             continue
-        running[do(actor, number, died[number])] = actor, number
+        least = 1
+        for actor in idle:
+            if again:
+                number = again.popleft()
+            elif left is not None:
+                number, left = left, next(following, None)
+            else:
+                ray.kill(actor)
+                continue
+            running[do(actor, number, died[number])] = actor, number
+        idle.clear()
 
 
 def _lost(found: str) -> InputError:

@@ -50,47 +50,73 @@ def run_ray(
     images: Images,
     shards: Sequence[int],
     predictor: Callable[[int], BatchPredictor],
-    workers: int | None = None,
+    workers: int | tuple[int, int] | None = None,
+    *,
+    gpus: bool = False,
 ) -> Iterator[Tally]:
     """Run the given shards of a plan, in any order; each is written when its tally comes.
 
-    A shard that two workers did not survive is done image by image.
+    A shard that two workers did not survive is done image by image. The machine that this process runs on
+    needs no core for it.
 
     Args:
         plan: the job.
         images: of the job, in the folder where the rows go; a local one must be the same on every machine.
         shards: those to run.
         predictor: makes the predictor for a number of threads; it is copied to every worker.
-        workers: processes; the cores are shared out among them. Default: one per core.
+        workers: processes, or the fewest to begin with and the most, which take part as the cluster has
+            room for them; the cores are shared out among them. Default: one per core or GPU.
+        gpus: each worker has a GPU of its own, as its ``cuda``.
 
     Raises:
-        InputError: Ray is not installed, more workers than cores; workers that do not start; and see
+        InputError: Ray is not installed, more workers than cores or GPUs; workers that do not start; and see
             :func:`masu.bulk.shards.run_shard`.
     """
     with _cluster() as ray:
-        cores = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
-        workers = workers or sum(cores)
-        if workers > sum(cores):
-            raise bad_input("workers", f"{workers}", f"at most {sum(cores)}, the cores", "ask for fewer")
-        threads = threads_each(cores, workers)
-        kind = ray.remote(ShardWorker).options(num_cpus=threads, max_restarts=0)
+        machines = [
+            (int(node["Resources"].get("CPU", 0)), int(node["Resources"].get("GPU", 0)))
+            for node in ray.nodes()
+            if node["Alive"]
+        ]
+        places = [min(cores, own) if gpus else cores for cores, own in machines]
+        least, most = _sizes(workers, sum(places), "GPUs" if gpus else "cores")
+        threads = threads_each([cores for cores, _ in machines], places, min(most, sum(places)))
+        kind = ray.remote(ShardWorker).options(num_cpus=threads, num_gpus=int(gpus), max_restarts=0)
 
         def do(worker: Any, number: int, deaths: int) -> Any:
             return worker.run.remote(number, deaths >= TRIES)
 
-        yield from run_on_actors(
-            ray, lambda: kind.remote(predictor(threads), plan, images), shards, min(workers, len(shards)), do
-        )
+        def start() -> Any:
+            return kind.remote(predictor(threads), plan, images)
+
+        sizes = min(least, len(shards)), min(most, len(shards))
+        yield from run_on_actors(ray, start, shards, sizes, do)
 
 
-def threads_each(cores: Sequence[int], workers: int) -> int:
-    """The most cores that each of the workers can have.
+def _sizes(workers: int | tuple[int, int] | None, places: int, what: str) -> tuple[int, int]:
+    if isinstance(workers, tuple):
+        return workers
+    if places == 0:
+        fix = "see 'ray status', or wait for machines with --workers MIN..MAX"
+        raise bad_input("--engine ray", f"a cluster without {what}", f"machines with {what}", fix)
+    if workers is not None and workers > places:
+        raise bad_input("workers", f"{workers}", f"at most {places}, the {what}", "ask for fewer")
+    return 1, workers or places
+
+
+def threads_each(cores: Sequence[int], places: Sequence[int], workers: int) -> int:
+    """The most cores that each of the workers can have; all of a worker's are on one machine.
 
     Args:
-        cores: of each machine; a worker has all of its own on one of them.
-        workers: at most the sum of the cores.
+        cores: of each machine.
+        places: how many workers it has room for at most.
+        workers: at most the sum of the places.
     """
-    return next(t for t in range(max(cores), 0, -1) if sum(own // t for own in cores) >= workers)
+
+    def room(threads: int) -> int:
+        return sum(min(own // threads, most) for own, most in zip(cores, places, strict=True))
+
+    return next((t for t in range(max(cores), 1, -1) if workers and room(t) >= workers), 1)
 
 
 def require_ray() -> Any:

@@ -23,9 +23,9 @@ from masu.cli.options import (
     TTA,
     tiles,
 )
-from masu.cli.values import Number, Word, refuse_idle, refuse_margins, said_of_thresholds, scores
+from masu.cli.values import Number, Word, Workers, refuse_idle, refuse_margins, said_of_thresholds, scores
 from masu.errors import bad_input, counted, listed
-from masu.ranges import EVERY, SHARE, WORKERS
+from masu.ranges import EVERY, SHARE
 from masu.words import BULK_ENGINES, DETECTION_FORMATS, FILM_FORMATS, PRECISIONS
 
 _FORMATS = tuple(dict.fromkeys((*DETECTION_FORMATS, *FILM_FORMATS)))
@@ -72,7 +72,11 @@ _OF_FILMS = tuple(name for name in FILM_FORMATS if name not in DETECTION_FORMATS
     show_default=True,
     help="local: one process. ray: many, over Ray.",
 )
-@option("--workers", type=Number(WORKERS), help="Processes of --engine ray. Default: one per core.")
+@option(
+    "--workers",
+    type=Workers(),
+    help="Processes of --engine ray; 2..8: at least 2 to begin, at most 8. Default: one per core or GPU.",
+)
 @option(
     "--precision",
     type=Word(PRECISIONS),
@@ -101,7 +105,7 @@ def detect(
     track: bool,
     batch_size: int,
     engine: Any,
-    workers: int | None,
+    workers: int | tuple[int, int] | None,
     precision: Any,
     device: str,
     trust_code: bool,
@@ -226,7 +230,7 @@ def _detect_bulk(
     out: str | None,
     batch_size: int,
     engine: Any,
-    workers: int | None,
+    workers: int | tuple[int, int] | None,
     trust_code: bool,
     device: str,
 ) -> int:

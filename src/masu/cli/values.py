@@ -14,7 +14,7 @@ from click.shell_completion import CompletionItem
 
 from masu.errors import bad_input, listed
 from masu.pages.run_report import refuse_run_report
-from masu.ranges import FACTOR, IMAGE_SIZE, SECONDS, SHARE, TILE_SIDE, Range
+from masu.ranges import FACTOR, IMAGE_SIZE, SECONDS, SHARE, TILE_SIDE, WORKERS, Range
 from masu.words import DATA_FORMATS, WRITTEN_FORMATS, nearest
 
 
@@ -147,6 +147,32 @@ class Share(Number):
             return super().read(text)
         number = Range(0, 100, whole=False).read(text[:-1])
         return None if number is None else number / 100
+
+
+class Workers(Number):
+    """``4``, or ``2..8``: the fewest and the most."""
+
+    name = "workers"
+
+    def __init__(self) -> None:
+        super().__init__(WORKERS)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """The range, and two of it."""
+        return f"{self.span.short}|MIN..MAX"
+
+    @property
+    def wanted(self) -> str:
+        """What an error asks for."""
+        return f"{self.span}, or the fewest and the most, such as 2..8"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number, or two of them."""
+        least, dots, most = str(value).partition("..")
+        ends = self.read(least), self.read(most)
+        if dots and None not in ends and ends[0] <= ends[1]:  # type: ignore[operator]
+            return ends
+        return super().convert(value, param, ctx)
 
 
 class TileSide(Number):
