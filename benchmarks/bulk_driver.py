@@ -62,7 +62,7 @@ def measure(count: int) -> None:
         pages = sum(page.stat().st_size for page in Path(name, "out").glob("_images*")) / 1e6
         print(
             f"{plan.images:10,} images: {peak():.0f} MB at most, {before:.0f} MB before; "
-            f"{seconds[0]:.0f} s to list, {seconds[1]:.0f} s at the second start; {pages:.1f} MB of pages, "
+            f"{seconds[0]:.0f} s to list, {seconds[1]:.0f} s at the second start; {pages:.2f} MB of pages, "
             f"{plan.shards:,} shards, {plan.parts} parts",
             flush=True,
         )

@@ -123,7 +123,7 @@ def test_another_model_is_refused(job, tmp_path):
 
 
 def earlier(folder, images):
-    """The manifest of masu 0.1, which held the list itself."""
+    """The manifest of an earlier version, which held the list itself."""
     values = json.loads((folder / MANIFEST).read_text())
     del values["part_shards"]
     (folder / MANIFEST).write_text(json.dumps({**values, "format": "masu-bulk-1", "images": images}))

@@ -201,6 +201,28 @@ def test_an_image_that_kills_its_worker_twice_is_a_row_and_is_told(tmp_path):
     }
 
 
+def test_every_worker_has_a_gpu_of_its_own(tmp_path):
+    script = f"""
+import os, time
+from masu.bulk.plan import begin
+from masu.bulk.ray_engine import run_ray
+from masu.bulk.stores import open_store
+from masu.bulk.table import ImageRow, to_table
+def visible(batch):
+    time.sleep(1)
+    return to_table([ImageRow(path, error=os.environ["CUDA_VISIBLE_DEVICES"]) for path in batch["path"]])
+names = [f"/in/{{i}}.jpg" for i in range(8)]
+plan, images = begin(open_store({str(tmp_path / "out")!r}), names, "pyproject.toml", 0.5, 1)
+assert len(list(run_ray(plan, images, range(8), lambda threads: visible, (2, 4), gpus=True))) == 8
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
+        env={**os.environ, "RAY_OVERRIDE_RESOURCES": '{"GPU": 2}'},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert {row["error"] for row in rows(tmp_path / "out")} == {"0", "1"}
+
+
 def _workers(root):
     """Those of Ray's processes that run shards."""
     return [p for p in _descendants(root) if b"ShardWorker" in Path(f"/proc/{p}/cmdline").read_bytes()]

@@ -110,7 +110,9 @@ class _Child:
         """How it ended by itself."""
         code = self._process.wait()
         self._close()
-        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        if code >= 0:
+            return f"exit code {code}"
+        return {one.value: one.name for one in signal.Signals}.get(-code, f"signal {-code}")
 
     def stop(self) -> None:
         """End it now."""
