@@ -16,7 +16,7 @@ import masu
 from masu.detectors.faster_rcnn import FasterRCNN
 from studies.tta import model_of
 
-SIGMAS = (None, 0.01, 0.025, 0.05)
+SIGMAS = (0.0, 0.01, 0.025, 0.05)
 
 
 def main() -> None:

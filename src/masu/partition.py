@@ -38,7 +38,7 @@ class Step:
         min_size: shortest side in pixels of the canvas.
         nms_thresh: IoU above which the weaker of two is dropped; None: none is.
         limit: the most boxes kept.
-        vote_sigma: a box that is kept becomes the mean of those of its class around it; None: it does not.
+        vote_sigma: a box that is kept becomes the mean of those of its class around it; 0: it does not.
         moves: the part moves boxes before it looks, and is told the image's size after them.
     """
 
@@ -50,7 +50,7 @@ class Step:
     min_size: float
     nms_thresh: float | None
     limit: int
-    vote_sigma: float | None = None
+    vote_sigma: float = 0.0
     moves: bool = False
 
 
@@ -194,7 +194,7 @@ def keep(step: Step, ranking: Array, boxes: Array, size: tuple[int, int]) -> Kep
     order = order[: step.limit]
     labels = group[order] if step.by_class else np.zeros(len(order), np.int64)
     kept = Kept(found[order], value[order], labels)
-    if step.vote_sigma is None:
+    if step.vote_sigma == 0:
         return kept
     score = 1 / (1 + np.exp(-value)) if step.ranks_logits else value
     return _voted(kept, found[large], score[large], group[large], step.vote_sigma)

@@ -97,7 +97,7 @@ def test_boxes_of_a_class_vote_those_that_gave_way_too(best):
     B is there."""
     rows = rows_of([A, B, FAR], [[0.9, 0.0], [0.6, 0.7], [0.1, 0.2]])
     stage = replace(CLASSES, pre_nms_top_n=best, vote_sigma=0.04)
-    found, plain = step(stage, [rows], SIZES), step(replace(stage, vote_sigma=None), [rows], SIZES)
+    found, plain = step(stage, [rows], SIZES), step(replace(stage, vote_sigma=0.0), [rows], SIZES)
     (one, first), (two, second) = kept_of(found)
     weight = 0.6 / 2.718281828
     assert one == pytest.approx([0, 0, 10, (9 + 8 * weight) / (0.9 + weight)], rel=1e-6)

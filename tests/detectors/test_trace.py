@@ -109,7 +109,7 @@ def test_the_kept_boxes_are_the_final_ones_wherever_they_are_voted_to(run):
         assert torch.equal(final, traced.detections.boxes)
         for stage in traced.stages:
             stayed = torch.equal(stage.kept_boxes, stage.candidate_boxes[stage.kept])
-            assert stayed == (stage.stage.vote_sigma is None)
+            assert stayed == (stage.stage.vote_sigma == 0)
             for k, box in zip(stage.kept.tolist(), stage.kept_boxes, strict=True):
                 own = stage.candidate_boxes[(stage.group == stage.group[k]) & ~stage.small]
                 assert (box >= own.amin(0) - 1e-3).all()

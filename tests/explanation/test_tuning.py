@@ -16,6 +16,7 @@ from masu.evaluation.resampling import Figure
 from masu.explanation.ladders import fewer_boxes, ladders
 from masu.explanation.replay import Replayed
 from masu.explanation.tuning import tune
+from masu.ops.voting import SIGMA
 from masu.records import Detections
 from masu.way import Way
 from tests.networks import spread
@@ -101,6 +102,17 @@ def test_ladders_by_hand(detector):
     ]
     assert found(anchors=4, box_regression=2)[:2] == [(name, up, 6) for name, up, _ in size]
     assert found(score=3) == fewer + nms + size  # the threshold of objectness is 0 already
+
+
+def test_boxes_that_do_not_vote_are_let_vote_and_the_other_way_round_where_that_loses_objects(detector):
+    def found(**lost):
+        tried = [one for one in ladders(detector, {"found": 50, **lost}) if one.setting == "vote_sigma"]
+        return [(one.up, one.lost, *one.at(detector)) for one in tried]
+
+    assert found() == []
+    assert found(box_voting=3) == [(True, 3, SIGMA, 0.0)]
+    detector.config = detector.config.with_setting("detections", "vote_sigma", 0.0)
+    assert found() == [(False, 0, 0.0, SIGMA)]
 
 
 def test_more_detections_count_for_ap_up_to_a_hundred_of_a_class(detector):

@@ -16,7 +16,7 @@ from torch import Tensor
 from masu.detectors.box_loss import box_loss, check_box_loss
 from masu.detectors.config import Depth
 from masu.detectors.raw import Raw
-from masu.detectors.stages import ROI_REASONS, Kept, Look, Rows, Stage, with_voting
+from masu.detectors.stages import ROI_REASONS, Kept, Look, Rows, Stage
 from masu.detectors.targets import assign_targets
 from masu.ops.coder import Weights, decode
 from masu.ops.losses import cross_entropy
@@ -51,7 +51,7 @@ class RoISettings:
         nms_thresh: IoU above which the weaker of two detections of one class is dropped.
         detections_per_img: detections per image, at most.
         vote_sigma: a detection's box is the mean of the boxes around it, see :func:`masu.ops.vote_boxes`;
-            None: it is the box with the best score.
+            0: it is the box with the best score.
     """
 
     strides: Annotated[tuple[Pixels, ...], Length(1, 16)] = (4, 8, 16, 32)
@@ -69,7 +69,7 @@ class RoISettings:
     min_size: SmallestSide = 1e-2
     nms_thresh: Share = 0.5
     detections_per_img: Count = 100
-    vote_sigma: Positive | None = None
+    vote_sigma: Share = 0.0
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -96,7 +96,7 @@ def detection_stage(look: Look, settings: RoISettings, box_weights: Weights) -> 
         name="detections",
         look=look,
         decode=partial(decode, weights=box_weights),
-        reasons=with_voting(ROI_REASONS, settings.vote_sigma),
+        reasons=ROI_REASONS,
         by_class=True,
         ranks_logits=False,
         score_thresh=settings.score_thresh,

@@ -6,12 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from masu.detectors.stages import Reason, Stage
+from masu.ops.voting import SIGMA
 
 LEAST_IOU, MOST_IOU = 0.05, 0.95
 """Of a suppression after a step."""
-
-NO_SETTINGS = ("regression", "vote_sigma")
-"""Places where a stage loses boxes that no milder value of a setting brings back."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +45,13 @@ class Setting:
 
     @property
     def stricter(self) -> float:
-        """A step back, of a suppression or a number of boxes; a score or a size stays as it is."""
+        """A step back, of a suppression or a number of boxes, and boxes that vote; else as it is."""
         if self.attribute == "nms_thresh":
             return round(max(self.value - 0.1, min(LEAST_IOU, self.value)), 3)
         if self.attribute in ("pre_nms_top_n", "limit"):
             return max(int(self.value) // 2, 1)
+        if self.attribute == "vote_sigma":
+            return self.value or SIGMA
         return self.value
 
 
@@ -66,7 +66,7 @@ def settings_of(stages: Sequence[Stage]) -> Iterator[Setting]:
     """
     for number, stage in enumerate(stages):
         for attribute, reason in stage.reasons.items():
-            if attribute not in NO_SETTINGS:
+            if attribute != "regression":
                 name = stage.limit_name if attribute == "limit" else attribute
                 value = getattr(stage, attribute)
                 yield Setting(number, stage.name, name, attribute, value, reason, stage.by_class)

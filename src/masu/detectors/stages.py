@@ -72,15 +72,9 @@ ROI_REASONS: Reasons = {
     "regression": Reason("box_regression", "no box that the last stage gives its class reaches it"),
     "score_thresh": CLASS_SCORE,
     **_LAST,
+    "vote_sigma": Reason("box_voting", "the boxes around its box have voted it away from the object"),
 }
 """Of a stage that finds classes for proposals."""
-
-VOTED = Reason("box_voting", "the boxes around its box have voted it away from the object")
-
-
-def with_voting(reasons: Reasons, sigma: float | None) -> Reasons:
-    """The places where a stage loses boxes, the vote among them where there is one."""
-    return reasons if sigma is None else {**reasons, "vote_sigma": VOTED}
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +124,7 @@ class Stage:
         limit: the most boxes kept; None: all of them.
         limit_name: what the model's configuration calls the limit.
         vote_sigma: a box that is kept becomes the mean of the boxes of its class around it, see
-            :func:`masu.ops.vote_boxes`; None: it stays as it is.
+            :func:`masu.ops.vote_boxes`; 0: it stays as it is.
         calibrate: scores and labels → scores, rising within a class; None: they stay the network's.
     """
 
@@ -147,7 +141,7 @@ class Stage:
     nms_thresh: float | None = None
     limit: int | None = None
     limit_name: str = "detections_per_img"
-    vote_sigma: float | None = None
+    vote_sigma: float = 0.0
     calibrate: Callable[[Tensor, Tensor], Tensor] | None = None
 
     def score(self, ranking: Tensor) -> Tensor:
@@ -272,8 +266,8 @@ def step(stage: Stage, rows: Sequence[Rows], sizes: Tensor) -> Step:
             1 if found.lists > 1 else rows[0].ranking.shape[2] if stage.by_class else len(rows),
         ).reshape(ranking.shape)
     kept = _kept(stage, found, torch.where(survived, ranking, ABSENT))
-    if stage.vote_sigma is not None:
-        kept = kept.with_boxes(_voted(stage, stage.vote_sigma, found, ranking, kept))
+    if stage.vote_sigma > 0:
+        kept = kept.with_boxes(_voted(stage, found, ranking, kept))
     return Step(stage, tuple(rows), found, survived, kept)
 
 
@@ -335,7 +329,7 @@ def _kept(stage: Stage, found: Candidates, ranking: Tensor) -> Kept:
     )
 
 
-def _voted(stage: Stage, sigma: float, found: Candidates, ranking: Tensor, kept: Kept) -> Tensor:
+def _voted(stage: Stage, found: Candidates, ranking: Tensor, kept: Kept) -> Tensor:
     """Where the boxes that took part in suppression vote those of their class to be."""
     taking_part = ranking > ABSENT
     scores = torch.where(taking_part, stage.score(ranking), 0.0)
@@ -347,7 +341,7 @@ def _voted(stage: Stage, sigma: float, found: Candidates, ranking: Tensor, kept:
     else:
         own = found.group[:, None] == kept.labels[..., None]
         boxes, scores = found.boxes[:, None], torch.where(own, scores[:, None], 0.0)
-    return vote_boxes(kept.boxes, boxes, scores, sigma)
+    return vote_boxes(kept.boxes, boxes, scores, stage.vote_sigma)
 
 
 def take(table: Tensor, index: Tensor) -> Tensor:

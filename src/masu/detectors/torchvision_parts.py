@@ -141,7 +141,7 @@ class MasuRoIHeads(RoIHeads):  # type: ignore[misc]
     """torchvision's, with masu's way to the final detections."""
 
     min_size = 1e-2
-    vote_sigma: float | None = None
+    vote_sigma = 0.0
 
     def losses(
         self,

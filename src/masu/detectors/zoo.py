@@ -19,6 +19,7 @@ from masu.detectors.rpn import RPN, ProposalSettings, RPNConfig
 from masu.errors import bad_input
 from masu.nets.imagenet import pretraining_pixels
 from masu.ops.images import InputPolicy
+from masu.ops.voting import SIGMA
 
 DETECTORS: dict[str, tuple[type[Detector], type[DetectorConfig]]] = {
     "FasterRCNN": (FasterRCNN, FasterRCNNConfig),
@@ -73,10 +74,6 @@ def with_backbone(config: DetectorConfig, backbone: str) -> DetectorConfig:
 
 DEFAULT = "faster_rcnn_lite0_fpn"
 """The architecture for a computer without GPU; its ImageNet weights are installed with masu."""
-
-
-VOTE_SIGMA = 0.025
-"""Of the small detectors whose boxes vote (docs/models.md)."""
 
 
 def rpn_resnet50_fpn() -> RPNConfig:
@@ -141,7 +138,7 @@ def faster_rcnn_lite0_fpn() -> FasterRCNNConfig:
         batch_size_per_image=128,
         hidden=(512, 512),
         score_thresh=0.02,
-        vote_sigma=VOTE_SIGMA,
+        vote_sigma=SIGMA,
     )
     return FasterRCNNConfig(rpn=rpn, rois=rois)
 

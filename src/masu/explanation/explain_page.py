@@ -102,7 +102,7 @@ def _table(trace: StageTrace, first: bool) -> dict[str, Any]:
         "rank": trace.rank[order].tolist(),
         "by": place[trace.suppressor[order]].tolist(),
         "kept": place[trace.kept].tolist(),
-        "voted": None if trace.stage.vote_sigma is None else _rounded(trace.kept_boxes),
+        "voted": _rounded(trace.kept_boxes) if trace.stage.vote_sigma > 0 else None,
         "started": None if first else _rounded(trace.started),
         "classes": None if trace.background is None else _classes(trace),
     }

@@ -68,8 +68,9 @@ def ladders(detector: Detector, lost: Mapping[str, int]) -> list[Ladder]:
         lost: objects per place, from the funnel.
 
     Returns:
-        Both directions of the last suppression and of the image's size, and fewer proposals; of all else only
-        what loses objects, and an earlier suppression stricter where proposals come after the last one kept.
+        Both directions of the last suppression and of the image's size, fewer proposals, and boxes that vote
+        where they do not; of all else only what loses objects, and an earlier suppression stricter where
+        proposals come after the last one kept.
     """
     found, last = [], len(detector.stages) - 1
     decided: set[str] = set()
@@ -89,7 +90,8 @@ def ladders(detector: Detector, lost: Mapping[str, int]) -> list[Ladder]:
             continue
         if own and one.milder != one.value and _seen(detector, one, final):
             found.append(Ladder(one.stage, one.name, True, own))
-        if one.attribute == "limit" and not final and one.stricter != one.value:
+        fewer = one.attribute == "limit" and not final
+        if (fewer or one.attribute == "vote_sigma") and one.stricter != one.value:
             found.append(Ladder(one.stage, one.name, False, 0))
     others = sum(count for name, count in lost.items() if name not in {*decided, "found", "unknown_class"})
     found += [Ladder(INPUT, "min_size", up, others) for up in (True, False)]

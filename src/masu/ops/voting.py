@@ -12,6 +12,9 @@ from torch import Tensor
 from masu.ops.checks import check_boxes
 from masu.ops.geometry import area, iou
 
+SIGMA = 0.025
+"""The σ of the small detectors (docs/models.md)."""
+
 
 def vote_boxes(boxes: Tensor, around: Tensor, scores: Tensor, sigma: float) -> Tensor:
     """The mean of the boxes around each box, weighted by their scores and by how well they fit it.
