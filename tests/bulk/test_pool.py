@@ -99,6 +99,7 @@ def test_the_first_shard_waits_for_the_fewest_actors():
     first = next(stream)
     assert ray.begun[:3] == [(0, 0), (1, 0), (2, 0)]
     assert sorted([first, *stream]) == list(range(9))
+    assert run(Ray(), range(5), 2, 2) == [1, 2, 3, 4, 0]  # later on nobody waits for another
     ray = Ray(deadly=[(0, 0), (1, 0), (2, 0)])  # later on fewer are enough
     assert sorted(run(ray, range(5), 3, 3)) == list(range(5))
 
