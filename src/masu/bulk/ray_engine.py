@@ -17,7 +17,6 @@ from masu.errors import InputError, bad_input
 
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is reported to Ray's makers
-    "RAY_BACKEND_LOG_LEVEL": "fatal",  # else every job begins with an error about restarts that do work
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # workers that died are told by the job, not on its standard output
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
