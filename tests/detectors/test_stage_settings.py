@@ -32,6 +32,7 @@ def test_steps_by_hand():
         "detections.min_size": (1e-2, 0.0, 1e-2),
         "detections.nms_thresh": (0.5, 0.6, 0.4),
         "detections.detections_per_img": (100, 200, 50),
+        "detections.vote_sigma": (0.0, 0.0, 0.025),
     }
     assert steps("fcos_resnet50_fpn") == {
         "detections.score_thresh": (0.2, 0.04, 0.2),
