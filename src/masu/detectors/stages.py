@@ -334,9 +334,10 @@ def _voted(stage: Stage, found: Candidates, ranking: Tensor, kept: Kept) -> Tens
     taking_part = ranking > ABSENT
     scores = torch.where(taking_part, stage.score(ranking), 0.0)
     if found.lists > 1:  # a list for each class: each box meets those of its own
-        boxes = found.boxes.reshape(len(scores), found.lists, -1, 4)
-        scores = scores.reshape(len(scores), found.lists, -1)
-        image = torch.arange(len(boxes), device=boxes.device)[:, None]
+        images = scores.shape[0]  # len() would be a constant of the exported graph
+        boxes = found.boxes.reshape(images, found.lists, -1, 4)
+        scores = scores.reshape(images, found.lists, -1)
+        image = torch.arange(images, device=boxes.device)[:, None]
         boxes, scores = boxes[image, kept.labels], scores[image, kept.labels]
     else:
         own = found.group[:, None] == kept.labels[..., None]
