@@ -46,6 +46,30 @@ def test_a_job_in_parts(tmp_path, model_file):
     assert (manifest(tmp_path / "out")["images"], manifest(tmp_path / "out")["threshold"]) == (7, 0.3)
 
 
+def test_every_image_is_looked_at_twice_from_beginning_to_end(tmp_path, model_file, run):
+    paths = photographs(tmp_path / "in", 5)
+    words = (
+        "detect",
+        model_file,
+        tmp_path / "in",
+        "--to",
+        "parquet",
+        "--out",
+        tmp_path / "out",
+        "--threshold",
+        0.3,
+    )
+    assert run(*words, "--tta")[0] == 0
+    wanted = masu.with_tta(masu.load(model_file)).predict(paths, threshold=0.3)
+    assert [row["scores"] for row in rows(tmp_path / "out")] == [found.scores.tolist() for found in wanted]
+    assert wanted[0].scores.tolist() != masu.load(model_file).predict(paths[0], threshold=0.3).scores.tolist()
+    assert manifest(tmp_path / "out")["tta"] is True
+    code, _, error = run(*words)
+    assert code == 2
+    assert "found another job (with --tta, now without it), wanted this one or an empty folder" in error
+    assert run(*words, "--tta")[0] == 0
+
+
 def test_a_second_run_does_only_what_is_left(tmp_path, model_file, monkeypatch):
     photographs(tmp_path / "in", 7)
     arguments = (model_file, [tmp_path / "in"], tmp_path / "out")
@@ -256,5 +280,5 @@ def test_what_the_manifest_says(tmp_path, model_file):
     photographs(tmp_path / "in", 2)
     detect_bulk(model_file, [tmp_path / "in"], tmp_path / "out")
     assert sorted(json.loads((tmp_path / "out" / "_masu.json").read_text())) == [
-        "format", "images", "model", "part_shards", "shard_images", "shards", "threshold",
+        "format", "images", "model", "part_shards", "shard_images", "shards", "threshold", "tta",
     ]  # fmt: skip

@@ -49,8 +49,14 @@ def test_shards_grow_with_the_job_and_become_parts_when_there_are_many(count, si
 
 
 def test_the_manifest_gives_the_plan_back():
-    plan = Plan("ab", 0.25, 1000, 3, part_shards=7)
-    assert read_plan(plan.as_json()) == (plan, None)
+    for tta in (False, True):
+        plan = Plan("ab", 0.25, 1000, 3, part_shards=7, tta=tta)
+        assert read_plan(plan.as_json()) == (plan, None)
+    before = json.loads(plan.as_json())
+    del before["tta"]
+    assert read_plan(json.dumps(before))[0].tta is False
+    with pytest.raises(ValueError, match="tta is neither true nor false"):
+        read_plan(json.dumps(before | {"tta": 1}))
 
 
 def test_the_checksum_of_openvino_covers_both_files(tmp_path):
@@ -104,6 +110,7 @@ def test_nothing_is_written_before_the_model_is_looked_at(tmp_path, job):
         ({"names": [*IMAGES, "/f.jpg"]}, "5 images, now 6: 0 gone, 1 new, such as /f.jpg"),
         ({"names": ["/A.jpg", *IMAGES[2:]]}, "5 images, now 4: 2 gone, 1 new, such as /a.jpg"),
         ({"shard_images": 3}, "2 images a part, now 3"),
+        ({"tta": True}, "without --tta, now with it"),
     ],
 )
 def test_a_folder_of_another_job_is_refused(job, tmp_path, change, said):

@@ -81,7 +81,6 @@ def test_evaluate_measures_both_looks(run, files, coins, tmp_path):
 @pytest.mark.parametrize(
     ("words", "beside"),
     [
-        (["detect", "MODEL", "PICTURE", "--to", "parquet", "--out", "x"], "Parquet"),
         (["evaluate", "MODEL", "DATA", "--calibrate", "right"], "--calibrate"),
         (["evaluate", "MODEL", "DATA", "--funnel"], "--funnel"),
     ],

@@ -55,6 +55,7 @@ def detect_bulk(
     out: str | os.PathLike[str],
     *,
     threshold: float | None = None,
+    tta: bool = False,
     engine: BulkEngine = "local",
     workers: int | tuple[int, int] | None = None,
     batch_size: int = 1,
@@ -73,6 +74,7 @@ def detect_bulk(
         sources: see :func:`masu.bulk.sources.list_images`.
         out: folder or URL of an object store's prefix.
         threshold: lowest score, in 0..1; default: the model's own, per class, or 0.5.
+        tta: look at each image mirrored, too, see :func:`masu.with_tta`; a job goes on as it was begun.
         engine: ``"local"``: this process. ``"ray"``: several over Ray, on the cluster that
             ``RAY_ADDRESS`` names or on this machine.
         workers: processes of ``"ray"``; default: one per core or GPU. The cores are shared out among them.
@@ -118,7 +120,7 @@ def detect_bulk(
     where = "cpu" if engine == "ray" and device == "auto" else device
 
     def predictor(threads: int | None = None) -> Predictor:
-        return Predictor(model, threshold, threads, batch_size, trust_code=trust_code, device=where)
+        return Predictor(model, threshold, threads, batch_size, trust_code=trust_code, device=where, tta=tta)
 
     @functools.cache
     def check() -> None:
@@ -129,7 +131,7 @@ def detect_bulk(
             _ = predictor().detector
 
     with sorted_names(list_images(sources)) as names:
-        plan, images = begin(store, names, model, threshold, shard_images, check)
+        plan, images = begin(store, names, model, threshold, shard_images, tta, check)
     shards = left(plan, store)
     done = before = plan.images - sum(plan.rows(range(number, number + 1)) for number in shards)
     detections = errors = 0

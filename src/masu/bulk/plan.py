@@ -48,6 +48,7 @@ class Plan:
         images: how many.
         shard_images: of each shard but the last.
         part_shards: shards whose rows make a part, but for the last.
+        tta: whether each image is looked at mirrored, too.
     """
 
     model: str
@@ -55,6 +56,7 @@ class Plan:
     images: int
     shard_images: int
     part_shards: int = 1
+    tta: bool = False
 
     @property
     def shards(self) -> int:
@@ -83,7 +85,9 @@ class Plan:
         return json.dumps({"format": FORMAT, "shards": self.shards, **asdict(self)}, indent=0)
 
 
-def plan_images(model: str, threshold: float | None, images: int, shard_images: int | None = None) -> Plan:
+def plan_images(
+    model: str, threshold: float | None, images: int, shard_images: int | None = None, tta: bool = False
+) -> Plan:
     """The plan for so many images.
 
     Args:
@@ -91,11 +95,12 @@ def plan_images(model: str, threshold: float | None, images: int, shard_images: 
         threshold: lowest score; None: the model's own.
         images: at least one.
         shard_images: default: some 256 shards, within ``SHARD_IMAGES``.
+        tta: whether each image is looked at mirrored, too.
     """
     fewest, most = SHARD_IMAGES
     size = shard_images or min(max(-(-images // PARTS), fewest), most)
     many = -(-images // size) > PARTS
-    return Plan(model, threshold, images, size, max(PART_IMAGES // size, 1) if many else 1)
+    return Plan(model, threshold, images, size, max(PART_IMAGES // size, 1) if many else 1, tta)
 
 
 def begin(
@@ -104,6 +109,7 @@ def begin(
     model: str | os.PathLike[str],
     threshold: float | None,
     shard_images: int | None,
+    tta: bool = False,
     check: Callable[[], object] = lambda: None,
 ) -> tuple[Plan, Images]:
     """The job of a folder: the one that was begun there, or a new one, whose manifest is written.
@@ -114,6 +120,7 @@ def begin(
         model: its file.
         threshold: lowest score; None: the model's own.
         shard_images: None: as it was begun, or see :func:`plan_images`.
+        tta: whether each image is looked at mirrored, too.
         check: called before a new job is written.
 
     Raises:
@@ -126,13 +133,13 @@ def begin(
             raise bad_input(store, f"parts without {MANIFEST}", "an empty folder", "choose another --out")
         check()
         images = write_pages(store, names)
-        plan = plan_images(checked, threshold, len(images), shard_images)
+        plan = plan_images(checked, threshold, len(images), shard_images, tta)
         store.write(MANIFEST, plan.as_json().encode())
         return plan, images
     plan, listed = _existing(store)
     images = Images(store, plan.images)
     differs = (
-        _difference(plan, checked, threshold)
+        _difference(plan, checked, threshold, tta)
         or difference(images if listed is None else listed, names)
         or (
             f"{plan.shard_images} images a part, now {shard_images}"
@@ -192,7 +199,11 @@ def read_plan(text: str) -> tuple[Plan, list[str] | None]:
         if type(values.get(name)) is not int or values[name] < 1:
             raise ValueError(f"{name} is no number from 1")
         counts.append(values[name])
-    return Plan(model, threshold, *counts), listed
+    tta = values.get("tta", False)
+    if type(tta) is not bool:
+        raise ValueError("tta is neither true nor false")
+    images, shard_images, part_shards = counts
+    return Plan(model, threshold, images, shard_images, part_shards, tta), listed
 
 
 def _existing(store: Store) -> tuple[Plan, list[str] | None]:
@@ -208,10 +219,12 @@ def _existing(store: Store) -> tuple[Plan, list[str] | None]:
         ) from None
 
 
-def _difference(plan: Plan, model: str, threshold: float | None) -> str:
+def _difference(plan: Plan, model: str, threshold: float | None, tta: bool) -> str:
     if plan.model != model:
         return f"model {plan.model[:12]}, now {model[:12]}"
     if plan.threshold != threshold:
         before, now = ("the model's" if t is None else f"{t:g}" for t in (plan.threshold, threshold))
         return f"threshold {before}, now {now}"
+    if plan.tta != tta:
+        return "without --tta, now with it" if tta else "with --tta, now without it"
     return ""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from masu.detectors.detector import Detector
+    from masu.detectors.tta import FlipTTA
     from masu.exports.exported import ExportedDetector
 
 
@@ -40,6 +41,7 @@ class Predictor:
         readers: threads that decode.
         trust_code: see :class:`masu.exports.exported.ExportedDetector`.
         device: see :func:`masu.exports.exported.open_detector`.
+        tta: look at each image mirrored, too, see :func:`masu.with_tta`.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Predictor:
         readers: int = 2,
         trust_code: bool = False,
         device: str = "cpu",
+        tta: bool = False,
     ) -> None:
         self.model = os.path.abspath(model)
         self.threshold = threshold
@@ -59,16 +62,17 @@ class Predictor:
         self.readers = readers
         self.trust_code = trust_code
         self.device = device
+        self.tta = tta
 
     @property
-    def detector(self) -> Detector | ExportedDetector:
+    def detector(self) -> Detector | ExportedDetector | FlipTTA:
         """The model, loaded at first use.
 
         Raises:
             InputError: for a file that is no model.
         """
         changed = os.stat(self.model).st_mtime_ns if os.path.exists(self.model) else 0
-        return _load(self.model, changed, self.threads, self.trust_code, self.device)
+        return _load(self.model, changed, self.threads, self.trust_code, self.device, self.tta)
 
     def __call__(self, batch: Mapping[str, Sequence[str]]) -> pyarrow.Table:
         """Predict the images under ``batch["path"]``.
@@ -114,7 +118,7 @@ class Predictor:
             pool.shutdown(cancel_futures=True)
 
     def _predict(
-        self, detector: Detector | ExportedDetector, images: Sequence[tuple[str, Tensor | str]]
+        self, detector: Detector | ExportedDetector | FlipTTA, images: Sequence[tuple[str, Tensor | str]]
     ) -> Iterator[ImageRow]:
         from masu.detectors.prediction import out_of_memory, too_large
 
@@ -155,9 +159,11 @@ def _read(path: str, channels: int | None) -> Tensor | str:
 
 @functools.lru_cache(maxsize=1)
 def _load(
-    model: str, changed: int, threads: int | None, trust_code: bool, device: str
-) -> Detector | ExportedDetector:
+    model: str, changed: int, threads: int | None, trust_code: bool, device: str, tta: bool
+) -> Detector | ExportedDetector | FlipTTA:
     """Engines unpickle the predictor for every task: the model outlives it. ``changed`` tells a new file."""
+    from masu.detectors.tta import with_tta
     from masu.exports.exported import open_detector
 
-    return open_detector(Path(model), threads, trust_code=trust_code, device=device)
+    detector = open_detector(Path(model), threads, trust_code=trust_code, device=device)
+    return with_tta(detector) if tta else detector

@@ -158,14 +158,13 @@ def detect(
             "--max-detections",
             *_TILES,
             "--image-size",
-            "--tta",
             "--margins",
             "--no-pictures",
             "--precision",
         ):
             refuse_idle(name, "in a job for Parquet files, which does not know it", "--to json, csv or coco")
         return _detect_bulk(
-            model, sources, threshold, to, out, batch_size, engine, workers, trust_code, device
+            model, sources, threshold, tta, to, out, batch_size, engine, workers, trust_code, device
         )
     if margins:
         for name in ("--threshold", "--iou", "--max-detections", *_TILES):
@@ -226,6 +225,7 @@ def _detect_bulk(
     model: Path,
     sources: tuple[str, ...],
     threshold: float | None,
+    tta: bool,
     to: str | None,
     out: str | None,
     batch_size: int,
@@ -246,6 +246,7 @@ def _detect_bulk(
             sources,
             out,
             threshold=threshold,
+            tta=tta,
             engine=engine,
             trust_code=trust_code,
             device=device,
