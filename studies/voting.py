@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
     print("| set | seed | AP50 | AP | " + " | ".join(f"σ = {sigma}" for sigma in SIGMAS[1:]) + " | AP50 |")
-    print("| --- " * (5 + len(SIGMAS)) + "|")
+    print("| --- " * (4 + len(SIGMAS)) + "|")
     for name, folder in (("cells", options.cells), ("cards", options.cards)):
         if folder is None:
             continue
