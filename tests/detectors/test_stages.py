@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
+from torch.export import Dim
 
 from masu.detectors.stages import ONE_STAGE_REASONS, PROPOSAL_REASONS, Rows, Stage, step
 
@@ -114,6 +116,29 @@ def test_small_boxes_and_those_under_the_threshold_do_not_vote():
 
 
 VOTING = replace(CLASSES, vote_sigma=0.05)
+
+
+class _Step(nn.Module):
+    """A stage as a network, for ``torch.export``."""
+
+    def __init__(self, stage):
+        super().__init__()
+        self.stage = stage
+
+    def forward(self, boxes, ranking, sizes):
+        kept = step(self.stage, [Rows(boxes, ranking, torch.zeros_like(boxes)[:, :, None])], sizes).kept
+        return kept.boxes, kept.labels
+
+
+@pytest.mark.parametrize("best", [None, 5])
+def test_a_vote_can_be_exported_for_any_number_of_images(best):
+    stage, count = _Step(replace(VOTING, pre_nms_top_n=best)), Dim("N", min=1)
+    boxes, ranking = torch.tensor([A, B, FAR]).float(), torch.tensor([[0.9, 0.0], [0.6, 0.7], [0.1, 0.4]])
+    of = lambda n: (boxes.expand(n, -1, -1), ranking.expand(n, -1, -1), SIZES.expand(n, -1))  # noqa: E731
+    program = torch.export.export(stage, of(2), dynamic_shapes=({0: count},) * 3, strict=False)
+    for n in (1, 3):
+        for exported, wanted in zip(program.module()(*of(n)), stage(*of(n)), strict=True):
+            assert torch.equal(exported, wanted)
 
 
 @pytest.mark.parametrize(
