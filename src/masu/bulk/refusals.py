@@ -14,7 +14,7 @@ from masu.bulk.remote import NO_OBJECT, REFUSED, StoreError, is_readable, is_url
 from masu.errors import bad_input
 
 ASKED = 64
-"""Other images that are asked for, spread over the job."""
+"""Images that are asked for at most, spread over the job."""
 
 
 def require_some_readable(images: Images, paths: Sequence[str], errors: Sequence[str | None]) -> None:
@@ -54,4 +54,4 @@ def bucket_of(url: str) -> str:
 def _spread(images: Images, bucket: str) -> Sequence[str]:
     """Some of the images of a bucket; in the sorted list they are neighbours."""
     first, last = bisect_left(images, f"{bucket}/"), bisect_left(images, f"{bucket}0")  # what follows the /
-    return [images[i] for i in range(first, last, max((last - first) // ASKED, 1))]
+    return [images[i] for i in range(first, last, max(-(-(last - first) // ASKED), 1))]
