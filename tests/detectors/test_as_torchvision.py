@@ -221,8 +221,10 @@ def test_settings_are_live(two_stages):
         assert len(model(IMAGES[:1])[0]["scores"]) == 2
         model.rpn._post_nms_top_n["testing"] = 1
         assert len(model(IMAGES[:1])[0]["boxes"]) <= 3
-    changed = model.to_masu().config
-    assert (changed.rois.score_thresh, changed.rois.detections_per_img) == (middle, 2)
+    assert model.to_masu().config.rois.vote_sigma == two_stages.config.rois.vote_sigma == 0.025
+    model.roi_heads.vote_sigma = 0.0
+    changed = model.to_masu().config.rois
+    assert (changed.score_thresh, changed.detections_per_img, changed.vote_sigma) == (middle, 2, 0)
 
 
 def test_the_transform_can_be_changed_and_replaced(two_stages):

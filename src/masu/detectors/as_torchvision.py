@@ -177,6 +177,7 @@ class AsFasterRCNN(torchvision.models.detection.FasterRCNN):  # type: ignore[mis
                 score_thresh=rois.score_thresh,
                 nms_thresh=rois.nms_thresh,
                 detections_per_img=rois.detections_per_img,
+                vote_sigma=rois.vote_sigma,
             ),
         )
         state = _of_backbone(self, "rpn.") | _named("rpn.head.", rpn.head, "maps.")
