@@ -201,6 +201,15 @@ def test_thresholds_are_stored_anew_where_they_are_asked_for(detector, coins, me
     assert done.dropped == ()
 
 
+def test_new_thresholds_are_beside_no_margins_of_other_ones(detector, coins, measured):
+    measured(lambda config: 0.5)
+    detector.thresholds, detector.margins = {"coin": 0.3}, {"coin": 0.1}
+    done = tune(detector, masu.read_dataset(coins, "val"), thresholds=True)
+    assert not done.gained
+    assert done.detector.thresholds == {"coin": 0.7}
+    assert (done.detector.margins, done.dropped) == ({}, ("margins",))
+
+
 def test_new_thresholds_are_beside_nothing_that_two_looks_measured(detector, coins, measured):
     measured(lambda config: 0.5)
     detector.thresholds, detector.margins = {"coin": 0.3}, {"coin": 0.1}

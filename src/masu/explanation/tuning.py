@@ -256,6 +256,8 @@ def tune(
     if best:  # none where nothing is ever right
         if mixed:
             dropped = _drop_measured(tuned)
+        if tuned.margins:  # they are of the boxes that other thresholds let pass
+            tuned.margins, dropped = {}, ("margins",)
         tuned.thresholds = best
         dropped = tuple(name for name in dropped if name != "thresholds")
     return Tuning(
