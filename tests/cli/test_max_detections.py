@@ -93,6 +93,12 @@ def test_slices_errors_and_what_is_said_follow_it(run, crowded, tmp_path):
     table = run("evaluate", saved, crowded, "--max-detections", 300)[1]
     assert table.count("ar300") == 2
     assert "ar100" not in table
+    code, _, error = run("evaluate", saved, crowded, "--max-detections", 99)
+    assert (code, error) == (
+        2,
+        "masu: error: --max-detections: found 99 with saved predictions, of which 100 of a class count, "
+        "wanted at least 100, or a model for it\n",
+    )
 
 
 def test_of_a_model_it_is_the_number_of_its_boxes_too(run, small, coins, tmp_path):

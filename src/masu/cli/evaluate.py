@@ -188,6 +188,9 @@ def evaluate(
     if from_file:
         for name in _OF_MODELS:
             refuse_idle(name, "with saved predictions", "a model for it")
+        if max_detections is not None and max_detections < LIMIT:
+            found = f"{max_detections} with saved predictions, of which {LIMIT} of a class count"
+            raise bad_input("--max-detections", found, f"at least {LIMIT}, or a model for it")
     if with_funnel:
         refuse_idle("--batch-size", "with --funnel, which looks at images one by one", "one of them")
         if (world := processes_started()) > 1:
