@@ -109,7 +109,7 @@ def test_nothing_is_written_before_the_model_is_looked_at(tmp_path, job):
         ({"threshold": None}, "threshold 0.5, now the model's"),
         ({"names": [*IMAGES, "/f.jpg"]}, "5 images, now 6: 0 gone, 1 new, such as /f.jpg"),
         ({"names": ["/A.jpg", *IMAGES[2:]]}, "5 images, now 4: 2 gone, 1 new, such as /a.jpg"),
-        ({"shard_images": 3}, "2 images a part, now 3"),
+        ({"shard_images": 3}, "2 images a shard, now 3"),
         ({"tta": True}, "without --tta, now with it"),
     ],
 )

@@ -142,7 +142,7 @@ def begin(
         _difference(plan, checked, threshold, tta)
         or difference(images if listed is None else listed, names)
         or (
-            f"{plan.shard_images} images a part, now {shard_images}"
+            f"{plan.shard_images} images a shard, now {shard_images}"
             if shard_images not in (None, plan.shard_images)
             else ""
         )
