@@ -61,6 +61,13 @@ def test_a_saved_model_keeps_it(small, tmp_path):
     assert masu.load(tmp_path / "model.safetensors").input == masu.with_image_size(small, 96).input
 
 
+def test_a_file_says_how_it_was_measured_only_where_something_was(small):
+    larger = masu.with_image_size(small, 96)
+    assert "measured" not in describe(larger).as_dict()  # so that an earlier masu opens the file
+    larger.thresholds = {"cat": 0.3}
+    assert describe(larger).as_dict()["measured"] == {"image_size": small.input.min_size, "looks": 1}
+
+
 def test_what_cannot_be_asked_so_is_refused(small, onnx_file):
     exported, own = open_detector(onnx_file), small.input.min_size
     assert masu.with_image_size(exported, own) is exported

@@ -17,6 +17,7 @@ from torch.export import Dim, ExportedProgram
 import masu
 from masu.atomic import new_file, not_written
 from masu.detectors.detector import Detector
+from masu.detectors.model_file import NAMED
 from masu.errors import bad_input
 from masu.exports.graph import OUTPUTS, Graph
 from masu.runtime import ENTRY, Description
@@ -43,6 +44,8 @@ def describe(detector: Detector) -> Description:
     policy = detector.input
     last = detector.stages[-1]
     assert last.limit is not None
+    carries = any(getattr(detector, name) for name in NAMED)
+    measured = detector.measured if carries else None
     return Description(
         names=detector.names,
         kind=detector.kind,
@@ -58,7 +61,7 @@ def describe(detector: Detector) -> Description:
         trained_on=dict(detector.trained_on),
         tiles=None if policy.tiles is None else asdict(policy.tiles),
         nms_thresh=detector.suppression,
-        measured=None if detector.measured in (None, detector.way) else asdict(detector.measured),
+        measured=None if measured in (None, detector.way) else asdict(measured),
     )
 
 
