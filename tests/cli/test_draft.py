@@ -36,7 +36,7 @@ def test_drafts_of_a_run_are_read_again(run, model, photos, tmp_path):
     assert (done["tool"], done["out"], done["images"], done["labelled"]) == ("coco", str(out), 2, 0)
     assert done["version"] == version_of(best)
     assert done["version"].startswith("coin-run-")
-    (list_of_drafts,) = (out / "annotations").glob("*.drafts")
+    (list_of_drafts,) = (out / "annotations").glob("*.masu-drafts")
     list_of_drafts.unlink()
     data = masu.read_dataset(out)
     assert [image.name for image, _ in data] == ["0.png", "1.png"]

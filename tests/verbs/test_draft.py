@@ -49,7 +49,7 @@ def saved(out):
 
 def looked_at(out):
     """As somebody leaves a folder who has looked at every photograph."""
-    (file,) = out.rglob("*.drafts")
+    (file,) = out.rglob("*.masu-drafts")
     file.unlink()
 
 

@@ -74,7 +74,7 @@ class _Child:
 
     def __init__(self, predictor: BatchPredictor) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "masu.bulk.alone"],
+            [sys.executable, "-P", "-m", "masu.bulk.alone"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C in the terminal is for the job, which stops this one

@@ -63,7 +63,7 @@ KINDS: dict[str, Kind] = {
     "draft": Kind(
         "warning",
         "photograph with drafts of a model that nobody confirmed",
-        "masu label DATA, or correct it in the tool that you label with, and delete a list *.drafts once you "
+        "masu label DATA, or correct it in the tool that you label with, and delete a list *.masu-drafts once you "
         "have looked at every photograph; masu leaves it out until then",
     ),
     "list-entry": Kind(

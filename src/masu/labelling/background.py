@@ -30,7 +30,7 @@ class Process:
 
     def __init__(self, module: str, told: Told, ended: Callable[[str], None]) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", module],
+            [sys.executable, "-P", "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -39,7 +39,7 @@ def drafts(tmp_path):
 
 
 def list_in(root):
-    (file,) = root.rglob("*.drafts")
+    (file,) = root.rglob("*.masu-drafts")
     return file
 
 
@@ -89,7 +89,7 @@ def test_nothing_reads_drafts_as_labels_until_their_list_is_deleted(drafts, form
         convert(root, tmp_path / "other", "voc")
     (kind, findings) = next((kind, own) for name, kind, own in masu.check(root).by_kind() if name == "draft")
     assert {one.found for one in findings} == {f"left out, a draft by {file.name}"}
-    assert "a list *.drafts" in kind.fix
+    assert "a list *.masu-drafts" in kind.fix
     file.unlink()
     assert drafted(root) == ([], ["a.png", "b.png", "c.png"])
 
@@ -178,12 +178,12 @@ def test_labels_that_are_copied_among_others_stay_drafts(drafts, tmp_path):
             shutil.copy(file, own / file.parent.name / f"{number}-{file.name}")
         content = DraftList.read(list_in(root))
         renamed = {f"{number}-{name}": one for name, one in content.drafts.items()}
-        (own / "labels" / f"{number}.drafts").write_text(DraftList(content.model, renamed).text())
+        (own / "labels" / f"{number}.masu-drafts").write_text(DraftList(content.model, renamed).text())
     left_out, read = drafted(own)
     assert left_out == [f"{number}-{name}" for number in range(2) for name in DRAWN]
     assert read == list(DRAWN)
     said = said_of_drafts(read_annotations(own))
-    assert said.endswith(f"delete {own}/labels/0.drafts, {own}/labels/1.drafts")
+    assert said.endswith(f"delete {own}/labels/0.masu-drafts, {own}/labels/1.masu-drafts")
 
 
 def test_classes_that_only_drafts_have_are_none_of_the_labels(drafts):
@@ -283,7 +283,7 @@ def test_drafts_are_offered_with_their_scores_and_an_answer_makes_labels_of_them
     third = photo(root, "c.png")
     files.save(third, (30, 60), [], files.load(third).version)  # nor there, whatever the draft says
     assert drafted(root) == ([], ["a.png", "b.png", "c.png"])
-    assert not list(root.rglob("*.drafts"))
+    assert not list(root.rglob("*.masu-drafts"))
 
 
 @pytest.mark.parametrize("form", EDITED)

@@ -29,7 +29,7 @@ from masu.data.formats.tree import plain
 from masu.errors import InputError, bad_input
 from masu.json_text import to_json
 
-SUFFIX = ".drafts"
+SUFFIX = ".masu-drafts"
 """Of the file of a list; before it are ``masu-`` and the start of a checksum."""
 
 _ABOUT = (
@@ -138,7 +138,7 @@ def write_lists(copy: Copy, written: Dataset) -> None:
         folders.setdefault(folder, {})[path.name] = made
     for folder, drafts in folders.items():
         text = DraftList(copy.drafts.version, drafts).text()
-        name = f"masu-{sha256(text.encode()).hexdigest()[:_LETTERS]}{SUFFIX}"
+        name = f"{sha256(text.encode()).hexdigest()[:_LETTERS]}{SUFFIX}"
         copy.text(os.path.relpath(folder / name, copy.out), text)
 
 
