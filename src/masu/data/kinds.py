@@ -63,8 +63,8 @@ KINDS: dict[str, Kind] = {
     "draft": Kind(
         "warning",
         "photograph with drafts of a model that nobody confirmed",
-        "masu label DATA, or correct it in the tool that you label with, and delete a list *.masu-drafts once you "
-        "have looked at every photograph; masu leaves it out until then",
+        "masu label DATA, or correct it in the tool that you label with, and delete a list *.masu-drafts "
+        "once you have looked at every photograph; masu leaves it out until then",
     ),
     "list-entry": Kind(
         "warning", "entry of a split's list without annotation", "annotate it or delete the line"

@@ -87,9 +87,9 @@ def draft(
         photographs: image files, folders and patterns such as ``shots/*.jpg``; one or a list.
         to: one of :data:`masu.words.DRAFT_TOOLS`. ``"labelstudio"`` are predictions, with ``config.xml``;
             ``"cvat"`` is CVAT for images 1.1, with ``labels.json``; ``"labelme"`` and ``"xanylabeling"`` are
-            shapes with scores; ``"coco"`` has scores, ``"yolo"`` and ``"voc"`` have none. A list ``*.masu-drafts``
-            beside the labels of COCO, YOLO, VOC and CVAT says that they are drafts. Boxes are pixels of
-            the upright photograph, rounded to 0.01, scores to 0.0001.
+            shapes with scores; ``"coco"`` has scores, ``"yolo"`` and ``"voc"`` have none. A list
+            ``*.masu-drafts`` beside the labels of COCO, YOLO, VOC and CVAT says that they are drafts. Boxes
+            are pixels of the upright photograph, rounded to 0.01, scores to 0.0001.
         out: new or empty folder, which also gets the photographs; it appears whole or not at all. Default,
             for ``"labelme"`` and ``"xanylabeling"`` alone: a file beside each photograph, as soon as it is
             drafted.
