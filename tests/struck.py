@@ -3,6 +3,7 @@
 import concurrent.futures
 import csv
 import functools
+import gzip
 import hashlib
 import json
 import multiprocessing
@@ -323,6 +324,7 @@ _READERS = {
     ".xml": lambda path: _sealed(path) if path.with_suffix(".bin").exists() else _tree(path),
     ".bin": _weights_beside,
     ".parquet": _parquet,
+    ".gz": lambda path: isinstance(json.loads(gzip.decompress(path.read_bytes())), list),
     ".yaml": _text,
     ".txt": _text,
     "": lambda path: Path(path).name == "lock",
