@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -60,39 +60,49 @@ def seconds(detector: Predictor, data: Dataset) -> float:
     return (time.process_time() - start) / len(images)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def models(said: str | None) -> Iterator[tuple[str, int, Path, Dataset]]:
+    """What the command's options ask for: set, seed, model and test images.
+
+    Args:
+        said: of ``--help``.
+    """
+    parser = argparse.ArgumentParser(description=said, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help="folder of the models, made where needed")
     parser.add_argument("--cells", type=Path, help="the blood cells, BCCD")
     parser.add_argument("--cards", type=Path, help="the playing cards, their folder images")
     parser.add_argument("--seeds", type=int, default=3)
-    options = parser.parse_args()
+    return _models(parser.parse_args())
+
+
+def _models(options: argparse.Namespace) -> Iterator[tuple[str, int, Path, Dataset]]:
+    for name, folder in (("cells", options.cells), ("cards", options.cards)):
+        if folder is not None:
+            test = masu.read_dataset(folder, "test")
+            for seed in range(options.seeds):
+                yield name, seed, model_of(options.out, name, masu.read_dataset(folder, "train"), seed), test
+
+
+def main() -> None:
+    asked = models(__doc__)
     print(
         "| set | seed | AP | with `--tta` | AP50 | with `--tta` | F1 | with `--tta` | own thresholds | time |"
     )
     print("| --- " * 10 + "|")
-    for name, folder in (("cells", options.cells), ("cards", options.cards)):
-        if folder is None:
-            continue
-        test = masu.read_dataset(folder, "test")
-        for seed in range(options.seeds):
-            model = model_of(options.out, name, masu.read_dataset(folder, "train"), seed)
-            detector = masu.load(model).prediction_network()
-            twice = masu.with_tta(detector)
-            a, b = score(detector, test), score(twice, test)
-            order = np.random.default_rng(seed).permutation(len(test)).tolist()
-            halves = order[::2], order[1::2]
-            pairs = list(zip(halves, halves[::-1], strict=True))
-            of_f1 = [
-                f1([(judged, other, best_thresholds(chosen, one)) for one, other in pairs])
-                for judged, chosen in ((a, a), (b, a), (b, b))
-            ]
-            figures = [a.metrics.ap, b.metrics.ap, a.metrics.ap50, b.metrics.ap50, *of_f1]
-            times = seconds(twice, test) / seconds(detector, test)
-            cells = [name, str(seed), *(f"{figure:.3f}" for figure in figures), f"{times:.2f}×"]
-            print(f"| {' | '.join(cells)} |", flush=True)
+    for name, seed, model, test in asked:
+        detector = masu.load(model).prediction_network()
+        twice = masu.with_tta(detector)
+        a, b = score(detector, test), score(twice, test)
+        order = np.random.default_rng(seed).permutation(len(test)).tolist()
+        halves = order[::2], order[1::2]
+        pairs = list(zip(halves, halves[::-1], strict=True))
+        of_f1 = [
+            f1([(judged, other, best_thresholds(chosen, one)) for one, other in pairs])
+            for judged, chosen in ((a, a), (b, a), (b, b))
+        ]
+        figures = [a.metrics.ap, b.metrics.ap, a.metrics.ap50, b.metrics.ap50, *of_f1]
+        times = seconds(twice, test) / seconds(detector, test)
+        cells = [name, str(seed), *(f"{figure:.3f}" for figure in figures), f"{times:.2f}×"]
+        print(f"| {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

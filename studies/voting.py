@@ -8,44 +8,30 @@ Prints the table of ``docs/models.md``: AP without voting, and what each σ adds
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import replace
-from pathlib import Path
 
 import masu
 from masu.detectors.faster_rcnn import FasterRCNN
-from studies.tta import model_of
+from studies.tta import models
 
 SIGMAS = (0.0, 0.01, 0.025, 0.05)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("out", type=Path, help="folder of the models, made where needed")
-    parser.add_argument("--cells", type=Path, help="the blood cells, BCCD")
-    parser.add_argument("--cards", type=Path, help="the playing cards, their folder images")
-    parser.add_argument("--seeds", type=int, default=3)
-    options = parser.parse_args()
+    asked = models(__doc__)
     print("| set | seed | AP50 | AP | " + " | ".join(f"σ = {sigma}" for sigma in SIGMAS[1:]) + " | AP50 |")
     print("| --- " * (4 + len(SIGMAS)) + "|")
-    for name, folder in (("cells", options.cells), ("cards", options.cards)):
-        if folder is None:
-            continue
-        test = masu.read_dataset(folder, "test")
-        for seed in range(options.seeds):
-            path = model_of(options.out, name, masu.read_dataset(folder, "train"), seed)
-            detector = masu.load(path)
-            assert isinstance(detector, FasterRCNN)
-            scored, config = [], detector.config
-            for sigma in SIGMAS:
-                detector.config = replace(config, rois=replace(config.rois, vote_sigma=sigma))
-                scored.append(masu.evaluate(detector, test))
-            plain, *others = scored
-            gains = (f"{one.ap - plain.ap:+.4f}" for one in others)
-            values = f"{plain.ap50:.3f}", f"{plain.ap:.3f}", *gains, f"{others[1].ap50 - plain.ap50:+.4f}"
-            print(f"| {name} | {seed} | {' | '.join(values)} |", flush=True)
+    for name, seed, path, test in asked:
+        detector = masu.load(path)
+        assert isinstance(detector, FasterRCNN)
+        scored, config = [], detector.config
+        for sigma in SIGMAS:
+            detector.config = replace(config, rois=replace(config.rois, vote_sigma=sigma))
+            scored.append(masu.evaluate(detector, test))
+        plain, *others = scored
+        gains = (f"{one.ap - plain.ap:+.4f}" for one in others)
+        values = f"{plain.ap50:.3f}", f"{plain.ap:.3f}", *gains, f"{others[1].ap50 - plain.ap50:+.4f}"
+        print(f"| {name} | {seed} | {' | '.join(values)} |", flush=True)
 
 
 if __name__ == "__main__":
