@@ -113,6 +113,7 @@ def test_boxes_that_do_not_vote_are_let_vote_and_the_other_way_round_where_that_
     assert found(box_voting=3) == [(True, 3, SIGMA, 0.0)]
     detector.config = detector.config.with_setting("detections", "vote_sigma", 0.0)
     assert found() == [(False, 0, 0.0, SIGMA)]
+    assert ladders(detector, {"class_nms": 9})[0].lets_vote
 
 
 def test_more_detections_count_for_ap_up_to_a_hundred_of_a_class(detector):

@@ -61,6 +61,16 @@ def test_without_a_list_for_training_what_no_list_names_teaches(task, tmp_path):
     assert sorted(names(parts.training) + names(parts.held)) == [4, 5, 6, 7, 8, 9, 10, 11]
 
 
+def yolo_task(root, answered):
+    return {
+        "folder": str(root),
+        "form": "yolo",
+        "answered": answered,
+        "drawn": [],
+        "held_back": str(root.parent / "h.json"),
+    }
+
+
 def test_a_photograph_in_a_folder_for_testing_never_teaches(tmp_path):
     """``data.yaml`` names the folder for training alone, and YOLO's reader knows of no other split."""
     root = tmp_path / "set"
@@ -73,14 +83,7 @@ def test_a_photograph_in_a_folder_for_testing_never_teaches(tmp_path):
         (root / "labels" / f"{name}.txt").write_text("0 0.5 0.5 0.4 0.4\n")
     (root / "data.yaml").write_text("train: images/train\nnames: [cat]\n")
     answered = [f"images/train/{number}.png" for number in range(3)] + ["images/test/3.png"]
-    task = {
-        "folder": str(root),
-        "form": "yolo",
-        "answered": answered,
-        "drawn": [],
-        "held_back": str(tmp_path / "h.json"),
-    }
-    parts = parts_of(task)
+    parts = parts_of(yolo_task(root, answered))
     assert sorted(names(parts.training) + names(parts.held)) == [0, 1, 2]
 
 
@@ -95,14 +98,7 @@ def test_yolo_photographs_without_an_answer_are_no_background(tmp_path):
         (root / "labels" / f"{number}.txt").write_text("0 0.5 0.5 0.4 0.4\n")
     (root / "data.yaml").write_text("train: images\nnames: [cat]\n")
     answered = [f"images/{number}.png" for number in range(3)]
-    task = {
-        "folder": str(root),
-        "form": "yolo",
-        "answered": answered,
-        "drawn": [],
-        "held_back": str(tmp_path / "h.json"),
-    }
-    parts = parts_of(task)
+    parts = parts_of(yolo_task(root, answered))
     assert sorted(names(parts.training) + names(parts.held)) == [0, 1, 2]
 
 

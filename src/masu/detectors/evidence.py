@@ -24,8 +24,8 @@ def evidence(detector: Detector, image: Tensor, box: Tensor, label: int) -> tupl
 
     The anchor (RoI of a detector with several stages) is chosen once, as the one that the nearest final box
     came from, or whose decoded box is nearer still; from then on it stays where it is, whatever the pixels.
-    Its logit is the log odds of the class,
-    so that the sigmoid of it is the detection's score; in the image itself the IoU is 1.
+    Its logit is the log odds of the class, so that the sigmoid of it is the detection's score; in the image
+    itself the IoU is 1.
 
     Args:
         detector: any of masu's.

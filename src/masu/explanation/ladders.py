@@ -1,4 +1,4 @@
-"""Which settings a tuning tries: those at which the funnel has lost objects, the most first."""
+"""Which settings a tuning tries: boxes that vote, then where the funnel has lost objects, the most first."""
 
 from __future__ import annotations
 
@@ -40,6 +40,11 @@ class Ladder:
         """Stage and setting."""
         return f"{self.stage}.{self.setting}"
 
+    @property
+    def lets_vote(self) -> bool:
+        """Whether it lets boxes vote, which gains most often and is quickly tried."""
+        return self.setting == "vote_sigma" and not self.up
+
     def at(self, detector: Detector) -> tuple[float, float]:
         """The value of a detector, and the next one; the same where there is none."""
         if self.stage == INPUT:
@@ -61,7 +66,7 @@ class Ladder:
 
 
 def ladders(detector: Detector, lost: Mapping[str, int]) -> list[Ladder]:
-    """What to try, the settings first at which most objects are lost.
+    """What to try: boxes that vote, then the settings at which most objects are lost.
 
     Args:
         detector: as it is.
@@ -95,7 +100,7 @@ def ladders(detector: Detector, lost: Mapping[str, int]) -> list[Ladder]:
             found.append(Ladder(one.stage, one.name, False, 0))
     others = sum(count for name, count in lost.items() if name not in {*decided, "found", "unknown_class"})
     found += [Ladder(INPUT, "min_size", up, others) for up in (True, False)]
-    return sorted(found, key=lambda ladder: -ladder.lost)
+    return sorted(found, key=lambda ladder: (not ladder.lets_vote, -ladder.lost))
 
 
 def _seen(detector: Detector, one: Setting, final: bool) -> bool:
