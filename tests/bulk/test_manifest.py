@@ -48,10 +48,19 @@ def test_one_page_is_read_at_a_time(tmp_path, pages_of_three, monkeypatch):
     assert read == [page_name(n) for n in (0, 1, 2)]
 
 
-@pytest.mark.parametrize(
-    "content", [None, b"", b"no gzip", gzip.compress(b"[1"), gzip.compress(b'["a", "b"]'), gzip.compress(b"{}"),
-                gzip.compress(json.dumps(["a", "b", "c"]).encode())[:-9], gzip.compress(b"[" * 100_000)],
-)  # fmt: skip
+DAMAGED_PAGES = {
+    "missing": None,
+    "empty": b"",
+    "no gzip": b"no gzip",
+    "half a list": gzip.compress(b"[1"),
+    "too few names": gzip.compress(b'["a", "b"]'),
+    "no list": gzip.compress(b"{}"),
+    "cut off": gzip.compress(json.dumps(["a", "b", "c"]).encode())[:-9],
+    "nested too deep": gzip.compress(b"[" * 100_000),
+}
+
+
+@pytest.mark.parametrize("content", DAMAGED_PAGES.values(), ids=DAMAGED_PAGES)
 def test_a_page_that_is_missing_or_damaged_is_one_line(tmp_path, pages_of_three, content):
     write_pages(LocalFolder(str(tmp_path)), "abcdefgh")
     (tmp_path / page_name(1)).unlink()
