@@ -14,6 +14,7 @@ from masu.bulk.remote import StoreError, local_file
 from masu.bulk.table import ImageRow, to_table
 from masu.data.pixels.pictures import UnreadableImageError
 from masu.errors import InputError
+from masu.threads import compute_alone
 
 if TYPE_CHECKING:
     import pyarrow
@@ -103,7 +104,7 @@ class Predictor:
 
     def _images(self, paths: Sequence[str], channels: int | None) -> Iterator[tuple[str, Tensor | str]]:
         """Paths with their pixels, or with what is wrong with them; a few decoded ahead."""
-        pool = ThreadPoolExecutor(self.readers)
+        pool = ThreadPoolExecutor(self.readers, initializer=compute_alone)
         ahead: deque[tuple[str, Future[Tensor | str]]] = deque()
         try:
             for path in paths:

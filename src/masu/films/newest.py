@@ -6,6 +6,8 @@ from collections.abc import Generator
 from threading import Condition, Thread
 from typing import TypeVar
 
+from masu.threads import compute_alone
+
 Item = TypeVar("Item")
 
 
@@ -22,6 +24,7 @@ def newest(items: Generator[Item]) -> Generator[Item]:
     def work() -> None:
         why: BaseException | None = None
         try:
+            compute_alone()
             for item in items:
                 with changed:
                     waiting[:] = [item]

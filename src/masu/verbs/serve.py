@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from masu import __version__
 from masu.service.hosts import LOOPBACK
 from masu.service.needed import require_packages
+from masu.threads import apart
 from masu.thresholds import Threshold
 
 if TYPE_CHECKING:
@@ -60,5 +61,5 @@ def serve(
     from masu.serving.limits import ServingLimits
     from masu.serving.models import opened
 
-    made = opened(models, threshold=threshold, tta=tta, device=device, trust_code=trust_code)
+    made = apart(lambda: opened(models, threshold=threshold, tta=tta, device=device, trust_code=trust_code))
     return Service(Desk(made, limits or ServingLimits()), __version__, hosts=hosts, log=log)

@@ -7,6 +7,8 @@ from queue import SimpleQueue
 from threading import Event, Semaphore, Thread
 from typing import TypeVar
 
+from masu.threads import compute_alone
+
 Item = TypeVar("Item")
 
 
@@ -20,6 +22,7 @@ def ahead(items: Iterator[Item], count: int) -> Generator[Item]:
 
     def work() -> None:
         try:
+            compute_alone()
             while True:
                 space.acquire()
                 if closed.is_set():

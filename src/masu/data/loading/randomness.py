@@ -28,13 +28,15 @@ def seeded(seed: int) -> Iterator[None]:
         torch.default_generator.manual_seed(seed)
         np.random.seed([seed >> 32, seed & 0xFFFFFFFF])
         random.seed(seed)
-        torch.set_num_threads(1)
+        if threads > 1:
+            torch.set_num_threads(1)
         yield
     finally:
         torch.default_generator.set_state(torchs)
         np.random.set_state(numpys)
         random.setstate(pythons)
-        torch.set_num_threads(threads)
+        if threads > 1:
+            torch.set_num_threads(threads)
 
 
 def mixed(*numbers: int) -> int:
