@@ -50,16 +50,17 @@ def test_no_images_make_no_maps(nets, name):
 
 
 def test_resnet50_is_torchvisions(nets):
-    oracle = torchvision.models.resnet50(weights=None).eval()
-    missing = oracle.load_state_dict(nets["resnet50"].state_dict(), strict=False)
+    net = copy.deepcopy(nets["resnet50"]).double()
+    oracle = torchvision.models.resnet50(weights=None).eval().double()
+    missing = oracle.load_state_dict(net.state_dict(), strict=False)
     assert missing.missing_keys == ["fc.weight", "fc.bias"]
     assert missing.unexpected_keys == []
-    image = torch.rand(1, 3, 64, 64)
+    image = torch.rand(1, 3, 64, 64, dtype=torch.float64)
     with torch.inference_mode():
         x = oracle.maxpool(oracle.relu(oracle.bn1(oracle.conv1(image))))
         layers = (oracle.layer1, oracle.layer2, oracle.layer3, oracle.layer4)
         wanted = [x := layer(x) for layer in layers]
-        found = nets["resnet50"](image)
+        found = net(image)
     for a, b in zip(found, wanted, strict=True):
         assert_close(a, b)
 

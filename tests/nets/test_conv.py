@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.testing import assert_close
 
-from masu.nets.conv import Conv3x3, SameConv, prepare_convs, use_fast_convs
+from masu.nets.conv import Conv1x1, Conv3x3, SameConv, prepare_convs, use_fast_convs
 from masu.ops.conv3x3 import prepare
 
 SIZES = [(8, 8), (9, 8), (8, 11), (13, 7), (5, 5), (1, 2), (2, 1), (3, 4)]
@@ -56,7 +56,7 @@ def test_an_exported_graph_pads_even_sides_by_constants():
     assert found == [[0, 1, 0, 1], [1, 2, 1, 2], [1, 1, 1, 1]]
 
 
-def test_only_plain_3x3_convolutions_are_replaced():
+def test_only_plain_convolutions_are_replaced():
     net = nn.Sequential(
         nn.Conv2d(3, 4, 3, padding=1, bias=False),
         nn.Conv2d(4, 4, 3, padding=1, stride=2),
@@ -64,13 +64,17 @@ def test_only_plain_3x3_convolutions_are_replaced():
         nn.Conv2d(4, 4, 3, padding=2, dilation=2),
         nn.Conv2d(4, 4, 3),
         nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"),
+        nn.Conv2d(4, 4, 1),
+        nn.Conv2d(4, 4, 1, stride=2),
+        nn.Conv2d(4, 4, 1, groups=2),
+        nn.Conv2d(4, 4, 1, padding=1),
         nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), timm.layers.Conv2dSame(4, 4, 3, stride=2)),
     ).double()
     x = torch.randn(1, 3, 40, 40, dtype=torch.float64)
     wanted, names = net(x), list(net.state_dict())
     use_fast_convs(net)
     kinds = [type(m) for m in net.modules() if isinstance(m, nn.Conv2d)]
-    assert kinds == [Conv3x3, *[nn.Conv2d] * 5, Conv3x3, SameConv]
+    assert kinds == [Conv3x3, *[nn.Conv2d] * 5, Conv1x1, *[nn.Conv2d] * 3, Conv3x3, SameConv]
     assert list(net.state_dict()) == names
     assert_close(net.double()(x), wanted, rtol=0, atol=1e-12)
 

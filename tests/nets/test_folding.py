@@ -11,7 +11,7 @@ from torch.nn.utils import parametrizations, prune
 from torch.testing import assert_close
 
 from masu.nets.backbones import BACKBONES, timm_stages
-from masu.nets.conv import Conv3x3, SameConv, prepare_convs
+from masu.nets.conv import Conv1x1, Conv3x3, SameConv, prepare_convs
 from masu.nets.folding import SCALED, _folded, copied, fold_norms, join_norms
 from masu.nets.norm import FrozenNorm, freeze_norms, set_norm_eps
 
@@ -165,6 +165,8 @@ def each_kind():
     net = nn.Sequential(
         nn.Conv2d(3, 4, 1),
         nn.BatchNorm2d(4),
+        Conv1x1(4, 4, bias=False),
+        nn.BatchNorm2d(4),
         Conv3x3(4, 4, bias=False),
         nn.BatchNorm2d(4),
         SameConv(4, 6, 3, 2),
@@ -217,7 +219,7 @@ def test_a_joined_network_is_sent_and_copied_whole(way, tmp_path):
     for a, b, c in zip(output_and_gradients(other), output_and_gradients(net), wanted, strict=True):
         assert torch.equal(a, b)
         assert_close(a, c, rtol=1e-9, atol=1e-9)
-    for i in (0, 2, 4):
+    for i in (0, 2, 4, 6):
         assert other[i].norm is other[i + 1]
         assert other[i].norm is not net[i].norm
 

@@ -7,7 +7,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from masu.nets.hooks import is_plain
+from masu.ops.conv1x1 import conv1x1
 from masu.ops.conv3x3 import MIN_CHANNELS, conv3x3, prepare
+
+
+class Conv1x1(nn.Conv2d):
+    """``nn.Conv2d`` with a 1×1 kernel, computed by :func:`masu.ops.conv1x1.conv1x1`."""
+
+    def __init__(self, in_channels: int, out_channels: int, bias: bool = True) -> None:
+        super().__init__(in_channels, out_channels, 1, bias=bias)
+
+    def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return conv1x1(x, weight, bias)
 
 
 class Conv3x3(nn.Conv2d):
@@ -55,12 +66,14 @@ def _same_padding(side: int, kernel: int) -> tuple[int, int]:
 
 
 def use_fast_convs(net: nn.Module) -> None:
-    """Replace inside ``net`` the 3×3 convolutions of stride 1 and timm's ``SAME`` ones of stride 2."""
+    """Replace inside ``net`` 1×1 and 3×3 convolutions of stride 1 and timm's ``SAME`` ones of stride 2."""
     for name, child in net.named_children():
         replacement: nn.Conv2d | None = None
         if isinstance(child, nn.Conv2d):
             bias = child.bias is not None
-            if is_plain(child, nn.Conv2d) and _is_3x3(child):
+            if is_plain(child, nn.Conv2d) and _is_like(child, kernel=1):
+                child.__class__ = Conv1x1
+            elif is_plain(child, nn.Conv2d) and _is_like(child, kernel=3):
                 replacement = Conv3x3(child.in_channels, child.out_channels, bias)
             elif type(child).__name__ == "Conv2dSame" and _halves(child):
                 kernel = (child.kernel_size[0], child.kernel_size[1])
@@ -74,9 +87,11 @@ def use_fast_convs(net: nn.Module) -> None:
             setattr(net, name, replacement)
 
 
-def _is_3x3(conv: nn.Conv2d) -> bool:
+def _is_like(conv: nn.Conv2d, kernel: int) -> bool:
+    """Whether it has that kernel, and nothing special besides."""
+    side, border = (kernel, kernel), (kernel // 2, kernel // 2)
     settings = (conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups, conv.padding_mode)
-    return settings == ((3, 3), (1, 1), (1, 1), (1, 1), 1, "zeros")
+    return settings == (side, (1, 1), border, (1, 1), 1, "zeros")
 
 
 def _halves(conv: nn.Conv2d) -> bool:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from masu.nets.conv import Conv3x3, SameConv
+from masu.nets.conv import Conv1x1, Conv3x3, SameConv
 from masu.nets.hooks import is_plain, shared_hooks
 from masu.nets.norm import FrozenNorm, evaluating
 
@@ -81,6 +81,10 @@ class ScaledConv2d(_Scaled):
     """``nn.Conv2d`` and the norm after it."""
 
 
+class ScaledConv1x1(_Scaled, Conv1x1):
+    """:class:`masu.nets.conv.Conv1x1` and the norm after it."""
+
+
 class ScaledConv3x3(_Scaled, Conv3x3):
     """:class:`masu.nets.conv.Conv3x3` and the norm after it."""
 
@@ -91,6 +95,7 @@ class ScaledSameConv(_Scaled, SameConv):
 
 SCALED: dict[type[nn.Conv2d], type[_Scaled]] = {
     nn.Conv2d: ScaledConv2d,
+    Conv1x1: ScaledConv1x1,
     Conv3x3: ScaledConv3x3,
     SameConv: ScaledSameConv,
 }

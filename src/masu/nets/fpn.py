@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from masu.nets.conv import Conv3x3
+from masu.nets.conv import Conv1x1, Conv3x3
 from masu.nets.hooks import is_plain
 from masu.ops.conv3x3 import conv3x3
 from masu.ops.roi_align import empty_levels
@@ -114,11 +114,7 @@ def _halving(in_channels: int, out_channels: int) -> nn.Conv2d:
 
 
 def _conv(in_channels: int, out_channels: int, kernel: int, norm: bool) -> nn.Sequential:
-    conv: nn.Conv2d
-    if kernel == 3:
-        conv = Conv3x3(in_channels, out_channels, bias=not norm)
-    else:
-        conv = nn.Conv2d(in_channels, out_channels, kernel, bias=not norm)
+    conv = (Conv3x3 if kernel == 3 else Conv1x1)(in_channels, out_channels, bias=not norm)
     nn.init.kaiming_uniform_(conv.weight, a=1)
     if conv.bias is not None:
         nn.init.zeros_(conv.bias)
