@@ -31,6 +31,7 @@ from typing import Any, Literal, NamedTuple, NoReturn, overload
 import numpy as np
 from PIL import Image, ImageOps
 
+from masu.cores import limited_cores
 from masu.data.pixels.large import as_picture
 from masu.data.pixels.pictures import find_images, planes, read_bands, read_picture, read_rgb, to_bytes
 from masu.data.pixels.sources import given_images, in_batches
@@ -359,7 +360,8 @@ class Model:
             the ``.param`` of ncnn beside its ``.bin``.
         engine: ``"onnxruntime"``, the default for ``.onnx``, ``"openvino"``, that for ``.xml``, which takes
             ``.onnx`` too, ``"litert"`` for ``.tflite`` or ``"ncnn"`` for ``.param``.
-        threads: of the engine; default: its own choice.
+        threads: of the engine; default: its own choice, or in a container no more than its share of
+            processor time is worth.
 
     Raises:
         InputError: no such file, a file that ``masu export`` did not write, or an engine that is not
@@ -384,7 +386,7 @@ class Model:
         refuse_broken(path)
         if path.suffix == ".onnx":
             _refuse_external_data(path)
-        opened = _OPEN[chosen](path, threads)
+        opened = _OPEN[chosen](path, threads or limited_cores())
         self.description = described(path, opened.description)
         if (opened.inputs, opened.outputs) != (["images"], list(_OUTPUTS)):
             found = f"a graph from {', '.join(opened.inputs)} to {', '.join(opened.outputs)}"

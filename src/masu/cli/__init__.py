@@ -39,6 +39,7 @@ from masu.cli.exit_codes import BAD_INPUT, DONE, STOPPED, as_epilog
 from masu.cli.foreign import refuse_verb
 from masu.cli.grammar import QUIET, VERBOSE
 from masu.cli.notes import note, print_error, print_result, rank
+from masu.cores import limited_cores
 from masu.errors import InputError
 from masu.streams import CLOSED_PIPE, OutputError, kept_safe
 
@@ -51,6 +52,8 @@ def main() -> NoReturn:
     alone = os.environ.get("WORLD_SIZE", "1") == "1"  # a launcher's processes wait for each other, deaf to it
     if alone and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # cleans up, as Ctrl-C does
+    if (cores := limited_cores()) is not None:
+        os.environ.setdefault("OMP_NUM_THREADS", str(cores))  # PyTorch counts the cores of the computer
     with kept_safe():
         try:
             code = _run()

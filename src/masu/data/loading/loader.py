@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset as Indexed
 
+from masu.cores import usable_cores
 from masu.data.dataset import Dataset
 from masu.data.fitting import fit_box
 from masu.data.kinds import Fault
@@ -135,7 +135,7 @@ def epoch_batches(
     _at_least("workers", workers, 0)
     vary = None if augmentation is None else variation(augmentation)
     plan = _Plan(dataset, crops, batch_size, seed, epoch, vary, pictures or Pictures(), parts, own)
-    numbers, workers = range(start, count), min(workers, os.cpu_count() or 1)
+    numbers, workers = range(start, count), min(workers, usable_cores())
     read: Generator[_Part] = (plan[number] for number in numbers)
     if workers:
         read = read_ahead(plan, numbers, workers, on_lost)

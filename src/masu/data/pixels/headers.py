@@ -22,6 +22,7 @@ from typing import BinaryIO, NamedTuple, Protocol
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from masu.cores import usable_cores
 from masu.data.pixels.large import windowed
 from masu.data.pixels.pictures import (
     DECODER_ERRORS,
@@ -192,7 +193,7 @@ def _workers(look: Callable[[range], None], total: int) -> int:
         warnings.simplefilter("ignore")
         look(range(first))
     slow = time.perf_counter() - started > _SLOW * first
-    return (os.cpu_count() or 1) if slow else 1
+    return usable_cores() if slow else 1
 
 
 def _of_plain(file: io.FileIO) -> Header | None:

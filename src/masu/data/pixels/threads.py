@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
 from threading import Thread
+
+from masu.cores import usable_cores
 
 Work = Callable[[range], None]
 
@@ -40,7 +41,7 @@ def in_threads(
     with warnings.catch_warnings():  # here: in threads it would forget what was before
         warnings.simplefilter("ignore")
         try:
-            for _ in range(min(workers or os.cpu_count() or 1, len(todo))):
+            for _ in range(min(workers or usable_cores(), len(todo))):
                 Thread(target=_take, args=(work, todo, done), daemon=True).start()
             while count < total:
                 one = done.get()
