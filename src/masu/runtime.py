@@ -469,7 +469,7 @@ class Model:
             TypeError: for what is no image.
             InputError: for a file that is no readable image, a URL, a folder without images, an array of
                 another shape or type, a threshold outside 0..1 or of an unknown class, a batch size out of
-                range, or margins that the file does not have.
+                range, or margins that the file does not have or that were measured in another way of looking.
         """
         given = given_images(images, tensors=False)
         found = list(self._each(given.images, threshold, batch_size, margins))
@@ -495,6 +495,9 @@ class Model:
         if margins and not self.description.margins:
             fix = "measure them with masu evaluate --store-margins and export again"
             raise bad_input("margins", f"none in {self._file}", "a file that has some", fix)
+        if margins and self.otherwise:
+            wanted, fix = "the same way of looking", "ask the model so, or export it as it is asked"
+            raise bad_input("margins", f"measured {self.otherwise}", wanted, fix)
         if margins and threshold is None:
             threshold = self.thresholds
         return self._walk(images, threshold, batch_size, margins)

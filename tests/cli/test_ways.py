@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -163,6 +164,25 @@ def test_a_model_keeps_how_it_was_measured(model):
     detector.thresholds = {}
     masu.save(detector, model)
     assert measured(model) is None
+
+
+def test_margins_of_another_way_are_refused_in_python(model, tmp_path):
+    store_margins(model, {NAME: 0.1}, Way(64, 2))
+    once, image = masu.load(model), np.zeros((64, 64, 3), np.uint8)
+    twice = masu.with_tta(once)
+    twice.predict([image], margins=True)
+    Image.fromarray(image).save(tmp_path / "a.png")
+    for ask in (
+        lambda: once.predict([image], margins=True),
+        lambda: next(once.prediction_network().stream([image], margins=True)),
+        lambda: masu.with_image_size(twice, 96).predict([image], margins=True),
+        lambda: list(masu.detect(once, tmp_path / "a.png", margins=True)),
+    ):
+        with pytest.raises(
+            masu.InputError, match="wanted the same way of looking; ask the model so"
+        ) as caught:
+            ask()
+        assert caught.value.thing == "margins"
 
 
 def test_an_exported_file_says_it(small):

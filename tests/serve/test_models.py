@@ -118,6 +118,11 @@ def test_thresholds_and_margins_of_two_looks_are_for_two_looks(tmp_path, capsys)
     (once,), (twice,) = opened(str(file)), opened(str(file), tta=True)
     assert (once.otherwise, once.has_margins) == ("with --tta", False)
     assert (twice.otherwise, twice.has_margins) == ("", True)
+    picture = np.zeros((32, 32, 3), np.uint8)
+    with pytest.raises(
+        InputError, match="margins: found measured with --tta, wanted the same way of looking"
+    ):
+        Model(file).predict([picture], margins=True)
     words = [str(file), str(encoded_file), "--threshold", "0"]
     assert _main(words) == 0
     captured = capsys.readouterr()

@@ -34,11 +34,15 @@ def check_margins(margins: Margins, names: Sequence[str]) -> None:
         MARGIN.check(f"margin of class {name!r}", share)
 
 
-def refuse_without(margins: Margins) -> None:
-    """Refuse to enlarge boxes where the model has no margins.
+def check_can_enlarge(margins: Margins, otherwise: str = "") -> None:
+    """Refuse to enlarge boxes where the model has no margins, or where they do not hold.
+
+    Args:
+        margins: of the model.
+        otherwise: how they were measured, where the model looks in another way now.
 
     Raises:
-        InputError: for none, with the command that measures them.
+        InputError: for none, with the command that measures them; for another way of looking.
     """
     if not margins:
         raise bad_input(
@@ -47,6 +51,8 @@ def refuse_without(margins: Margins) -> None:
             "a model that has some",
             "measure them: masu evaluate MODEL DATA --split val --store-margins 0.9",
         )
+    if otherwise:
+        raise bad_input("margins", f"measured {otherwise}", "the same way of looking", "ask the model so")
 
 
 def enlarged(found: Detections, margins: Margins, height: int, width: int) -> Detections:

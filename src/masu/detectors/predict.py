@@ -16,7 +16,7 @@ from torch import Tensor
 from masu.data.pixels.images import read_seen
 from masu.data.pixels.sources import given_images, in_batches
 from masu.data.pixels.windows import Picture
-from masu.detectors.margins import Margins, enlarged, refuse_without
+from masu.detectors.margins import Margins, check_can_enlarge, enlarged
 from masu.errors import bad_input
 from masu.ops.images import InputPolicy
 from masu.ranges import BATCH_SIZE
@@ -168,7 +168,8 @@ class Predictor:
             TypeError: for what is no image.
             InputError: for a file that is no readable image, a URL, a folder without images, a threshold
                 outside 0..1 or of an unknown class, a batch size below 1, or margins that the model does
-                not have. ``masu.detect`` passes over files that cannot be read and goes on.
+                not have or that were measured in another way of looking (``otherwise``). ``masu.detect``
+                passes over files that cannot be read and goes on.
         """
         given = given_images(images)
         found = list(self._each(given.images, threshold, batch_size, margins))
@@ -208,7 +209,7 @@ class Predictor:
             check_threshold(threshold, self.names)
         BATCH_SIZE.check("batch_size", batch_size)
         if margins:
-            refuse_without(self.margins)
+            check_can_enlarge(self.margins, self.otherwise)
             threshold = self.thresholds or DEFAULT_THRESHOLD if threshold is None else threshold
         return self._walk(images, threshold, batch_size, margins)
 

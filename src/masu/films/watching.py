@@ -13,7 +13,7 @@ import torch
 from masu.data.loading.ahead import ahead
 from masu.data.pixels.sources import in_batches
 from masu.detectors.detector import Detector
-from masu.detectors.margins import Margins, enlarged, refuse_without
+from masu.detectors.margins import Margins, check_can_enlarge, enlarged
 from masu.errors import bad_input
 from masu.evaluation.predictions import AnyDetector
 from masu.films.frame import Frame, Source
@@ -114,7 +114,7 @@ def watch_source(
     check_threshold(threshold, detector.names)
     own_margins: Margins = getattr(detector, "margins", {}) if margins else {}
     if margins:
-        refuse_without(own_margins)
+        check_can_enlarge(own_margins, getattr(detector, "otherwise", ""))
     tracker = None
     if track:
         rate = source.about().rate

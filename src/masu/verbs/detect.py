@@ -23,7 +23,7 @@ from masu.data.pixels.images import displayable
 from masu.data.pixels.pictures import find_images, passed_over
 from masu.data.pixels.unread import animated
 from masu.data.pixels.windows import Picture
-from masu.detectors.margins import Margins, enlarged, refuse_without
+from masu.detectors.margins import Margins, check_can_enlarge, enlarged
 from masu.drawing import draw
 from masu.errors import InputError, bad_input
 from masu.evaluation.predictions import AnyDetector, predictions
@@ -139,7 +139,7 @@ def detect(
     BATCH_SIZE.check("batch_size", batch_size)
     own_margins: Margins = getattr(detector, "margins", {}) if margins else {}
     if margins:
-        refuse_without(own_margins)
+        check_can_enlarge(own_margins, getattr(detector, "otherwise", ""))
     sources = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
     folder = None if out is None else Path(out)
     paths, drawn = _without_drawn(find_images(sources), sources, folder)
