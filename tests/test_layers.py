@@ -126,8 +126,10 @@ ROOMS = {
     "explanation": {*MODEL, "devices", "drawing", "pages", "evaluation"},
     "serving": {
         "errors",
+        "ranges",
         "model_path",
         "thresholds",
+        "way",
         "data",
         "runtime",
         "detectors",

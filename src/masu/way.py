@@ -40,6 +40,25 @@ class Way:
         return " and ".join(said)
 
 
+def refuse_other_size(own: int, asked: int) -> None:
+    """Refuse to ask an exported file, whose graph has its size built in, at another one.
+
+    Args:
+        own: shorter side to which the graph brings images, in pixels.
+        asked: the one that is wanted.
+
+    Raises:
+        InputError: where they differ.
+    """
+    if asked != own:
+        raise bad_input(
+            "--image-size",
+            f"{asked} for an exported file, whose graph brings images to {own} pixels",
+            f"{own}, or a model of masu (.safetensors)",
+            f"export the model at that size: masu export MODEL --image-size {asked}",
+        )
+
+
 def refuse_mixed(thing: object, staying: Sequence[str], before: Way, now: Way) -> None:
     """Refuse to put what was measured in one way beside what was measured in another one.
 

@@ -101,11 +101,53 @@ def test_both_models_look_twice(run, model, other, odd_coins, tmp_path):
     assert twice != once
     code, _, error = run("compare", saved[0], model, odd_coins, "--tta")
     assert code == DONE
-    assert f"masu: {saved[0]} holds what was found before: --tta is of the models alone\n" in error
+    assert f"masu: {saved[0]} holds what was found before: only models look with --tta\n" in error
     assert f"masu: {model}: the model's thresholds: {NAMES[0]} 0.30; measured without --tta\n" in error
     code, out, error = run("compare", *saved, odd_coins, "--tta")
     assert (code, out) == (BAD_INPUT, "")
     assert error.startswith("masu: error: --tta: found with saved predictions alone")
+
+
+def test_both_models_see_another_size(run, model, other, odd_coins, tmp_path):
+    saved = [tmp_path / "a.json", tmp_path / "b.json"]
+    for file, one in zip(saved, (model, other), strict=True):
+        words = ("--image-size", 96, "--save-predictions", file)
+        assert run("evaluate", one, odd_coins, *words)[0] == DONE
+    masu.store_thresholds(model, {NAMES[0]: 0.3})
+    sized, kept, own = (
+        json.loads(run("compare", *words, odd_coins, "--json")[1])["figures"]["ar100"]
+        for words in ((model, other, "--image-size", 96), saved, (model, other))
+    )
+    for key in ("a", "b", "low", "high"):
+        assert sized[key] == pytest.approx(kept[key], abs=1e-9)
+    assert sized != own
+    figure = masu.compare(model, masu.load(other), odd_coins, image_size=96).figures["ar100"]
+    assert (figure.a, figure.b) == pytest.approx((kept["a"], kept["b"]), abs=1e-9)
+    said = f"masu: {model}: the model's thresholds: {NAMES[0]} 0.30; measured with --image-size 64"
+    code, _, error = run("compare", saved[0], model, odd_coins, "--image-size", 96)
+    assert code == DONE
+    assert f"masu: {saved[0]} holds what was found before: only models look with --image-size 96\n" in error
+    assert f"{said}\n" in error
+    _, _, error = run("compare", saved[0], model, odd_coins, "--image-size", 96, "--tta")
+    assert "only models look with --image-size 96 and --tta\n" in error
+    assert f"{said} and without --tta\n" in error
+    with pytest.raises(InputError) as caught:
+        masu.compare(*saved, odd_coins, image_size=96, tta=True)
+    assert (caught.value.thing, caught.value.found, caught.value.wanted, caught.value.fix) == (
+        "--image-size",
+        "with saved predictions alone, which were made before",
+        "a model",
+        "save them with masu evaluate --image-size 96 --tta --save-predictions",
+    )
+
+
+def test_an_exported_side_has_the_size_that_it_was_exported_at(run, model, onnx_file, small, odd_coins):
+    code, out, error = run("compare", model, onnx_file, odd_coins, "--image-size", 96)
+    assert (code, out) == (BAD_INPUT, "")
+    own = small.input.min_size
+    assert error.startswith(
+        f"masu: error: --image-size: found 96 for an exported file, whose graph brings images to {own} pixels"
+    )
 
 
 @pytest.mark.parametrize(

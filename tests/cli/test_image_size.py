@@ -86,10 +86,11 @@ def test_a_job_for_parquet_files_does_not_know_it(run, files, tmp_path):
     assert not (tmp_path / "x").exists()
 
 
-@pytest.mark.parametrize("verb", ["detect", "evaluate", "draft", "export"])
+@pytest.mark.parametrize("verb", ["detect", "evaluate", "compare", "draft", "serve", "export"])
 @pytest.mark.parametrize("size", ["0", "-96", "16385", "96.5", "large"])
 def test_a_size_that_is_none_is_refused_before_anything_is_opened(run, tmp_path, verb, size):
-    more = {"detect": ["x.jpg"], "evaluate": ["x"], "draft": ["x.jpg", "--to", "coco"]}.get(verb, [])
+    beside = {"detect": ["x"], "evaluate": ["x"], "compare": ["x", "x"], "draft": ["x", "--to", "coco"]}
+    more = beside.get(verb, [])
     code, out, error = run(verb, tmp_path / "none.safetensors", *more, f"--image-size={size}")
     assert (code, out) == (2, "")
     wanted = f"found {size!r}, wanted a whole number from 32 to 16384; see 'masu {verb} --help'"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import masu
+from masu.detectors.build import store_margins
 from masu.errors import InputError
 from masu.runtime import Model, _main
 from masu.serving.models import opened
@@ -139,6 +140,51 @@ def test_thresholds_and_margins_of_two_looks_are_for_two_looks(tmp_path, capsys)
     (wanted,) = Model(file).with_tta().predict([encoded_file], 0, margins=True)
     assert len(json.loads(captured.out)["detections"]) == len(wanted)
     assert captured.err == ""
+
+
+def test_every_picture_is_seen_at_that_size(served, small):
+    picture = np.full((30, 40, 3), 90, np.uint8)
+    for tta, looking in ((False, lambda one: one), (True, masu.with_tta)):
+        _, ask = served({"cats": small}, image_size=96, tta=tta)
+        found = ask("/predict?threshold=0", encoded(40, 30), "image/png").json["images"][0]["detections"]
+        (wanted,) = looking(masu.with_image_size(small, 96)).predict([picture], 0)
+        assert len(found) == len(wanted) > 0
+        assert np.allclose([one["box"] for one in found], wanted.boxes, atol=1e-4)
+        assert np.allclose([one["score"] for one in found], wanted.scores, atol=1e-6)
+    (own,) = small.predict([picture], 0)
+    assert [one["score"] for one in found] != own.scores.tolist()
+
+
+def test_a_size_is_refused_where_it_cannot_be(tiny_onnx, onnx_file, small):
+    assert refused(tiny_onnx, image_size=31).code == "out-of-range"
+    for file, own in ((tiny_onnx, 32), (onnx_file, small.input.min_size)):
+        (one,) = opened(file, image_size=own)
+        assert one.otherwise == ""
+        error = refused({"a": small, "b": file}, image_size=96)
+        assert (error.thing, error.found, error.wanted, error.fix) == (
+            "--image-size",
+            f"96 for an exported file, whose graph brings images to {own} pixels",
+            f"{own}, or a model of masu (.safetensors)",
+            "export the model at that size: masu export MODEL --image-size 96",
+        )
+    with pytest.raises(TypeError, match="with_image_size: found a value of type Finder"):
+        opened(Finder(), image_size=96)
+
+
+def test_thresholds_and_margins_of_another_size_are_told_or_refused(served, small, tmp_path):
+    file = tmp_path / "cats.safetensors"
+    masu.save(small, file)
+    store_margins(file, {"cat": 0.25})
+    own = small.input.min_size
+    (same,), (one,) = opened(file), opened(file, image_size=96)
+    assert (same.otherwise, same.has_margins) == ("", True)
+    assert (one.otherwise, one.has_margins) == (f"with --image-size {own}", False)
+    (both,) = opened(masu.with_tta(masu.load(file)), image_size=96)
+    assert both.otherwise == f"with --image-size {own} and without --tta"
+    _, ask = served(str(file), image_size=96)
+    assert ask("/predict?margins=true", encoded(), "image/png").message.startswith(
+        f"margins: found margins that were measured with --image-size {own}"
+    )
 
 
 def test_without_torch(tiny_onnx):

@@ -15,6 +15,7 @@ from masu.cli.options import (
     EVALUATED_SPLIT,
     IMAGES,
     IMAGES_AT_ONCE,
+    NETWORK_SIZE,
     TRUST_CODE,
     TTA,
     form_of,
@@ -36,6 +37,7 @@ from masu.cli.values import Page, said_of_thresholds
     metavar="'ap>=-0.005'",
     help="Exit with 1 unless the difference B − A fulfils this; ap.low and ap.high are the interval's ends.",
 )
+@NETWORK_SIZE
 @TTA
 @IMAGES_AT_ONCE
 @DEVICE
@@ -50,6 +52,7 @@ def compare(
     data: Path,
     split: str | None,
     gates: tuple[str, ...],
+    image_size: int | None,
     tta: bool,
     batch_size: int,
     device: str,
@@ -68,19 +71,19 @@ def compare(
     from masu.evaluation.compare_page import write_page
     from masu.evaluation.gates import Gate
     from masu.terminal import print_comparison
-    from masu.verbs.compare import channels_of, opened_side, refuse_idle_tta
+    from masu.verbs.compare import channels_of, looks_asked, opened_side, refuse_idle_looks
     from masu.verbs.compare import compare as run
     from masu.verbs.reading import to_measure_on
 
     wanted = [Gate.read(text) for text in gates]
     with working("opening the models"):
-        ours, theirs = (opened_side(side, device, trust_code, tta) for side in (a, b))
-    if tta:
-        refuse_idle_tta([*ours, *theirs])
+        ours, theirs = (opened_side(side, device, trust_code, image_size, tta) for side in (a, b))
+    asked = looks_asked(image_size, tta)
+    refuse_idle_looks([*ours, *theirs], asked)
     for one in (*ours, *theirs):
         otherwise = getattr(one.detector, "otherwise", "")
-        if tta and one.detector is None:
-            note(f"{one.file} holds what was found before: --tta is of the models alone")
+        if asked and one.detector is None:
+            note(f"{one.file} holds what was found before: only models look with {' and '.join(asked)}")
         elif otherwise and (thresholds := getattr(one.detector, "thresholds", {})):
             note(f"{one.file}: {said_of_thresholds(thresholds, otherwise)}")
     channels = channels_of([*ours, *theirs])

@@ -9,7 +9,7 @@ import click
 from masu.cli.exit_codes import DONE
 from masu.cli.grammar import option, verb
 from masu.cli.notes import note, print_result, working
-from masu.cli.options import DEVICE, TRUST_CODE, TTA
+from masu.cli.options import DEVICE, NETWORK_SIZE, TRUST_CODE, TTA
 from masu.cli.values import Number, said_of_thresholds
 from masu.errors import listed
 from masu.ranges import LULL, PORT, SECONDS, SHARE, THREADS, WAITING
@@ -23,6 +23,7 @@ _IDLE = 75  # seconds; longer than the 60 of load balancers, which else send to 
 @option("--host", default="127.0.0.1", show_default=True, help="Address to serve on.")
 @option("--port", type=Number(PORT), default=8000, show_default=True, help="0: any that is free.")
 @option("--threshold", type=Number(SHARE), help="Smallest score. Default: the model's own, or 0.5.")
+@NETWORK_SIZE
 @TTA
 @option("--at-once", type=Number(THREADS), default=1, show_default=True, help="Predictions at the same time.")
 @option(
@@ -53,6 +54,7 @@ def serve(
     host: str,
     port: int,
     threshold: float | None,
+    image_size: int | None,
     tta: bool,
     at_once: int,
     max_waiting: int,
@@ -80,6 +82,7 @@ def serve(
         app = run(
             models,
             threshold=threshold,
+            image_size=image_size,
             tta=tta,
             device=device,
             trust_code=trust_code,

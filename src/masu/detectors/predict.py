@@ -17,14 +17,13 @@ from masu.data.pixels.images import read_seen
 from masu.data.pixels.sources import given_images, in_batches
 from masu.data.pixels.windows import Picture
 from masu.detectors.margins import Margins, check_can_enlarge, enlarged
-from masu.errors import bad_input
 from masu.ops.images import InputPolicy
 from masu.ranges import BATCH_SIZE
 from masu.records import Detections
 from masu.thresholds import DEFAULT_THRESHOLD, Threshold, check_threshold
 from masu.tiles import Tiles
 from masu.views import Rows, find, found_in_each
-from masu.way import Way
+from masu.way import Way, refuse_other_size
 
 ImageSource = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any] | Tensor
 """A file, a Pillow image, an ``(H, W, 3)`` array or a ``(3, H, W)`` tensor."""
@@ -91,15 +90,8 @@ class Predictor:
         Raises:
             InputError: for an exported file, whose graph has its size built in.
         """
-        own = self.input.min_size
-        if size == own:
-            return self
-        raise bad_input(
-            "--image-size",
-            f"{size} for an exported file, whose graph brings images to {own} pixels",
-            f"{own}, or a model of masu (.safetensors)",
-            f"export the model at that size: masu export MODEL --image-size {size}",
-        )
+        refuse_other_size(self.input.min_size, size)
+        return self
 
     @abstractmethod
     def of_pixels(self, images: Sequence[Tensor]) -> list[Detections]:

@@ -13,8 +13,10 @@ import numpy as np
 from masu.drafts.model import version_of
 from masu.errors import bad_input, listed
 from masu.model_path import model_file
+from masu.ranges import IMAGE_SIZE
 from masu.runtime import ENGINES, Model
 from masu.thresholds import DEFAULT_THRESHOLD, Threshold, check_threshold
+from masu.way import refuse_other_size
 
 Array = np.ndarray[Any, Any]
 
@@ -128,6 +130,7 @@ def opened(
     models: Given | Sequence[Given] | Mapping[str, Given],
     *,
     threshold: Threshold | None = None,
+    image_size: int | None = None,
     tta: bool = False,
     device: str = "cpu",
     trust_code: bool = False,
@@ -138,19 +141,22 @@ def opened(
         models: paths of models of masu, of exported files or of runs, or open detectors; several in a list,
             or by name, which ``cells=PATH`` gives as well.
         threshold: smallest score where a request names none; None: the model's own, 0.5 for a class without.
+        image_size: shorter side that networks are to see, in pixels; None: the model's own.
         tta: look at every picture mirrored, too.
         device: of models of masu.
         trust_code: open ``.pt2`` files, which can run any code.
 
     Raises:
-        TypeError: with ``tta``, for what is open and no detector of masu.
-        InputError: no model, two of one name, a file that cannot be opened, a threshold out of range, a model
-            of other images than RGB photographs.
+        TypeError: with ``image_size`` or ``tta``, for what is open and no detector of masu.
+        InputError: no model, two of one name, a file that cannot be opened, a threshold or size out of range,
+            another size than that of an exported file, a model of other images than RGB photographs.
     """
+    if image_size is not None:
+        IMAGE_SIZE.check("image_size", image_size)
     named = _named(models)
     if not named:
         raise bad_input("models", "none", "one to serve")
-    made = [_opened(name, one, threshold, tta, device, trust_code) for name, one in named]
+    made = [_opened(name, one, threshold, image_size, tta, device, trust_code) for name, one in named]
     names = [one.name for one in made]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         fix = "name them: cells=runs/a/best.safetensors, or in Python {'cells': …}"
@@ -176,7 +182,13 @@ def _named(models: Given | Sequence[Given] | Mapping[str, Given]) -> list[tuple[
 
 
 def _opened(
-    name: str | None, given: Given, threshold: Threshold | None, tta: bool, device: str, trust_code: bool
+    name: str | None,
+    given: Given,
+    threshold: Threshold | None,
+    image_size: int | None,
+    tta: bool,
+    device: str,
+    trust_code: bool,
 ) -> Served:
     if isinstance(given, str | os.PathLike):
         file = model_file(given)
@@ -194,11 +206,22 @@ def _opened(
     if threshold is None:
         threshold = dict(network.thresholds) or DEFAULT_THRESHOLD
     check_threshold(threshold, network.names)
+    if image_size is not None:
+        network = _sized(network, image_size)
     if tta:
         network = _looking_twice(network)
     elif hasattr(network, "prediction_network"):  # its weights are looked at once, not for every picture
         network = network.prediction_network()
     return Served(name, version, network, threshold)
+
+
+def _sized(network: Any, image_size: int) -> Any:
+    if isinstance(network, Model):
+        refuse_other_size(network.description.min_size, image_size)
+        return network
+    from masu.detectors.sizing import with_image_size
+
+    return with_image_size(network, image_size)
 
 
 def _looking_twice(network: Any) -> Predicts:

@@ -7,9 +7,10 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from masu.data.dataset import Dataset
+from masu.detectors.sizing import with_image_size
 from masu.detectors.tta import with_tta
 from masu.errors import bad_input
 from masu.evaluation.comparison import Comparison, Run
@@ -53,6 +54,7 @@ def compare(
     split: str | None = None,
     form: str | None = None,
     images: Source | None = None,
+    image_size: int | None = None,
     tta: bool = False,
     batch_size: int = 1,
     device: str = "auto",
@@ -73,6 +75,8 @@ def compare(
         split: of a path; default: test, else val, where it has splits.
         form: format of the data at a path; default: found by looking.
         images: another folder that holds the images of a path.
+        image_size: shorter side that the models of both sides are to see, in pixels, see
+            :func:`masu.with_image_size`; default: the own of each. Saved predictions stay as they are.
         tta: models of both sides look at each image mirrored, too, see :func:`masu.with_tta`. Saved
             predictions stay as they are.
         batch_size: images per prediction.
@@ -84,14 +88,13 @@ def compare(
         ``figures``, ``per_class``, ``changes`` and, in a sentence, ``said``.
 
     Raises:
-        TypeError: for options of a path beside a data set, and with ``tta`` for a detector that is none of
-            masu.
-        InputError: for a model or data that cannot be read, a folder without a run, a proposal generator, or
-            fewer than two images.
+        TypeError: for options of a path beside a data set, and with ``image_size`` or ``tta`` for a detector
+            that is none of masu.
+        InputError: for a model or data that cannot be read, a folder without a run, a proposal generator, a
+            size out of range or another one than that of an exported file, or fewer than two images.
     """
-    opened = [opened_side(side, device, trust_code, tta) for side in (a, b)]
-    if tta:
-        refuse_idle_tta([one for side in opened for one in side])
+    opened = [opened_side(side, device, trust_code, image_size, tta) for side in (a, b)]
+    refuse_idle_looks([one for side in opened for one in side], looks_asked(image_size, tta))
     if isinstance(data, Dataset):
         refuse_beside("a data set in memory", "compare", split=split, form=form, images=images)
     else:
@@ -102,15 +105,19 @@ def compare(
 
 
 def opened_side(
-    side: Side, device: str = "auto", trust_code: bool = False, tta: bool = False
+    side: Side,
+    device: str = "auto",
+    trust_code: bool = False,
+    image_size: int | None = None,
+    tta: bool = False,
 ) -> list[Opened]:
     """Open the runs of a side, before anything is measured.
 
     Raises:
-        InputError: for a path where nothing is, a folder without a run, no run at all, one file twice, or
-            what is no detector with classes.
+        InputError: for a path where nothing is, a folder without a run, no run at all, one file twice, what
+            is no detector with classes, or another size than that of an exported file.
     """
-    opened = [_opened(one, device, trust_code, tta) for one in models_of(side)]
+    opened = [_opened(one, device, trust_code, image_size, tta) for one in models_of(side)]
     files = [os.path.realpath(one.file) for one in opened if one.size is not None or one.detector is None]
     for file in files:
         if files.count(file) > 1:
@@ -121,26 +128,41 @@ def opened_side(
     return opened
 
 
-def _opened(model: Path | AnyDetector | Opened, device: str, trust_code: bool, tta: bool) -> Opened:
+def _opened(
+    model: Path | AnyDetector | Opened, device: str, trust_code: bool, image_size: int | None, tta: bool
+) -> Opened:
     if isinstance(model, Opened):
         return model
     if not isinstance(model, Path):
-        return Opened(Path(type(model).__name__), with_tta(model) if tta else model)  # type: ignore[arg-type]
+        return Opened(Path(type(model).__name__), _looking(model, image_size, tta))
     if are_predictions(model):
         return Opened(model, None)
     detector = open_detector(model, trust_code=trust_code, device=device)
-    return Opened(model, with_tta(detector) if tta else detector, _bytes(model))
+    return Opened(model, _looking(detector, image_size, tta), _bytes(model))
 
 
-def refuse_idle_tta(opened: Sequence[Opened]) -> None:
-    """Refuse two looks where no model looks at all.
+def _looking(detector: Any, image_size: int | None, tta: bool) -> AnyDetector:
+    sized = detector if image_size is None else with_image_size(detector, image_size)
+    looking: AnyDetector = with_tta(sized) if tta else sized
+    return looking
+
+
+def looks_asked(image_size: int | None, tta: bool) -> list[str]:
+    """The options by which models are asked to look otherwise: ``["--image-size 672", "--tta"]``."""
+    size = [] if image_size is None else [f"--image-size {image_size}"]
+    return [*size, "--tta"] if tta else size
+
+
+def refuse_idle_looks(opened: Sequence[Opened], asked: Sequence[str]) -> None:
+    """Refuse options of how models look, see :func:`looks_asked`, where no model looks at all.
 
     Raises:
         InputError: for saved predictions on both sides.
     """
-    if all(one.detector is None for one in opened):
+    if asked and all(one.detector is None for one in opened):
         found = "with saved predictions alone, which were made before"
-        raise bad_input("--tta", found, "a model", "save them with masu evaluate --tta --save-predictions")
+        fix = f"save them with masu evaluate {' '.join(asked)} --save-predictions"
+        raise bad_input(asked[0].partition(" ")[0], found, "a model", fix)
 
 
 def channels_of(opened: Sequence[Opened]) -> int | None:

@@ -21,6 +21,7 @@ def serve(
     models: Given | Sequence[Given] | Mapping[str, Given],
     *,
     threshold: Threshold | None = None,
+    image_size: int | None = None,
     tta: bool = False,
     device: str = "auto",
     trust_code: bool = False,
@@ -39,8 +40,10 @@ def serve(
             the names under which they are to be asked.
         threshold: smallest score where a request names none; default: the model's own ``thresholds``, 0.5 for
             a class without one.
+        image_size: shorter side that networks are to see, in pixels, see :func:`masu.with_image_size`;
+            default: the model's own.
         tta: look at every picture mirrored, too, in twice the time, see :func:`masu.with_tta`. Margins that
-            were measured with one look are refused then.
+            were measured with one look, or at another size, are refused then.
         device: of models of masu, as of :func:`masu.load`; exported files run on the processor.
         trust_code: open ``.pt2`` files too, which can run any code on this computer.
         limits: of requests, see :class:`masu.serving.limits.ServingLimits`.
@@ -51,9 +54,10 @@ def serve(
         An application for uvicorn or any other ASGI server. After its ``stop()`` ``/ready`` says no.
 
     Raises:
-        TypeError: with ``tta``, for what is open and no detector of masu.
+        TypeError: with ``image_size`` or ``tta``, for what is open and no detector of masu.
         InputError: without the packages of ``masu[serve]``, for no model, two of one name, a file that cannot
-            be opened, a threshold out of range, or a model of other images than RGB photographs.
+            be opened, a threshold or size out of range, another size than that of an exported file, or a
+            model of other images than RGB photographs.
     """
     require_packages("serve")
     from masu.serving.app import Service
@@ -61,5 +65,14 @@ def serve(
     from masu.serving.limits import ServingLimits
     from masu.serving.models import opened
 
-    made = apart(lambda: opened(models, threshold=threshold, tta=tta, device=device, trust_code=trust_code))
+    made = apart(
+        lambda: opened(
+            models,
+            threshold=threshold,
+            image_size=image_size,
+            tta=tta,
+            device=device,
+            trust_code=trust_code,
+        )
+    )
     return Service(Desk(made, limits or ServingLimits()), __version__, hosts=hosts, log=log)
