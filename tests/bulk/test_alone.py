@@ -1,6 +1,10 @@
+import shutil
+from pathlib import Path
+
 import pytest
 
-from masu.bulk.alone import load_elsewhere, predict_alone
+import masu
+from masu.bulk.alone import ask_elsewhere, predict_alone
 from masu.bulk.predictor import Predictor
 from masu.errors import InputError
 from tests.bulk.conftest import photographs
@@ -35,8 +39,24 @@ def test_the_rows_are_those_of_the_process_itself(tmp_path, model_file):
 
 def test_a_model_that_cannot_be_loaded_elsewhere_is_said_here(tmp_path):
     (tmp_path / "m.safetensors").write_bytes(b"none")
-    with pytest.raises(InputError, match=r"m\.safetensors"):
-        load_elsewhere(Predictor(tmp_path / "m.safetensors"))
+    for predictor in (one := Predictor(tmp_path / "m.safetensors"), one.own_thresholds):
+        with pytest.raises(InputError, match=r"m\.safetensors"):
+            ask_elsewhere(predictor)
+
+
+def test_what_a_model_says_of_itself_elsewhere_is_what_it_says_here(tmp_path, model_file):
+    file = Path(shutil.copy(model_file, tmp_path / "m.safetensors"))
+    masu.store_thresholds(file, {"cat": 0.3})
+    for options, otherwise in (
+        ({}, ""),
+        ({"image_size": 64}, ""),
+        ({"image_size": 96}, "with --image-size 64"),
+        ({"image_size": 96, "tta": True}, "with --image-size 64 and without --tta"),
+    ):
+        predictor = Predictor(file, threads=1, **options)
+        assert (
+            ask_elsewhere(predictor.own_thresholds) == predictor.own_thresholds() == ({"cat": 0.3}, otherwise)
+        )
 
 
 class Ending:

@@ -1,5 +1,6 @@
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -46,19 +47,13 @@ def test_a_job_in_parts(tmp_path, model_file):
     assert (manifest(tmp_path / "out")["images"], manifest(tmp_path / "out")["threshold"]) == (7, 0.3)
 
 
+def command(model_file, folder):
+    return ("detect", model_file, folder / "in", "--to", "parquet", "--out", folder / "out")
+
+
 def test_every_image_is_looked_at_twice_from_beginning_to_end(tmp_path, model_file, run):
     paths = photographs(tmp_path / "in", 5)
-    words = (
-        "detect",
-        model_file,
-        tmp_path / "in",
-        "--to",
-        "parquet",
-        "--out",
-        tmp_path / "out",
-        "--threshold",
-        0.3,
-    )
+    words = (*command(model_file, tmp_path), "--threshold", 0.3)
     assert run(*words, "--tta")[0] == 0
     wanted = masu.with_tta(masu.load(model_file)).predict(paths, threshold=0.3)
     assert [row["scores"] for row in rows(tmp_path / "out")] == [found.scores.tolist() for found in wanted]
@@ -68,6 +63,57 @@ def test_every_image_is_looked_at_twice_from_beginning_to_end(tmp_path, model_fi
     assert code == 2
     assert "found another job (with --tta, now without it), wanted this one or an empty folder" in error
     assert run(*words, "--tta")[0] == 0
+
+
+def test_every_image_is_seen_at_that_size_from_beginning_to_end(tmp_path, model_file, run):
+    paths = photographs(tmp_path / "in", 5)
+    words = (*command(model_file, tmp_path), "--threshold", 0.3)
+    code, _, error = run(*words, "--image-size", 96)
+    assert code == 0, error
+    wanted = masu.with_image_size(masu.load(model_file), 96).predict(paths, threshold=0.3)
+    assert [row["scores"] for row in rows(tmp_path / "out")] == [found.scores.tolist() for found in wanted]
+    assert wanted[0].scores.tolist() != masu.load(model_file).predict(paths[0], threshold=0.3).scores.tolist()
+    assert manifest(tmp_path / "out")["image_size"] == 96
+    for more, now in (((), "the model's"), (("--image-size", 64), "64")):
+        code, _, error = run(*words, *more)
+        assert code == 2
+        assert f"found another job (image size 96, now {now}), wanted this one or an empty folder" in error
+    assert run(*words, "--image-size", 96)[0] == 0
+
+
+def test_a_job_says_how_thresholds_were_measured(tmp_path, model_file, run):
+    photographs(tmp_path / "in", 2)
+    file = shutil.copy(model_file, tmp_path / "m.safetensors")
+    words = command(file, tmp_path)
+    code, _, error = run(*words)
+    assert code == 0, error
+    assert "the model's thresholds" not in error
+    masu.store_thresholds(file, {"cat": 0.3})
+    for number, (more, how) in enumerate(
+        (
+            ((), ""),
+            (("--image-size", 64), ""),
+            (("--image-size", 96), "; measured with --image-size 64"),
+            (("--image-size", 96, "--tta"), "; measured with --image-size 64 and without --tta"),
+        )
+    ):
+        out = ("--out", tmp_path / f"out-{number}")
+        assert f"masu: the model's thresholds: cat 0.30{how}\n" in run(*words[:-2], *out, *more)[2]
+        assert "the model's thresholds" not in run(*words[:-2], *out, *more)[2]  # nothing was left to do
+    code, _, error = run(*words[:-2], "--out", tmp_path / "set", "--threshold", 0.3, "--tta")
+    assert (code, "the model's thresholds" in error) == (0, False)
+
+
+def test_another_size_of_an_exported_file_is_refused_before_anything_is_written(
+    tmp_path, onnx_file, small, run
+):
+    photographs(tmp_path / "in", 2)
+    words, own = command(onnx_file, tmp_path), small.input.min_size
+    assert run(*words, "--image-size", own)[0] == 0
+    code, out, error = run(*words[:-2], "--out", tmp_path / "other", "--image-size", 96)
+    assert (code, out) == (2, "")
+    assert f"--image-size: found 96 for an exported file, whose graph brings images to {own} pixels" in error
+    assert not list((tmp_path / "other").glob("*"))
 
 
 def test_a_second_run_does_only_what_is_left(tmp_path, model_file, monkeypatch):
@@ -280,5 +326,5 @@ def test_what_the_manifest_says(tmp_path, model_file):
     photographs(tmp_path / "in", 2)
     detect_bulk(model_file, [tmp_path / "in"], tmp_path / "out")
     assert sorted(json.loads((tmp_path / "out" / "_masu.json").read_text())) == [
-        "format", "images", "model", "part_shards", "shard_images", "shards", "threshold", "tta",
+        "format", "image_size", "images", "model", "part_shards", "shard_images", "shards", "threshold", "tta",
     ]  # fmt: skip

@@ -49,14 +49,17 @@ def test_shards_grow_with_the_job_and_become_parts_when_there_are_many(count, si
 
 
 def test_the_manifest_gives_the_plan_back():
-    for tta in (False, True):
-        plan = Plan("ab", 0.25, 1000, 3, part_shards=7, tta=tta)
+    for tta, image_size in ((False, None), (True, 672)):
+        plan = Plan("ab", 0.25, 1000, 3, part_shards=7, tta=tta, image_size=image_size)
         assert read_plan(plan.as_json()) == (plan, None)
     before = json.loads(plan.as_json())
-    del before["tta"]
-    assert read_plan(json.dumps(before))[0].tta is False
+    del before["tta"], before["image_size"]
+    assert read_plan(json.dumps(before))[0] == Plan("ab", 0.25, 1000, 3, part_shards=7)
     with pytest.raises(ValueError, match="tta is neither true nor false"):
         read_plan(json.dumps(before | {"tta": 1}))
+    for size in (31, 96.0, True, "96"):
+        with pytest.raises(ValueError, match="image_size is not a whole number from 32 to 16384"):
+            read_plan(json.dumps(before | {"image_size": size}))
 
 
 def test_the_checksum_of_openvino_covers_both_files(tmp_path):
@@ -111,6 +114,7 @@ def test_nothing_is_written_before_the_model_is_looked_at(tmp_path, job):
         ({"names": ["/A.jpg", *IMAGES[2:]]}, "5 images, now 4: 2 gone, 1 new, such as /a.jpg"),
         ({"shard_images": 3}, "2 images a shard, now 3"),
         ({"tta": True}, "without --tta, now with it"),
+        ({"image_size": 96}, "image size the model's, now 96"),
     ],
 )
 def test_a_folder_of_another_job_is_refused(job, tmp_path, change, said):
@@ -119,6 +123,17 @@ def test_a_folder_of_another_job_is_refused(job, tmp_path, change, said):
     assert str(caught.value) == (
         f"{tmp_path}/out: found another job ({said}), wanted this one or an empty folder; choose another --out"
     )
+
+
+def test_a_job_of_another_image_size_is_refused(job, tmp_path):
+    sized = {**job, "store": LocalFolder(str(tmp_path / "sized")), "image_size": 96}
+    for _ in range(2):
+        plan, _ = begin(names=IMAGES, **sized)
+        assert plan.image_size == 96
+    for size, now in ((None, "the model's"), (64, "64")):
+        with pytest.raises(InputError) as caught:
+            begin(names=IMAGES, **{**sized, "image_size": size})
+        assert caught.value.found == f"another job (image size 96, now {now})"
 
 
 def test_another_model_is_refused(job, tmp_path):

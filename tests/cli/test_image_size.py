@@ -70,22 +70,6 @@ def test_evaluate_measures_at_that_size(run, files, coins, tmp_path):
     assert sorted(one["score"] for one in json.loads(saved.read_text())) == pytest.approx(sorted(scores))
 
 
-def test_a_job_for_parquet_files_does_not_know_it(run, files, tmp_path):
-    words = (
-        "detect",
-        files / "model.safetensors",
-        files / "film",
-        "--to",
-        "parquet",
-        "--out",
-        tmp_path / "x",
-    )
-    code, out, error = run(*words, "--image-size", 96)
-    assert (code, out) == (2, "")
-    assert error.startswith("masu: error: --image-size: found in a job for Parquet files")
-    assert not (tmp_path / "x").exists()
-
-
 @pytest.mark.parametrize("verb", ["detect", "evaluate", "compare", "draft", "serve", "export"])
 @pytest.mark.parametrize("size", ["0", "-96", "16385", "96.5", "large"])
 def test_a_size_that_is_none_is_refused_before_anything_is_opened(run, tmp_path, verb, size):

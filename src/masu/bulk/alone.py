@@ -11,9 +11,9 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from masu.bulk.table import ImageRow, require_pyarrow, to_table
 from masu.errors import bad_input
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import pyarrow
 
     from masu.bulk.shards import BatchPredictor
+
+Answer = TypeVar("Answer")
 
 TRIES = 2
 """How often an image may end the process: once may be chance, such as memory that another program took."""
@@ -60,19 +62,26 @@ def predict_alone(predictor: BatchPredictor, images: Sequence[str]) -> tuple[pya
     return require_pyarrow().concat_tables(tables), killers
 
 
-def load_elsewhere(predictor: BatchPredictor) -> None:
-    """Load a predictor in a child process and end that: it can be loaded, and this process stays small.
+def ask_elsewhere(predictor: Callable[[Mapping[str, Sequence[str]]], Answer]) -> Answer:
+    """What a predictor answers to a batch of no images in a child process, which ends: this one stays small.
 
     Raises:
         InputError: of the predictor, or where the child ends by it.
     """
-    _Child(predictor).stop()
+    child = _Child(predictor)
+    child.stop()
+    answer: Answer = child.first
+    return answer
 
 
 class _Child:
-    """The process: it loads the predictor, then answers image after image."""
+    """The process: it loads the predictor, then answers image after image.
 
-    def __init__(self, predictor: BatchPredictor) -> None:
+    Attributes:
+        first: the answer to no images.
+    """
+
+    def __init__(self, predictor: Callable[[Mapping[str, Sequence[str]]], Any]) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "masu.bulk.alone"],
             stdin=subprocess.PIPE,
@@ -81,11 +90,11 @@ class _Child:
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
         try:
-            loaded = self._ask(predictor) is not None
+            self.first = self._ask(predictor)
         except BaseException:
             self.stop()
             raise
-        if not loaded:
+        if self.first is None:
             found = f"a process that ends when it loads the model ({self.ending()})"
             raise bad_input("job", found, "one that reads images", "look at the memory", code="lost-process")
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
-from masu.bulk.alone import load_elsewhere
+from masu.bulk.alone import ask_elsewhere
 from masu.bulk.local_engine import run_local
 from masu.bulk.parts import left
 from masu.bulk.plan import begin
@@ -18,7 +18,7 @@ from masu.bulk.sources import list_images
 from masu.bulk.stores import open_store
 from masu.bulk.table import require_pyarrow
 from masu.errors import bad_input
-from masu.ranges import BATCH_SIZE, PART_IMAGES, SHARE, WORKERS
+from masu.ranges import BATCH_SIZE, IMAGE_SIZE, PART_IMAGES, SHARE, WORKERS
 from masu.words import BulkEngine
 
 
@@ -55,6 +55,7 @@ def detect_bulk(
     out: str | os.PathLike[str],
     *,
     threshold: float | None = None,
+    image_size: int | None = None,
     tta: bool = False,
     engine: BulkEngine = "local",
     workers: int | tuple[int, int] | None = None,
@@ -63,6 +64,7 @@ def detect_bulk(
     trust_code: bool = False,
     device: str = "auto",
     progress: Callable[[int, int], None] | None = None,
+    told: Callable[[Mapping[str, float], str], None] = lambda _thresholds, _otherwise: None,
 ) -> BulkReport:
     """Find objects in very many images; the rows go to Parquet files in a folder.
 
@@ -74,6 +76,8 @@ def detect_bulk(
         sources: see :func:`masu.bulk.sources.list_images`.
         out: folder or URL of an object store's prefix.
         threshold: lowest score, in 0..1; default: the model's own, per class, or 0.5.
+        image_size: shorter side that the network is to see, in pixels, see :func:`masu.with_image_size`;
+            default: the model's own. A job goes on as it was begun.
         tta: look at each image mirrored, too, see :func:`masu.with_tta`; a job goes on as it was begun.
         engine: ``"local"``: this process. ``"ray"``: several over Ray, on the cluster that
             ``RAY_ADDRESS`` names or on this machine.
@@ -85,13 +89,16 @@ def detect_bulk(
         device: see :func:`masu.exports.exported.open_detector`; with ``"ray"`` every process has a GPU of its
             own by ``"cuda"``, and ``"auto"`` is the processor.
         progress: called with (images done, images in the job) after every part.
+        told: called before the first image with the model's own thresholds by class, where they are used, and
+            with how they were measured where images are looked at otherwise, such as ``"without --tta"``.
 
     Returns:
         How many images, parts and detections there are, and images with an error in their row.
 
     Raises:
-        InputError: for an argument out of range, a package that is not installed, no image, a folder of
-            another job, or a store that does not answer. What has been written stays.
+        InputError: for an argument out of range, another size than that of an exported file, a package that
+            is not installed, no image, a folder of another job, or a store that does not answer. What has
+            been written stays.
     """
     if engine not in get_args(BulkEngine):
         wanted = f"one of {', '.join(get_args(BulkEngine))}"
@@ -99,6 +106,7 @@ def detect_bulk(
     least, most = workers if isinstance(workers, tuple) else (workers, workers)
     for name, value, span in (
         ("threshold", threshold, SHARE),
+        ("image_size", image_size, IMAGE_SIZE),
         ("workers", least, WORKERS),
         ("workers", most, WORKERS),
         ("batch_size", batch_size, BATCH_SIZE),
@@ -119,19 +127,27 @@ def detect_bulk(
     store = open_store(out)
     where = "cpu" if engine == "ray" and device == "auto" else device
 
-    def predictor(threads: int | None = None) -> Predictor:
-        return Predictor(model, threshold, threads, batch_size, trust_code=trust_code, device=where, tta=tta)
+    def predictor(threads: int | None = None, device: str = where) -> Predictor:
+        return Predictor(
+            model,
+            threshold,
+            threads,
+            batch_size,
+            trust_code=trust_code,
+            device=device,
+            tta=tta,
+            image_size=image_size,
+        )
 
     @functools.cache
-    def check() -> None:
+    def check() -> tuple[dict[str, float], str]:
         """A file that is no model stops here, before anything is written."""
         if engine == "ray":
-            load_elsewhere(Predictor(model, threshold, trust_code=trust_code))
-        else:
-            _ = predictor().detector
+            return ask_elsewhere(predictor(device="cpu").own_thresholds)
+        return predictor().own_thresholds()
 
     with sorted_names(list_images(sources)) as names:
-        plan, images = begin(store, names, model, threshold, shard_images, tta, check)
+        plan, images = begin(store, names, model, threshold, shard_images, tta, image_size, check)
     shards = left(plan, store)
     done = before = plan.images - sum(plan.rows(range(number, number + 1)) for number in shards)
     detections = errors = 0
@@ -139,7 +155,9 @@ def detect_bulk(
     if progress is not None:
         progress(done, plan.images)
     if shards:
-        check()
+        thresholds, otherwise = check()
+        if threshold is None and thresholds:
+            told(thresholds, otherwise)
         if engine == "ray":
             stream = run_ray(plan, images, shards, predictor, workers, gpus=device == "cuda")
         else:

@@ -17,6 +17,7 @@ from typing import Any
 from masu.bulk.manifest import Images, difference, write_pages
 from masu.bulk.stores import Store
 from masu.errors import bad_input
+from masu.ranges import IMAGE_SIZE
 from masu.seal import files_of
 
 MANIFEST = "_masu.json"
@@ -49,6 +50,7 @@ class Plan:
         shard_images: of each shard but the last.
         part_shards: shards whose rows make a part, but for the last.
         tta: whether each image is looked at mirrored, too.
+        image_size: shorter side that the network sees, in pixels; None: the model's own.
     """
 
     model: str
@@ -57,6 +59,7 @@ class Plan:
     shard_images: int
     part_shards: int = 1
     tta: bool = False
+    image_size: int | None = None
 
     @property
     def shards(self) -> int:
@@ -86,7 +89,12 @@ class Plan:
 
 
 def plan_images(
-    model: str, threshold: float | None, images: int, shard_images: int | None = None, tta: bool = False
+    model: str,
+    threshold: float | None,
+    images: int,
+    shard_images: int | None = None,
+    tta: bool = False,
+    image_size: int | None = None,
 ) -> Plan:
     """The plan for so many images.
 
@@ -96,11 +104,13 @@ def plan_images(
         images: at least one.
         shard_images: default: some 256 shards, within ``SHARD_IMAGES``.
         tta: whether each image is looked at mirrored, too.
+        image_size: shorter side that the network sees, in pixels; None: the model's own.
     """
     fewest, most = SHARD_IMAGES
     size = shard_images or min(max(-(-images // PARTS), fewest), most)
     many = -(-images // size) > PARTS
-    return Plan(model, threshold, images, size, max(PART_IMAGES // size, 1) if many else 1, tta)
+    part_shards = max(PART_IMAGES // size, 1) if many else 1
+    return Plan(model, threshold, images, size, part_shards, tta, image_size)
 
 
 def begin(
@@ -110,6 +120,7 @@ def begin(
     threshold: float | None,
     shard_images: int | None,
     tta: bool = False,
+    image_size: int | None = None,
     check: Callable[[], object] = lambda: None,
 ) -> tuple[Plan, Images]:
     """The job of a folder: the one that was begun there, or a new one, whose manifest is written.
@@ -121,6 +132,7 @@ def begin(
         threshold: lowest score; None: the model's own.
         shard_images: None: as it was begun, or see :func:`plan_images`.
         tta: whether each image is looked at mirrored, too.
+        image_size: shorter side that the network sees, in pixels; None: the model's own.
         check: called before a new job is written.
 
     Raises:
@@ -133,13 +145,13 @@ def begin(
             raise bad_input(store, f"parts without {MANIFEST}", "an empty folder", "choose another --out")
         check()
         images = write_pages(store, names)
-        plan = plan_images(checked, threshold, len(images), shard_images, tta)
+        plan = plan_images(checked, threshold, len(images), shard_images, tta, image_size)
         store.write(MANIFEST, plan.as_json().encode())
         return plan, images
     plan, listed = _existing(store)
     images = Images(store, plan.images)
     differs = (
-        _difference(plan, checked, threshold, tta)
+        _difference(plan, checked, threshold, tta, image_size)
         or difference(images if listed is None else listed, names)
         or (
             f"{plan.shard_images} images a shard, now {shard_images}"
@@ -202,8 +214,11 @@ def read_plan(text: str) -> tuple[Plan, list[str] | None]:
     tta = values.get("tta", False)
     if type(tta) is not bool:
         raise ValueError("tta is neither true nor false")
+    image_size = values.get("image_size")
+    if image_size is not None and image_size not in IMAGE_SIZE:
+        raise ValueError(f"image_size is not {IMAGE_SIZE}")
     images, shard_images, part_shards = counts
-    return Plan(model, threshold, images, shard_images, part_shards, tta), listed
+    return Plan(model, threshold, images, shard_images, part_shards, tta, image_size), listed
 
 
 def _existing(store: Store) -> tuple[Plan, list[str] | None]:
@@ -219,12 +234,16 @@ def _existing(store: Store) -> tuple[Plan, list[str] | None]:
         ) from None
 
 
-def _difference(plan: Plan, model: str, threshold: float | None, tta: bool) -> str:
+def _difference(plan: Plan, model: str, threshold: float | None, tta: bool, image_size: int | None) -> str:
     if plan.model != model:
         return f"model {plan.model[:12]}, now {model[:12]}"
-    if plan.threshold != threshold:
-        before, now = ("the model's" if t is None else f"{t:g}" for t in (plan.threshold, threshold))
-        return f"threshold {before}, now {now}"
+    for name, before, now in (
+        ("threshold", plan.threshold, threshold),
+        ("image size", plan.image_size, image_size),
+    ):
+        if before != now:
+            was, becomes = ("the model's" if value is None else f"{value:g}" for value in (before, now))
+            return f"{name} {was}, now {becomes}"
     if plan.tta != tta:
         return "without --tta, now with it" if tta else "with --tta, now without it"
     return ""

@@ -43,6 +43,8 @@ class Predictor:
         trust_code: see :class:`masu.exports.exported.ExportedDetector`.
         device: see :func:`masu.exports.exported.open_detector`.
         tta: look at each image mirrored, too, see :func:`masu.with_tta`.
+        image_size: shorter side that the network is to see, in pixels, see :func:`masu.with_image_size`;
+            default: the model's own.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Predictor:
         trust_code: bool = False,
         device: str = "cpu",
         tta: bool = False,
+        image_size: int | None = None,
     ) -> None:
         self.model = os.path.abspath(model)
         self.threshold = threshold
@@ -64,16 +67,32 @@ class Predictor:
         self.trust_code = trust_code
         self.device = device
         self.tta = tta
+        self.image_size = image_size
 
     @property
     def detector(self) -> Detector | ExportedDetector | FlipTTA:
         """The model, loaded at first use.
 
         Raises:
-            InputError: for a file that is no model.
+            InputError: for a file that is no model, a size out of range, or another one than that of an
+                exported file.
         """
         changed = os.stat(self.model).st_mtime_ns if os.path.exists(self.model) else 0
-        return _load(self.model, changed, self.threads, self.trust_code, self.device, self.tta)
+        return _load(
+            self.model, changed, self.threads, self.trust_code, self.device, self.tta, self.image_size
+        )
+
+    def own_thresholds(self, _batch: object = None) -> tuple[dict[str, float], str]:
+        """The model's thresholds by class, and how they were measured where it looks otherwise, else empty.
+
+        See :attr:`masu.detectors.predict.Predictor.otherwise`. It can be called as the predictor is, with a
+        batch that is not looked at.
+
+        Raises:
+            InputError: see :attr:`detector`.
+        """
+        detector = self.detector
+        return dict(detector.thresholds), detector.otherwise
 
     def __call__(self, batch: Mapping[str, Sequence[str]]) -> pyarrow.Table:
         """Predict the images under ``batch["path"]``.
@@ -160,11 +179,19 @@ def _read(path: str, channels: int | None) -> Tensor | str:
 
 @functools.lru_cache(maxsize=1)
 def _load(
-    model: str, changed: int, threads: int | None, trust_code: bool, device: str, tta: bool
+    model: str,
+    changed: int,
+    threads: int | None,
+    trust_code: bool,
+    device: str,
+    tta: bool,
+    image_size: int | None,
 ) -> Detector | ExportedDetector | FlipTTA:
     """Engines unpickle the predictor for every task: the model outlives it. ``changed`` tells a new file."""
+    from masu.detectors.sizing import with_image_size
     from masu.detectors.tta import with_tta
     from masu.exports.exported import open_detector
 
     detector = open_detector(Path(model), threads, trust_code=trust_code, device=device)
-    return with_tta(detector) if tta else detector
+    sized = detector if image_size is None else with_image_size(detector, image_size)
+    return with_tta(sized) if tta else sized

@@ -157,14 +157,24 @@ def detect(
             "--iou",
             "--max-detections",
             *_TILES,
-            "--image-size",
             "--margins",
             "--no-pictures",
             "--precision",
         ):
             refuse_idle(name, "in a job for Parquet files, which does not know it", "--to json, csv or coco")
         return _detect_bulk(
-            model, sources, threshold, tta, to, out, batch_size, engine, workers, trust_code, device
+            model,
+            sources,
+            threshold,
+            image_size,
+            tta,
+            to,
+            out,
+            batch_size,
+            engine,
+            workers,
+            trust_code,
+            device,
         )
     if margins:
         for name in ("--threshold", "--iou", "--max-detections", *_TILES):
@@ -225,6 +235,7 @@ def _detect_bulk(
     model: Path,
     sources: tuple[str, ...],
     threshold: float | None,
+    image_size: int | None,
     tta: bool,
     to: str | None,
     out: str | None,
@@ -246,6 +257,7 @@ def _detect_bulk(
             sources,
             out,
             threshold=threshold,
+            image_size=image_size,
             tta=tta,
             engine=engine,
             trust_code=trust_code,
@@ -253,6 +265,7 @@ def _detect_bulk(
             workers=workers,
             batch_size=batch_size,
             progress=progress,
+            told=lambda thresholds, otherwise: note(said_of_thresholds(thresholds, otherwise)),
         )
     resumed = f", {report.done_before} of them before" if report.done_before else ""
     note(
