@@ -27,6 +27,7 @@ def _server():
 
 
 def _imported():
+    import timm  # noqa: F401 what is imported late is imported now
     import torch
 
     import masu.bulk.job
@@ -34,11 +35,13 @@ def _imported():
     import masu.evaluation.error_page
     import masu.explanation.explain
     import masu.exports.exported
+    import masu.films.source
     import masu.terminal
+    import masu.verbs.calibrate
     import masu.verbs.check
     import masu.verbs.convert
     import masu.verbs.detect
-    import masu.verbs.export  # noqa: F401 what is imported late is imported now
+    import masu.verbs.export  # noqa: F401
 
     torch.set_num_threads(1)
 
