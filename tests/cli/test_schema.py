@@ -80,10 +80,6 @@ def test_data(run, odd_coins, tmp_path):
     assert done["faults"]
 
 
-def test_models(run):
-    assert valid(run, "models", run("models", "--json")[1])["models"]
-
-
 def test_training(run, odd_coins, tmp_path):
     options = ["--epochs", 1, "--image-size", 64, "--out", tmp_path / "run", "--json"]
     assert valid(run, "train", run("train", odd_coins, *options)[1])["val_split"] == "val"
