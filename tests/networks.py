@@ -5,11 +5,13 @@ import torch.nn.functional as F
 from sklearn.datasets import load_sample_images
 from torch import nn
 
-from masu.detectors.build import configuration
+from masu.detectors.build import build, configuration
 from masu.detectors.rpn import RPN, ProposalSettings, RPNConfig
 from masu.detectors.zoo import with_backbone
+from masu.exports import write
 from masu.exports.agreement import agreement_of
 from masu.ops.images import InputPolicy
+from masu.verbs import export
 
 
 def tiny(architecture):
@@ -42,6 +44,13 @@ def spread(detector, scores=10):
     return detector.eval()
 
 
+def small_detector(names, image_size=64, scores=10, seed=0):
+    """A two-stage detector of few layers that finds boxes everywhere, loaded and run in a third of the time of the default one."""
+    torch.manual_seed(seed)
+    made = build(tiny("faster_rcnn_lite0_fpn"), names, "none", image_size=image_size)
+    return spread(normalised(made), scores)
+
+
 def spread_points(detector, std=0.2):
     """An FCOS with a random head whose scores and boxes differ as those of a trained one do.
 
@@ -53,6 +62,17 @@ def spread_points(detector, std=0.2):
             nn.init.normal_(layer.weight, std=std * share)
         head.boxes.output.bias.fill_(2.0)
     return detector.eval()
+
+
+def exported_from_one_trace(detector, folder, monkeypatch):
+    """The reports of ``model.pt2`` and ``model.onnx`` in a folder, written one after the other.
+
+    Tracing takes seconds, and is the same for both; writing ONNX, the last one, uses the program up.
+    """
+    program = write.trace(detector.prediction_network().detector)
+    monkeypatch.setattr(export, "trace", lambda _: program)
+    for to in ("torch", "onnx"):
+        yield export.export(detector, folder / f"model{write.SUFFIXES[to]}", to=to)
 
 
 def assert_finds_the_same(detector, exported):

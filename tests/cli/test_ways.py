@@ -5,7 +5,6 @@ import shutil
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from safetensors import safe_open
 
@@ -16,17 +15,15 @@ from masu.exports.write import describe
 from masu.runtime import Description
 from masu.way import Way
 from tests.films.scenes import scene
-from tests.networks import spread
+from tests.networks import small_detector
 
 NAME = "coin"
 
 
 @pytest.fixture(scope="session")
 def saved(tmp_path_factory):
-    torch.manual_seed(0)
-    detector = spread(masu.build("faster_rcnn_lite0_fpn", [NAME], "imagenet", image_size=64), scores=3)
     file = tmp_path_factory.mktemp("ways") / "model.safetensors"
-    masu.save(detector, file)
+    masu.save(small_detector([NAME], scores=3, seed=1), file)
     return file
 
 

@@ -15,11 +15,9 @@ from masu.detectors.faster_rcnn import FasterRCNNConfig
 from masu.detectors.rois import RoIRows, RoISettings, SampledRoIs, assign_rois, pool
 from masu.detectors.rpn import ProposalSettings
 from masu.detectors.trace import trace
-from masu.detectors.zoo import with_backbone
 from masu.explanation.fates import places_of
 from masu.explanation.funnel import funnel
 from masu.exports.exported import ExportedDetector
-from masu.exports.write import SUFFIXES
 from masu.nets.heads import BoxPredictor
 from masu.ops.coder import decode, encode
 from masu.ops.geometry import clip, iou
@@ -27,10 +25,9 @@ from masu.ops.nms import batched_nms
 from masu.records import Target
 from masu.training.recipe import TrainSettings
 from masu.training.train import train
-from masu.verbs.export import export
 from tests.detectors.test_detectors import EMPTY, IGNORED, NAMES, OBJECTS, SMALL_RPN, generator, photographs
 from tests.explanation.test_fates import FAR, HALF, IS_CAT, IS_NOTHING, OBJECT, follow, raw_of
-from tests.networks import assert_finds_the_same, spread
+from tests.networks import assert_finds_the_same, exported_from_one_trace, spread, tiny
 
 ROIS = RoISettings((8, 16, 32), hidden=(32,), batch_size_per_image=64)
 ONE = CascadeRCNNConfig(SMALL_RPN, ROIS, later=())
@@ -322,16 +319,14 @@ def test_it_learns_and_is_scored(coins, tmp_path):
     assert sum(report.counts().values()) == 8
 
 
-@pytest.mark.parametrize("to", ["onnx", "torch"])
-def test_an_exported_file_finds_the_same(to, tmp_path):
+def test_an_exported_file_finds_the_same(tmp_path, monkeypatch):
     torch.manual_seed(0)
-    config = with_backbone(configuration("cascade_rcnn_lite0_fpn"), "timm/test_efficientnet")
-    detector = spread(build(config, NAMES, "none"))
-    report = export(detector, tmp_path / f"model{SUFFIXES[to]}", to=to)
-    assert report.agreement.unmatched == 0
-    assert report.agreement.detections > 200
-    if to == "onnx":  # the same graph, which masu export --to openvino converts
-        assert_finds_the_same(detector, ExportedDetector(report.file, "openvino"))
+    detector = spread(build(tiny("cascade_rcnn_lite0_fpn"), NAMES, "none"))
+    for report in exported_from_one_trace(detector, tmp_path, monkeypatch):
+        assert report.agreement.unmatched == 0, report.to
+        assert report.agreement.detections > 200, report.to
+    # the same graph, which masu export --to openvino converts
+    assert_finds_the_same(detector, ExportedDetector(tmp_path / "model.onnx", "openvino"))
 
 
 @pytest.mark.parametrize(("wanted", "given"), [(2, 1), (1, 2)])

@@ -20,14 +20,12 @@ from masu.explanation.fates import places_of
 from masu.explanation.funnel import funnel
 from masu.explanation.what_if import milder
 from masu.exports.exported import ExportedDetector
-from masu.exports.write import SUFFIXES
 from masu.ops.points import encode
 from masu.records import BACKGROUND, IGNORE, OBJECT, ImageBatch, Target
-from masu.verbs.export import export
 from tests.detectors.test_detectors import SMALL_FCOS, photographs
 from tests.explanation.test_fates import CAT, DOG, FAR, HALF, MOST, NOTHING, follow
 from tests.explanation.test_fates import OBJECT as BOX
-from tests.networks import assert_finds_the_same, spread_points
+from tests.networks import assert_finds_the_same, exported_from_one_trace, spread_points
 
 NAMES = ("cat", "dog")
 SURE = 30.0
@@ -197,19 +195,18 @@ def test_saved_and_loaded_it_finds_the_same(small, tmp_path):
     assert torch.equal(a.scores, b.scores)
 
 
-@pytest.mark.parametrize("to", ["onnx", "torch"])
-def test_every_format_finds_the_same_with_calibrated_scores(small, tmp_path, monkeypatch, to):
+def test_every_format_finds_the_same_with_calibrated_scores(small, tmp_path, monkeypatch):
     line = Calibration("right", {small.names[0]: ((0.0, 0.05), (0.3, 0.1), (0.6, 0.45), (1.0, 0.5))})
     monkeypatch.setattr(small, "calibration", line)  # so that classes change places
-    report = export(small, tmp_path / f"m{SUFFIXES[to]}", to=to)
-    assert report.agreement.detections > 100
-    assert report.agreement.unmatched == 0
-    exported = ExportedDetector(report.file, trust_code=True)
-    found = exported.predict(photographs(1))[0]
-    assert (found.scores.diff() <= 0).all()
-    assert float(found.scores[found.labels == 0].max()) <= 0.5 + 1e-6
-    if to == "onnx":  # the same graph, which masu export --to openvino converts
-        assert_finds_the_same(small, ExportedDetector(report.file, "openvino"))
+    for report in exported_from_one_trace(small, tmp_path, monkeypatch):
+        assert report.agreement.detections > 100, report.to
+        assert report.agreement.unmatched == 0, report.to
+        exported = ExportedDetector(report.file, trust_code=True)
+        found = exported.predict(photographs(1))[0]
+        assert (found.scores.diff() <= 0).all(), report.to
+        assert float(found.scores[found.labels == 0].max()) <= 0.5 + 1e-6, report.to
+    # the same graph, which masu export --to openvino converts
+    assert_finds_the_same(small, ExportedDetector(tmp_path / "model.onnx", "openvino"))
 
 
 def test_evaluation_funnel_explanation_and_saliency(small, coins, tmp_path):

@@ -13,15 +13,14 @@ from masu.errors import InputError
 from masu.evaluation.choice import OnlyClasses, classes_of, in_precision, only_classes, set_suppression
 from masu.evaluation.evaluate import evaluate
 from masu.ops import iou
-from tests.networks import spread
+from tests.networks import small_detector
 
 NAMES = ("cat", "dog", "red, big")
 
 
 @pytest.fixture(scope="module")
 def detector():
-    torch.manual_seed(0)
-    return spread(masu.build("faster_rcnn_lite0_fpn", NAMES, image_size=64))
+    return small_detector(NAMES, scores=3)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)

@@ -31,7 +31,7 @@ from masu.explanation.faithfulness import scene
 from masu.explanation.funnel import funnel
 from masu.exports.exported import ExportedDetector
 from tests.detectors.test_detectors import SMALL_RETINANET, SMALL_RPN
-from tests.networks import bright_cells, shifted_cells, spread
+from tests.networks import bright_cells, shifted_cells, small_detector, spread
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 MARKUP = '</script><b onclick="alert(1)">&amp;'
@@ -39,8 +39,7 @@ MARKUP = '</script><b onclick="alert(1)">&amp;'
 
 @pytest.fixture(scope="module")
 def detector():
-    torch.manual_seed(0)
-    return spread(masu.build("faster_rcnn_lite0_fpn", ["coin", MARKUP], "none", image_size=160))
+    return small_detector(["coin", MARKUP], image_size=160)
 
 
 def data_of(page):

@@ -21,13 +21,12 @@ from masu.exports.exported import ExportedDetector
 from masu.records import Target
 from tests.conftest import COINS
 from tests.detectors.test_detectors import SMALL_RETINANET, SMALL_RPN
-from tests.networks import spread
+from tests.networks import small_detector
 
 
 @pytest.fixture(scope="module")
 def detector():
-    torch.manual_seed(0)
-    return spread(masu.build("faster_rcnn_lite0_fpn", ["coin"], "none"))
+    return small_detector(["coin"], image_size=320)
 
 
 def test_counts_add_up_and_metrics_are_those_of_evaluation(detector, coins):

