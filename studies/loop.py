@@ -73,9 +73,13 @@ def sets(options: argparse.Namespace) -> Iterator[tuple[str, Dataset, Dataset]]:
             yield name, masu.read_dataset(folder, split), test.take(range(min(TEST, len(test))))
 
 
+UPRIGHT = "digits"
+"""The set whose objects are no longer themselves in a mirror, as ``masu label --no-flip`` takes them."""
+
+
 def settings_of(name: str, seed: int) -> masu.TrainSettings:
-    """How to train on a set: masu's recipe; digits are no longer themselves in a mirror."""
-    augmentation = masu.Augmentation(horizontal_flip=0.0) if name == "digits" else masu.Augmentation()
+    """How to train on a set: masu's recipe."""
+    augmentation = masu.Augmentation(horizontal_flip=0.0) if name == UPRIGHT else masu.Augmentation()
     return masu.TrainSettings(precision="auto", seed=seed, augmentation=augmentation)
 
 
@@ -88,6 +92,7 @@ def sitting(name: str, data: Dataset, test: Dataset, seed: int, order: str, opti
     counts = np.diff(pool.starts)
     groups = groups_of(pool)
     first = int(counts[labelled].sum())
+    tta = options.tta and name != UPRIGHT
     rounds: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="masu-loop-") as place:
         model: Path | None = None
@@ -101,16 +106,17 @@ def sitting(name: str, data: Dataset, test: Dataset, seed: int, order: str, opti
                 Path(place) / str(before),
                 model,
                 settings_of(name, seed),
+                tta,
                 beginning,
                 options,
             )
             network = masu.load(model).prediction_network()
             if order == "random":
                 chosen = still[: after - before]
-                found = looks(network, pixels_of(pool, chosen), tta=options.tta)
+                found = looks(network, pixels_of(pool, chosen), tta=tta)
                 seen = dict(zip(chosen, found, strict=True))
             else:
-                found = looks(network, pixels_of(pool, range(len(pool))), tta=options.tta)
+                found = looks(network, pixels_of(pool, range(len(pool))), tta=tta)
                 seen = dict(enumerate(found))
                 asked = [
                     Open(seen[at].detections.scores.numpy(), seen[at].feature.numpy(), groups[at])
@@ -172,6 +178,7 @@ def learnt(
     run: Path,
     weights: Path | None,
     settings: masu.TrainSettings,
+    tta: bool,
     beginning: Path | None,
     options: argparse.Namespace,
 ) -> tuple[Path, dict[str, Any]]:
@@ -187,7 +194,7 @@ def learnt(
         steps=options.steps,
         weights=weights if options.warm else None,
         settings=settings,
-        tta=options.tta,
+        tta=tta,
     )
     said = learned.as_dict()
     del said["model"]
