@@ -296,7 +296,10 @@ def report(folder: Path) -> dict[str, Any]:
                 key: difference(*zip(*([side[key] for side in pair] for pair in figures), strict=True))
                 for key in ("fewer", "fewer_with_drafts", "quicker", "ap50", "ap50_last")
             }
-    (of_each,) = steps  # sittings of different trainings have no mean
+    if len(steps) != 1:
+        found = " and ".join(map(str, sorted(steps))) or "no"
+        raise SystemExit(f"{folder}: found sittings of {found} steps, wanted those of one number")
+    (of_each,) = steps
     return {"steps": of_each, "rounds": ROUNDS, "costs": asdict(COSTS), "sets": sets}
 
 

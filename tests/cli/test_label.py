@@ -16,10 +16,11 @@ def photos(tmp_path):
     return tmp_path / "photos"
 
 
-def said(photos, monkeypatch):
+def said(photos, monkeypatch, *options):
     monkeypatch.setattr("masu.service.running.serve", lambda app, socket: socket.close())
     out = photos.with_name("out")
-    done = CliRunner().invoke(cli, ["label", str(photos), "--out", str(out), "--port", "0", "--no-training"])
+    words = ["label", str(photos), "--out", str(out), "--port", "0", "--no-training", *options]
+    done = CliRunner().invoke(cli, words)
     assert done.exit_code == 0, done.output
     return done.stderr.splitlines()[1:]
 
@@ -34,5 +35,14 @@ def test_with_labels_the_commands_that_follow(photos, monkeypatch):
     shape = {"label": "cat", "points": [[1, 2], [30, 20]], "shape_type": "rectangle"}
     page = {"shapes": [shape], "imagePath": "a.jpg", "imageHeight": 40, "imageWidth": 60}
     photos.joinpath("a.json").write_text(json.dumps(page))
-    verbs = [line.split(": ")[2].split()[1] for line in said(photos, monkeypatch)]
-    assert verbs == ["train", "check", "evaluate", "detect", "export"]
+    lines = said(photos, monkeypatch)
+    assert [line.split(": ")[2].split()[1] for line in lines] == [
+        "train",
+        "check",
+        "evaluate",
+        "detect",
+        "export",
+    ]
+    assert "--no-flip" not in lines[0]
+    upright = said(photos, monkeypatch, "--no-flip")
+    assert upright == [lines[0].replace("5m", "5m --no-flip"), *lines[1:]]

@@ -1,9 +1,12 @@
 """Which labels a round learns from."""
 
+import json
+
 import pytest
 from PIL import Image
 
 from masu.errors import InputError
+from masu.labelling import learner
 from masu.labelling.learner import parts_of
 
 VOC = """<annotation><filename>{0}.png</filename><size><width>40</width><height>30</height></size>
@@ -106,3 +109,23 @@ def test_nothing_to_learn_from_is_said(task):
     task["answered"] = []
     with pytest.raises(InputError):
         parts_of(task)
+
+
+@pytest.mark.parametrize(("flip", "mirrored"), [(True, 0.5), (False, 0.0)])
+def test_what_is_no_longer_itself_in_a_mirror_is_not_mirrored(
+    task, tmp_path, monkeypatch, capsys, flip, mirrored
+):
+    asked = {}
+
+    class Learned:
+        def as_dict(self):
+            return {}
+
+    def learn(_training, _held, _out, *, settings, tta, **_more):
+        asked.update(mirrored=settings.augmentation.horizontal_flip, looks=2 if tta else 1)
+        return Learned()
+
+    monkeypatch.setattr(learner, "learn", learn)
+    learner.main(task | {"out": str(tmp_path / "run"), "weights": None, "seconds": 1.0, "flip": flip})
+    assert json.loads(capsys.readouterr().out) == {"event": "learned"}
+    assert asked == {"mirrored": mirrored, "looks": 2 if flip else 1}

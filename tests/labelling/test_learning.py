@@ -1,5 +1,6 @@
 """One round of training on what is labelled."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +130,23 @@ def test_drafts_and_the_figures_of_a_round_are_of_two_looks(first):
     assert said["scores"] == pytest.approx(found.scores.tolist(), abs=1e-4)
     assert np.array(said["boxes"]) == pytest.approx(found.boxes.numpy(), abs=0.02)
     assert said["scores"] != detector.predict(held.paths[0]).scores.tolist()
+
+
+def test_drafts_are_of_as_many_looks_as_the_models_thresholds(first, tmp_path):
+    learned, _, data = first
+    file, photograph = shutil.copy(learned.model, tmp_path / "m.safetensors"), data.paths[5]
+    masu.store_thresholds(file, learned.thresholds)
+    once = masu.load(file)
+    said = answer(once.prediction_network(), "a", str(photograph))
+    assert said["scores"] == pytest.approx(once.predict(photograph).scores.tolist(), abs=1e-4)
+    assert said["scores"] != pytest.approx(masu.with_tta(once).predict(photograph).scores.tolist(), abs=1e-4)
+
+
+@pytest.mark.parametrize(("tta", "otherwise"), [(True, "with --tta"), (False, "")])
+def test_a_model_without_held_back_photographs_knows_how_it_is_looked_with(first, tmp_path, tta, otherwise):
+    _, _, data = first
+    learned = learn(data.take(range(5)), None, tmp_path / "run", steps=1, settings=SMALL, tta=tta)
+    assert masu.load(learned.model).otherwise == otherwise
 
 
 def test_crowds_and_difficult_objects_are_nothing_to_draft():

@@ -11,7 +11,7 @@ from studies.loop import difference, of_sitting, report, table, with_chance
 def sitting(drawn, deleted, order="random", seed=0):
     edits = {"accepted": 10 - drawn, "moved": 0, "relabelled": 0, "deleted": deleted, "drawn": drawn}
     rounds = [{"edits": edits, "boxes": 10, "ap50_test": ap50} for ap50 in (0.1, 0.6, 0.7, 0.8)]
-    return {"set": "cells", "seed": seed, "order": order, "first": 20, "rounds": rounds}
+    return {"set": "cells", "seed": seed, "order": order, "steps": 400, "first": 20, "rounds": rounds}
 
 
 def test_a_sitting_in_figures():
@@ -53,6 +53,16 @@ def test_sittings_of_both_orders_are_compared_by_seed(tmp_path):
     assert apart["seeds"] == 2
     assert apart["fewer"]["mean"] == pytest.approx(8 / 60)
     assert "| cells | 2 | +13.3 (+13.3 … +13.3) |" in table(said)
+
+
+def test_sittings_of_different_trainings_have_no_mean(tmp_path):
+    for seed, steps in enumerate((200, 400)):
+        said = sitting(2, 1, "random", seed) | {"steps": steps}
+        (tmp_path / f"cells-{seed}-random.json").write_text(json.dumps(said))
+    with pytest.raises(SystemExit, match="sittings of 200 and 400 steps, wanted"):
+        report(tmp_path)
+    (tmp_path / "cells-0-random.json").unlink()
+    assert report(tmp_path)["steps"] == 400
 
 
 def test_sittings_of_one_order_alone_are_summed_up(tmp_path):

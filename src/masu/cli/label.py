@@ -30,6 +30,7 @@ from masu.words import LABEL_ORDERS, WRITTEN_FORMATS
 @form_of("the labels")
 @option("--order", type=Word(LABEL_ORDERS), default="random", show_default=True, help="What comes next.")
 @option("--time-budget", type=Time(), default="40s", show_default=True, help="Of each training in between.")
+@option("--no-flip", is_flag=True, help="Never mirror a photograph (letters, digits, signs).")
 @option("--no-training", is_flag=True, help="No training, and no drafts.")
 @option("--export", type=Word(WRITTEN_FORMATS), help="Also write this format into --out at the end.")
 @option("--host", default="127.0.0.1", show_default=True, help="Address to serve on.")
@@ -44,6 +45,7 @@ def label(
     form: str | None,
     order: str,
     time_budget: float,
+    no_flip: bool,
     no_training: bool,
     export: str | None,
     host: str,
@@ -71,6 +73,7 @@ def label(
                     classes=[name for name in named if name],
                     form=form,
                     time_budget=None if no_training else time_budget,
+                    flip=not no_flip,
                     order=order,
                     hosts=names_of(host),
                     log=note,
@@ -101,6 +104,6 @@ def label(
         note(f"{counted(made.images, 'photograph')} as {export} in {made.folder}")
     if not labelled:
         note("no photograph has labels yet; the same command goes on where you were")
-    for one in commands(photographs, labelling.out) if labelled else ():
+    for one in commands(photographs, labelling.out, not no_flip) if labelled else ():
         note(f"{one.what}: {one.text}")
     return DONE

@@ -41,6 +41,7 @@ class Desk:
         out: folder of all that is no label; it exists.
         seconds: of each training; 0 for none.
         log: told in one line what goes wrong.
+        flip: whether objects are the same in a mirror.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Desk:
         out: Path,
         seconds: float,
         log: Callable[[str], None],
+        flip: bool = True,
     ) -> None:
         self.form, self.out = form, out
         self.sitting = Sitting(photographs, files, out, log)
@@ -67,6 +69,7 @@ class Desk:
             Models(out),
             self._held_back,
             seconds,
+            flip=flip,
             situation=self._situation,
             news=self._news,
             fault=self.sitting.unreadable,

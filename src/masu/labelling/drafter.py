@@ -32,7 +32,7 @@ def answer(network: PredictionNetwork, name: str, file: str) -> Line:
     """What a model finds in one photograph.
 
     Args:
-        network: the model.
+        network: the model, asked with as many looks as its thresholds are for.
         name: of the photograph.
         file: where it is.
     """
@@ -40,7 +40,8 @@ def answer(network: PredictionNetwork, name: str, file: str) -> Line:
         image = read_image(Path(file))
     except InputError as error:
         return {"name": name, "fault": error.found}
-    (look,) = looks(network, [image], tta=True)
+    way = network.measured
+    (look,) = looks(network, [image], tta=way is not None and way.looks == 2)
     draft = draft_of(look.detections, (image.shape[1], image.shape[2]))
     (fingerprint,) = fingerprint_images([Path(file)])
     return {

@@ -17,12 +17,14 @@ from masu.data.audit.fingerprints import fingerprint_images, near_duplicates
 from masu.data.dataset import Dataset
 from masu.data.formats import read_annotations, usable
 from masu.data.formats.tree import Tree
+from masu.data.loading.transforms import Augmentation
 from masu.data.splits import TEST, VAL, role, training_split, validation_split
 from masu.data.splitting import apart
 from masu.errors import InputError, bad_input
 from masu.labelling.held_back import FEWEST, HELD, TEACHES, HeldBack
 from masu.labelling.learning import learn
 from masu.labelling.photographs import name_of
+from masu.training.recipe import TrainSettings
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,10 @@ def main(task: Mapping[str, Any]) -> None:
     Args:
         task: ``folder`` of the photographs, ``form`` of their labels, ``answered`` (names of the photographs
             that are done), ``drawn`` (those of them to hold back), ``held_back`` (a file), ``out`` for the
-            run, ``weights`` (the last model, or None) and ``seconds``.
+            run, ``weights`` (the last model, or None), ``seconds``, and ``flip``: whether objects are the
+            same in a mirror.
     """
+    flip = 0.5 if task["flip"] else 0.0
     try:
         parts = parts_of(task)
         learned = learn(
@@ -56,6 +60,8 @@ def main(task: Mapping[str, Any]) -> None:
             Path(task["out"]),
             budget=float(task["seconds"]),
             weights=Path(task["weights"]) if parts.goes_on and task["weights"] is not None else None,
+            settings=TrainSettings(precision="auto", augmentation=Augmentation(horizontal_flip=flip)),
+            tta=task["flip"],
             report=lambda progress: _tell(event="progress", progress=min(progress, 1.0)),
         )
     except InputError as error:

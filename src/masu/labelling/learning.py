@@ -86,7 +86,7 @@ def learn(
         steps: instead of it, about so many steps: whole passes over the photographs, rounded up.
         weights: the last model, from which this one goes on; classes are taken over by their names.
         settings: how to train, length and first weights aside; default: masu's own recipe.
-        tta: judge it with two looks at each photograph, as drafts are made.
+        tta: judge it with two looks at each photograph; the model carries it, and drafts are made so.
         report: told the share of the round that is done, 0 to 1.
 
     Raises:
@@ -117,9 +117,9 @@ def learn(
     if result.interrupted:
         raise KeyboardInterrupt
     detector = load(result.last)
-    ap50, interval, thresholds, measured = None, None, dict.fromkeys(training.names, USUAL), None
+    looking = with_tta(detector) if tta else detector
+    ap50, interval, thresholds = None, None, dict.fromkeys(training.names, USUAL)
     if held is not None and len(held):
-        looking = with_tta(detector) if tta else detector
         scored = score(
             looking,
             held,
@@ -129,8 +129,8 @@ def learn(
         ap50 = scored.metrics.ap50
         ends = scored.metrics.intervals.get("ap50")
         interval = None if ends is None else (ends.low, ends.high)
-        thresholds, measured = cheapest_thresholds(judged(scored), training.names), looking.way
-    store_thresholds(result.last, thresholds, measured=measured)
+        thresholds = cheapest_thresholds(judged(scored), training.names)
+    store_thresholds(result.last, thresholds, measured=looking.way)
     tell(1.0)
     seconds = time.perf_counter() - started
     return Learned(

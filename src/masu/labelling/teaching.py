@@ -55,6 +55,7 @@ class Teaching:
         models: where models are kept.
         held_back: file of :class:`masu.labelling.held_back.HeldBack`.
         seconds: of each training; 0: there is none, and no drafts.
+        flip: whether objects are the same in a mirror: pictures are then learnt and looked at mirrored, too.
         situation: gives what there is now.
         news: called, from any thread, with the name of a photograph with new drafts, or None where something
             else is new.
@@ -70,6 +71,7 @@ class Teaching:
         held_back: Path,
         seconds: float,
         *,
+        flip: bool,
         situation: Callable[[], Situation],
         news: Callable[[str | None], None],
         fault: Callable[[str, str], None],
@@ -79,7 +81,13 @@ class Teaching:
         self.found: dict[str, Found] = {}
         self.paused = False
         self.progress: float | None = None
-        self._task = {"folder": str(folder), "form": form, "held_back": str(held_back), "seconds": seconds}
+        self._task = {
+            "folder": str(folder),
+            "form": form,
+            "held_back": str(held_back),
+            "seconds": seconds,
+            "flip": flip,
+        }
         self._folder, self._seconds = folder, seconds
         self._situation, self._news, self._fault, self._log = situation, news, fault, log
         self._lock = threading.RLock()

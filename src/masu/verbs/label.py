@@ -59,6 +59,7 @@ def label(
     classes: Sequence[str] = (),
     form: str | None = None,
     time_budget: float | None = BUDGET,
+    flip: bool = True,
     order: str = "random",
     hosts: frozenset[str] | None = LOOPBACK,
     log: Callable[[str], None] = lambda _line: None,
@@ -82,6 +83,8 @@ def label(
         classes: names to begin with, beside those of the labels.
         form: format of the labels; default: found by looking.
         time_budget: seconds of each training; None: no training and no drafts.
+        flip: whether objects are the same in a mirror. False for letters, digits and signs: no photograph is
+            learnt or looked at mirrored.
         order: which photograph comes next: ``"random"`` (the same at each start), ``"best"`` (of which the
             model is unsure, unlike the others) or ``"name"``. In the first two, photographs that are almost
             the same as a labelled one come last.
@@ -113,7 +116,7 @@ def label(
     with ExitStack() as open_:
         open_.enter_context(alone_in(home, "a labelling"))
         own = home_of(home, folder)
-        desk = Desk(below, files, name, home, time_budget or 0.0, log)
+        desk = Desk(below, files, name, home, time_budget or 0.0, log, flip)
         open_.callback(desk.close)
         _refuse_labels_elsewhere(folder, desk)
         for one in classes:
@@ -126,7 +129,7 @@ def label(
             order=order,
             formats=WRITTEN_FORMATS,
             export=lambda to: _as_json(export_labels(desk, to)),
-            commands=[one._asdict() for one in commands(folder, home)],
+            commands=[one._asdict() for one in commands(folder, home, flip)],
             hosts=hosts,
             log=log,
         )
@@ -209,16 +212,18 @@ class Command(NamedTuple):
     what: str
 
 
-def commands(folder: Path, home: Path) -> list[Command]:
+def commands(folder: Path, home: Path, flip: bool = True) -> list[Command]:
     """What to do with the labels of a folder, in order.
 
     Args:
         folder: of the photographs.
         home: the folder of the labelling.
+        flip: whether objects are the same in a mirror.
     """
+    mirrored = "" if flip else " --no-flip"
     photos, run = shlex.quote(str(folder)), shlex.quote(f"{home}-trained")
     return [
-        Command(f"masu train {photos} --time-budget 5m --out {run}", "train longer, on all labels"),
+        Command(f"masu train {photos} --time-budget 5m{mirrored} --out {run}", "train longer, on all labels"),
         Command(
             f"masu check {photos} --model {run} --report labels.html", "find labels that are probably wrong"
         ),
