@@ -316,18 +316,18 @@ def table(said: dict[str, Any]) -> str:
             cells = [f"{name}, {order}", f"{one['seeds']}", *(f"{one[key]:.0f}" for key in COLUMNS)]
             cells += [f"{one['fewer']:.0%}", f"{one['quicker']:.0%}", f"{one['ap50']:.3f}"]
             rows.append(f"| {' | '.join(cells)} |")
-    rows += [
-        "",
-        "| choice − random, in points | seeds | fewer edits | less time | AP50 |",
-        "| --- " * 5 + "|",
-    ]
-    for name, orders in said["sets"].items():
-        if "choice - random" in orders:
-            apart = orders["choice - random"]
-            cells = [name, f"{apart['seeds']}"]
-            for of in (apart[key] for key in ("fewer", "quicker", "ap50")):
-                cells.append(f"{100 * of['mean']:+.1f} ({100 * of['low']:+.1f} … {100 * of['high']:+.1f})")
-            rows.append(f"| {' | '.join(cells)} |")
+    compared = {name: of["choice - random"] for name, of in said["sets"].items() if "choice - random" in of}
+    if compared:
+        rows += [
+            "",
+            "| choice − random, in points | seeds | fewer edits | less time | AP50 |",
+            "| --- " * 5 + "|",
+        ]
+    for name, apart in compared.items():
+        cells = [name, f"{apart['seeds']}"]
+        for of in (apart[key] for key in ("fewer", "quicker", "ap50")):
+            cells.append(f"{100 * of['mean']:+.1f} ({100 * of['low']:+.1f} … {100 * of['high']:+.1f})")
+        rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 
 
