@@ -13,13 +13,14 @@ from masu.cores import limited_cores, usable_cores
 @pytest.fixture(autouse=True)
 def eight(monkeypatch):
     monkeypatch.setattr(cores, "_bound", lambda: 8)
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
 
 
 def kernel(root, files):
     for name, text in files.items():
         file = root / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
+        file.write_bytes(text if isinstance(text, bytes) else text.encode())
     return root
 
 
@@ -60,6 +61,7 @@ def quota(microseconds, period=100_000):
         ("0::/\n", folder(V2, {"cpu.max": "no numbers\n"}), 8),
         ("0::/\n", folder(V2, {"cpu.max": "100000 0\n"}), 8),
         ("a line of something else\n", {}, 8),
+        (b"0::/caf\xe9\n", folder(f"{V2}/caf\udce9", {"cpu.max": "200000 100000\n"}), 2),
         ("", {}, 8),
     ],
 )
@@ -67,6 +69,11 @@ def test_usable_and_limited(tmp_path, groups, files, usable):
     root = kernel(tmp_path, {"proc/self/cgroup": groups} | files)
     assert usable_cores(root) == usable
     assert limited_cores(root) == (usable if usable < 8 else None)
+
+
+def test_a_process_that_is_bound_to_fewer_cores_than_engines_count(tmp_path, monkeypatch):
+    monkeypatch.setattr(cores, "_bound", lambda: 3)
+    assert (usable_cores(tmp_path), limited_cores(tmp_path)) == (3, 3)
 
 
 def test_a_system_without_control_groups(tmp_path):

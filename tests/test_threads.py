@@ -11,14 +11,14 @@ import torch
 from masu.data.loading.ahead import ahead
 from masu.data.loading.randomness import seeded
 from masu.films.newest import newest
-from masu.threads import apart, compute_alone
+from masu.threads import compute_alone, in_a_passing_thread
 
 PROGRAM = """
 import os, sys, threading, time
 import torch
 from masu.data.loading.ahead import ahead
 from masu.films.newest import newest
-from masu.threads import apart
+from masu.threads import in_a_passing_thread
 
 torch.set_num_threads(2)
 
@@ -41,8 +41,8 @@ def itself(items):
 
 
 before = threads()
-if sys.argv[1] == "apart":
-    apart(parallel)
+if sys.argv[1] == "passing":
+    in_a_passing_thread(parallel)
     time.sleep(0.2)  # a thread that has ended leaves the list a little later
     print(threads() - before)
 else:
@@ -58,7 +58,7 @@ else:
         ("here", 1),  # a team of two: the thread itself and another one
         ("ahead", 1),  # the reading thread, without a team
         ("newest", 1),
-        ("apart", 0),  # thread and team are gone
+        ("passing", 0),  # thread and team are gone
     ],
 )
 def test_threads_in_the_process(where, more):
@@ -108,7 +108,7 @@ def test_compute_alone_twice():
     assert in_a_thread(work) == (1, 3)
 
 
-def test_apart_gives_and_raises():
-    assert apart(lambda: threading.current_thread()) is not threading.current_thread()
+def test_a_passing_thread_gives_and_raises():
+    assert in_a_passing_thread(lambda: threading.current_thread()) is not threading.current_thread()
     with pytest.raises(KeyError, match="lost"):
-        apart(lambda: {}["lost"])
+        in_a_passing_thread(lambda: {}["lost"])

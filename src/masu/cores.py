@@ -1,4 +1,4 @@
-"""How many processor cores this process may use: threads beyond them make everything slower.
+"""How many processor cores this process may use: more threads make everything slower.
 
 PyTorch, ONNX Runtime and OpenVINO count the cores of the computer. A container may have less: with
 ``docker run --cpus 2`` and the limits of Kubernetes the kernel stops a process that has used up its share of
@@ -36,7 +36,7 @@ def limited_cores(root: Path = ROOT) -> int | None:
         root: see :func:`usable_cores`.
     """
     usable = usable_cores(root)
-    return usable if usable < _bound() else None
+    return usable if usable < (os.cpu_count() or 1) else None
 
 
 def _bound() -> int:
@@ -46,7 +46,7 @@ def _bound() -> int:
 def _groups(root: Path) -> Iterator[Path]:
     """Folders of the control groups that bound this process's time, its own and those around it."""
     try:
-        lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+        lines = (root / "proc/self/cgroup").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
         return
     for controllers, place in (line.split(":", 2)[1:] for line in lines if line.count(":") >= 2):

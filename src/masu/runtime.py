@@ -496,7 +496,7 @@ class Model:
             fix = "measure them with masu evaluate --store-margins and export again"
             raise bad_input("margins", f"none in {self._file}", "a file that has some", fix)
         if margins and self.otherwise:
-            wanted, fix = "the same way of looking", "ask the model so, or export it as it is asked"
+            wanted, fix = "the same way of looking", "ask the file so (with_tta), or measure them anew"
             raise bad_input("margins", f"measured {self.otherwise}", wanted, fix)
         if margins and threshold is None:
             threshold = self.thresholds

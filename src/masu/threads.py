@@ -8,7 +8,7 @@ waiting). A team that has nothing to do counts, too: it ends with its Python thr
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 from threading import Thread
 from typing import TypeVar
 
@@ -18,7 +18,8 @@ Result = TypeVar("Result")
 def compute_alone() -> None:
     """Let the calling thread compute without a team, however many threads the others have.
 
-    For threads that read or prepare what another one computes with; it is the first thing that they do.
+    For threads that read or prepare what another one computes with; it is the first thing that they do. A
+    thread of somebody else's that first computes in this very moment is without a team, too.
     """
     import torch  # here: the runtime without PyTorch serves, too
 
@@ -32,10 +33,23 @@ def compute_alone() -> None:
     last.join()
 
 
-def apart(work: Callable[[], Result]) -> Result:
-    """What the work gives, done in a thread whose team ends with it.
+def in_a_passing_thread(work: Callable[[], Result]) -> Result:
+    """What the work gives, done in a thread whose team ends with it; Ctrl-C does not wait for it.
 
     For what opens a network that another thread will ask.
     """
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(work).result()
+    done: SimpleQueue[tuple[Result] | BaseException] = SimpleQueue()
+
+    def run() -> None:
+        try:
+            done.put((work(),))
+        except BaseException as error:  # noqa: BLE001 raised where it is waited for
+            done.put(error)
+
+    thread = Thread(target=run, daemon=True)
+    thread.start()
+    given = done.get()
+    thread.join()
+    if isinstance(given, BaseException):
+        raise given
+    return given[0]

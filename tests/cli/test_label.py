@@ -46,3 +46,4 @@ def test_with_labels_the_commands_that_follow(photos, monkeypatch):
     assert "--no-flip" not in lines[0]
     upright = said(photos, monkeypatch, "--no-flip")
     assert upright == [lines[0].replace("5m", "5m --no-flip"), *lines[1:]]
+    assert said(photos, monkeypatch)[1:] == upright  # after a line that says so

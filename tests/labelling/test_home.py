@@ -1,6 +1,8 @@
 """The folder of a labelling belongs to one folder of photographs."""
 
+import json
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -30,6 +32,18 @@ def test_a_broken_file_is_made_anew(tmp_path):
     first = home_of(tmp_path, tmp_path)
     (tmp_path / "home.json").write_text("{")
     assert home_of(tmp_path, tmp_path).token != first.token
+
+
+def test_what_was_begun_without_mirroring_stays_so(tmp_path):
+    began = home_of(tmp_path, tmp_path)
+    file = tmp_path / "home.json"
+    values = json.loads(file.read_text())
+    assert values.pop("flip") is True
+    file.write_text(json.dumps(values))  # as it was before there was a choice
+    assert home_of(tmp_path, tmp_path) == began
+    upright = home_of(tmp_path, tmp_path, flip=False)
+    assert upright == replace(began, flip=False)
+    assert home_of(tmp_path, tmp_path) == home_of(tmp_path, tmp_path, flip=False) == upright
 
 
 def test_a_labelling_is_served_on_the_same_port_each_time(tmp_path):

@@ -60,9 +60,10 @@ def test_resnet50_is_torchvisions(nets):
         x = oracle.maxpool(oracle.relu(oracle.bn1(oracle.conv1(image))))
         layers = (oracle.layer1, oracle.layer2, oracle.layer3, oracle.layer4)
         wanted = [x := layer(x) for layer in layers]
-        found = net(image)
-    for a, b in zip(found, wanted, strict=True):
+        found, single = net(image), nets["resnet50"](image.float())
+    for a, b, c in zip(found, wanted, single, strict=True):
         assert_close(a, b)
+        assert_close(c, b.float(), rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"])

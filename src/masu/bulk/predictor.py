@@ -37,7 +37,7 @@ class Predictor:
     Args:
         model: a model of masu, or an exported file (``.onnx``, ``.xml``, ``.pt2``).
         threshold: lowest score, in 0..1; default: the model's own, per class, or 0.5.
-        threads: that the network uses in this process; default: its own choice, all cores.
+        threads: that the network uses in this process; default: its own choice, all usable cores.
         batch_size: images that run through the network together, where they are padded alike.
         readers: threads that decode.
         trust_code: see :class:`masu.exports.exported.ExportedDetector`.

@@ -52,11 +52,11 @@ def backend(
     from masu.drafts.model import version_of
     from masu.exports.exported import open_detector
     from masu.service.hosts import is_loopback, names_of
-    from masu.threads import apart
+    from masu.threads import in_a_passing_thread
     from masu.verbs.backend import backend as run
 
     with working("opening the model"):
-        detector = apart(lambda: open_detector(model, trust_code=trust_code, device=device))
+        detector = in_a_passing_thread(lambda: open_detector(model, trust_code=trust_code, device=device))
         version = version_of(model)
     if threshold is None and detector.thresholds:
         note(f"the model's thresholds: {scores(detector.thresholds)}")

@@ -104,6 +104,6 @@ def label(
         note(f"{counted(made.images, 'photograph')} as {export} in {made.folder}")
     if not labelled:
         note("no photograph has labels yet; the same command goes on where you were")
-    for one in commands(photographs, labelling.out, not no_flip) if labelled else ():
+    for one in commands(photographs, labelling.out, labelling.flip) if labelled else ():
         note(f"{one.what}: {one.text}")
     return DONE

@@ -52,7 +52,8 @@ def check_can_enlarge(margins: Margins, otherwise: str = "") -> None:
             "measure them: masu evaluate MODEL DATA --split val --store-margins 0.9",
         )
     if otherwise:
-        raise bad_input("margins", f"measured {otherwise}", "the same way of looking", "ask the model so")
+        fix = "ask the model so (masu.with_tta, masu.with_image_size), or measure them anew"
+        raise bad_input("margins", f"measured {otherwise}", "the same way of looking", fix)
 
 
 def enlarged(found: Detections, margins: Margins, height: int, width: int) -> Detections:

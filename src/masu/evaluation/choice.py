@@ -136,6 +136,11 @@ class OnlyClasses:
         """See :class:`AnyDetector`."""
         return self._detector.kind
 
+    @property
+    def otherwise(self) -> str:
+        """How the detector's margins were measured where it looks in another way; else empty."""
+        return getattr(self._detector, "otherwise", "")
+
     def predict(
         self, images: Sequence[Tensor | Picture], threshold: Threshold | None = None, batch_size: int = 1
     ) -> list[Detections]:

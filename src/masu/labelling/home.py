@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from masu.atomic import write_text
@@ -24,11 +24,13 @@ class Home:
         photographs: the folder of the photographs, resolved.
         key: tells this labelling from others, in a browser that knows several.
         token: that the page's address has; a page that was open when the server stopped goes on with it.
+        flip: whether objects are the same in a mirror.
     """
 
     photographs: str
     key: str
     token: str
+    flip: bool = True
 
     @property
     def port(self) -> int:
@@ -36,12 +38,13 @@ class Home:
         return _FIRST_PORT + int(self.key, 16) % _PORTS
 
 
-def home_of(out: Path, photographs: Path) -> Home:
+def home_of(out: Path, photographs: Path, flip: bool = True) -> Home:
     """What ``out`` says of itself; a new one is made, readable for its owner alone.
 
     Args:
         out: the folder; it exists.
         photographs: the folder that is to be labelled.
+        flip: whether objects are the same in a mirror; what once was not stays so.
 
     Raises:
         InputError: where it is that of other photographs.
@@ -54,8 +57,9 @@ def home_of(out: Path, photographs: Path) -> Home:
     if home is not None and home.photographs != meant:
         fix = f"name another folder with --out; if the photographs have moved, delete {file}"
         raise bad_input("--out", f"{out}, which is of {home.photographs}", f"one of {meant}", fix)
-    if home is not None:
+    if home is not None and home.flip <= flip:
         return home
-    home = Home(meant, secrets.token_hex(4), secrets.token_urlsafe(24))
+    home = home or Home(meant, secrets.token_hex(4), secrets.token_urlsafe(24))
+    home = replace(home, flip=flip)
     write_text(file, to_json(asdict(home)), private=True)
     return home

@@ -51,7 +51,7 @@ def main(task: Mapping[str, Any]) -> None:
             run, ``weights`` (the last model, or None), ``seconds``, and ``flip``: whether objects are the
             same in a mirror.
     """
-    flip = 0.5 if task["flip"] else 0.0
+    augmentation = Augmentation() if task["flip"] else Augmentation(horizontal_flip=0.0)
     try:
         parts = parts_of(task)
         learned = learn(
@@ -60,7 +60,7 @@ def main(task: Mapping[str, Any]) -> None:
             Path(task["out"]),
             budget=float(task["seconds"]),
             weights=Path(task["weights"]) if parts.goes_on and task["weights"] is not None else None,
-            settings=TrainSettings(precision="auto", augmentation=Augmentation(horizontal_flip=flip)),
+            settings=TrainSettings(precision="auto", augmentation=augmentation),
             tta=task["flip"],
             report=lambda progress: _tell(event="progress", progress=min(progress, 1.0)),
         )

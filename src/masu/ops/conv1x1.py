@@ -13,8 +13,8 @@ def conv1x1(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``F.conv2d(x, weight, bias)``, by whichever of the two ways is faster.
 
     PyTorch computes a 1×1 convolution of fewer than 16 images in one thread by a matrix product of MKL, which
-    is the slower of the two on some processors (:mod:`masu.ops.products`). It is not so with dilated ones;
-    and to dilate a single tap changes nothing.
+    is slow on some processors (:mod:`masu.ops.products`). A dilated one it leaves to oneDNN, and to dilate
+    a single tap changes nothing.
 
     Args:
         x: ``(N, C, H, W)``.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Lock
 
@@ -32,7 +33,8 @@ class Answerer:
         self._network = detector.prediction_network() if isinstance(detector, Detector) else detector
         self.names, self.threshold, self.version = detector.names, threshold, version
         self.limits = limits or Limits()
-        self._turn, self._door = Lock(), Lock()
+        self._door = Lock()
+        self._turns = ThreadPoolExecutor(1, "masu-predict")  # one thread: each that computes has its team
         self._inside = 0
 
     @contextmanager
@@ -64,8 +66,6 @@ class Answerer:
         """
         picture = picture_of(content, self.limits)
         image = read_image(picture)
-        with self._turn:
-            (found,) = self._network.predict(
-                [image], threshold=self.threshold if threshold is None else threshold
-            )
+        least = self.threshold if threshold is None else threshold
+        (found,) = self._turns.submit(self._network.predict, [image], threshold=least).result()
         return draft_of(found, (picture.shape[0], picture.shape[1]))

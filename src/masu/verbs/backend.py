@@ -11,7 +11,7 @@ from masu.errors import bad_input
 from masu.evaluation.predictions import AnyDetector
 from masu.service.hosts import LOOPBACK
 from masu.service.needed import require_packages
-from masu.threads import apart
+from masu.threads import in_a_passing_thread
 from masu.thresholds import DEFAULT_THRESHOLD, Threshold, check_threshold
 from masu.verbs.evaluate import refuse_path
 
@@ -74,5 +74,5 @@ def backend(
         raise bad_input("--root", f"{folder}, which is no folder", "the folder that Label Studio serves")
     limits = Limits()
     host = None if label_studio_url is None else LabelStudioHost(label_studio_url, label_studio_key, limits)
-    answerer = apart(lambda: Answerer(detector, threshold, version, limits))
+    answerer = in_a_passing_thread(lambda: Answerer(detector, threshold, version, limits))
     return make_backend(answerer, Addresses(folder, host, limits), hosts=hosts, log=log)

@@ -41,6 +41,7 @@ class Labelling:
         desk: what is on it.
         form: the format of the label files.
         out: folder of the model and of all that is no label.
+        flip: whether photographs are learnt and looked at mirrored, too.
     """
 
     app: ASGIApp
@@ -49,6 +50,7 @@ class Labelling:
     desk: Desk
     form: str
     out: Path
+    flip: bool
 
 
 @contextmanager
@@ -84,7 +86,7 @@ def label(
         form: format of the labels; default: found by looking.
         time_budget: seconds of each training; None: no training and no drafts.
         flip: whether objects are the same in a mirror. False for letters, digits and signs: no photograph is
-            learnt or looked at mirrored.
+            learnt or looked at mirrored; an ``out`` that was begun so stays so.
         order: which photograph comes next: ``"random"`` (the same at each start), ``"best"`` (of which the
             model is unsure, unlike the others) or ``"name"``. In the first two, photographs that are almost
             the same as a labelled one come last.
@@ -115,8 +117,10 @@ def label(
     name, files = label_files(folder, form)
     with ExitStack() as open_:
         open_.enter_context(alone_in(home, "a labelling"))
-        own = home_of(home, folder)
-        desk = Desk(below, files, name, home, time_budget or 0.0, log, flip)
+        own = home_of(home, folder, flip)
+        if flip and not own.flip:
+            log(f"no photograph is mirrored, as {home} was begun (--no-flip)")
+        desk = Desk(below, files, name, home, time_budget or 0.0, log, own.flip)
         open_.callback(desk.close)
         _refuse_labels_elsewhere(folder, desk)
         for one in classes:
@@ -129,11 +133,11 @@ def label(
             order=order,
             formats=WRITTEN_FORMATS,
             export=lambda to: _as_json(export_labels(desk, to)),
-            commands=[one._asdict() for one in commands(folder, home, flip)],
+            commands=[one._asdict() for one in commands(folder, home, own.flip)],
             hosts=hosts,
             log=log,
         )
-        yield Labelling(app, own.token, own.port, desk, name, home)
+        yield Labelling(app, own.token, own.port, desk, name, home, own.flip)
 
 
 def _home(folder: Path, out: str | os.PathLike[str] | None) -> Path:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from masu import __version__
 from masu.service.hosts import LOOPBACK
 from masu.service.needed import require_packages
-from masu.threads import apart
+from masu.threads import in_a_passing_thread
 from masu.thresholds import Threshold
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def serve(
     from masu.serving.limits import ServingLimits
     from masu.serving.models import opened
 
-    made = apart(
+    made = in_a_passing_thread(
         lambda: opened(
             models,
             threshold=threshold,
