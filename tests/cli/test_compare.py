@@ -32,6 +32,7 @@ def test_two_models(run, model, other, odd_coins, tmp_path):
     assert [side[0]["file"] for side in (done["a"], done["b"])] == [str(model), str(other)]
     assert done["split"] == "val"
     assert done["a"][0]["bytes"] == model.stat().st_size
+    assert [(side[0]["image_size"], side[0]["looks"]) for side in (done["a"], done["b"])] == [(64, 1)] * 2
     one = done["figures"]["ap"]
     assert one["difference"] == pytest.approx(one["b"] - one["a"])
     assert one["low"] <= one["difference"] <= one["high"]
@@ -121,6 +122,14 @@ def test_both_models_see_another_size(run, model, other, odd_coins, tmp_path):
     for key in ("a", "b", "low", "high"):
         assert sized[key] == pytest.approx(kept[key], abs=1e-9)
     assert sized != own
+    compared = masu.compare(model, masu.load(other), odd_coins, image_size=96, tta=True).as_dict()
+    assert [(side[0]["image_size"], side[0]["looks"]) for side in (compared["a"], compared["b"])] == [
+        (96, 2)
+    ] * 2
+    compared = masu.compare(*saved, odd_coins).as_dict()
+    assert [(side[0]["image_size"], side[0]["looks"]) for side in (compared["a"], compared["b"])] == [
+        (None, None)
+    ] * 2
     figure = masu.compare(model, masu.load(other), odd_coins, image_size=96).figures["ar100"]
     assert (figure.a, figure.b) == pytest.approx((kept["a"], kept["b"]), abs=1e-9)
     said = f"masu: {model}: the model's thresholds: {NAMES[0]} 0.30; measured with --image-size 64"

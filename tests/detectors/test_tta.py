@@ -8,6 +8,7 @@ from sklearn.datasets import load_sample_images
 import masu
 from masu.data.pixels.windows import Held
 from masu.detectors.predict import Predictor
+from masu.errors import InputError
 from masu.evaluation.choice import set_suppression
 from masu.exports.agreement import agreement_of
 from masu.exports.exported import open_detector
@@ -115,6 +116,9 @@ def test_thresholds_margins_and_all_that_takes_a_detector(tmp_path):
     image = scene((10, 10, 30, 20)).permute(1, 2, 0).numpy()
     assert len(detector.predict(image, threshold=0.7)) == 0
     assert detector.thresholds == {"bright": 0.4}
+    with pytest.raises(InputError, match="margins: found measured without --tta"):
+        detector.predict(image, margins=True)
+    detector.measured = detector.way
     grown = detector.predict(image, margins=True)
     assert grown.boxes[0, 1] == pytest.approx(10 - 0.25 * 200**0.5, abs=1e-4)
     assert len(list(detector.stream([image, image]))) == 2

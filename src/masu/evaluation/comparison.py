@@ -22,6 +22,7 @@ from masu.evaluation.metrics import Metrics
 from masu.evaluation.overlaps import Array
 from masu.evaluation.resampling import Figure, image_weights, judged
 from masu.thresholds import DEFAULT_THRESHOLD
+from masu.way import Way
 
 SHOWN = ("ap", "ap50", "ap75", "ar100", "ap_small", "ap_medium", "ap_large")
 """Figures that are compared, as :class:`masu.evaluation.metrics.Metrics` calls them."""
@@ -40,6 +41,7 @@ class Run:
         thresholds: class name → score, as the model has them.
         size: bytes of the model; None for saved predictions.
         channels: of the images that it looks at; None for RGB photographs.
+        way: how it looked at the images; None for saved predictions.
     """
 
     file: Path
@@ -47,6 +49,7 @@ class Run:
     thresholds: Mapping[str, float] = field(default_factory=dict)
     size: int | None = None
     channels: int | None = None
+    way: Way | None = None
 
     @property
     def milliseconds(self) -> float | None:
@@ -225,6 +228,8 @@ def _side(run: Run) -> dict[str, Any]:
         "ap50": metrics.ap50,
         "milliseconds": run.milliseconds,
         "bytes": run.size,
+        "image_size": None if run.way is None else run.way.image_size,
+        "looks": None if run.way is None else run.way.looks,
     }
 
 

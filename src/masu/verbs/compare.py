@@ -219,7 +219,8 @@ def _scored(one: Opened, data: Dataset, batch_size: int, counter: Counter) -> Ru
     with counter(f"evaluating {one.file}") as progress:
         scored = score(one.detector, data, batch_size=batch_size, progress=progress)
     thresholds = dict(getattr(one.detector, "thresholds", {}))
-    return Run(one.file, scored, thresholds, one.size, one.detector.input.channels)
+    way = getattr(one.detector, "way", None)
+    return Run(one.file, scored, thresholds, one.size, one.detector.input.channels, way)
 
 
 def _bytes(file: Path) -> int:
