@@ -57,7 +57,7 @@ def home_of(out: Path, photographs: Path, flip: bool = True) -> Home:
     if home is not None and home.photographs != meant:
         fix = f"name another folder with --out; if the photographs have moved, delete {file}"
         raise bad_input("--out", f"{out}, which is of {home.photographs}", f"one of {meant}", fix)
-    if home is not None and home.flip <= flip:
+    if home is not None and (flip or not home.flip):
         return home
     home = home or Home(meant, secrets.token_hex(4), secrets.token_urlsafe(24))
     home = replace(home, flip=flip)
